@@ -1,0 +1,3 @@
+"""aiops operates an LLM gateway."""
+
+__version__ = "0.1.0"

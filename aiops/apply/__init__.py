@@ -1,0 +1,1 @@
+"""Generation store, lock, journal and the transaction that makes a change live."""

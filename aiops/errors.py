@@ -1,0 +1,84 @@
+"""One rooted tree of errors. Each class owns its exit code; each instance says what to type next.
+
+The message says what is wrong and where; the hint says what to do about it. Only ``aiops.cli`` turns
+an error into an exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class AiopsError(Exception):
+    """The root: something aiops can explain. Exit code 1 is reserved for bugs, so subclasses set their own."""
+
+    exit_code = 1
+    name = "bug"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AiopsError):
+    """The command line makes no sense."""
+
+    exit_code = 2
+    name = "usage"
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in the desired state. ``line`` is 1-based; 0 when the problem has no line."""
+
+    file: str
+    line: int
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class InvalidState(AiopsError):
+    """The desired state is wrong. Carries every problem found, not the first."""
+
+    exit_code = 3
+    name = "invalid"
+
+    def __init__(self, problems: Sequence[Problem], hint: str = "") -> None:
+        self.problems = tuple(sorted(set(problems)))
+        count = len(self.problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the desired state:\n{lines}", hint)
+
+
+class Precondition(AiopsError):
+    """Something that must hold before the verb can act does not: lock held, not running, port taken."""
+
+    exit_code = 4
+    name = "precondition"
+
+
+class RolledBack(AiopsError):
+    """The change failed after it had begun, and was undone."""
+
+    exit_code = 5
+    name = "rolled_back"
+
+
+class RollbackFailed(AiopsError):
+    """The change failed and so did undoing it: a person has to look."""
+
+    exit_code = 6
+    name = "rollback_failed"
+
+
+class VerificationFailed(AiopsError):
+    """The proof failed. Users saw nothing of it."""
+
+    exit_code = 7
+    name = "verification"

@@ -1,0 +1,1 @@
+"""Read-only checks against a candidate or the public gateway, and the suites made of them."""
