@@ -1,0 +1,165 @@
+"""What a change means: models, providers and settings that appear, go, or become different."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar
+
+from aiops.spec.resolve import Route, RouteTable
+from aiops.spec.summary import Summary
+
+Sign = Literal["+", "-", "~"]
+Kind = Literal["model", "provider", "setting"]
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One fact: what (``kind`` and ``name``) appears, goes or changes, and how in plain words."""
+
+    sign: Sign
+    kind: Kind
+    name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.kind} {self.name}" + (f": {self.detail}" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class Diff:
+    """The changes from one generation to the next. ``changed_models``: served names that have to be proved."""
+
+    changes: tuple[Change, ...] = ()
+    changed_models: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing that is served or set is different."""
+        return not self.changes
+
+    def lines(self) -> list[str]:
+        """One fact per line, providers first, then models, then settings."""
+        return [str(change) for change in self.changes]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        return {"changes": [asdict(change) for change in self.changes], "changed_models": list(self.changed_models)}
+
+
+def diff(old: RouteTable | None, new: RouteTable, old_summary: Summary | None, new_summary: Summary) -> Diff:
+    """Compare two generations; ``None`` for the old one when there is none yet."""
+    before, after = old or RouteTable(), new
+    was = old_summary or Summary()
+    changes = [
+        *_providers(was.providers, new_summary.providers),
+        *_models(before, after),
+        # The first generation would list every default.
+        *(_settings(was.settings, new_summary.settings) if old_summary is not None else ()),
+    ]
+    routes = {route.model: route for route in before.routes}
+    changed_providers = {
+        name
+        for name, facts in new_summary.providers.items()
+        if name in was.providers and _wire(facts) != _wire(was.providers[name])
+    }
+    proofs = tuple(
+        route.model
+        for route in after.routes
+        if route.provider in changed_providers or _served(routes.get(route.model)) != _served(route)
+    )
+    return Diff(tuple(changes), proofs)
+
+
+def _served(route: Route | None) -> tuple[object, ...] | None:
+    """Who answers. The fallbacks are not part of it: a longer chain would have every model proved again."""
+    return None if route is None else (route.provider, route.backend_model, route.mode)
+
+
+def _wire(facts: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple(facts.get(key) for key in ("type", "url", "key"))
+
+
+def _pairs(old: Mapping[str, Entry], new: Mapping[str, Entry]) -> Iterator[tuple[str, Entry | None, Entry | None]]:
+    for name in sorted(old.keys() | new.keys()):
+        yield name, old.get(name), new.get(name)
+
+
+def _providers(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]) -> Iterator[Change]:
+    for name, was, now in _pairs(old, new):
+        if was is None and now is not None:
+            where = f" at {now['url']}" if now["url"] else ""
+            status = "" if now["status"] == "active" else f", {now['status']}"
+            yield Change("+", "provider", name, f"{now['type']}{where}{status}")
+        elif now is None:
+            yield Change("-", "provider", name)
+        elif was is not None and was != now:
+            yield Change("~", "provider", name, _differences(was, now))
+
+
+def _models(old: RouteTable, new: RouteTable) -> Iterator[Change]:
+    without = {item.model: item for item in new.unrouted}
+    was_without = {item.model for item in old.unrouted}
+    before = {route.model: route for route in old.routes}
+    for name, was, now in _pairs(before, {route.model: route for route in new.routes}):
+        if was is None and now is not None:
+            again = " again" if name in was_without else ""
+            yield Change("+", "model", name, _path(now) + again)
+        elif now is None:
+            reason = f"no route: {without[name].reason}" if name in without else ""
+            yield Change("-", "model", name, reason)
+        elif was is not None and was != now:
+            yield Change("~", "model", name, "; ".join(_what(was, now)))
+    for name in sorted(without.keys() - before.keys() - was_without):
+        yield Change("-", "model", name, f"no route: {without[name].reason}")
+    for name in sorted(was_without - without.keys() - {route.model for route in new.routes}):
+        yield Change("-", "model", name, "had no route")
+
+
+def _path(route: Route) -> str:
+    backend = f" as {route.backend_model}" if route.backend_model != route.model else ""
+    fallbacks = f", then {', '.join(route.fallbacks)}" if route.fallbacks else ""
+    substitute = f" in place of {route.substitute_for}" if route.substitute_for else ""
+    return f"{route.provider}{backend}{substitute}{fallbacks}"
+
+
+def _what(was: Route, now: Route) -> Iterator[str]:
+    if was.provider != now.provider or was.substitute_for != now.substitute_for:
+        substitute = f" in place of {now.substitute_for}" if now.substitute_for else ""
+        yield f"provider {was.provider} -> {now.provider}{substitute}"
+    if was.backend_model != now.backend_model:
+        yield f"backend {was.backend_model} -> {now.backend_model}"
+    if was.fallbacks != now.fallbacks:
+        yield f"fallbacks {_names(was.fallbacks)} -> {_names(now.fallbacks)}"
+    if was.mode != now.mode:
+        yield f"mode {was.mode} -> {now.mode}"
+    if was.billable != now.billable:
+        yield "billable now" if now.billable else "no longer billable"
+    if was.info != now.info:
+        keys = sorted(key for key in {*was.info, *now.info} if was.info.get(key) != now.info.get(key))
+        yield f"documentation ({', '.join(keys)})"
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return f"[{', '.join(names)}]"
+
+
+def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name), new.get(name)
+        if was != now:
+            yield Change("~", "setting", name, f"{_value(was)} -> {_value(now)}")
+
+
+def _differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    keys = [key for key in now if was.get(key) != now[key]]
+    return "; ".join(f"{key} {_value(was.get(key))} -> {_value(now[key])}" for key in keys)
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

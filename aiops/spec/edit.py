@@ -1,0 +1,211 @@
+"""What the verbs do to the operator's files: pure functions from sources to sources, comments and format kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aiops.errors import UsageError
+from aiops.spec.model import ModelSpec
+from aiops.spec.provider_types import TYPES
+from aiops.spec.references import forget
+from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, Sources
+from aiops.spec.splice import Splice
+from aiops.spec.suggest import did_you_mean, listed
+from aiops.spec.yaml12 import dotted
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Edit:
+    """New sources, and in plain words what was changed beyond the obvious. Equal sources: nothing to do."""
+
+    sources: Sources
+    notes: tuple[str, ...] = ()
+
+
+def add_provider(
+    sources: Sources,
+    name: str,
+    *,
+    type: str,
+    base_url: str | None = None,
+    models: Sequence[ModelSpec | str] = (),
+    fallback: str | None = None,
+    api_key_env: str | None = None,
+    api_key_file: str | None = None,
+    description: str | None = None,
+    health_endpoint: str | None = None,
+) -> Edit:
+    """Add an active provider, and with ``fallback`` an exact match per model.
+
+    The same again changes nothing. Raises UsageError for an unknown type or fallback, or when the name is taken
+    by a provider with other content.
+    """
+    if type not in TYPES:
+        raise UsageError(f"unknown provider type `{type}`", did_you_mean(type, TYPES, f"types: {listed(TYPES, 30)}"))
+    providers, mappings = _open(sources)
+    entry: dict[str, Any] = {"type": type, "base_url": base_url, "status": "active", "description": description}
+    entry |= {
+        "api_key_env": api_key_env,
+        "api_key_file": api_key_file,
+        "models": tuple(_entry(model) for model in models),
+    }
+    entry["health_endpoint"] = health_endpoint
+    entry = {key: value for key, value in entry.items() if value not in (None, ())}
+    existing = providers.get(("providers", name))
+    if existing is None:
+        _fallback_exists(providers, mappings, fallback, name, [_name(model) for model in models])
+        providers.put(("providers", name), entry)
+    elif not _same(existing, entry):
+        raise UsageError(
+            f"the provider `{name}` exists already and is different",
+            f"edit {PROVIDERS}, or `aiops remove-provider {name}` first",
+        )
+    for model in models if fallback is not None else ():
+        _match(mappings, name, _name(model), fallback)
+    return _edit(sources, providers, mappings)
+
+
+def remove_provider(sources: Sources, name: str) -> Edit:
+    """Remove a provider, the exact matches that point at it, and what refers to models that nobody serves then."""
+    providers, mappings = _open(sources)
+    _known(providers, name)
+    notes = forget(providers, mappings, name, None)
+    providers.remove([("providers", name)])
+    return _edit(sources, providers, mappings, notes)
+
+
+def add_model(sources: Sources, provider: str, model: ModelSpec | str, fallback: str | None = None) -> Edit:
+    """Add a model to a provider, and with ``fallback`` an exact match. The same again changes nothing."""
+    providers, mappings = _open(sources)
+    _known(providers, provider)
+    path = ("providers", provider, "models")
+    present = [_named(item) for item in providers.get(path) or ()]
+    entry = _entry(model)
+    wanted = _named(entry)
+    same_name = next((item for item in present if item["name"] == wanted["name"]), None)
+    if same_name is None:
+        _fallback_exists(providers, mappings, fallback, provider, [_name(model)])
+        bare = present and all(isinstance(item, str) for item in providers.get(path) or ())
+        providers.append(path, entry if not isinstance(entry, str) or bare else {"name": entry})
+    elif not wanted.items() <= same_name.items():
+        raise UsageError(f"`{provider}` lists `{wanted['name']}` already, with other details", f"edit {PROVIDERS}")
+    if fallback is not None:
+        _match(mappings, provider, wanted["name"], fallback)
+    return _edit(sources, providers, mappings)
+
+
+def remove_model(sources: Sources, provider: str, model: str) -> Edit:
+    """Remove a model from a provider, the exact matches for it, and what refers to names that nobody serves then."""
+    providers, mappings = _open(sources)
+    _known(providers, provider)
+    path = ("providers", provider, "models")
+    names = [_named(item)["name"] for item in providers.get(path) or ()]
+    if model not in names:
+        raise UsageError(
+            f"`{provider}` does not list the model `{model}`", did_you_mean(model, names, f"it lists: {listed(names)}")
+        )
+    notes = forget(providers, mappings, provider, model)
+    providers.remove([(*path, index) for index, name in enumerate(names) if name == model])
+    return _edit(sources, providers, mappings, notes)
+
+
+def set_status(sources: Sources, name: str, status: Literal["active", "disabled"]) -> Edit:
+    """Disable or enable a provider."""
+    providers, mappings = _open(sources)
+    _known(providers, name)
+    if providers.get(("providers", name, "status"), "active") != status:
+        providers.put(("providers", name, "status"), status)
+    return _edit(sources, providers, mappings)
+
+
+def set_value(sources: Sources, file: str, path: tuple[str, ...], value: Scalar) -> Edit:
+    """Set one scalar, for example ``("gateway", "port")`` in ``aiops.yaml``; it is added when it is not written yet."""
+    if file not in FILES:
+        raise UsageError(f"there is no file `{file}`", f"files: {', '.join(FILES)}")
+    splice = Splice(file, sources.get(file, b""))
+    missing = object()
+    current = splice.get(path, missing)
+    if isinstance(current, Mapping | tuple):
+        raise UsageError(f"`{dotted(path)}` in {file} holds more than one value", "name a single one")
+    if current is missing or current != value or isinstance(current, bool) != isinstance(value, bool):
+        splice.put(path, value)
+    return _edit(sources, splice)
+
+
+def _open(sources: Sources) -> tuple[Splice, Splice]:
+    return Splice(PROVIDERS, sources.get(PROVIDERS, b"")), Splice(MAPPINGS, sources.get(MAPPINGS, b""))
+
+
+def _edit(sources: Sources, *parts: Splice | Sequence[str]) -> Edit:
+    changed = {part.file: part.done() for part in parts if isinstance(part, Splice) and part.cuts}
+    notes = [note for part in parts if not isinstance(part, Splice) for note in part]
+    return Edit({**sources, **changed}, tuple(notes))
+
+
+def _known(providers: Splice, name: str) -> None:
+    names = providers.get(("providers",)) or {}
+    if name not in names:
+        raise UsageError(f"there is no provider `{name}`", did_you_mean(name, names, f"providers: {listed(names)}"))
+
+
+def _fallback_exists(
+    providers: Splice, mappings: Splice, fallback: str | None, provider: str, models: Sequence[str]
+) -> None:
+    if fallback is None:
+        return
+    known = set(providers.get(("providers",)) or {}) | set(mappings.get(("exact_matches",)) or {}) | set(models)
+    for entry in (providers.get(("providers",)) or {}).values():
+        known.update(_named(item)["name"] for item in (entry.get("models") or () if isinstance(entry, dict) else ()))
+    if fallback not in known:
+        hint = did_you_mean(fallback, known - {provider})
+        raise UsageError(f"the fallback `{fallback}` is neither a served model nor a provider", hint)
+
+
+def _match(mappings: Splice, provider: str, model: str, fallback: str | None) -> None:
+    """An exact match for the model with this fallback."""
+    path = ("exact_matches", model)
+    present = mappings.get(path)
+    if present is None:
+        mappings.put(path, {"provider": provider, "fallback": fallback})
+    elif present.get("provider") != provider:
+        raise UsageError(
+            f"`{model}` is routed to `{present.get('provider')}` by an exact match already", f"edit {MAPPINGS}"
+        )
+    elif present.get("fallback") != fallback:
+        mappings.put((*path, "fallback"), fallback)
+
+
+def _entry(model: ModelSpec | str) -> str | dict[str, Any]:
+    """A model as it is written: a bare string when there is nothing but a name."""
+    if isinstance(model, str):
+        return model
+    entry = model.model_dump(exclude_defaults=True)
+    return model.name if set(entry) == {"name"} else entry
+
+
+def _name(model: ModelSpec | str) -> str:
+    return model if isinstance(model, str) else model.name
+
+
+def _named(item: Any) -> dict[str, Any]:
+    return dict(item) if isinstance(item, Mapping) else {"name": item}
+
+
+def _same(existing: Any, entry: Mapping[str, Any]) -> bool:
+    """Whether everything asked for is written already; documentation beside it does not matter."""
+    if not isinstance(existing, Mapping):
+        return False
+    present = {"status": "active", **existing}
+    names = [_named(item)["name"] for item in present.pop("models", None) or ()]
+    wanted = dict(entry)
+    models = [_named(item)["name"] for item in wanted.pop("models", ())]
+    url = str(wanted.pop("base_url", "")).rstrip("/").removesuffix("/v1")
+    return (
+        url == str(present.pop("base_url", "")).rstrip("/").removesuffix("/v1")
+        and sorted(names) == sorted(models)
+        and all(present.get(key) == value for key, value in wanted.items())
+    )

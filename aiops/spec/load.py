@@ -1,0 +1,255 @@
+"""Sources -> desired state, or every problem at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aiops.errors import InvalidState, Problem
+from aiops.spec.check import Draft, check
+from aiops.spec.model import Chain, DesiredState, ExactMatch, ModelSpec, Provider, Settings
+from aiops.spec.provider_types import TYPES
+from aiops.spec.screen import screen
+from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, REQUIRED, SETTINGS, Sources, fingerprint
+from aiops.spec.suggest import did_you_mean, listed
+from aiops.spec.urls import check as check_url
+from aiops.spec.urls import expand, normalise
+from aiops.spec.wording import described, shaped, unknown_key, wrong_type
+from aiops.spec.yaml12 import Document, dotted, parse
+
+_EXPECTED = {
+    SETTINGS: "a mapping with `gateway:`",
+    PROVIDERS: "a mapping with `providers:`",
+    MAPPINGS: "a mapping with `exact_matches:` or `fallback_chains:`",
+}
+_PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MODEL_LIMIT = 256
+
+
+def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
+    """Given the sources and the environment (for ``${VAR}`` in URLs), return the checked desired state.
+
+    Raises InvalidState with every problem of every file and kind.
+    """
+    problems: list[Problem] = []
+    documents: dict[str, Document] = {}
+    for file in FILES:
+        if file in sources:
+            documents[file] = parse(file, sources[file], _EXPECTED[file])
+            problems.extend(documents[file].problems)
+        elif file in REQUIRED:
+            problems.append(Problem(file, 0, "the file is missing", "`aiops init` writes a commented one"))
+    data: dict[str, Any] = {}
+    for file, doc in documents.items():
+        found, data[file] = screen(doc) if doc.data is not None else ([], None)
+        problems.extend(found)
+
+    draft = Draft(documents)
+    if data.get(SETTINGS) is not None:
+        _settings(draft, data[SETTINGS], problems)
+    if data.get(PROVIDERS) is not None:
+        _providers(draft, data[PROVIDERS], env, problems)
+    else:
+        draft.complete = False
+    if data.get(MAPPINGS) is not None:
+        _mappings(draft, data[MAPPINGS], problems)
+    elif MAPPINGS in documents:
+        draft.complete = False
+    problems.extend(check(draft))
+    if problems or draft.settings is None:
+        raise InvalidState(problems, "nothing was changed; mend the files and run `aiops validate`")
+    return DesiredState(
+        draft.settings, draft.providers, draft.exact_matches, draft.fallback_chains, fingerprint(sources), documents
+    )
+
+
+def _settings(draft: Draft, data: dict[str, Any], problems: list[Problem]) -> None:
+    doc = draft.documents[SETTINGS]
+    draft.settings = shaped(Settings, data, doc, (), problems)
+    gateway = data.get("gateway")
+    if isinstance(gateway, dict) and type(gateway.get("port")) is int:
+        draft.gateway_port = gateway["port"]
+    if data.get("mode") == "distributed":
+        problems.append(
+            Problem(
+                SETTINGS,
+                doc.line(("mode",)),
+                "`mode: distributed` is not supported by this version",
+                "use `mode: standalone`",
+            )
+        )
+
+
+def _section(doc: Document, data: dict[str, Any], key: str, problems: list[Problem]) -> dict[str, Any]:
+    value = data.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        problems.append(wrong_type(doc, (key,), "a mapping", value))
+        return {}
+    return value
+
+
+def _providers(draft: Draft, data: dict[str, Any], env: Mapping[str, str], problems: list[Problem]) -> None:
+    doc = draft.documents[PROVIDERS]
+    problems.extend(unknown_key(doc, (key,), ["providers"]) for key in data if key != "providers")
+    if "providers" not in data:
+        problems.append(Problem(PROVIDERS, 0, "`providers` is missing", "`providers: {}` is fine"))
+    for name, raw in _section(doc, data, "providers", problems).items():
+        path = ("providers", name)
+        before = len(problems)
+        _name(doc, path, name, problems)
+        listed_models = _model_list(doc, path, raw, problems)
+        provider = (
+            shaped(Provider, {**raw, "models": ()}, doc, path, problems, name=name) if isinstance(raw, dict) else None
+        )
+        if not isinstance(raw, dict):
+            problems.append(wrong_type(doc, path, "a mapping", raw))
+        elif "name" in raw:
+            problems.append(unknown_key(doc, (*path, "name"), [key for key in Provider.model_fields if key != "name"]))
+        if isinstance(raw, dict) and isinstance(raw.get("type"), str) and raw["type"] not in TYPES:
+            hint = did_you_mean(raw["type"], TYPES, f"types: {listed(TYPES, 30)}")
+            problems.append(
+                Problem(PROVIDERS, doc.line((*path, "type")), f"unknown provider type `{_short(raw['type'])}`", hint)
+            )
+            provider = None
+        draft.declare(
+            name, [model.name for model in listed_models], raw.get("status") if isinstance(raw, dict) else None
+        )
+        if provider is not None:
+            _references(doc, path, provider, problems)
+            url = _url(doc, path, provider, env, problems)
+            provider = provider.model_copy(update={"base_url": url, "models": tuple(listed_models)})
+        if provider is not None and len(problems) == before:
+            draft.providers[name] = provider
+        else:
+            draft.broken.add(name)
+
+
+def _model_list(doc: Document, path: tuple[str, str], raw: Any, problems: list[Problem]) -> list[ModelSpec]:
+    """The well-formed models of a provider; a bare string is a model with just a name."""
+    items = raw.get("models") if isinstance(raw, dict) else None
+    if items is None:
+        return []
+    if not isinstance(items, tuple):
+        problems.append(wrong_type(doc, (*path, "models"), "a list", items))
+        return []
+    models = []
+    for index, item in enumerate(items):
+        where = (*path, "models", index)
+        if isinstance(item, str):
+            model: ModelSpec | None = ModelSpec(name=item)
+        elif isinstance(item, dict):
+            model = shaped(ModelSpec, item, doc, where, problems)
+            if model is None and isinstance(item.get("name"), str):
+                model = ModelSpec(name=item["name"])  # its name still counts when others refer to it
+        else:
+            hint = "put it in quotes" if isinstance(item, int | float) else ""
+            message = f"`{dotted(where)}` should be a name or a mapping, is {described(item)}"
+            problems.append(Problem(doc.file, doc.line(where), message, hint))
+            continue
+        if model is not None:
+            _model_name(doc, where, model.name, problems)
+            models.append(model)
+    return models
+
+
+def _references(doc: Document, path: tuple[str, str], provider: Provider, problems: list[Problem]) -> None:
+    def problem(key: str, message: str, hint: str = "") -> None:
+        problems.append(Problem(doc.file, doc.line((*path, key)), message, hint))
+
+    name = dotted(path)
+    if provider.api_key_env is not None and provider.api_key_file is not None:
+        problem("api_key_file", f"`{name}` has both `api_key_env` and `api_key_file`", "keep one")
+    if provider.api_key_env is not None and not _ENV_NAME.fullmatch(provider.api_key_env):
+        problem(
+            "api_key_env",
+            f"`{name}.api_key_env` is not the name of an environment variable",
+            "for example OPENAI_API_KEY",
+        )
+    if provider.api_key_file is not None and not provider.api_key_file.strip():
+        problem("api_key_file", f"`{name}.api_key_file` is empty")
+    needs_key = provider.kind.key == "required" and provider.status == "active"
+    if needs_key and provider.api_key_env is None and provider.api_key_file is None:
+        hint = f"for example `api_key_env: {provider.type.upper()}_API_KEY`"
+        problem("type", f"`{name}` is of type {provider.type} and needs `api_key_env` or `api_key_file`", hint)
+    if provider.health_endpoint is not None and not re.fullmatch(r"/[!-~]*", provider.health_endpoint):
+        problem(
+            "health_endpoint",
+            f"`{name}.health_endpoint` should be a path that begins with `/`",
+            "for example /v1/models",
+        )
+
+
+def _url(
+    doc: Document, path: tuple[str, str], provider: Provider, env: Mapping[str, str], problems: list[Problem]
+) -> str | None:
+    """The expanded and normalised base URL; a template's is kept as it is."""
+    if provider.status == "template":
+        return provider.base_url
+    name = f"`{dotted((*path, 'base_url'))}`"
+    if provider.base_url is None:
+        if provider.kind.needs_url:
+            problems.append(Problem(doc.file, doc.line(path), f"{name} is missing"))
+        return None
+    url, bad = expand(provider.base_url, env)
+    bad = bad or list(check_url(url))
+    line = doc.line((*path, "base_url"))
+    problems.extend(Problem(doc.file, line, f"{name}: {item.message}", item.hint) for item in bad)
+    return None if bad else normalise(url, provider.kind)
+
+
+def _mappings(draft: Draft, data: dict[str, Any], problems: list[Problem]) -> None:
+    doc = draft.documents[MAPPINGS]
+    known = ["exact_matches", "fallback_chains"]
+    problems.extend(unknown_key(doc, (key,), known) for key in data if key not in known)
+    for name, raw in _section(doc, data, "exact_matches", problems).items():
+        path = ("exact_matches", name)
+        _model_name(doc, path, name, problems)
+        match = shaped(ExactMatch, raw, doc, path, problems)
+        draft.names.add(name)
+        if match is not None:
+            draft.exact_matches[name] = match
+        else:
+            draft.broken_matches.add(name)
+    for name, raw in _section(doc, data, "fallback_chains", problems).items():
+        path = ("fallback_chains", name)
+        chain = shaped(Chain, {"chain": raw} if isinstance(raw, tuple) else raw, doc, path, problems)
+        if chain is not None:
+            draft.fallback_chains[name] = chain
+
+
+def _name(doc: Document, path: tuple[str, str], name: str, problems: list[Problem]) -> None:
+    if not _PROVIDER_NAME.fullmatch(name) or len(name) > 64:
+        hint = "letters, digits, `_`, `.` and `-`, at most 64, the first a letter or digit"
+        problems.append(Problem(doc.file, doc.line(path), f"the provider name {_quoted(name)} is not usable", hint))
+
+
+def _model_name(doc: Document, path: tuple[str | int, ...], name: str, problems: list[Problem]) -> None:
+    """Control characters, blanks at the ends, over-long names; and what LiteLLM would take for something else."""
+    message = hint = ""
+    if not name:
+        message = "a model name is empty"
+    elif any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029\ufeff" for c in name):
+        message = f"the model name {_quoted(name)} contains a control character"
+    elif name != name.strip():
+        message, hint = f"the model name {_quoted(name)} begins or ends with a blank", "remove it"
+    elif len(name) > _MODEL_LIMIT:
+        message = f"the model name {_quoted(name)} has {len(name)} characters, more than {_MODEL_LIMIT}"
+    elif "*" in name:
+        message, hint = f"the model name {_quoted(name)} contains `*`", "patterns are not supported by this version"
+    elif name.startswith("os.environ/"):
+        message, hint = f"the model name {_quoted(name)} would be read as a reference", "rename it"
+    if message:
+        problems.append(Problem(doc.file, doc.line(path), message, hint))
+
+
+def _quoted(name: str) -> str:
+    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in _short(name))
+    return f"`{text}`"
+
+
+def _short(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

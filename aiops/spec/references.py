@@ -1,0 +1,77 @@
+"""Removes what refers to a model or provider that is about to go, and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiops.spec.routing import DEFAULT
+from aiops.spec.splice import Splice
+from aiops.spec.yaml12 import Path
+
+
+def forget(providers: Splice, mappings: Splice, provider: str, model: str | None) -> list[str]:
+    """Given a provider that goes (``model`` None), or one of its models, clean ``mappings``; return notes.
+
+    Exact matches pointing at it go; so do fallbacks and chains naming something that nobody serves afterwards.
+    """
+    matches: Mapping[str, Any] = mappings.get(("exact_matches",)) or {}
+    chains: Mapping[str, Any] = mappings.get(("fallback_chains",)) or {}
+    dropped = {
+        name
+        for name, match in matches.items()
+        if isinstance(match, Mapping)
+        and match.get("provider") == provider
+        and (model is None or (match.get("backend_model") or name) == model)
+    }
+    still: set[str] = set(matches) - dropped
+    gone: set[str] = set(dropped)
+    for name, entry in (providers.get(("providers",)) or {}).items():
+        listed = _names(entry)
+        if name == provider:
+            gone |= listed if model is None else listed & {model}
+            still |= set() if model is None else listed - {model}
+        elif isinstance(entry, Mapping) and entry.get("status") != "template":
+            still |= listed
+    gone -= still
+    unknown = gone | ({provider} if model is None else set())
+
+    notes: list[str] = []
+    paths: list[Path] = []
+    for name in matches:
+        if name in dropped:
+            paths.append(("exact_matches", name))
+            notes.append(f"the exact match `{name}` goes too")
+        elif isinstance(matches[name], Mapping) and matches[name].get("fallback") in unknown - still:
+            paths.append(("exact_matches", name, "fallback"))
+            notes.append(f"`{name}` loses its fallback `{matches[name]['fallback']}`")
+    for name, chain in chains.items():
+        paths += _chain(name, chain, gone, notes)
+    mappings.remove(paths)
+    return notes
+
+
+def _chain(name: str, chain: Any, gone: set[str], notes: list[str]) -> list[Path]:
+    path: Path = ("fallback_chains", name)
+    if name in gone:
+        notes.append(f"the fallback chain of `{name}` goes too")
+        return [path]
+    items = chain.get("chain") if isinstance(chain, Mapping) else chain
+    if not isinstance(items, tuple):
+        return []
+    lost = [index for index, item in enumerate(items) if item in gone]
+    if not lost:
+        return []
+    names = ", ".join(f"`{items[index]}`" for index in lost)
+    if name == DEFAULT and len(lost) == len(items):
+        # An empty default chain says nothing; an empty chain of one model says "end here" and stays.
+        notes.append(f"the default chain held only {names} and goes")
+        return [path]
+    notes.append(f"the chain of `{name}` loses {names}" + (" and is empty now" if len(lost) == len(items) else ""))
+    where: Path = (*path, "chain") if isinstance(chain, Mapping) else path
+    return [(*where, index) for index in lost]
+
+
+def _names(entry: Any) -> set[str]:
+    models = entry.get("models") if isinstance(entry, Mapping) else None
+    return {str(item.get("name")) if isinstance(item, Mapping) else str(item) for item in models or ()}

@@ -1,0 +1,111 @@
+"""What is refused wherever it stands: secrets in clear, stray `${…}`, and sections this version does not act on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aiops.errors import Problem
+from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
+from aiops.spec.yaml12 import Document, Path, dotted
+
+_SECRET_KEYS = frozenset(
+    (
+        *("api_key", "apikey", "api_token", "token", "access_token", "auth_token", "bearer_token", "bearer"),
+        *("secret", "secret_key", "client_secret", "private_key", "master_key"),
+        *("password", "passwd", "credential", "credentials"),
+    )
+)
+_SECRET_VALUE = re.compile(
+    r"(?<![A-Za-z0-9])("
+    r"sk-[A-Za-z0-9_-]{16,}|gsk_[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}"
+    r"|AIza[A-Za-z0-9_-]{30,}|AKIA[A-Z0-9]{16}|xox[abp]-[A-Za-z0-9-]{10,}"
+    r"|Bearer +[A-Za-z0-9._-]{16,}|-----BEGIN [A-Z ]*PRIVATE KEY)"
+)
+_LATER: dict[str, frozenset[str]] = {
+    SETTINGS: frozenset(
+        (
+            *("auth", "cors", "limits", "cache", "storage", "monitoring", "keys", "budgets"),
+            *("fleet", "state", "redis", "postgres", "sync"),
+        )
+    ),
+    PROVIDERS: frozenset(),
+    MAPPINGS: frozenset(["patterns", "capabilities", "load_balancing", "routing_rules", "special_cases"]),
+}
+_LATER_IN_PROVIDER = frozenset({"options", "configuration", "rate_limit", "rate_limits"})
+_OTHER_NAMES = {"env_var": "api_key_env", "url": "base_url", "endpoint": "base_url", "api_base": "base_url"}
+
+
+def screen(doc: Document) -> tuple[list[Problem], Any]:
+    """Every refusal in one file, and its data without what was refused (so that it is not reported twice)."""
+    problems: list[Problem] = []
+    return problems, _walk(doc, doc.data, (), problems)
+
+
+def _walk(doc: Document, value: Any, path: Path, problems: list[Problem]) -> Any:
+    if isinstance(value, str):
+        problems.extend(_text(doc, value, path))
+        return value
+    if isinstance(value, tuple):
+        return tuple([_walk(doc, item, (*path, i), problems) for i, item in enumerate(value)])
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for key, item in value.items():
+        where = (*path, key)
+        refusal = _refused(doc, where, item) if _is_key_of_ours(doc.file, path) else None
+        if refusal is None:
+            kept[key] = _walk(doc, item, where, problems)
+        else:
+            problems.append(refusal)
+    return kept
+
+
+def _is_key_of_ours(file: str, path: Path) -> bool:
+    """Keys below `providers:`, `exact_matches:` and `fallback_chains:` are the operator's own names."""
+    return path not in {("providers",), ("exact_matches",), ("fallback_chains",)}
+
+
+def _refused(doc: Document, path: Path, value: Any) -> Problem | None:
+    key, line, name = str(path[-1]), doc.line, dotted(path)
+    if key.lower().replace("-", "_") in _SECRET_KEYS:
+        return Problem(doc.file, line(path), f"`{name}` would hold a secret in clear", _secret_hint(doc.file))
+    if len(path) == 1 and key in _LATER[doc.file]:
+        return Problem(
+            doc.file, line(path), f"`{name}` is not supported by this version", "remove it: it would have no effect"
+        )
+    if doc.file == PROVIDERS and path[0] == "providers" and key in _LATER_IN_PROVIDER:
+        return Problem(
+            doc.file, line(path), f"`{name}` is not supported by this version", "remove it: it would have no effect"
+        )
+    if doc.file == MAPPINGS and path[0] == "exact_matches" and len(path) == 3 and key in _LATER_IN_PROVIDER:
+        return Problem(
+            doc.file, line(path), f"`{name}` is not supported by this version", "remove it: it would have no effect"
+        )
+    if doc.file == PROVIDERS and len(path) == 3 and key in _OTHER_NAMES:
+        return Problem(doc.file, line(path), f"unknown key `{name}`", f"call it `{_OTHER_NAMES[key]}`")
+    return None
+
+
+def _text(doc: Document, value: str, path: Path) -> Iterator[Problem]:
+    if len(value) >= 14 and _SECRET_VALUE.search(value):
+        yield Problem(doc.file, doc.line(path), f"`{dotted(path)}` holds a secret in clear", _secret_hint(doc.file))
+    if "${" in value and not (doc.file == PROVIDERS and len(path) == 3 and path[2] == "base_url"):
+        yield Problem(
+            doc.file,
+            doc.line(path),
+            f"`{dotted(path)}`: `${{…}}` is only resolved in `base_url`",
+            "write the value itself",
+        )
+
+
+def _secret_hint(file: str) -> str:
+    if file == SETTINGS:
+        return "keep it in a file of its own and name that: `master_key_file: PATH`"
+    return "refer to it: `api_key_env: NAME` or `api_key_file: PATH`"
+
+
+def refused_keys() -> Mapping[str, frozenset[str]]:
+    """The top-level sections that are known and refused, per file."""
+    return _LATER

@@ -1,0 +1,332 @@
+"""Changes a YAML text where it has to change and nowhere else, then proves that it means what was asked.
+
+The node marks of the parser say where to cut. See docs/decisions/0002-yaml-edits-by-splicing.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
+
+from aiops.errors import AiopsError, InvalidState
+from aiops.spec.yaml12 import Document, Path, dotted, parse
+from aiops.spec.yaml_text import Style, block, inline, item, key, quoted, scalar
+
+Cut = tuple[int, int, str]
+"""(from, to, replacement) in characters of the text."""
+
+
+class Splice:
+    """Collects changes to one file against one parse of it; ``done`` applies, proves and returns the new bytes.
+
+    Raises InvalidState when the file cannot be parsed, AiopsError when a change cannot be proved.
+    """
+
+    def __init__(self, file: str, content: bytes) -> None:
+        self.file = file
+        self.content = content
+        if content.strip():
+            self.doc = parse(file, content)
+            if self.doc.problems:
+                raise InvalidState(self.doc.problems, "nothing was changed; mend the file first")
+        else:
+            self.doc = Document(file, data={})
+        self.text = self.doc.text
+        self.data: Any = self.doc.data
+        self.newline = "\r\n" if "\r\n" in self.text else "\n"
+        self.style = _style(self.doc.root)
+        self.cuts: list[Cut] = []
+
+    # -- reading
+
+    def get(self, path: Path, default: Any = None) -> Any:
+        """The value at ``path`` as it will be after the changes so far."""
+        value = self.data
+        for step in path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return default
+        return value
+
+    # -- changing
+
+    def put(self, path: Path, value: Any) -> None:
+        """Set the value of a key: replaced when it is written already, else added, with the mappings around it."""
+        found = self.doc.node(path)
+        if found is not None and isinstance(found[1], ScalarNode) and not isinstance(value, Mapping | tuple | list):
+            self._replace(found[1], value)
+            self.data = _with(self.data, path, value)
+            return
+        if found is not None:
+            raise self._by_hand(path)
+        parent, name = path[:-1], str(path[-1])
+        if parent and not isinstance(self.get(parent), Mapping):
+            if self.get(parent) is not None:
+                raise self._by_hand(parent)
+            if self.doc.node(parent) is None:
+                self.put(parent, {name: value})
+                return
+        self._insert(parent, name, value)
+        self.data = _with(self.data, path, value)
+
+    def append(self, path: Path, value: Any) -> None:
+        """Add an item at the end of a list; the list is made when it is not there."""
+        found = self.doc.node(path)
+        items = self.get(path)
+        if found is None or items is None:
+            if found is None:
+                self.put(path, (value,))
+                return
+            items = ()
+        node = found[1]
+        if isinstance(node, SequenceNode) and node.value and not node.flow_style:
+            dash = self._dash(node.value[-1])
+            self._add_lines(node, item(value, dash, self.style), dash)
+        elif isinstance(node, SequenceNode) and node.value:
+            self._add_inline(node, inline(value))
+        elif isinstance(node, SequenceNode | ScalarNode) and not (
+            isinstance(node, ScalarNode) and node.value.strip("~")
+        ):
+            column = found[0].start_mark.column
+            if self._in_flow(path):
+                self._swap(node, inline([value]))
+            else:
+                self._open(node, item(value, column + self.style.dash, self.style))
+        else:
+            raise self._by_hand(path)
+        self.data = _with(self.data, path, (*items, value))
+
+    def remove(self, paths: Sequence[Path]) -> None:
+        """Remove keys or list items. A collection that loses everything stays, empty."""
+        groups: dict[Path, list[Path]] = {}
+        for path in paths:
+            groups.setdefault(path[:-1], []).append(path)
+        for parent, children in groups.items():
+            found = self.doc.node(parent)
+            if found is None or not isinstance(found[1], CollectionNode):
+                raise self._by_hand(parent)
+            self._remove_from(found[1], children)
+        for path in sorted(paths, key=lambda path: [(isinstance(step, str), step) for step in path], reverse=True):
+            self.data = _without(self.data, path)
+
+    def done(self) -> bytes:
+        """The new content. Raises AiopsError when it would not mean exactly what was asked."""
+        if not self.cuts:
+            return self.content
+        text = self.text
+        for start, end, new in sorted(self.cuts, key=lambda cut: (cut[0], cut[1]), reverse=True):
+            text = text[:start] + new.replace("\n", self.newline) + text[end:]
+        mark = b"\xef\xbb\xbf" if self.content.startswith(b"\xef\xbb\xbf") else b""
+        content = mark + text.encode()
+        again = parse(self.file, content)
+        if again.problems or again.data != self.data:
+            raise AiopsError(
+                f"{self.file} is written in a way that cannot be edited safely", "make this change by hand"
+            )
+        return content
+
+    # -- inserting
+
+    def _insert(self, parent: Path, name: str, value: Any) -> None:
+        found = self.doc.node(parent) if self.doc.root is not None else None
+        if found is None:
+            ending = "" if not self.text or self.text.endswith("\n") else "\n"
+            self.cuts.append((len(self.text), len(self.text), ending + block({name: value}, 0, self.style)))
+            return
+        owner, node = found
+        if isinstance(node, MappingNode) and node.value and not node.flow_style:
+            column = node.value[-1][0].start_mark.column
+            sibling = node.value[-1][1]
+            if isinstance(value, Mapping) and isinstance(sibling, MappingNode) and sibling.flow_style and sibling.value:
+                text = f"{' ' * column}{key(name)}: {inline(value)}\n"
+            else:
+                text = block({name: value}, column, self.style)
+            if self._spaced(node):
+                text = "\n" + text
+            self._add_lines(node, text, column)
+        elif isinstance(node, MappingNode) and node.value:
+            self._add_inline(node, f"{key(name)}: {inline(value)}")
+        elif self._in_flow(parent):
+            self._swap(node, inline({name: value}))
+        else:
+            self._open(node, block({name: value}, owner.start_mark.column + self.style.step, self.style))
+
+    def _add_lines(self, node: Node, lines: str, column: int) -> None:
+        """Put whole lines after the last content of a block collection and the comments that belong to it."""
+        at = self._line_end(_end(self.text, node))
+        while True:
+            following = re.compile(r"( *)#[^\n]*(\n|$)").match(self.text, at)
+            if not following or len(following[1]) <= column or following.end() == at:
+                break
+            at = following.end()
+        if at and self.text[at - 1] != "\n":
+            lines = "\n" + lines.removesuffix("\n")
+        self.cuts.append((at, at, lines))
+
+    def _add_inline(self, node: Node, text: str) -> None:
+        """Put an entry before the closing bracket of a flow collection."""
+        last = node.value[-1]
+        at = _end(self.text, last[1] if isinstance(last, tuple) else last)
+        self.cuts.append((at, at, f", {text}"))
+
+    def _open(self, node: Node, lines: str) -> None:
+        """Replace an empty value (nothing, `{}`, `[]`, null) by lines below its key; a comment stays beside the key."""
+        start, end = node.start_mark.index, node.end_mark.index
+        if start == end:
+            start = end = len(self.text[:start].rstrip())
+        before = len(self.text[:start].rstrip(" "))
+        at = self._line_end(end)
+        if at and self.text[at - 1] != "\n":
+            self.cuts += [(before, end, ""), (at, at, "\n" + lines.removesuffix("\n"))]
+        else:
+            self.cuts += [(before, end, ""), (at, at, lines)]
+
+    def _swap(self, node: Node, text: str) -> None:
+        start, end = node.start_mark.index, node.end_mark.index
+        self.cuts.append((start, end, text if start != end else f" {text}"))
+
+    def _replace(self, node: ScalarNode, value: Any) -> None:
+        if node.style in ("|", ">"):
+            raise AiopsError(
+                f"{self.file}:{node.start_mark.line + 1}: a block of text cannot be replaced", "edit it by hand"
+            )
+        start, end = node.start_mark.index, node.end_mark.index
+        text = quoted(value) if node.style in ('"', "'") and isinstance(value, str) else scalar(value)
+        if start == end:
+            start = end = len(self.text[:start].rstrip(" "))
+            text = f" {text}"
+        self.cuts.append((start, end, text))
+
+    # -- removing
+
+    def _remove_from(self, node: CollectionNode, children: Sequence[Path]) -> None:
+        names = {child[-1] for child in children}
+        mapping = isinstance(node, MappingNode)
+        entries = [(k.value, k, v) for k, v in node.value] if mapping else [(i, v, v) for i, v in enumerate(node.value)]
+        gone = [entry for entry in entries if entry[0] in names]
+        if len(gone) != len(names):
+            raise self._by_hand(children[0])
+        empty = "{}" if mapping else "[]"
+        if node.flow_style:
+            kept = [self.text[k.start_mark.index : _end(self.text, v)] for name, k, v in entries if name not in names]
+            self.cuts.append((node.start_mark.index, node.end_mark.index, empty[0] + ", ".join(kept) + empty[1]))
+            return
+        for _, first, last in gone:
+            start = self.text.rfind("\n", 0, first.start_mark.index) + 1
+            lead = self.text[start : first.start_mark.index]
+            if lead.strip() not in ("", "?", "-") or (mapping and lead.strip() == "-"):
+                raise self._by_hand(children[0])
+            self.cuts.append((start, self._line_end(_end(self.text, last)), ""))
+        if len(gone) == len(entries):
+            first_cut = min(cut[0] for cut in self.cuts[-len(gone) :])
+            content = re.search(r":(?=[^:\n]*(\n(\s*(#[^\n]*)?\n)*)$)", self.text[:first_cut])
+            at = content.end() if content else 0
+            if node is self.doc.root or not at:
+                self.cuts.append((first_cut, first_cut, empty + "\n"))
+            else:
+                self.cuts.append((at, at, " " + empty))
+
+    # -- where things are
+
+    def _line_end(self, at: int) -> int:
+        end = self.text.find("\n", at)
+        return len(self.text) if end < 0 else end + 1
+
+    def _dash(self, node: Node) -> int:
+        """Column of the dash before a list item."""
+        start = self.text.rfind("\n", 0, node.start_mark.index) + 1
+        lead = self.text[start : node.start_mark.index]
+        if lead.strip() != "-":
+            raise self._by_hand(())
+        return lead.index("-")
+
+    def _in_flow(self, path: Path) -> bool:
+        around = [self.doc.node(path[:end]) for end in range(len(path))]
+        return any(found is not None and bool(getattr(found[1], "flow_style", False)) for found in around)
+
+    def _spaced(self, node: MappingNode) -> bool:
+        """Whether the entries are separated by blank lines."""
+        if len(node.value) < 2:
+            return False
+        start = _end(self.text, node.value[-2][1])
+        between = self.text[start : node.value[-1][0].start_mark.index]
+        return bool(re.search(r"\n[ \t\r]*\n", between))
+
+    def _by_hand(self, path: Path) -> AiopsError:
+        line = self.doc.line(path)
+        return AiopsError(f"{self.file}:{line}: `{dotted(path)}` cannot be edited safely", "make this change by hand")
+
+
+def _end(text: str, node: Node) -> int:
+    """Where the content of a node ends. A block collection's own mark lies beyond the comments that follow it."""
+    while isinstance(node, CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    end: int = node.end_mark.index
+    if isinstance(node, ScalarNode) and (node.style in ("|", ">") or node.start_mark.index == end):
+        return len(text[:end].rstrip())
+    return end
+
+
+def _style(root: Node | None) -> Style:
+    """How the file indents: the first nested mapping and the first list under a key decide."""
+    step = dash = None
+    for owner, node in _nested(root):
+        offset = node.start_mark.column - owner.start_mark.column
+        if isinstance(node, MappingNode):
+            step = step or (offset if offset > 0 else None)
+        elif dash is None and offset >= 0:
+            dash = offset
+        if step and dash is not None:
+            break
+    step = step or 2
+    return Style(step, dash if dash is not None else step)
+
+
+def _nested(root: Node | None) -> Iterator[tuple[Node, Node]]:
+    waiting = [root] if isinstance(root, MappingNode) else []
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop(0)
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        for owner, value in node.value:
+            if isinstance(value, ScalarNode) or value.flow_style or not value.value:
+                continue
+            yield owner, value
+            if isinstance(value, MappingNode):
+                waiting.append(value)
+
+
+def _with(data: Any, path: Path, value: Any) -> Any:
+    """A copy of ``data`` with ``path`` set."""
+    if not path:
+        return _plain(value)
+    step = path[0]
+    if isinstance(step, int):
+        return (*data[:step], _with(data[step], path[1:], value), *data[step + 1 :])
+    inner = data.get(step) if isinstance(data, Mapping) else None
+    return {**(data or {}), step: _with(inner, path[1:], value)}
+
+
+def _without(data: Any, path: Path) -> Any:
+    """A copy of ``data`` without ``path``."""
+    step = path[0]
+    if isinstance(step, int):
+        rest = () if len(path) == 1 else (_without(data[step], path[1:]),)
+        return (*data[:step], *rest, *data[step + 1 :])
+    if len(path) == 1:
+        return {name: value for name, value in data.items() if name != step}
+    return {**data, step: _without(data[step], path[1:])}
+
+
+def _plain(value: Any) -> Any:
+    """The value in the shapes that the parser yields."""
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return tuple(_plain(inner) for inner in value) if isinstance(value, list | tuple) else value
