@@ -1,0 +1,71 @@
+"""``python -m aiops.demo llama-cpp`` and ``python -m aiops.demo double``: providers to try things on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from aiops.demo.control import FACES, Control, Face
+from aiops.errors import AiopsError
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    pass
+
+
+def _ready(url: str) -> None:
+    """The first line on stdout: scripts read it to learn the port and that requests are answered."""
+    click.echo(f"ready {url}")
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aiops" / "demo"
+
+
+@main.command("llama-cpp")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True, help="0: any free one")
+@click.option("--model-alias", default="tiny-random", show_default=True, help="the name of the model in /v1/models")
+@click.option("--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="where the model is kept")
+def llama_cpp(host: str, port: int, model_alias: str, directory: Path | None) -> None:
+    """A real llama.cpp server with a tiny random model: real API, meaningless answers."""
+    from aiops.demo.llama_cpp import serve
+
+    serve(host, port, model_alias, directory or _cache(), _ready)
+
+
+@main.command("double")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=0, help="0, the default: any free one")
+@click.option("--face", type=click.Choice(FACES), default="openai", show_default=True, help="whose API it speaks")
+@click.option("--models", default="double", show_default=True, help="comma-separated names")
+@click.option("--latency", default=0.0, help="seconds before each answer")
+@click.option("--tokens", default=8, show_default=True, help="pieces in an answer")
+@click.option("--chunk-delay", default=0.0, help="seconds between the pieces of a stream")
+@click.option("--api-key-env", help="name of the variable with the key that requests must carry")
+def double(
+    host: str, port: int, face: Face, models: str, latency: float, tokens: int, chunk_delay: float,
+    api_key_env: str | None,
+) -> None:  # fmt: skip
+    """A double of a model server: canned answers, and faults on demand at PUT /_control."""
+    from aiops.demo.double import Double
+    from aiops.demo.serving import serve
+
+    if api_key_env and not os.environ.get(api_key_env):
+        raise click.UsageError(f"--api-key-env: the variable {api_key_env} is not set")
+    names = tuple(name.strip() for name in models.split(",") if name.strip())
+    key = os.environ[api_key_env] if api_key_env else ""
+    click.echo(f"a double with the face of {face}: canned answers, no model behind it", err=True)
+    control = Control(delay=latency, tokens=tokens, chunk_delay=chunk_delay, models=names, api_key=key)
+    serve(Double(face, control), host, port, _ready)
+
+
+if __name__ == "__main__":
+    try:
+        main(standalone_mode=True, prog_name="python -m aiops.demo")
+    except AiopsError as error:
+        click.echo(f"error: {error.message}\nhint: {error.hint}", err=True)
+        raise SystemExit(error.exit_code) from None

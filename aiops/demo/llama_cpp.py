@@ -1,0 +1,56 @@
+"""A real llama.cpp server (the ``xllamacpp`` wheel embeds it) serving the tiny random model."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from aiops.demo import tiny_model
+from aiops.errors import Precondition
+
+STOP = {signal.SIGTERM, signal.SIGINT}
+
+
+def serve(host: str, port: int, alias: str, directory: Path, ready: Callable[[str], None]) -> None:
+    """Serve the model as ``alias`` on ``host:port`` (0 = any free port) until SIGTERM or SIGINT.
+
+    Call ``ready(url)`` once requests are answered. Raise ``Precondition`` when the port is taken or the
+    ``demo`` extra is not installed.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # before llama.cpp starts threads, so that they inherit it
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise Precondition(
+            f"the demo llama.cpp server needs the demo extra: {error}", "uv sync --extra demo"
+        ) from error
+    # llama.cpp would only say "failed to init server".
+    _refuse_taken_port(host, port)
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(tiny_model.ensure(directory))
+    parameters.hostnames = [host]
+    parameters.port = port
+    parameters.model_alias = {alias}
+    parameters.n_ctx = tiny_model.CONTEXT
+    parameters.n_parallel = 2
+    parameters.cpuparams.n_threads = 1
+    parameters.endpoint_metrics = True
+    parameters.warmup = False
+    parameters.ui = False
+    server = xllamacpp.Server(parameters)
+    ready(server.listening_address)
+    signal.sigwait(STOP)
+    del server
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    if port == 0:
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Precondition(f"cannot listen on {host}:{port}: {error.strerror}", "choose another --port") from error
