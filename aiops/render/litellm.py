@@ -64,10 +64,7 @@ def _deployment(route: Route, provider: Provider) -> dict[str, Any]:
     if provider.api_base is not None:
         params["api_base"] = provider.api_base
     variable = key_variable(provider)
-    if variable is not None:
-        params["api_key"] = f"os.environ/{variable}"
-    elif kind.key == "placeholder":
-        params["api_key"] = PLACEHOLDER_KEY
+    params["api_key"] = f"os.environ/{variable}" if variable is not None else PLACEHOLDER_KEY
     info: dict[str, Any] = {"id": _identity(route), "mode": route.mode, "provider": route.provider}
     if route.info:
         info["documentation"] = dict(route.info)

@@ -26,6 +26,8 @@ _EXPECTED = {
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODEL_LIMIT = 256
+# LiteLLM cuts the first off and sends the rest upstream, and looks the second up in the environment.
+_MISREAD = ("responses/", "os.environ/")
 
 
 def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
@@ -120,6 +122,11 @@ def _providers(draft: Draft, data: dict[str, Any], env: Mapping[str, str], probl
         )
         if provider is not None:
             _references(doc, path, provider, problems)
+            for model in listed_models if not provider.kind.embeds else ():
+                if model.mode == "embedding":
+                    at = doc.line((*path, "models", listed_models.index(model)))
+                    message = f"`{name}`: LiteLLM cannot ask a provider of type {provider.type} for embeddings"
+                    problems.append(Problem(PROVIDERS, at, message, f"remove the model `{_short(model.name)}`"))
             url = _url(doc, path, provider, env, problems)
             provider = provider.model_copy(update={"base_url": url, "models": tuple(listed_models)})
         if provider is not None and len(problems) == before:
@@ -171,7 +178,7 @@ def _references(doc: Document, path: tuple[str, str], provider: Provider, proble
         )
     if provider.api_key_file is not None and not provider.api_key_file.strip():
         problem("api_key_file", f"`{name}.api_key_file` is empty")
-    needs_key = provider.kind.key == "required" and provider.status == "active"
+    needs_key = provider.kind.cloud and provider.status == "active"
     if needs_key and provider.api_key_env is None and provider.api_key_file is None:
         hint = f"for example `api_key_env: {provider.type.upper()}_API_KEY`"
         problem("type", f"`{name}` is of type {provider.type} and needs `api_key_env` or `api_key_file`", hint)
@@ -209,6 +216,8 @@ def _mappings(draft: Draft, data: dict[str, Any], problems: list[Problem]) -> No
         path = ("exact_matches", name)
         _model_name(doc, path, name, problems)
         match = shaped(ExactMatch, raw, doc, path, problems)
+        if match is not None and match.backend_model is not None:
+            _model_name(doc, (*path, "backend_model"), match.backend_model, problems)
         draft.names.add(name)
         if match is not None:
             draft.exact_matches[name] = match
@@ -240,8 +249,11 @@ def _model_name(doc: Document, path: tuple[str | int, ...], name: str, problems:
         message = f"the model name {_quoted(name)} has {len(name)} characters, more than {_MODEL_LIMIT}"
     elif "*" in name:
         message, hint = f"the model name {_quoted(name)} contains `*`", "patterns are not supported by this version"
-    elif name.startswith("os.environ/"):
-        message, hint = f"the model name {_quoted(name)} would be read as a reference", "rename it"
+    elif name.startswith(_MISREAD):
+        message, hint = (
+            f"LiteLLM would misread the model name {_quoted(name)}",
+            f"it may not begin with `{name.split('/')[0]}/`",
+        )
     if message:
         problems.append(Problem(doc.file, doc.line(path), message, hint))
 

@@ -12,7 +12,8 @@ from typing import Literal
 Mode = Literal["chat", "completion", "embedding"]
 
 PLACEHOLDER_KEY = "none"
-"""Sent where LiteLLM insists on a key and the server wants none."""
+"""Written where a provider has no key. Without one LiteLLM takes the type's usual environment variable
+(OLLAMA_API_KEY, OPENAI_API_KEY, …) and sends a key that belongs to somebody else."""
 
 
 @dataclass(frozen=True)
@@ -21,18 +22,19 @@ class ProviderType:
 
     ``prefix``: LiteLLM's provider name for chat; ``prefixes`` overrides it for other modes.
     ``suffix``: what LiteLLM's ``api_base`` ends in, beyond the server's root.
-    ``key``: ``required``, ``optional`` (none is fine), or ``placeholder`` (LiteLLM wants some text).
-    ``discovery``/``health``: paths below the root, for listing models and for probing without cost.
+    ``discovery`` and ``health``: paths below the root, for listing models and for probing without cost.
+    ``cloud``: a service with an address of its own, which needs a key; several providers may share the address.
+    ``embeds``: whether LiteLLM can ask it for embeddings.
     """
 
     prefix: str
     prefixes: tuple[tuple[Mode, str], ...] = ()
     suffix: str = ""
-    key: Literal["required", "optional", "placeholder"] = "required"
     default_url: str | None = None
     discovery: str | None = "/v1/models"
     health: str | None = "/v1/models"
     cloud: bool = False
+    embeds: bool = True
 
     def prefix_for(self, mode: Mode) -> str:
         """LiteLLM's provider name for a model of this mode."""
@@ -41,40 +43,37 @@ class ProviderType:
     @property
     def needs_url(self) -> bool:
         """Whether the operator has to say where it is."""
-        return self.default_url is None and not self.cloud
+        return not self.cloud
 
 
-def _cloud(prefix: str, default_url: str | None = None, **more: str) -> ProviderType:
+def _cloud(prefix: str, *, embeds: bool = True) -> ProviderType:
     # LiteLLM knows the address of each; a base_url is only needed to go through a proxy of one's own.
-    return ProviderType(
-        prefix, default_url=default_url, discovery=None, health=None, cloud=True, suffix=more.get("suffix", "")
-    )
+    return ProviderType(prefix, discovery=None, health=None, cloud=True, embeds=embeds)
 
 
 TYPES: dict[str, ProviderType] = {
     "ollama": ProviderType(
         "ollama_chat",
         (("completion", "ollama"), ("embedding", "ollama")),
-        key="optional",
         discovery="/api/tags",
         health="/api/tags",
     ),
-    "llama_cpp": ProviderType("llamafile", suffix="/v1", key="optional", health="/health"),
-    "vllm": ProviderType("hosted_vllm", suffix="/v1", key="optional", health="/health"),
-    "openai_compatible": ProviderType("openai", suffix="/v1", key="placeholder"),
+    "llama_cpp": ProviderType("llamafile", suffix="/v1", health="/health"),
+    "vllm": ProviderType("hosted_vllm", suffix="/v1", health="/health"),
+    "openai_compatible": ProviderType("openai", suffix="/v1"),
     "openai": ProviderType("openai", suffix="/v1", default_url="https://api.openai.com", cloud=True),
-    "anthropic": ProviderType("anthropic", default_url="https://api.anthropic.com", cloud=True),
-    "cerebras": _cloud("cerebras"),
+    "anthropic": ProviderType("anthropic", default_url="https://api.anthropic.com", cloud=True, embeds=False),
+    "cerebras": _cloud("cerebras", embeds=False),
     "cohere": _cloud("cohere_chat"),
-    "deepinfra": _cloud("deepinfra"),
-    "deepseek": _cloud("deepseek"),
+    "deepinfra": _cloud("deepinfra", embeds=False),
+    "deepseek": _cloud("deepseek", embeds=False),
     "fireworks_ai": _cloud("fireworks_ai"),
     "gemini": _cloud("gemini"),
-    "groq": _cloud("groq"),
+    "groq": _cloud("groq", embeds=False),
     "mistral": _cloud("mistral"),
-    "moonshot": _cloud("moonshot"),
+    "moonshot": _cloud("moonshot", embeds=False),
     "openrouter": _cloud("openrouter"),
     "perplexity": _cloud("perplexity"),
     "together_ai": _cloud("together_ai"),
-    "xai": _cloud("xai"),
+    "xai": _cloud("xai", embeds=False),
 }

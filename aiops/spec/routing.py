@@ -38,7 +38,7 @@ class Routing:
 
     targets: dict[str, Target] = field(default_factory=dict)
     clashes: dict[str, list[str]] = field(default_factory=dict)
-    by_provider: dict[str, list[Target]] = field(default_factory=dict)
+    by_provider: dict[str, list[Target]] = field(default_factory=dict)  # in the order in which each lists its models
     chains: Mapping[str, Chain] = field(default_factory=dict)
 
     @classmethod
@@ -58,8 +58,11 @@ class Routing:
             for provider in providers.values():
                 if provider.status == status:
                     routing._offer(provider, matches)
+        order = {name: {model: place for place, model in enumerate(models)} for name, models in specs.items()}
         for target in targets.values():
             routing.by_provider.setdefault(target.provider.name, []).append(target)
+        for name, offered in routing.by_provider.items():
+            offered.sort(key=lambda target: order[name].get(target.backend, len(order[name])))
         return routing
 
     def _offer(self, provider: Provider, matches: Mapping[str, ExactMatch]) -> None:
@@ -75,11 +78,13 @@ class Routing:
     def stand_in(self, target: Target, provider: str) -> str | None:
         """The name under which ``provider`` can answer for ``target``: the same backend model if it serves it, else
         its first model of the same kind. None when it serves nothing suitable under a name of its own."""
-        offered = [other for other in self.by_provider.get(provider, ()) if suits(target, other)]
-        same = [other.name for other in offered if other.backend == target.backend]
-        order = {model.name: index for index, model in enumerate(offered[0].provider.models)} if offered else {}
-        rest = sorted(offered, key=lambda other: order.get(other.backend, len(order)))
-        return next(iter(same + [other.name for other in rest]), None)
+        first: str | None = None
+        for other in self.by_provider.get(provider, ()):
+            if suits(target, other):
+                if other.backend == target.backend:
+                    return other.name
+                first = first or other.name
+        return first
 
     def own_fallback(self, target: Target) -> str | None:
         """The served name that the exact match's ``fallback`` means: a model, or a provider's stand-in."""

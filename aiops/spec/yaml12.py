@@ -42,15 +42,19 @@ class _Nodes(CParser):
 
     def __init__(self, text: str) -> None:
         CParser.__init__(self, text)
+        self.depth = 0
 
     def resolve(self, kind: type[Node], value: str | None, implicit: object) -> str:
         return ""
 
-    def descend_resolver(self, *_: object) -> None:
-        return
+    def descend_resolver(self, parent: Node | None, _: object) -> None:
+        # The C composer recurses without a limit of its own: a hundred thousand brackets overflow the stack.
+        self.depth += 1
+        if self.depth > MAX_DEPTH and parent is not None:
+            raise _Refused(parent.start_mark.line + 1, f"nested deeper than {MAX_DEPTH} levels")
 
     def ascend_resolver(self) -> None:
-        return
+        self.depth -= 1
 
 
 class _Refused(Exception):
@@ -165,7 +169,7 @@ def _compose(text: str) -> Node | None:
     """The node of the only document in ``text``. Raises _Refused with plain words for a syntax error."""
     parser = _Nodes(text)
     try:
-        return parser.get_single_node()  # type: ignore[no-any-return]
+        return parser.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
@@ -211,11 +215,10 @@ class _Builder:
             if node.style or node.tag in ("!", _TAG + "str"):
                 return node.value
             return scalar(node.value)
-        if depth >= MAX_DEPTH or id(node) in self.open:
-            raise _Refused(
-                node.start_mark.line + 1,
-                "an alias contains itself" if id(node) in self.open else f"nested deeper than {MAX_DEPTH} levels",
-            )
+        if id(node) in self.open:
+            raise _Refused(node.start_mark.line + 1, "an alias contains itself")
+        if depth >= MAX_DEPTH:
+            raise _Refused(node.start_mark.line + 1, f"nested deeper than {MAX_DEPTH} levels")
         self.open.add(id(node))
         try:
             if isinstance(node, SequenceNode):
