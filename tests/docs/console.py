@@ -41,7 +41,7 @@ def commands(page: str) -> list[Command]:
             if not lines[at].startswith("$ "):
                 raise ValueError(f"line {number + at + 1}: a console block begins with a `$ ` command")
             text = lines[at][2:]
-            while text.endswith("\\") or text.count("<<'END'") and not text.endswith("\nEND"):
+            while text.endswith("\\"):
                 at += 1
                 text += "\n" + lines[at].removeprefix("> ")
             at += 1
