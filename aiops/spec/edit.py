@@ -143,6 +143,11 @@ def _open(sources: Sources) -> tuple[Splice, Splice]:
 def _edit(sources: Sources, *parts: Splice | Sequence[str]) -> Edit:
     changed = {part.file: part.done() for part in parts if isinstance(part, Splice) and part.cuts}
     notes = [note for part in parts if not isinstance(part, Splice) for note in part]
+    notes += [
+        f"{part.file}: comments inside what was removed went with it ({part.lost_comments})"
+        for part in parts
+        if isinstance(part, Splice) and part.lost_comments
+    ]
     return Edit({**sources, **changed}, tuple(notes))
 
 

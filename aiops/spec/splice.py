@@ -39,6 +39,7 @@ class Splice:
         self.newline = "\r\n" if "\r\n" in self.text else "\n"
         self.style = _style(self.doc.root)
         self.cuts: list[Cut] = []
+        self.lost_comments = 0
 
     # -- reading
 
@@ -109,7 +110,7 @@ class Splice:
             found = self.doc.node(parent)
             if found is None or not isinstance(found[1], CollectionNode):
                 raise self._by_hand(parent)
-            self._remove_from(found[1], children)
+            self._remove_from(found[0], found[1], children)
         for path in sorted(paths, key=lambda path: [(isinstance(step, str), step) for step in path], reverse=True):
             self.data = _without(self.data, path)
 
@@ -118,8 +119,14 @@ class Splice:
         if not self.cuts:
             return self.content
         text = self.text
-        for start, end, new in sorted(self.cuts, key=lambda cut: (cut[0], cut[1]), reverse=True):
-            text = text[:start] + new.replace("\n", self.newline) + text[end:]
+        pieces: list[str] = []
+        at = 0
+        for start, end, new in sorted(self.cuts, key=lambda cut: cut[:2]):
+            if start < at:
+                raise self._by_hand(())
+            pieces += (text[at:start], new.replace("\n", self.newline))
+            at = end
+        text = "".join((*pieces, text[at:]))
         mark = b"\xef\xbb\xbf" if self.content.startswith(b"\xef\xbb\xbf") else b""
         content = mark + text.encode()
         again = parse(self.file, content)
@@ -203,32 +210,61 @@ class Splice:
 
     # -- removing
 
-    def _remove_from(self, node: CollectionNode, children: Sequence[Path]) -> None:
+    def _remove_from(self, owner: Node, node: CollectionNode, children: Sequence[Path]) -> None:
         names = {child[-1] for child in children}
         mapping = isinstance(node, MappingNode)
         entries = [(k.value, k, v) for k, v in node.value] if mapping else [(i, v, v) for i, v in enumerate(node.value)]
-        gone = [entry for entry in entries if entry[0] in names]
+        gone = [(first, last) for name, first, last in entries if name in names]
         if len(gone) != len(names):
             raise self._by_hand(children[0])
         empty = "{}" if mapping else "[]"
-        if node.flow_style:
+        if node.flow_style and "\n" in self.text[node.start_mark.index : node.end_mark.index]:
+            for first, last in gone:
+                self._take(*self._with_comma(first.start_mark.index, _end(self.text, last)))
+        elif node.flow_style:
             kept = [self.text[k.start_mark.index : _end(self.text, v)] for name, k, v in entries if name not in names]
             self.cuts.append((node.start_mark.index, node.end_mark.index, empty[0] + ", ".join(kept) + empty[1]))
-            return
-        for _, first, last in gone:
-            start = self.text.rfind("\n", 0, first.start_mark.index) + 1
-            lead = self.text[start : first.start_mark.index]
-            if lead.strip() not in ("", "?", "-") or (mapping and lead.strip() == "-"):
-                raise self._by_hand(children[0])
-            self.cuts.append((start, self._line_end(_end(self.text, last)), ""))
-        if len(gone) == len(entries):
-            first_cut = min(cut[0] for cut in self.cuts[-len(gone) :])
-            content = re.search(r":(?=[^:\n]*(\n(\s*(#[^\n]*)?\n)*)$)", self.text[:first_cut])
-            at = content.end() if content else 0
-            if node is self.doc.root or not at:
-                self.cuts.append((first_cut, first_cut, empty + "\n"))
-            else:
-                self.cuts.append((at, at, " " + empty))
+        else:
+            for first, last in gone:
+                self._take(*self._with_lines(first, last, mapping, children[0]))
+            if len(gone) == len(entries):
+                self._leave_empty(owner, node, empty)
+
+    def _take(self, start: int, end: int) -> None:
+        self.lost_comments += len(re.findall(r"(?m)(?:^|[ \t])#", self.text[start:end]))
+        self.cuts.append((start, end, ""))
+
+    def _with_comma(self, start: int, end: int) -> tuple[int, int]:
+        """An entry of a flow collection over several lines, with the comma after it, and its line if it has one."""
+        comma = re.compile(r"\s*,[ \t]*").match(self.text, end)
+        end = comma.end() if comma else end
+        line = self.text.rfind("\n", 0, start) + 1
+        if not self.text[line:start].strip() and self.text[end : end + 2].startswith(("\n", "\r\n")):
+            return line, self._line_end(end)
+        return start, end
+
+    def _with_lines(self, first: Node, last: Node, mapping: bool, path: Path) -> tuple[int, int]:
+        """The lines of a block entry, and the blank lines after it unless they still separate something."""
+        start = self.text.rfind("\n", 0, first.start_mark.index) + 1
+        if self.text[start : first.start_mark.index].strip() != ("" if mapping else "-"):
+            raise self._by_hand(path)
+        end = self._line_end(_end(self.text, last))
+        if re.search(r"(^|\n)[ \t\r]*\n$", self.text[max(0, start - 200) : start]):
+            blank = re.compile(r"([ \t\r]*\n)+").match(self.text, end)
+            end = blank.end() if blank else end
+        return start, end
+
+    def _leave_empty(self, owner: Node, node: Node, empty: str) -> None:
+        """Write `{}` or `[]` beside the key of a block collection that lost everything."""
+        if node is self.doc.root:
+            self.cuts.append((len(self.text), len(self.text), empty + "\n"))
+        elif owner is node:
+            raise AiopsError(
+                f"{self.file}:{node.start_mark.line + 1}: nothing would be left here", "make this change by hand"
+            )
+        else:
+            at = self.text.index(":", owner.end_mark.index) + 1
+            self.cuts.append((at, at, " " + empty))
 
     # -- where things are
 
@@ -257,8 +293,8 @@ class Splice:
         return bool(re.search(r"\n[ \t\r]*\n", between))
 
     def _by_hand(self, path: Path) -> AiopsError:
-        line = self.doc.line(path)
-        return AiopsError(f"{self.file}:{line}: `{dotted(path)}` cannot be edited safely", "make this change by hand")
+        where = f"{self.file}:{self.doc.line(path)}: `{dotted(path)}`" if path else self.file
+        return AiopsError(f"{where} is written in a way that cannot be edited safely", "make this change by hand")
 
 
 def _end(text: str, node: Node) -> int:
