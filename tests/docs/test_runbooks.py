@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shlex
 import shutil
@@ -98,8 +99,11 @@ def restored(instance: Instance, short_directory: Path) -> Iterator[Instance]:
 
 @every_page
 def test_the_commands_of_a_page_do_what_it_shows(page: Path, restored: Instance, tmp_path: Path) -> None:
-    shell = Shell(tmp_path, restored.env)
-    for command in commands(page.read_text()):
+    shown = commands(page.read_text())
+    if any("curl " in command.text for command in shown) and not shutil.which("curl") and not os.environ.get("CI"):
+        pytest.skip("this page uses curl, which is not installed")
+    shell = Shell(tmp_path, {**restored.env, "GENERATION": str(restored.status()["generation"])})
+    for command in shown:
         shell.run(command)
 
 
