@@ -1,0 +1,161 @@
+"""Open client connections of one worker, and how they leave it without losing a request.
+
+HTTP/1.1 has no way to tell an idle client "do not send here any more": closing an idle connection races with
+the request the client may be sending at that moment. So idle connections are not closed but *handed over*: the
+socket itself goes to a worker of the next generation (SCM_RIGHTS), with whatever the kernel has already
+received on it. Clients see nothing, and the old generation need not linger for its idle clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+ADOPT = b"C"
+LISTENER = b"L"
+
+
+def is_idle(connection: Any) -> bool:
+    """True when an HTTP connection has no request in flight, none queued, and none half received."""
+    cycle = getattr(connection, "cycle", None)
+    if not hasattr(connection, "pipeline") or connection.transport.is_closing() or connection.pipeline:
+        return False
+    if connection.transport.get_write_buffer_size():
+        return False  # the client has not taken its last answer yet
+    if connection.scope is None:
+        return True  # connected, nothing sent yet
+    # on_message_begin makes a new scope before there is a cycle for it: then a request is half received.
+    return cycle is not None and cycle.response_complete and cycle.scope is connection.scope
+
+
+def idle(connections: Iterable[Any]) -> list[Any]:
+    return [connection for connection in list(connections) if is_idle(connection)]
+
+
+def close_after_response(connections: Iterable[Any]) -> None:
+    """Announce ``Connection: close`` where the response has not started. After the headers it would lose the reply."""
+    for connection in list(connections):
+        cycle = getattr(connection, "cycle", None)
+        if cycle is not None and not cycle.response_started:
+            cycle.keep_alive = False
+
+
+def detach(connection: Any) -> socket.socket | None:
+    """Take a client's socket out of the event loop, open. None for a private (unix) one, which is closed instead."""
+    transport = connection.transport
+    raw = transport.get_extra_info("socket")
+    if raw is None or raw.family == socket.AF_UNIX:
+        transport.close()
+        return None
+    transport.pause_reading()
+    copy = socket.socket(fileno=os.dup(raw.fileno()))
+    connection._unset_keepalive_if_required()
+    transport.abort()  # closes this descriptor only: the duplicate keeps the connection
+    return copy
+
+
+class Heirs:
+    """Workers of the next generation that take connections over, in turn."""
+
+    def __init__(self, addresses: Iterable[str]) -> None:
+        self._waiting = list(addresses)
+        self._links: list[socket.socket] = []
+
+    @property
+    def any(self) -> bool:
+        return bool(self._waiting or self._links)
+
+    def give(self, sock: socket.socket) -> bool:
+        """Pass one connection on. False when no heir is left; the caller still holds ``sock`` then."""
+        while self.any:
+            link = self._next()
+            if link is None:
+                continue
+            try:
+                socket.send_fds(link, [ADOPT], [sock.fileno()])
+            except OSError:
+                self._links.remove(link)
+                link.close()
+                continue
+            return True
+        return False
+
+    def close(self) -> None:
+        for link in self._links:
+            link.close()
+
+    def _next(self) -> socket.socket | None:
+        if self._waiting:
+            address = self._waiting.pop(0)
+            link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            link.settimeout(2)
+            try:
+                link.connect(address)
+            except OSError:
+                link.close()
+                return None
+            self._links.append(link)
+        link = self._links.pop(0)
+        self._links.append(link)
+        return link
+
+
+class Exchange:
+    """The worker's own door: a SEQPACKET unix socket on which connections arrive and the listener can be asked for."""
+
+    def __init__(self, path: Path, adopt: Callable[[socket.socket], None], listener: socket.socket) -> None:
+        self._path = path
+        self._adopt = adopt
+        self._listener = listener
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._sock.setblocking(False)
+        self._sock.bind(str(path))
+        path.chmod(0o600)
+        self._sock.listen(64)
+        asyncio.get_running_loop().add_reader(self._sock, self._accept)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._sock)
+        self._sock.close()
+        self._path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            link, _ = self._sock.accept()
+            link.setblocking(False)
+            asyncio.get_running_loop().add_reader(link, self._receive, link)
+
+    def _receive(self, link: socket.socket) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(link, 16, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        if data == ADOPT and descriptors:
+            self._adopt(socket.socket(fileno=descriptors[0]))
+        elif data == LISTENER:
+            socket.send_fds(link, [LISTENER], [self._listener.fileno()])
+        else:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            asyncio.get_running_loop().remove_reader(link)
+            link.close()
+
+
+def ask_for_listener(address: str) -> socket.socket | None:
+    """The listening socket of a worker that outlived its master, or None when it does not answer within 2 s."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
+        link.settimeout(2)
+        try:
+            link.connect(address)
+            link.send(LISTENER)
+            _, descriptors, _, _ = socket.recv_fds(link, 16, 1)
+        except OSError:
+            return None
+    return socket.socket(fileno=descriptors[0]) if descriptors else None

@@ -1,0 +1,75 @@
+"""Public listening sockets: one per address, shared by every generation that uses it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+from aiops.gateway.connections import ask_for_listener
+
+BACKLOG = 2048  # connections the kernel holds while no worker accepts, e.g. during a switch
+
+
+class Listeners:
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, int], socket.socket] = {}
+
+    def get(self, host: str, port: int) -> socket.socket:
+        """The socket for an address, bound on first use. Raises OSError when the address is not to be had."""
+        family, _, _, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        address = (str(target[0]), int(target[1]))
+        if address not in self._open:
+            self._open[address] = _bind(family, address)
+        return self._open[address]
+
+    def inherit(self, exchanges: Iterable[str]) -> int:
+        """Take over what workers of a dead master still hold, so that no connection is refused. Returns how many."""
+        for exchange in exchanges:
+            sock = ask_for_listener(exchange)
+            if sock is not None:
+                host, port = sock.getsockname()[:2]
+                self._open.setdefault((str(host), int(port)), sock)
+        return len(self._open)
+
+    def keep_only(self, used: Iterable[socket.socket]) -> None:
+        """Close the listeners no generation uses any more."""
+        keep = {id(sock) for sock in used}
+        for address, sock in list(self._open.items()):
+            if id(sock) not in keep:
+                sock.close()
+                del self._open[address]
+
+    def close(self) -> None:
+        self.keep_only(())
+
+
+def _bind(family: int, address: tuple[str, int]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
+
+
+def orphan_exchanges(directory: Path) -> dict[int, str]:
+    """Workers that outlived their master: pid -> exchange address. Sockets of dead workers are removed."""
+    found: dict[int, str] = {}
+    for path in sorted(directory.glob("*.fd")):
+        with contextlib.suppress(ValueError):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+                probe.settimeout(2)
+                try:
+                    probe.connect(str(path))
+                except OSError:
+                    path.unlink(missing_ok=True)
+                    path.with_suffix(".http").unlink(missing_ok=True)
+                    continue
+            found[int(path.stem)] = str(path)
+    return found

@@ -1,0 +1,51 @@
+"""Probes that only aiops may ask for: LiteLLM's documented deployment hook, steered by a private request header.
+
+``x-aiops-probe: fail`` makes the deployment of the requested model fail at the very point where its provider
+would be called, so that the fallback really answers, through LiteLLM's own machinery: that is how a fallback is
+proved without taking a provider down. ``x-aiops-probe: mock`` answers without a provider, to warm a worker.
+
+The header counts on the worker's private unix socket only. From the public socket it has no meaning.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from litellm.exceptions import InternalServerError
+from litellm.integrations.custom_logger import CustomLogger
+
+HEADER = b"x-aiops-probe"
+FAIL, MOCK = "fail", "mock"
+MARKER = "aiops-probe"
+MOCK_ANSWER = "ok"
+
+
+@dataclass
+class Probe:
+    """What is asked of one request; ``fired`` proves that LiteLLM called the hook."""
+
+    mode: str
+    fired: int = 0
+
+
+current: ContextVar[Probe | None] = ContextVar("aiops_probe", default=None)
+
+
+class ProbeHook(CustomLogger):
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
+        """Called when a deployment has been chosen and before its provider is."""
+        probe = current.get()
+        if probe is None:
+            return None
+        probe.fired += 1
+        if probe.mode == MOCK:
+            kwargs["mock_response"] = MOCK_ANSWER
+            return kwargs
+        if probe.mode == FAIL and probe.fired == 1:
+            raise InternalServerError(message=MARKER, model=str(kwargs.get("model")), llm_provider="")
+        return None
+
+
+instance = ProbeHook()

@@ -1,0 +1,67 @@
+"""What a worker needs to know of its generation, read from the release's ``gateway.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+MASTER_KEY_VARIABLE = "AIOPS_MASTER_KEY"
+CONFIG_FILE = "litellm-unified.yaml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One generation as the gateway sees it. Seconds are floats; ``secrets`` maps a variable to its file."""
+
+    generation: int
+    directory: Path
+    host: str
+    port: int
+    workers: int
+    drain_seconds: float
+    models: int
+    probe_model: str | None
+    secrets: dict[str, str]
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "release" / CONFIG_FILE
+
+
+def load(directory: Path) -> Settings:
+    """Settings of the generation in ``directory``. Raises OSError or ValueError when it is damaged."""
+    data = json.loads((directory / "release" / "gateway.json").read_bytes())
+    return Settings(
+        generation=int(directory.name),
+        directory=directory,
+        host=str(data["host"]),
+        port=int(data["port"]),
+        workers=int(data["workers"]),
+        drain_seconds=float(data["drain_seconds"]),
+        models=int(data["models"]),
+        probe_model=data["probe_model"],
+        secrets=dict(data["secrets"]),
+    )
+
+
+def read_secrets(settings: Settings, secrets: Path) -> dict[str, str]:
+    """Environment of a worker: the master key, ``secrets/env``, and files named by ``api_key_file``.
+
+    Files win over what the process inherited. Raises OSError naming the file, never the value.
+    """
+    values = {MASTER_KEY_VARIABLE: (secrets / "master_key").read_text().strip()}
+    env_file = secrets / "env"
+    if env_file.exists():
+        values |= parse_env(env_file.read_text())
+    for variable, name in settings.secrets.items():
+        path = Path(os.path.expanduser(name))  # noqa: PTH111
+        values[variable] = (path if path.is_absolute() else secrets / path).read_text().strip()
+    return values
+
+
+def parse_env(text: str) -> dict[str, str]:
+    """``NAME=value`` lines; blank lines and lines that begin with # are skipped."""
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.lstrip().startswith("#"))
+    return {name.strip(): value for name, value in pairs}
