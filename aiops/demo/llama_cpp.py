@@ -35,6 +35,7 @@ def serve(host: str, port: int, alias: str, directory: Path, ready: Callable[[st
     parameters.model_alias = {alias}
     parameters.n_ctx = tiny_model.CONTEXT
     parameters.n_parallel = 2
+    parameters.n_predict = 64  # the model never ends by itself
     parameters.cpuparams.n_threads = 1
     parameters.endpoint_metrics = True
     parameters.warmup = False

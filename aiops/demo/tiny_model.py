@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 # Part of the file name: raise it when anything below changes, so that an old cached file is not used.
-VERSION = 1
+VERSION = 2
 EMBEDDING, BLOCKS, HEADS, KV_HEADS, FEED_FORWARD, CONTEXT = 64, 2, 4, 2, 128, 2048
 MERGES = ("t h", "th e", "i n", "e r", "a n", "o n", "Ġ t", "Ġ a")
 CONTROL = ("<|bos|>", "<|im_start|>", "<|im_end|>")
@@ -49,9 +49,16 @@ def byte_alphabet() -> list[str]:
     return [chr(byte if byte in printable else next(spare)) for byte in range(256)]
 
 
+def _liking(token: str) -> float:
+    if token in CONTROL or not token.replace("Ġ", "").isascii():
+        return -6.0
+    return 1.0 if token.startswith("Ġ") or token.islower() else 0.0
+
+
 def _write(path: Path) -> None:
     import gguf  # numpy comes with it: 200 ms that no other verb should pay
     import numpy
+    import numpy.typing
 
     tokens = [*byte_alphabet(), *(merge.replace(" ", "") for merge in MERGES), *CONTROL]
     kinds = [gguf.TokenType.NORMAL] * (len(tokens) - len(CONTROL)) + [gguf.TokenType.CONTROL] * len(CONTROL)
@@ -80,26 +87,37 @@ def _write(path: Path) -> None:
 
     random = numpy.random.default_rng(7)
 
-    def weights(name: str, *shape: int) -> None:
-        writer.add_tensor(name, random.normal(0, 0.05, shape).astype(numpy.float32))
+    def matrix(*shape: int) -> numpy.typing.NDArray[numpy.float32]:
+        return random.normal(0, 0.05, shape).astype(numpy.float32)
+
+    def weights(name: str, *shape: int, keeps_first: bool = False) -> None:
+        values = matrix(*shape)
+        if keeps_first:
+            values[0, :] = 0
+        writer.add_tensor(name, values)
 
     def norm(name: str) -> None:
         writer.add_tensor(name, numpy.ones(EMBEDDING, dtype=numpy.float32))
 
     kv = EMBEDDING // HEADS * KV_HEADS
-    weights("token_embd.weight", len(tokens), EMBEDDING)
+    # The first dimension is the same for every token and no block changes it, so its column in the output is
+    # a bias per token: answers are readable characters, never half a UTF-8 sequence, and do not end by chance.
+    embedding, output = matrix(len(tokens), EMBEDDING), matrix(len(tokens), EMBEDDING)
+    embedding[:, 0] = 1
+    output[:, 0] = [_liking(token) for token in tokens]
+    writer.add_tensor("token_embd.weight", embedding)
     norm("output_norm.weight")
-    weights("output.weight", len(tokens), EMBEDDING)
+    writer.add_tensor("output.weight", output)
     for block in range(BLOCKS):
         norm(f"blk.{block}.attn_norm.weight")
         weights(f"blk.{block}.attn_q.weight", EMBEDDING, EMBEDDING)
         weights(f"blk.{block}.attn_k.weight", kv, EMBEDDING)
         weights(f"blk.{block}.attn_v.weight", kv, EMBEDDING)
-        weights(f"blk.{block}.attn_output.weight", EMBEDDING, EMBEDDING)
+        weights(f"blk.{block}.attn_output.weight", EMBEDDING, EMBEDDING, keeps_first=True)
         norm(f"blk.{block}.ffn_norm.weight")
         weights(f"blk.{block}.ffn_gate.weight", FEED_FORWARD, EMBEDDING)
         weights(f"blk.{block}.ffn_up.weight", FEED_FORWARD, EMBEDDING)
-        weights(f"blk.{block}.ffn_down.weight", EMBEDDING, FEED_FORWARD)
+        weights(f"blk.{block}.ffn_down.weight", EMBEDDING, FEED_FORWARD, keeps_first=True)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -1,0 +1,139 @@
+"""Run a mix of clients against one target until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
+
+import openai
+
+from tests.load import clients
+from tests.load.clients import Ask, Target
+from tests.load.report import KindReport, LoadReport
+
+STREAMING = frozenset({"stream", "openai_stream"})
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How many clients of each kind run at the same time, and how long each rests between two requests.
+
+    ``idle`` clients hold one connection each and wake up at random, at most ``idle_seconds`` apart.
+    """
+
+    new_connection: int = 2
+    keep_alive: int = 2
+    openai: int = 1
+    stream: int = 2
+    openai_stream: int = 1
+    idle: int = 4
+    pause: float = 0.02
+    idle_seconds: float = 30.0
+
+    def clients(self) -> dict[str, int]:
+        return {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.type == "int"}
+
+
+def run(target: Target, stop: threading.Event, mix: Mix | None = None) -> LoadReport:
+    """Ask until ``stop`` is set, let every client finish what it has begun, and return what they saw."""
+    return asyncio.run(_run(target, stop, mix or Mix()))
+
+
+class BackgroundLoad:
+    """Load in a thread for the length of a ``with`` block; ``report`` is there afterwards."""
+
+    def __init__(self, target: Target, mix: Mix | None = None) -> None:
+        self.report = LoadReport()
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, args=(target, mix), name="load", daemon=True)
+
+    def _work(self, target: Target, mix: Mix | None) -> None:
+        try:
+            self.report = run(target, self._stop, mix)
+        except BaseException as error:
+            self._error = error
+
+    def __enter__(self) -> BackgroundLoad:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+
+async def _run(target: Target, stop: threading.Event, mix: Mix) -> LoadReport:
+    report = LoadReport()
+    began = time.monotonic()
+
+    def saw(generation: str) -> None:
+        report.generations[generation] += 1
+
+    target = replace(target, saw_generation=saw)
+    ended = asyncio.Event()
+    async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        group.create_task(_watch(stop, ended))
+        for kind, count in mix.clients().items():
+            seen = report.kinds[kind] = KindReport(streams=kind in STREAMING)
+            if kind == "idle":
+                # One pool each: every one of them has exactly one connection that grows old.
+                asks = [await _asker(kind, target, 1, stack) for _ in range(count)]
+            else:
+                asks = [await _asker(kind, target, count, stack)] * count if count else []
+            for ask in asks:
+                rest = partial(random.uniform, 0, mix.idle_seconds) if kind == "idle" else lambda: mix.pause
+                group.create_task(_client(ask, target, seen, rest, ended))
+    report.seconds = time.monotonic() - began
+    return report
+
+
+async def _asker(kind: str, target: Target, connections: int, stack: contextlib.AsyncExitStack) -> Ask:
+    def enter(client: Any) -> Awaitable[Any]:
+        return stack.enter_async_context(client)
+
+    def http() -> Awaitable[Any]:
+        return enter(clients.http_client(target, keep_alive=kind != "new_connection", connections=connections))
+
+    def sdk() -> Awaitable[Any]:
+        return enter(clients.openai_client(target, connections))
+
+    match kind:
+        case "openai":
+            return partial(clients.ask_openai, await sdk(), target)
+        case "openai_stream":
+            return partial(clients.ask_openai_stream, await sdk(), target)
+        case "stream":
+            return partial(clients.ask_stream, await http(), target)
+    return partial(clients.ask_http, await http(), target)
+
+
+async def _client(
+    ask: Ask, target: Target, report: KindReport, rest: Callable[[], float], ended: asyncio.Event
+) -> None:
+    while not ended.is_set():
+        report.requests += 1
+        try:
+            await ask(report)
+        except openai.APIStatusError as error:
+            target.note(error.response.headers)
+            report.failed(f"status {error.status_code}", str(error))
+        except Exception as error:  # whatever it is, an answer it is not; a client that stopped asking would hide it
+            report.failed(type(error).__name__, f"{error!r} caused by {error.__cause__!r}")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), rest())
+
+
+async def _watch(stop: threading.Event, ended: asyncio.Event) -> None:
+    while not stop.is_set():
+        await asyncio.sleep(0.05)
+    ended.set()
