@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from aiops.demo.child import DemoProvider
+from aiops.host.process import is_alive
 from tests.docs.conftest import BIN, ROOT, free_port
 
 SCRIPTS = ROOT / "scripts"
@@ -107,14 +108,6 @@ def demo(action: str, directory: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def alive(pid: int) -> bool:
-    """Whether ``pid`` runs; what is left of a process until its parent looks (a zombie) does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def test_a_model_server_is_known_by_what_it_answers_not_by_its_port(tmp_path: Path) -> None:
     with (
         DemoProvider.llama_cpp(directory=tmp_path) as llama_cpp,
@@ -134,7 +127,7 @@ def test_the_demo_provider_starts_once_and_comes_back_on_the_same_port(demo_dire
     assert demo("start", demo_directory).stdout == first
     assert json.loads((demo_directory / "process.json").read_text())["pid"] == pid
     demo("stop", demo_directory)
-    assert not alive(pid)
+    assert not is_alive(pid)
     assert demo("start", demo_directory).stdout == first
 
 
@@ -142,7 +135,7 @@ def test_stopping_the_demo_never_ends_a_stranger_that_has_its_process_id(demo_di
     demo_directory.mkdir()
     stranger = subprocess.Popen(["sleep", "60"])
     try:
-        record = {"pid": stranger.pid, "born": "1", "url": "http://127.0.0.1:1"}
+        record = {"pid": stranger.pid, "started": 1, "url": "http://127.0.0.1:1"}
         (demo_directory / "process.json").write_text(json.dumps(record))
         demo("stop", demo_directory)
         assert stranger.poll() is None
