@@ -33,7 +33,8 @@ class KindReport:
         self._example(f"truncated: {detail}")
 
     def _example(self, text: str) -> None:
-        if len(self.examples) < EXAMPLES:
+        """The first five that differ: five times the same refusal explains nothing."""
+        if len(self.examples) < EXAMPLES and text[:300] not in self.examples:
             self.examples.append(text[:300])
 
     def as_dict(self) -> dict[str, Any]:

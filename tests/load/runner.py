@@ -41,13 +41,18 @@ class Mix:
         return {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.type == "int"}
 
 
-def run(target: Target, stop: threading.Event, mix: Mix | None = None) -> LoadReport:
-    """Ask until ``stop`` is set, let every client finish what it has begun, and return what they saw."""
-    return asyncio.run(_run(target, stop, mix or Mix()))
+def run(target: Target, stop: threading.Event, mix: Mix | None = None, report: LoadReport | None = None) -> LoadReport:
+    """Ask until ``stop`` is set, let every client finish what it has begun, and return what they saw.
+
+    Another thread may watch the numbers of a ``report`` it passes in grow.
+    """
+    report = report or LoadReport()
+    asyncio.run(_run(target, stop, mix or Mix(), report))
+    return report
 
 
 class BackgroundLoad:
-    """Load in a thread for the length of a ``with`` block; ``report`` is there afterwards."""
+    """Load in a thread for the length of a ``with`` block; ``report`` grows meanwhile and is final afterwards."""
 
     def __init__(self, target: Target, mix: Mix | None = None) -> None:
         self.report = LoadReport()
@@ -57,9 +62,13 @@ class BackgroundLoad:
 
     def _work(self, target: Target, mix: Mix | None) -> None:
         try:
-            self.report = run(target, self._stop, mix)
+            run(target, self._stop, mix, self.report)
         except BaseException as error:
             self._error = error
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
 
     def __enter__(self) -> BackgroundLoad:
         self._thread.start()
@@ -72,8 +81,7 @@ class BackgroundLoad:
             raise self._error
 
 
-async def _run(target: Target, stop: threading.Event, mix: Mix) -> LoadReport:
-    report = LoadReport()
+async def _run(target: Target, stop: threading.Event, mix: Mix, report: LoadReport) -> None:
     began = time.monotonic()
 
     def saw(generation: str) -> None:
@@ -94,7 +102,6 @@ async def _run(target: Target, stop: threading.Event, mix: Mix) -> LoadReport:
                 rest = partial(random.uniform, 0, mix.idle_seconds) if kind == "idle" else lambda: mix.pause
                 group.create_task(_client(ask, target, seen, rest, ended))
     report.seconds = time.monotonic() - began
-    return report
 
 
 async def _asker(kind: str, target: Target, connections: int, stack: contextlib.AsyncExitStack) -> Ask:
