@@ -141,7 +141,7 @@ def _open(sources: Sources) -> tuple[Splice, Splice]:
 
 
 def _edit(sources: Sources, *parts: Splice | Sequence[str]) -> Edit:
-    changed = {part.file: part.done() for part in parts if isinstance(part, Splice) and part.cuts}
+    changed = {part.file: part.done() for part in parts if isinstance(part, Splice) and part.changed}
     notes = [note for part in parts if not isinstance(part, Splice) for note in part]
     notes += [
         f"{part.file}: comments inside what was removed went with it ({part.lost_comments})"

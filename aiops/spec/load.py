@@ -9,8 +9,8 @@ from typing import Any
 from aiops.errors import InvalidState, Problem
 from aiops.spec.check import Draft, check
 from aiops.spec.model import Chain, DesiredState, ExactMatch, ModelSpec, Provider, Settings
-from aiops.spec.provider_types import TYPES
-from aiops.spec.screen import screen
+from aiops.spec.provider_types import TYPES, ProviderType
+from aiops.spec.screen import is_secret, screen
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, REQUIRED, SETTINGS, Sources, fingerprint
 from aiops.spec.suggest import did_you_mean, listed
 from aiops.spec.urls import check as check_url
@@ -100,44 +100,43 @@ def _providers(draft: Draft, data: dict[str, Any], env: Mapping[str, str], probl
     if "providers" not in data:
         problems.append(Problem(PROVIDERS, 0, "`providers` is missing", "`providers: {}` is fine"))
     for name, raw in _section(doc, data, "providers", problems).items():
-        path = ("providers", name)
-        before = len(problems)
-        _name(doc, path, name, problems)
-        listed_models = _model_list(doc, path, raw, problems)
-        provider = (
-            shaped(Provider, {**raw, "models": ()}, doc, path, problems, name=name) if isinstance(raw, dict) else None
-        )
-        if not isinstance(raw, dict):
-            problems.append(wrong_type(doc, path, "a mapping", raw))
-        elif "name" in raw:
-            problems.append(unknown_key(doc, (*path, "name"), [key for key in Provider.model_fields if key != "name"]))
-        if isinstance(raw, dict) and isinstance(raw.get("type"), str) and raw["type"] not in TYPES:
-            hint = did_you_mean(raw["type"], TYPES, f"types: {listed(TYPES, 30)}")
-            problems.append(
-                Problem(PROVIDERS, doc.line((*path, "type")), f"unknown provider type `{_short(raw['type'])}`", hint)
-            )
-            provider = None
-        draft.declare(
-            name, [model.name for model in listed_models], raw.get("status") if isinstance(raw, dict) else None
-        )
+        provider = _provider(draft, name, raw, env, problems)
         if provider is not None:
-            _references(doc, path, provider, problems)
-            for model in listed_models if not provider.kind.embeds else ():
-                if model.mode == "embedding":
-                    at = doc.line((*path, "models", listed_models.index(model)))
-                    message = f"`{name}`: LiteLLM cannot ask a provider of type {provider.type} for embeddings"
-                    problems.append(Problem(PROVIDERS, at, message, f"remove the model `{_short(model.name)}`"))
-            url = _url(doc, path, provider, env, problems)
-            provider = provider.model_copy(update={"base_url": url, "models": tuple(listed_models)})
-        if provider is not None and len(problems) == before:
             draft.providers[name] = provider
         else:
             draft.broken.add(name)
 
 
-def _model_list(doc: Document, path: tuple[str, str], raw: Any, problems: list[Problem]) -> list[ModelSpec]:
+def _provider(draft: Draft, name: str, raw: Any, env: Mapping[str, str], problems: list[Problem]) -> Provider | None:
+    """One provider, or None after every problem of it was added."""
+    doc, path, before = draft.documents[PROVIDERS], ("providers", name), len(problems)
+    _name(doc, path, name, problems)
+    if not isinstance(raw, dict):
+        problems.append(wrong_type(doc, path, "a mapping", raw))
+        return None
+    models = _model_list(doc, path, raw, problems)
+    draft.declare(name, [model.name for model in models], raw.get("status"))
+    provider = shaped(Provider, {**raw, "models": ()}, doc, path, problems, name=name)
+    kind = TYPES.get(raw["type"]) if isinstance(raw.get("type"), str) else None
+    if kind is None and isinstance(raw.get("type"), str):
+        hint = did_you_mean(raw["type"], TYPES, f"types: {listed(TYPES, 30)}")
+        line = doc.line((*path, "type"))
+        problems.append(Problem(PROVIDERS, line, f"unknown provider type `{_short(raw['type'])}`", hint))
+    _keys(doc, path, raw, kind, problems)
+    url = _url(doc, path, raw, kind, env, problems)
+    for index, model in enumerate(models):
+        if kind is not None and not kind.embeds and model.mode == "embedding":
+            message = f"`{name}`: LiteLLM cannot ask a provider of type {raw['type']} for embeddings"
+            hint = f"remove the model `{_short(model.name)}`"
+            problems.append(Problem(PROVIDERS, doc.line((*path, "models", index)), message, hint))
+    if provider is None or len(problems) > before:
+        return None
+    return provider.model_copy(update={"base_url": url, "models": tuple(models)})
+
+
+def _model_list(doc: Document, path: tuple[str, str], raw: dict[str, Any], problems: list[Problem]) -> list[ModelSpec]:
     """The well-formed models of a provider; a bare string is a model with just a name."""
-    items = raw.get("models") if isinstance(raw, dict) else None
+    items = raw.get("models")
     if items is None:
         return []
     if not isinstance(items, tuple):
@@ -163,49 +162,55 @@ def _model_list(doc: Document, path: tuple[str, str], raw: Any, problems: list[P
     return models
 
 
-def _references(doc: Document, path: tuple[str, str], provider: Provider, problems: list[Problem]) -> None:
+def _keys(
+    doc: Document, path: tuple[str, str], raw: dict[str, Any], kind: ProviderType | None, problems: list[Problem]
+) -> None:
+    """References to the key, and the health endpoint. Values of a wrong type are reported with the shape."""
+
     def problem(key: str, message: str, hint: str = "") -> None:
         problems.append(Problem(doc.file, doc.line((*path, key)), message, hint))
 
-    name = dotted(path)
-    if provider.api_key_env is not None and provider.api_key_file is not None:
+    name, env, file = dotted(path), raw.get("api_key_env"), raw.get("api_key_file")
+    if env is not None and file is not None:
         problem("api_key_file", f"`{name}` has both `api_key_env` and `api_key_file`", "keep one")
-    if provider.api_key_env is not None and not _ENV_NAME.fullmatch(provider.api_key_env):
-        problem(
-            "api_key_env",
-            f"`{name}.api_key_env` is not the name of an environment variable",
-            "for example OPENAI_API_KEY",
-        )
-    if provider.api_key_file is not None and not provider.api_key_file.strip():
+    if isinstance(env, str) and not _ENV_NAME.fullmatch(env) and not is_secret(env):
+        hint = "for example OPENAI_API_KEY"
+        problem("api_key_env", f"`{name}.api_key_env` is not the name of an environment variable", hint)
+    if isinstance(file, str) and not file.strip():
         problem("api_key_file", f"`{name}.api_key_file` is empty")
-    needs_key = provider.kind.cloud and provider.status == "active"
-    if needs_key and provider.api_key_env is None and provider.api_key_file is None:
-        hint = f"for example `api_key_env: {provider.type.upper()}_API_KEY`"
-        problem("type", f"`{name}` is of type {provider.type} and needs `api_key_env` or `api_key_file`", hint)
-    if provider.health_endpoint is not None and not re.fullmatch(r"/[!-~]*", provider.health_endpoint):
-        problem(
-            "health_endpoint",
-            f"`{name}.health_endpoint` should be a path that begins with `/`",
-            "for example /v1/models",
-        )
+    # A key that was refused because it would hold the secret itself was the attempt to give one.
+    attempted = len(raw) < len(doc.data["providers"][path[1]])
+    keyless = env is None and file is None and not attempted and raw.get("status", "active") == "active"
+    if kind is not None and kind.cloud and keyless:
+        hint = f"for example `api_key_env: {raw['type'].upper()}_API_KEY`"
+        problem("type", f"`{name}` is of type {raw['type']} and needs `api_key_env` or `api_key_file`", hint)
+    endpoint = raw.get("health_endpoint")
+    if isinstance(endpoint, str) and not re.fullmatch(r"/[!-~]*", endpoint):
+        hint = "for example /v1/models"
+        problem("health_endpoint", f"`{name}.health_endpoint` should be a path that begins with `/`", hint)
 
 
 def _url(
-    doc: Document, path: tuple[str, str], provider: Provider, env: Mapping[str, str], problems: list[Problem]
+    doc: Document,
+    path: tuple[str, str],
+    raw: dict[str, Any],
+    kind: ProviderType | None,
+    env: Mapping[str, str],
+    problems: list[Problem],
 ) -> str | None:
     """The expanded and normalised base URL; a template's is kept as it is."""
-    if provider.status == "template":
-        return provider.base_url
-    name = f"`{dotted((*path, 'base_url'))}`"
-    if provider.base_url is None:
-        if provider.kind.needs_url:
-            problems.append(Problem(doc.file, doc.line(path), f"{name} is missing"))
+    url, name = raw.get("base_url"), f"`{dotted((*path, 'base_url'))}`"
+    if raw.get("status") == "template":
+        return url if isinstance(url, str) else None
+    if url is None and kind is not None and kind.needs_url:
+        problems.append(Problem(doc.file, doc.line(path), f"{name} is missing"))
+    if not isinstance(url, str):
         return None
-    url, bad = expand(provider.base_url, env)
+    url, bad = expand(url, env)
     bad = bad or list(check_url(url))
     line = doc.line((*path, "base_url"))
     problems.extend(Problem(doc.file, line, f"{name}: {item.message}", item.hint) for item in bad)
-    return None if bad else normalise(url, provider.kind)
+    return None if bad else normalise(url)
 
 
 def _mappings(draft: Draft, data: dict[str, Any], problems: list[Problem]) -> None:

@@ -89,7 +89,7 @@ def _refused(doc: Document, path: Path, value: Any) -> Problem | None:
 
 
 def _text(doc: Document, value: str, path: Path) -> Iterator[Problem]:
-    if len(value) >= 14 and _SECRET_VALUE.search(value):
+    if is_secret(value):
         yield Problem(doc.file, doc.line(path), f"`{dotted(path)}` holds a secret in clear", _secret_hint(doc.file))
     if "${" in value and not (doc.file == PROVIDERS and len(path) == 3 and path[2] == "base_url"):
         yield Problem(
@@ -98,6 +98,11 @@ def _text(doc: Document, value: str, path: Path) -> Iterator[Problem]:
             f"`{dotted(path)}`: `${{…}}` is only resolved in `base_url`",
             "write the value itself",
         )
+
+
+def is_secret(value: str) -> bool:
+    """Whether a text contains what looks like a key."""
+    return len(value) >= 14 and _SECRET_VALUE.search(value) is not None
 
 
 def _secret_hint(file: str) -> str:

@@ -39,7 +39,13 @@ class Splice:
         self.newline = "\r\n" if "\r\n" in self.text else "\n"
         self.style = _style(self.doc.root)
         self.cuts: list[Cut] = []
+        self.inserts: dict[Path, dict[str, Any]] = {}
         self.lost_comments = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was asked for."""
+        return bool(self.cuts or self.inserts)
 
     # -- reading
 
@@ -58,20 +64,17 @@ class Splice:
     def put(self, path: Path, value: Any) -> None:
         """Set the value of a key: replaced when it is written already, else added, with the mappings around it."""
         found = self.doc.node(path)
-        if found is not None and isinstance(found[1], ScalarNode) and not isinstance(value, Mapping | tuple | list):
+        if found is not None:
+            if not isinstance(found[1], ScalarNode) or isinstance(value, Mapping | tuple | list):
+                raise self._by_hand(path)
             self._replace(found[1], value)
             self.data = _with(self.data, path, value)
             return
-        if found is not None:
-            raise self._by_hand(path)
-        parent, name = path[:-1], str(path[-1])
-        if parent and not isinstance(self.get(parent), Mapping):
-            if self.get(parent) is not None:
-                raise self._by_hand(parent)
-            if self.doc.node(parent) is None:
-                self.put(parent, {name: value})
-                return
-        self._insert(parent, name, value)
+        # Inserted at the end of the innermost mapping that is written; several go there together.
+        depth = next(end for end in range(len(path) - 1, -1, -1) if end == 0 or self.doc.node(path[:end]) is not None)
+        if not isinstance(self.get(path[:depth]), Mapping | None):
+            raise self._by_hand(path[:depth])
+        self.inserts[path[:depth]] = _with(self.inserts.get(path[:depth]), path[depth:], value)
         self.data = _with(self.data, path, value)
 
     def append(self, path: Path, value: Any) -> None:
@@ -116,8 +119,10 @@ class Splice:
 
     def done(self) -> bytes:
         """The new content. Raises AiopsError when it would not mean exactly what was asked."""
-        if not self.cuts:
+        if not self.changed:
             return self.content
+        for parent, entries in self.inserts.items():
+            self._insert(parent, entries)
         text = self.text
         pieces: list[str] = []
         at = 0
@@ -138,29 +143,34 @@ class Splice:
 
     # -- inserting
 
-    def _insert(self, parent: Path, name: str, value: Any) -> None:
+    def _insert(self, parent: Path, entries: Mapping[str, Any]) -> None:
         found = self.doc.node(parent) if self.doc.root is not None else None
         if found is None:
             ending = "" if not self.text or self.text.endswith("\n") else "\n"
-            self.cuts.append((len(self.text), len(self.text), ending + block({name: value}, 0, self.style)))
+            self.cuts.append((len(self.text), len(self.text), ending + block(entries, 0, self.style)))
             return
         owner, node = found
         if isinstance(node, MappingNode) and node.value and not node.flow_style:
-            column = node.value[-1][0].start_mark.column
-            sibling = node.value[-1][1]
-            if isinstance(value, Mapping) and isinstance(sibling, MappingNode) and sibling.flow_style and sibling.value:
-                text = f"{' ' * column}{key(name)}: {inline(value)}\n"
-            else:
-                text = block({name: value}, column, self.style)
-            if self._spaced(node):
-                text = "\n" + text
-            self._add_lines(node, text, column)
+            self._add_lines(node, self._entries(node, entries), node.value[-1][0].start_mark.column)
         elif isinstance(node, MappingNode) and node.value:
-            self._add_inline(node, f"{key(name)}: {inline(value)}")
+            self._add_inline(node, inline(entries)[1:-1])
         elif self._in_flow(parent):
-            self._swap(node, inline({name: value}))
+            self._swap(node, inline(entries))
         else:
-            self._open(node, block({name: value}, owner.start_mark.column + self.style.step, self.style))
+            self._open(node, block(entries, owner.start_mark.column + self.style.step, self.style))
+
+    def _entries(self, node: MappingNode, entries: Mapping[str, Any]) -> str:
+        """The lines of new entries, in the style of the last one: inline or not, separated by blank lines or not."""
+        column, sibling = node.value[-1][0].start_mark.column, node.value[-1][1]
+        flow = isinstance(sibling, MappingNode) and sibling.flow_style and sibling.value
+        text = ""
+        for name, value in entries.items():
+            if flow and isinstance(value, Mapping):
+                lines = f"{' ' * column}{key(name)}: {inline(value)}\n"
+            else:
+                lines = block({name: value}, column, self.style)
+            text += ("\n" if self._spaced(node) else "") + lines
+        return text
 
     def _add_lines(self, node: Node, lines: str, column: int) -> None:
         """Put whole lines after the last content of a block collection and the comments that belong to it."""
@@ -220,18 +230,22 @@ class Splice:
         empty = "{}" if mapping else "[]"
         if node.flow_style and "\n" in self.text[node.start_mark.index : node.end_mark.index]:
             for first, last in gone:
-                self._take(*self._with_comma(first.start_mark.index, _end(self.text, last)))
+                self._take(*self._with_comma(first.start_mark.index, _end(self.text, last)), last)
         elif node.flow_style:
             kept = [self.text[k.start_mark.index : _end(self.text, v)] for name, k, v in entries if name not in names]
             self.cuts.append((node.start_mark.index, node.end_mark.index, empty[0] + ", ".join(kept) + empty[1]))
         else:
             for first, last in gone:
-                self._take(*self._with_lines(first, last, mapping, children[0]))
+                self._take(*self._with_lines(first, last, mapping, children[0]), last)
             if len(gone) == len(entries):
                 self._leave_empty(owner, node, empty)
 
-    def _take(self, start: int, end: int) -> None:
-        self.lost_comments += len(re.findall(r"(?m)(?:^|[ \t])#", self.text[start:end]))
+    def _take(self, start: int, end: int, node: Node) -> None:
+        text = self.text[start:end]
+        for leaf in _leaves(node):
+            # A `#` inside a text is no comment.
+            text = text.replace(self.text[leaf.start_mark.index : leaf.end_mark.index], "\n")
+        self.lost_comments += len(re.findall(r"(?m)(?:^|[ \t])#", text))
         self.cuts.append((start, end, ""))
 
     def _with_comma(self, start: int, end: int) -> tuple[int, int]:
@@ -306,6 +320,15 @@ def _end(text: str, node: Node) -> int:
     if isinstance(node, ScalarNode) and (node.style in ("|", ">") or node.start_mark.index == end):
         return len(text[:end].rstrip())
     return end
+
+
+def _leaves(node: Node) -> Iterator[Node]:
+    """The scalars below a node that a `#` may hide in."""
+    if isinstance(node, CollectionNode):
+        for inner in node.value:
+            yield from _leaves(inner[1] if isinstance(inner, tuple) else inner)
+    elif "#" in node.value:
+        yield node
 
 
 def _style(root: Node | None) -> Style:

@@ -80,7 +80,7 @@ def check(url: str) -> Iterator[BadUrl]:
         yield BadUrl("the URL has a query or a fragment", "keep scheme, host, port and path only")
 
 
-def normalise(url: str, kind: ProviderType) -> str:
+def normalise(url: str) -> str:
     """The server's root: lower-case scheme and host, no trailing slash, no ``/v1`` that the type adds by itself."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")

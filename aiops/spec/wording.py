@@ -43,7 +43,7 @@ def shaped(
     try:
         return kind.model_validate({**data, **extra} if extra else data)
     except ValidationError as error:
-        problems.extend(_translated(error, kind, data, doc, path))
+        problems.extend(_translated(error, kind, doc, path, extra.keys()))
         return None
 
 
@@ -63,21 +63,21 @@ def described(value: Any) -> str:
     """What kind of thing a value is, without repeating it: it may be a secret."""
     if value is None:
         return "empty"
-    for kind, words in ((bool, "true or false"), (int, "a whole number"), (float, "a number"), (str, "text")):
+    for kind, words in ((bool, "true or false"), (int, "a whole number"), (float, "a fraction"), (str, "text")):
         if isinstance(value, kind):
             return words
     return "a mapping" if isinstance(value, Mapping) else "a list"
 
 
 def _translated(
-    error: ValidationError, kind: type[BaseModel], data: Any, doc: Document, path: Path
+    error: ValidationError, kind: type[BaseModel], doc: Document, path: Path, not_keys: Collection[str]
 ) -> Iterator[Problem]:
     for item in error.errors(include_url=False):
         where = (*path, *item["loc"])
         name, sort, context = dotted(where), item["type"], item.get("ctx", {})
         value = item["input"]
         if sort == "extra_forbidden":
-            yield unknown_key(doc, where, _keys_at(kind, item["loc"][:-1]))
+            yield unknown_key(doc, where, [key for key in _keys_at(kind, item["loc"][:-1]) if key not in not_keys])
             continue
         hint = ""
         if sort == "missing":
@@ -86,6 +86,8 @@ def _translated(
             message = f"`{name}` should be {_WANTED[sort]}, is {described(value)}"
             if sort == "string_type" and isinstance(value, int | float):
                 hint = "put it in quotes"
+            elif sort in ("int_type", "float_type", "bool_type") and isinstance(value, str) and _is_quoted(doc, where):
+                hint = "remove the quotes"
         elif sort == "literal_error":
             choices = [choice.strip("'") for choice in str(context["expected"]).replace(" or ", ", ").split(", ")]
             message = f"`{name}` should be one of {', '.join(choices)}; is {_shown(value)}"
@@ -107,6 +109,11 @@ def _keys_at(kind: type[BaseModel], loc: tuple[int | str, ...]) -> Collection[st
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 kind = inner
     return kind.model_fields.keys()
+
+
+def _is_quoted(doc: Document, path: Path) -> bool:
+    found = doc.node(path)
+    return found is not None and getattr(found[1], "style", None) in ('"', "'")
 
 
 def _shown(value: Any) -> str:

@@ -137,7 +137,7 @@ def parse(file: str, content: bytes, expected: str = "a mapping") -> Document:
         return failed(line, f"control character U+{ord(bad.group()):04X}", "remove it; in a quoted value write \\x..")
     try:
         root = _compose(text)
-        if root is None:
+        if root is None or (isinstance(root, ScalarNode) and not root.value and not root.style):
             return failed(0, "the file is empty", f"expected {expected}")
         if not isinstance(root, MappingNode):
             return failed(root.start_mark.line + 1, f"the file holds {_kind(root)}", f"expected {expected}")
@@ -216,7 +216,8 @@ class _Builder:
                 return node.value
             return scalar(node.value)
         if id(node) in self.open:
-            raise _Refused(node.start_mark.line + 1, "an alias contains itself")
+            self._problem(node, "an alias contains itself")
+            return None
         if depth >= MAX_DEPTH:
             raise _Refused(node.start_mark.line + 1, f"nested deeper than {MAX_DEPTH} levels")
         self.open.add(id(node))

@@ -1,0 +1,67 @@
+"""The commented examples are valid, say what every key means, and take edits well."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from aiops.spec.edit import add_provider, set_value
+from aiops.spec.load import load
+from aiops.spec.model import Chain, ExactMatch, ModelSpec, Provider, Settings
+from aiops.spec.sources import FILES
+
+CONFIG = Path(__file__).resolve().parents[3] / "config"
+SOURCES = {file: (CONFIG / file).read_bytes() for file in FILES}
+
+
+def test_the_examples_are_a_valid_empty_gateway() -> None:
+    state = load(SOURCES, {})
+    assert (state.gateway.port, dict(state.providers)) == (4000, {})
+
+
+@pytest.mark.parametrize(
+    ("file", "kinds"),
+    [
+        ("aiops.yaml", [Settings]),
+        ("providers.yaml", [Provider, ModelSpec]),
+        ("model-mappings.yaml", [ExactMatch, Chain]),
+    ],
+)
+def test_every_key_is_mentioned(file: str, kinds: list[type]) -> None:
+    text = SOURCES[file].decode()
+    keys = {key for kind in kinds for key in kind.model_fields}
+    keys |= {
+        inner
+        for kind in kinds
+        for field in kind.model_fields.values()
+        if hasattr(field.annotation, "model_fields")
+        for inner in field.annotation.model_fields
+    }
+    assert [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)] == []
+
+
+@pytest.mark.parametrize("file", ["providers.yaml", "model-mappings.yaml"])
+def test_the_commented_example_is_valid_when_it_is_uncommented(file: str) -> None:
+    def uncommented(name: str) -> bytes:
+        lines = SOURCES[name].decode().splitlines()
+        kept = [
+            line[2:] if re.match(r"# ( {2,}|providers:|exact_matches:|fallback_chains:)", line) else line
+            for line in lines
+        ]
+        return "\n".join(line for line in kept if not re.search(r": \{\}$|api_key_file", line)).encode() + b"\n"
+
+    state = load({"aiops.yaml": SOURCES["aiops.yaml"], **{name: uncommented(name) for name in FILES[1:]}}, {})
+    assert set(state.providers) == {"local_llama", "openai"}
+    assert set(state.exact_matches) == {"fast"}
+    assert set(state.fallback_chains) == {"llama-3.1-8b", "default"}
+
+
+def test_a_first_provider_and_a_port_are_put_in_the_right_place() -> None:
+    edit = set_value(SOURCES, "aiops.yaml", ("gateway", "port"), 4111)
+    edit = add_provider(edit.sources, "local", type="llama_cpp", base_url="http://127.0.0.1:8080", models=["tiny"])
+    assert edit.sources["aiops.yaml"] == SOURCES["aiops.yaml"].replace(b"port: 4000", b"port: 4111")
+    block = b"providers:\n  local:\n    type: llama_cpp\n    base_url: http://127.0.0.1:8080\n    status: active\n"
+    block += b"    models:\n      - tiny\n"
+    assert edit.sources["providers.yaml"] == SOURCES["providers.yaml"].replace(b"providers: {}\n", block)
