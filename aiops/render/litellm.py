@@ -48,6 +48,10 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
             "request_timeout": gateway.request_timeout,
             # Llama-like names would be looked up on a model hub.
             "disable_hf_tokenizer_download": True,
+            # Else /v1/messages is sent to /v1/responses, which few servers have.
+            "use_chat_completions_url_for_anthropic_messages": True,
+            # Lets `verify` prove a fallback without taking a provider down.
+            "callbacks": ["aiops.gateway.probe.instance"],
         },
         "general_settings": {
             "master_key": f"os.environ/{MASTER_KEY_ENV}",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-from aiops.spec.model import DesiredState
+from aiops.spec.model import Chain, DesiredState
 from aiops.spec.provider_types import Mode
 from aiops.spec.routing import Routing, Target
 
@@ -91,16 +91,16 @@ def resolve(state: DesiredState) -> RouteTable:
         target = routing.targets[name]
         live = [other for other in routing.fallbacks(target) if routing.targets[other].live]
         if target.live:
-            routes.append(_route(target, target, live))
+            routes.append(_route(target, target, live, routing.chain(target)))
         elif live:
-            routes.append(_route(target, routing.targets[live[0]], live[1:]))
+            routes.append(_route(target, routing.targets[live[0]], live[1:], routing.chain(target)))
         else:
             reason = f"`{target.provider.name}` is disabled and no fallback is live"
             unrouted.append(Unrouted(name, target.provider.name, reason))
     return RouteTable(tuple(routes), tuple(unrouted))
 
 
-def _route(target: Target, served_by: Target, fallbacks: list[str]) -> Route:
+def _route(target: Target, served_by: Target, fallbacks: list[str], chain: Chain | None) -> Route:
     return Route(
         model=target.name,
         provider=served_by.provider.name,
@@ -109,11 +109,11 @@ def _route(target: Target, served_by: Target, fallbacks: list[str]) -> Route:
         substitute_for=None if served_by is target else target.provider.name,
         mode=served_by.mode,
         billable=served_by.provider.is_billable,
-        info=_documentation(served_by, target),
+        info=_documentation(served_by, target, chain),
     )
 
 
-def _documentation(served_by: Target, target: Target) -> Info:
+def _documentation(served_by: Target, target: Target, chain: Chain | None) -> Info:
     """What the operator wrote about the model, the served name's own words first."""
     info: dict[str, str | int | list[str]] = {}
     spec, match, provider = served_by.spec, target.match, served_by.provider
@@ -137,4 +137,8 @@ def _documentation(served_by: Target, target: Target) -> Info:
     for key in ("features", "tags"):
         if getattr(provider, key):
             info[f"provider_{key}"] = list(getattr(provider, key))
+    for key in ("description", "tier", "notes"):
+        value = getattr(chain, key, None)
+        if value is not None:
+            info[f"fallback_{key}"] = value
     return dict(sorted(info.items()))

@@ -93,19 +93,20 @@ class Routing:
             return wanted
         return self.stand_in(target, wanted)
 
+    def chain(self, target: Target) -> Chain | None:
+        """The chain that applies: the model's own one, else the default one."""
+        own = self.chains.get(target.name) if target.name != DEFAULT else None
+        return own if own is not None else self.chains.get(DEFAULT)
+
     def fallbacks(self, target: Target) -> list[str]:
         """Effective fallbacks in order, disabled ones included: the own one, then the own chain or the default one."""
         own = self.own_fallback(target)
         names = [own] if own else []
-        chain = self.chains.get(target.name) if target.name != DEFAULT else None
-        if chain is not None:
+        chain = self.chain(target)
+        if chain is not None and chain is self.chains.get(DEFAULT):
+            names += [name for name in chain.chain if name in self.targets and suits(target, self.targets[name])]
+        elif chain is not None:
             names += chain.chain
-        elif DEFAULT in self.chains:
-            names += [
-                name
-                for name in self.chains[DEFAULT].chain
-                if name in self.targets and suits(target, self.targets[name])
-            ]
         return [name for name in dict.fromkeys(names) if name != target.name and name in self.targets]
 
 

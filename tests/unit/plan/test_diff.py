@@ -1,0 +1,129 @@
+"""A diff says in words what a change means for those who use the gateway."""
+
+from __future__ import annotations
+
+from aiops.plan.diff import Diff, diff
+from aiops.plan.plan import Plan, make_plan
+from aiops.render.release import render
+from aiops.render.routes import read_routes
+from aiops.spec.load import load
+from aiops.spec.resolve import resolve
+
+SETTINGS = "gateway: {port: 4000}\n"
+PROVIDERS = """\
+providers:
+  a: {type: vllm, base_url: http://h:1, models: [a1, a2]}
+  b: {type: vllm, base_url: http://h:2, models: [b1]}
+"""
+MAPPINGS = "exact_matches: {a1: {provider: a, fallback: b1}}\n"
+
+
+def release(settings: str = SETTINGS, providers: str = PROVIDERS, mappings: str = MAPPINGS) -> dict[str, bytes]:
+    texts = {"aiops.yaml": settings, "providers.yaml": providers, "model-mappings.yaml": mappings}
+    state = load({file: text.encode() for file, text in texts.items()}, {})
+    return render(state, resolve(state), aiops_version="1")
+
+
+def changed(**texts: str) -> Diff:
+    old, was = read_routes(release()["routes.json"])
+    new, now = read_routes(release(**texts)["routes.json"])
+    return diff(old, new, was, now)
+
+
+def plan(base: int | None = 3, old: bool = True, **texts: str) -> Plan:
+    sources = {"aiops.yaml": SETTINGS, "providers.yaml": PROVIDERS, "model-mappings.yaml": MAPPINGS}
+    sources |= {
+        f"{'aiops' if key == 'settings' else key if key == 'providers' else 'model-mappings'}.yaml": text
+        for key, text in texts.items()
+    }
+    state = load({file: text.encode() for file, text in sources.items()}, {})
+    table = resolve(state)
+    before = read_routes(release()["routes.json"]) if old else None
+    return make_plan(base, before, state, table, render(state, table, aiops_version="1"))
+
+
+def test_equal_states_have_no_differences() -> None:
+    assert changed().empty
+    assert changed().lines() == []
+    assert changed(providers="# a comment\n" + PROVIDERS).empty
+
+
+def test_the_first_generation_lists_what_it_serves() -> None:
+    new, now = read_routes(release()["routes.json"])
+    first = diff(None, new, None, now)
+    assert first.lines() == [
+        "+ provider a: vllm at http://h:1",
+        "+ provider b: vllm at http://h:2",
+        "+ model a1: a, then b1",
+        "+ model a2: a",
+        "+ model b1: b",
+    ]
+    assert first.changed_models == ("a1", "a2", "b1")
+
+
+def test_a_new_provider_and_its_models_are_named_and_only_they_are_proved() -> None:
+    found = changed(providers=PROVIDERS + "  c: {type: ollama, base_url: http://h:3, models: [c1]}\n")
+    assert found.lines() == ["+ provider c: ollama at http://h:3", "+ model c1: c"]
+    assert found.changed_models == ("c1",)
+
+
+def test_disabling_a_provider_says_who_answers_meanwhile_and_who_is_not_served() -> None:
+    found = changed(providers=PROVIDERS.replace("h:1, models", "h:1, status: disabled, models"))
+    assert found.lines() == [
+        "~ provider a: status active -> disabled",
+        "~ model a1: provider a -> b in place of a; backend a1 -> b1; fallbacks [b1] -> []",
+        "- model a2: no route: `a` is disabled and no fallback is live",
+    ]
+    assert found.changed_models == ("a1",)
+
+
+def test_a_removed_model_goes() -> None:
+    found = changed(providers=PROVIDERS.replace("[a1, a2]", "[a1]"))
+    assert found.lines() == ["~ provider a: models 2 -> 1", "- model a2"]
+    assert found.changed_models == ()
+
+
+def test_another_address_has_every_model_of_the_provider_proved() -> None:
+    found = changed(providers=PROVIDERS.replace("http://h:1", "http://h:9"))
+    assert found.lines() == ["~ provider a: url http://h:1 -> http://h:9"]
+    assert found.changed_models == ("a1", "a2")
+
+
+def test_other_fallbacks_are_a_change_that_needs_no_new_proof_of_the_model_itself() -> None:
+    found = changed(mappings="exact_matches: {a1: {provider: a, fallback: a2}}\n")
+    assert found.lines() == ["~ model a1: fallbacks [b1] -> [a2]"]
+    assert found.changed_models == ()
+
+
+def test_documentation_and_settings_are_named() -> None:
+    described = MAPPINGS.replace("fallback: b1", "fallback: b1, description: good")
+    assert changed(mappings=described).lines() == ["~ model a1: documentation (description)"]
+    settings = "gateway: {port: 4001, workers: 2, stream_timeout: 5}\n"
+    assert changed(settings=settings).lines() == [
+        "~ setting gateway.port: 4000 -> 4001",
+        "~ setting gateway.stream_timeout: none -> 5",
+        "~ setting gateway.workers: 1 -> 2",
+    ]
+
+
+def test_a_plans_digest_stands_for_base_sources_and_release() -> None:
+    assert plan().digest == plan().digest
+    others = [plan(base=4), plan(providers=PROVIDERS + "# comment\n"), plan(settings="gateway: {port: 4001}\n")]
+    assert len({plan().digest, *(other.digest for other in others)}) == 4
+
+
+def test_a_plan_is_empty_only_when_a_generation_serves_the_same() -> None:
+    assert plan().empty
+    assert not plan(base=None, old=False).empty
+
+
+def test_a_plan_names_models_without_a_route_and_proofs_that_cost_money() -> None:
+    providers = PROVIDERS.replace("h:2, models", "h:2, status: disabled, models")
+    providers += "  c: {type: openai, api_key_env: K, models: [gpt]}\n"
+    found = plan(providers=providers)
+    assert [item.model for item in found.unrouted] == ["b1"]
+    assert found.newly_unrouted == found.unrouted
+    assert found.billable_probes == ("gpt",)
+    assert "! b1 is not served: `b` is disabled and no fallback is live" in found.lines()
+    assert "! proving gpt calls a billable provider" in found.lines()
+    assert found.to_json()["digest"] == found.digest
