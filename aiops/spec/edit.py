@@ -9,7 +9,7 @@ from typing import Any, Literal
 from aiops.errors import UsageError
 from aiops.spec.model import ModelSpec
 from aiops.spec.provider_types import TYPES
-from aiops.spec.references import forget
+from aiops.spec.references import forget, model_names
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, Sources
 from aiops.spec.splice import Splice
 from aiops.spec.suggest import did_you_mean, listed
@@ -83,13 +83,15 @@ def add_model(sources: Sources, provider: str, model: ModelSpec | str, fallback:
     providers, mappings = _open(sources)
     _known(providers, provider)
     path = ("providers", provider, "models")
-    present = [_named(item) for item in providers.get(path) or ()]
     entry = _entry(model)
     wanted = _named(entry)
-    same_name = next((item for item in present if item["name"] == wanted["name"]), None)
+    listed_names = model_names(providers.mapping("providers", provider))
+    same_name = (
+        _named(providers.get((*path, listed_names.index(wanted["name"])))) if wanted["name"] in listed_names else None
+    )
     if same_name is None:
         _fallback_exists(providers, mappings, fallback, provider, [_name(model)])
-        bare = present and all(isinstance(item, str) for item in providers.get(path) or ())
+        bare = listed_names and all(isinstance(item, str) for item in providers.get(path))
         providers.append(path, entry if not isinstance(entry, str) or bare else {"name": entry})
     elif not wanted.items() <= same_name.items():
         raise UsageError(f"`{provider}` lists `{wanted['name']}` already, with other details", f"edit {PROVIDERS}")
@@ -103,7 +105,7 @@ def remove_model(sources: Sources, provider: str, model: str) -> Edit:
     providers, mappings = _open(sources)
     _known(providers, provider)
     path = ("providers", provider, "models")
-    names = [_named(item)["name"] for item in providers.get(path) or ()]
+    names = model_names(providers.mapping("providers", provider))
     if model not in names:
         raise UsageError(
             f"`{provider}` does not list the model `{model}`", did_you_mean(model, names, f"it lists: {listed(names)}")
@@ -152,7 +154,7 @@ def _edit(sources: Sources, *parts: Splice | Sequence[str]) -> Edit:
 
 
 def _known(providers: Splice, name: str) -> None:
-    names = providers.get(("providers",)) or {}
+    names = providers.mapping("providers")
     if name not in names:
         raise UsageError(f"there is no provider `{name}`", did_you_mean(name, names, f"providers: {listed(names)}"))
 
@@ -162,9 +164,9 @@ def _fallback_exists(
 ) -> None:
     if fallback is None:
         return
-    known = set(providers.get(("providers",)) or {}) | set(mappings.get(("exact_matches",)) or {}) | set(models)
-    for entry in (providers.get(("providers",)) or {}).values():
-        known.update(_named(item)["name"] for item in (entry.get("models") or () if isinstance(entry, dict) else ()))
+    known = {*providers.mapping("providers"), *mappings.mapping("exact_matches"), *models}
+    for entry in providers.mapping("providers").values():
+        known.update(model_names(entry))
     if fallback not in known:
         hint = did_you_mean(fallback, known - {provider})
         raise UsageError(f"the fallback `{fallback}` is neither a served model nor a provider", hint)
@@ -173,8 +175,8 @@ def _fallback_exists(
 def _match(mappings: Splice, provider: str, model: str, fallback: str | None) -> None:
     """An exact match for the model with this fallback."""
     path = ("exact_matches", model)
-    present = mappings.get(path)
-    if present is None:
+    present = mappings.mapping(*path)
+    if mappings.get(path) is None:
         mappings.put(path, {"provider": provider, "fallback": fallback})
     elif present.get("provider") != provider:
         raise UsageError(
@@ -204,10 +206,9 @@ def _same(existing: Any, entry: Mapping[str, Any]) -> bool:
     """Whether everything asked for is written already; documentation beside it does not matter."""
     if not isinstance(existing, Mapping):
         return False
-    present = {"status": "active", **existing}
-    names = [_named(item)["name"] for item in present.pop("models", None) or ()]
-    wanted = dict(entry)
-    models = [_named(item)["name"] for item in wanted.pop("models", ())]
+    present, wanted = {"status": "active", **existing}, dict(entry)
+    names, models = model_names(present), model_names(wanted)
+    wanted.pop("models", None)
     url = str(wanted.pop("base_url", "")).rstrip("/").removesuffix("/v1")
     return (
         url == str(present.pop("base_url", "")).rstrip("/").removesuffix("/v1")

@@ -15,8 +15,7 @@ def forget(providers: Splice, mappings: Splice, provider: str, model: str | None
 
     Exact matches pointing at it go; so do fallbacks and chains naming something that nobody serves afterwards.
     """
-    matches: Mapping[str, Any] = mappings.get(("exact_matches",)) or {}
-    chains: Mapping[str, Any] = mappings.get(("fallback_chains",)) or {}
+    matches, chains = mappings.mapping("exact_matches"), mappings.mapping("fallback_chains")
     dropped = {
         name
         for name, match in matches.items()
@@ -26,8 +25,8 @@ def forget(providers: Splice, mappings: Splice, provider: str, model: str | None
     }
     still: set[str] = set(matches) - dropped
     gone: set[str] = set(dropped)
-    for name, entry in (providers.get(("providers",)) or {}).items():
-        listed = _names(entry)
+    for name, entry in providers.mapping("providers").items():
+        listed = set(model_names(entry))
         if name == provider:
             gone |= listed if model is None else listed & {model}
             still |= set() if model is None else listed - {model}
@@ -42,7 +41,7 @@ def forget(providers: Splice, mappings: Splice, provider: str, model: str | None
         if name in dropped:
             paths.append(("exact_matches", name))
             notes.append(f"the exact match `{name}` goes too")
-        elif isinstance(matches[name], Mapping) and matches[name].get("fallback") in unknown - still:
+        elif isinstance(matches[name], Mapping) and str(matches[name].get("fallback")) in unknown - still:
             paths.append(("exact_matches", name, "fallback"))
             notes.append(f"`{name}` loses its fallback `{matches[name]['fallback']}`")
     for name, chain in chains.items():
@@ -59,7 +58,7 @@ def _chain(name: str, chain: Any, gone: set[str], notes: list[str]) -> list[Path
     items = chain.get("chain") if isinstance(chain, Mapping) else chain
     if not isinstance(items, tuple):
         return []
-    lost = [index for index, item in enumerate(items) if item in gone]
+    lost = [index for index, item in enumerate(items) if isinstance(item, str) and item in gone]
     if not lost:
         return []
     names = ", ".join(f"`{items[index]}`" for index in lost)
@@ -72,6 +71,12 @@ def _chain(name: str, chain: Any, gone: set[str], notes: list[str]) -> list[Path
     return [(*where, index) for index in lost]
 
 
-def _names(entry: Any) -> set[str]:
+def model_names(entry: Any) -> list[str]:
+    """The names that a provider lists, whatever else is wrong with it."""
     models = entry.get("models") if isinstance(entry, Mapping) else None
-    return {str(item.get("name")) if isinstance(item, Mapping) else str(item) for item in models or ()}
+    names = (
+        [item.get("name") if isinstance(item, Mapping) else item for item in models]
+        if isinstance(models, tuple)
+        else []
+    )
+    return [name if isinstance(name, str) else "" for name in names]

@@ -59,6 +59,11 @@ class Splice:
                 return default
         return value
 
+    def mapping(self, *path: str) -> Mapping[str, Any]:
+        """The mapping at ``path``; empty when there is none, or something else: that is for `load` to report."""
+        value = self.get(path)
+        return value if isinstance(value, Mapping) else {}
+
     # -- changing
 
     def put(self, path: Path, value: Any) -> None:

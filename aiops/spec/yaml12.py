@@ -101,17 +101,20 @@ class Document:
         return int(self.root.start_mark.line) + 1 if self.root is not None else 0
 
     def _entries(self, node: MappingNode) -> dict[str, tuple[Node, Node]]:
-        if id(node) not in self._index:
-            entries: dict[str, tuple[Node, Node]] = {}
-            for key, value in node.value:
-                if isinstance(key, ScalarNode) and key.value == "<<" and not key.style:
-                    for source in value.value if isinstance(value, SequenceNode) else [value]:
+        """The keys of a mapping, merged ones included; indexed once, for files with thousands of problems."""
+        if id(node) in self._index:
+            return self._index[id(node)]
+        entries = self._index[id(node)] = {}  # before looking into merges: one may contain itself
+        for key, value in reversed(node.value):
+            if isinstance(key, ScalarNode):
+                entries[key.value] = (key, value)
+        for key, value in node.value:
+            if isinstance(key, ScalarNode) and key.value == "<<" and not key.style:
+                for source in value.value if isinstance(value, SequenceNode) else [value]:
+                    if isinstance(source, MappingNode):
                         for name, entry in self._entries(source).items():
                             entries.setdefault(name, entry)
-            for key, value in reversed(node.value):
-                entries[str(key.value)] = (key, value)
-            self._index[id(node)] = entries
-        return self._index[id(node)]
+        return entries
 
 
 def parse(file: str, content: bytes, expected: str = "a mapping") -> Document:
