@@ -38,7 +38,7 @@ def options_of(*verb: str) -> frozenset[str]:
 
 @functools.cache
 def verbs() -> frozenset[str]:
-    listed = help_text().partition("Commands:")[2]
+    listed = help_text().partition("Verbs:")[2]
     return frozenset(re.findall(r"^ {2}([a-z][a-z-]*)", listed, re.MULTILINE))
 
 

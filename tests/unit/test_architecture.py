@@ -21,11 +21,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "render": {"spec"},
     "plan": {"spec", "render"},
     "host": {"spec"},  # the names of the files; spec imports nothing, so there is no way round
-    "apply": {"spec", "render", "plan", "host"},
+    "apply": {"spec", "render", "plan", "host", "verify"},  # the checks that decide whether a change goes on
     "verify": {"spec", "render", "host"},
     "change": {"spec", "render", "plan", "apply", "verify", "host", "output"},
     "commands": {"change", "spec", "render", "plan", "apply", "verify", "host", "output"},
-    "cli": {"commands", "output"},
+    "cli": {"commands", "change", "host", "output"},
     "gateway": {"spec"},
     "demo": set(),
 }
