@@ -24,7 +24,7 @@ def main() -> int:
     try:
         return Master(Options(**vars(arguments))).run()
     except (OSError, CompromisedRelease) as error:
-        print(f"master {os.getpid()}: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"master {os.getpid()}: {error}\n")
         return 4
 
 

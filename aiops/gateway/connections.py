@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-ADOPT = b"C"
-LISTENER = b"L"
+# What may be said at a worker's exchange, one packet each.
+ADOPT = b"C"  # with a descriptor: go on with this client connection
+LISTENER = b"L"  # answer with the listening socket
+RETIRE = b"R"  # with JSON {"heirs": [...]}: drain, and leave
+LARGEST_PACKET = 65536
 
 
 def is_idle(connection: Any) -> bool:
@@ -108,9 +112,16 @@ class Heirs:
 class Exchange:
     """The worker's own door: a SEQPACKET unix socket on which connections arrive and the listener can be asked for."""
 
-    def __init__(self, path: Path, adopt: Callable[[socket.socket], None], listener: socket.socket) -> None:
+    def __init__(
+        self,
+        path: Path,
+        listener: socket.socket,
+        adopt: Callable[[socket.socket], None],
+        retire: Callable[[list[str]], None],
+    ) -> None:
         self._path = path
         self._adopt = adopt
+        self._retire = retire
         self._listener = listener
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._sock.setblocking(False)
@@ -132,7 +143,7 @@ class Exchange:
 
     def _receive(self, link: socket.socket) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(link, 16, 1)
+            data, descriptors, _, _ = socket.recv_fds(link, LARGEST_PACKET, 1)
         except BlockingIOError:
             return
         except OSError:
@@ -141,6 +152,8 @@ class Exchange:
             self._adopt(socket.socket(fileno=descriptors[0]))
         elif data == LISTENER:
             socket.send_fds(link, [LISTENER], [self._listener.fileno()])
+        elif data[:1] == RETIRE:
+            self._retire([str(heir) for heir in json.loads(data[1:])["heirs"]])
         else:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -159,3 +172,15 @@ def ask_for_listener(address: str) -> socket.socket | None:
         except OSError:
             return None
     return socket.socket(fileno=descriptors[0]) if descriptors else None
+
+
+def retire(address: str, heirs: list[str]) -> bool:
+    """Tell a worker of an earlier master to hand its connections to ``heirs`` and leave. False: nobody is there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
+        link.settimeout(2)
+        try:
+            link.connect(address)
+            link.send(RETIRE + json.dumps({"heirs": heirs}).encode())
+        except OSError:
+            return False
+    return True

@@ -89,9 +89,9 @@ class Group:
         steady = time.monotonic() - worker.started > STEADY_SECONDS
         self.crashes_in_a_row = 1 if steady else self.crashes_in_a_row + 1
         self.last_failure = worker.failure or reason
-        wait = min(BACKOFF_FIRST * 2 ** (self.crashes_in_a_row - 1), BACKOFF_MOST)
+        wait = min(BACKOFF_FIRST * 2.0 ** (self.crashes_in_a_row - 1), BACKOFF_MOST)
         self.refork_at[worker.index] = time.monotonic() + wait
-        return wait
+        return float(wait)
 
     def describe(self) -> protocol.Message:
         return {

@@ -19,6 +19,7 @@ from pathlib import Path
 import aiops
 from aiops.gateway import pointer, protocol, runtime, settings, worker
 from aiops.gateway.change import OPENING, PAUSING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
+from aiops.gateway.connections import retire
 from aiops.gateway.estimate import Estimator
 from aiops.gateway.group import Group, WorkerHandle
 from aiops.gateway.listeners import BACKLOG, Listeners, orphan_exchanges
@@ -57,6 +58,8 @@ class Master:
         self._to_adopt: list[str] = []
         self._started = time.monotonic()
         self._signals: list[int] = []
+        self._left = False
+        self._pid_file = options.run / protocol.PID_FILE
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -66,6 +69,7 @@ class Master:
         self._listeners.inherit(self._orphans.values())
         self._listeners.get(self._options.host, self._options.port)
         self._open_control()
+        self._pid_file.write_text(f"{os.getpid()}\n")
         seconds = runtime.load()
         self._say(f"LiteLLM {runtime.version()} imported in {seconds:.1f} s")
         if not runtime.is_safe_to_fork():
@@ -74,7 +78,11 @@ class Master:
         self._boot()
         while self._stopping is None or self._groups:
             self._turn()
+            if self._left:  # the workers stay, serve on, and are taken over by the next master
+                self._say("leaves its workers to the next master")
+                return 0
         self._listeners.close()
+        self._pid_file.unlink(missing_ok=True)
         return 0
 
     def _turn(self) -> None:
@@ -123,7 +131,8 @@ class Master:
 
     @staticmethod
     def _say(text: str) -> None:
-        print(f"master {os.getpid()}: {text}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"master {os.getpid()}: {text}\n")
+        sys.stderr.flush()
 
     # --- the clock --------------------------------------------------------------------------------------------
 
@@ -252,9 +261,7 @@ class Master:
         change.candidate.take_role(protocol.SERVING)
         if change.previous is not None:
             self._drain(change.previous, change.candidate.exchanges)
-        for pid, exchange in self._orphans.items():
-            self._retire_orphan(pid, exchange)
-        self._orphans = {}
+        self._retire_orphans(change.candidate.exchanges)
         self._say(f"generation {change.candidate.generation} serves")
         change.answer(ok=True, phase="confirmed")
 
@@ -394,14 +401,12 @@ class Master:
         for kind in ("http", "fd"):
             (self._options.run / f"{pid}.{kind}").unlink(missing_ok=True)
 
-    def _retire_orphan(self, pid: int, exchange: str) -> None:
-        """A worker of a master that died leaves when it has finished what it has."""
-        if Path(exchange).exists():
-            self._say(f"worker {pid} of an earlier master leaves")
-            try:
-                os.kill(pid, signal.SIGTERM)
-            except ProcessLookupError:
-                return
+    def _retire_orphans(self, heirs: list[str]) -> None:
+        """Workers of a master that died leave when they have finished what they have."""
+        for pid, exchange in self._orphans.items():
+            if retire(exchange, heirs):
+                self._say(f"worker {pid} of an earlier master leaves")
+        self._orphans = {}
 
     # --- the control socket -----------------------------------------------------------------------------------
 
@@ -438,6 +443,11 @@ class Master:
         elif command == "stop":
             self._stop(float(message["limit"]) if "limit" in message else None)
             peer.send({"ok": True})
+        elif command == "leave":
+            if self._change is not None:
+                raise Refused("a change is going on")
+            peer.send({"ok": True})
+            self._left = True
         elif command in ("promote", "confirm", "revert", "abort"):
             change = self._change
             if change is None or change.session is not peer:
@@ -474,8 +484,7 @@ class Master:
         self._stopping = time.monotonic() + (0 if again else limit + 1)
         for group in list(self._groups):
             self._drain(group, [], limit)
-        for exchange_pid in self._orphans:
-            self._retire_orphan(exchange_pid, self._orphans[exchange_pid])
+        self._retire_orphans([])
         self._listeners.close()
 
     def status(self) -> protocol.Message:

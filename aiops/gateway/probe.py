@@ -33,7 +33,7 @@ class Probe:
 current: ContextVar[Probe | None] = ContextVar("aiops_probe", default=None)
 
 
-class ProbeHook(CustomLogger):
+class ProbeHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by the type checker
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
         """Called when a deployment has been chosen and before its provider is."""
         probe = current.get()

@@ -14,6 +14,7 @@ from typing import Any, Final
 Message = dict[str, Any]
 
 CONTROL: Final = "control.sock"
+PID_FILE: Final = "master.pid"
 GENERATION_HEADER: Final = "x-aiops-generation"
 MAX_LINE: Final = 16 * 1024 * 1024
 

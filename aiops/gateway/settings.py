@@ -24,6 +24,8 @@ class Settings:
     models: int
     probe_model: str | None
     secrets: dict[str, str]
+    environment: tuple[str, ...]
+    master_key_file: str | None
 
     @property
     def config(self) -> Path:
@@ -43,22 +45,31 @@ def load(directory: Path) -> Settings:
         models=int(data["models"]),
         probe_model=data["probe_model"],
         secrets=dict(data["secrets"]),
+        environment=tuple(data["environment"]),
+        master_key_file=data["master_key_file"],
     )
 
 
 def read_secrets(settings: Settings, secrets: Path) -> dict[str, str]:
     """Environment of a worker: the master key, ``secrets/env``, and files named by ``api_key_file``.
 
-    Files win over what the process inherited. Raises OSError naming the file, never the value.
+    Files win over what the process inherited. Raises OSError or ValueError naming what is missing, never a value.
     """
-    values = {MASTER_KEY_VARIABLE: (secrets / "master_key").read_text().strip()}
+    values = {MASTER_KEY_VARIABLE: _file(settings.master_key_file or "master_key", secrets)}
     env_file = secrets / "env"
     if env_file.exists():
         values |= parse_env(env_file.read_text())
+    missing = [name for name in settings.environment if not values.get(name) and not os.environ.get(name)]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} is not set: put it into {env_file}")
     for variable, name in settings.secrets.items():
-        path = Path(os.path.expanduser(name))  # noqa: PTH111
-        values[variable] = (path if path.is_absolute() else secrets / path).read_text().strip()
+        values[variable] = _file(name, secrets)
     return values
+
+
+def _file(name: str, secrets: Path) -> str:
+    path = Path(os.path.expanduser(name))  # noqa: PTH111
+    return (path if path.is_absolute() else secrets / path).read_text().strip()
 
 
 def parse_env(text: str) -> dict[str, str]:

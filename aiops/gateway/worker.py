@@ -134,7 +134,7 @@ class Worker:
 
     def _make_server(self, extension: Extension, state: dict[str, Any]) -> uvicorn.Server:
         config = uvicorn.Config(
-            extension,  # type: ignore[arg-type]
+            extension,
             http="httptools",
             lifespan="off",
             log_config=None,
@@ -159,7 +159,9 @@ class Worker:
         await self._server.startup(sockets=[private])
         # uvicorn sets the default headers in its tick, which comes after the first request could.
         await self._server.on_tick(0)
-        return connections.Exchange(self._given.address(os.getpid(), "fd"), self._adopt, self._given.listener)
+        return connections.Exchange(
+            self._given.address(os.getpid(), "fd"), self._given.listener, self._adopt, self._drain_now
+        )
 
     # --- what the master says ---------------------------------------------------------------------------------
 
@@ -169,9 +171,8 @@ class Worker:
             for message in buffer.feed(data):
                 await self._take_role(message)
         self._master_lost = True
-        print(f"worker {os.getpid()}: the master is gone while I am {self._role}", file=sys.stderr)
+        sys.stderr.write(f"worker {os.getpid()}: the master is gone while I am {self._role}\n")
         if self._role in (protocol.CANDIDATE, protocol.PROVISIONAL):
-            self._heirs = []
             self._drain_now()
         elif self._role == protocol.STANDBY:
             await self._open_public()
@@ -194,7 +195,8 @@ class Worker:
         with contextlib.suppress(OSError, RuntimeError):
             self._writer.write(protocol.encode(event))
 
-    def _drain_now(self) -> None:
+    def _drain_now(self, heirs: list[str] | None = None) -> None:
+        self._heirs = heirs or []
         self._close_public()
         self._role = protocol.DRAINING
         self._leave.set()
@@ -229,7 +231,7 @@ class Worker:
         sock.setblocking(False)
         task = asyncio.ensure_future(asyncio.get_running_loop().connect_accepted_socket(self._protocol, sock))
         self._server.server_state.tasks.add(task)  # type: ignore[arg-type]
-        task.add_done_callback(self._server.server_state.tasks.discard)  # type: ignore[arg-type]
+        task.add_done_callback(self._server.server_state.tasks.discard)
 
     # --- leaving ----------------------------------------------------------------------------------------------
 

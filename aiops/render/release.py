@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from aiops.render import litellm, routes
+from aiops.render import gateway, litellm, routes
 from aiops.spec.model import DesiredState
 from aiops.spec.resolve import RouteTable
 from aiops.spec.summary import summarise
@@ -15,6 +15,7 @@ def render(state: DesiredState, table: RouteTable, *, aiops_version: str) -> dic
     """Path -> bytes of one release."""
     return {
         litellm.NAME: litellm.litellm_config(state, table, aiops_version=aiops_version),
+        gateway.NAME: gateway.gateway_json(state, table),
         routes.NAME: routes.routes_json(table, summarise(state)),
     }
 

@@ -1,0 +1,248 @@
+"""Making one generation live: every step journalled before it is taken, every step undone when a later one fails.
+
+begin     the journal, with the old bytes of every file the change will replace
+secrets   keys the new generation needs, into secrets/env
+generation  the immutable record of sources and release
+stage     a candidate runs, reachable through private sockets only
+prove     the private suite; a failure costs users nothing
+promote   the candidate accepts on the public port, the old generation stays warm
+confirm   the public suite
+sources   the operator's files are replaced
+commit    the gateway makes the generation current: the point of no return
+finish    outcome, audit line, old generations pruned
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from aiops.apply import store, writes
+from aiops.apply.journal import Entry, Journal, digest
+from aiops.apply.store import GenerationStore, Manifest, Outcome
+from aiops.apply.writes import FileChange
+from aiops.errors import AiopsError, Precondition, RollbackFailed, RolledBack, VerificationFailed
+from aiops.host import clock, files
+from aiops.host.control import MasterGone, Session
+from aiops.spec.sources import Sources
+from aiops.verify.check import Check, failures
+
+STEPS: Final = (
+    "begin",
+    "secrets",
+    "generation",
+    "stage",
+    "prove",
+    "promote",
+    "confirm",
+    "sources",
+    "commit",
+    "finish",
+)
+# The master answers a promote or a revert when every worker has; workers answer within milliseconds.
+SWITCH_SECONDS = 30.0
+
+Prove = Callable[[Sequence[str]], list[Check]]
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be made live, and how to prove it. ``confirm_seconds``: after which the master reverts by itself."""
+
+    manifest: Manifest
+    sources: Sources
+    release: Mapping[str, bytes]
+    secrets: FileChange | None
+    replaces: Sequence[FileChange]
+    prove_private: Prove  # given the private sockets of the candidate's workers
+    prove_public: Callable[[], list[Check]]
+    confirm_seconds: float
+    keep: int
+
+
+@dataclass
+class Report:
+    """What happened so far: for people, programs and the incident record. Seconds are wall time."""
+
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+
+
+class Transaction:
+    def __init__(self, state: Path, run: Path, order: Order, say: Callable[[str], None], progress: Progress) -> None:
+        self.report = Report()
+        self._store = GenerationStore(state)
+        self._journal = Journal(state)
+        self._run = run
+        self._order = order
+        self._say = say
+        self._progress = progress
+        self._number = order.manifest.generation
+        self._all_files = [*([order.secrets] if order.secrets else []), *order.replaces]
+        self._public = False  # the candidate may have taken public requests
+        self._replaced: list[FileChange] = []
+        self._failing = ""
+
+    def execute(self) -> Report:
+        """Run every step. Raises VerificationFailed (users noticed nothing), RolledBack, RollbackFailed, Precondition."""
+        started = time.monotonic()
+        with Session(self._run) as session:
+            try:
+                for name in STEPS:
+                    self._take(name, session)
+            except (AiopsError, OSError, KeyboardInterrupt) as error:
+                self._undo(session, error, time.monotonic() - started)
+        return self.report
+
+    def _take(self, name: str, session: Session) -> None:
+        started = time.monotonic()
+        self._failing = name
+        if name != "begin":
+            self._journal.step(name)
+        ok = False
+        try:
+            getattr(self, f"_{name}")(session)
+            ok = True
+        finally:
+            seconds = round(time.monotonic() - started, 3)
+            self.report.steps.append({"name": name, "ok": ok, "seconds": seconds})
+
+    # --- the steps --------------------------------------------------------------------------------------------
+
+    def _begin(self, session: Session) -> None:
+        manifest = self._order.manifest
+        entry = Entry(
+            verb=manifest.verb,
+            who=manifest.who,
+            since=manifest.created,
+            base=self._store.current(),
+            target=self._number,
+            before={str(change.path): digest(change.before) for change in self._all_files},
+            after={str(change.path): digest(change.after) for change in self._all_files},
+        )
+        undo = {str(change.path): change.before for change in self._all_files if change.before is not None}
+        self._journal.begin(entry, undo)
+
+    def _secrets(self, session: Session) -> None:
+        if self._order.secrets is not None:
+            self._replaced.append(self._order.secrets)
+            writes.replace([self._order.secrets])
+
+    def _generation(self, session: Session) -> None:
+        self._store.sweep()
+        self._store.remember_number(self._number)
+        self._store.create(self._order.manifest, self._order.sources, self._order.release)
+
+    def _stage(self, session: Session) -> None:
+        directory = str(self._store.path(self._number))
+        # The deadline is the master's: it follows the size of the configuration and the speed of the machine.
+        self._staged = session.call("stage", timeout=60, progress=self._progress, directory=directory)
+
+    def _prove(self, session: Session) -> None:
+        checks = self._order.prove_private([worker["http"] for worker in self._staged["workers"]])
+        self.report.checks += checks
+        if failed := failures(checks):
+            raise VerificationFailed(_sentence(failed, "the new generation did not prove itself"), NOTHING_CHANGED)
+
+    def _promote(self, session: Session) -> None:
+        self._public = True
+        session.call("promote", timeout=SWITCH_SECONDS, confirm_within=self._order.confirm_seconds)
+
+    def _confirm(self, session: Session) -> None:
+        checks = self._order.prove_public()
+        self.report.checks += checks
+        if failed := failures(checks):
+            raise VerificationFailed(_sentence(failed, "the public check failed"), "")
+
+    def _sources(self, session: Session) -> None:
+        writes.check_untouched(list(self._order.replaces))
+        self._replaced += self._order.replaces
+        writes.replace(list(self._order.replaces))
+
+    def _commit(self, session: Session) -> None:
+        session.call("confirm", timeout=SWITCH_SECONDS)
+
+    def _finish(self, session: Session) -> None:
+        """The change is live whatever happens here: what cannot be tidied now is tidied by the next verb."""
+        try:
+            self._store.finish(self._number, Outcome(store.APPLIED, clock.now(), self._seconds()))
+            self._store.prune(self._order.keep)
+            self._journal.close()
+        except OSError as error:
+            self._say(f"warning: live, but not tidied up ({error.strerror}); {files.hint_for(error)}")
+
+    # --- the way back -----------------------------------------------------------------------------------------
+
+    def _undo(self, session: Session, error: BaseException, seconds: float) -> None:
+        """Put everything back and say what went wrong. Always raises."""
+        cause = _explained(error, self._failing)
+        if self._failing == "finish":
+            raise cause
+        if self._store.current() == self._number:  # the answer to `commit` was lost, the commit was not
+            raise Precondition(
+                f"the change is live, but {cause.message}", "the next verb tidies up; `aiops status` shows what serves"
+            ) from error
+        try:
+            self._take_back(session, cause)
+            for change in reversed(self._replaced):
+                writes.put(change.path, change.before)
+        except (AiopsError, OSError) as worse:
+            raise RollbackFailed(
+                f"{cause.message}; and undoing it failed: {worse}",
+                "`aiops status` shows what serves; the next verb tries to tidy up again",
+            ) from error
+        self._close_the_record(cause, seconds)
+        if self._public:
+            raise RolledBack(
+                f"{cause.message}; the old generation serves again", cause.hint or "`aiops logs` shows what it said"
+            ) from error
+        raise cause from error
+
+    def _take_back(self, session: Session, cause: AiopsError) -> None:
+        steps = {step["name"] for step in self.report.steps}
+        try:
+            if self._public:
+                session.call("revert", timeout=SWITCH_SECONDS, reason=cause.message)
+            elif "stage" in steps and self._failing != "stage":
+                session.call("abort", timeout=SWITCH_SECONDS, reason=cause.message)
+        except MasterGone:
+            return  # without a master the workers of an unconfirmed generation leave by themselves
+        except AiopsError:
+            # The master may have reverted before it was asked to: then there is nothing left to take back.
+            serving = session.call("status")
+            if serving.get("generation") == self._number:
+                raise
+
+    def _close_the_record(self, cause: AiopsError, seconds: float) -> None:
+        outcome = store.ROLLED_BACK if self._public else store.REFUSED
+        try:
+            self._store.finish(self._number, Outcome(outcome, clock.now(), round(seconds, 3), cause.message))
+            self._journal.close()
+        except OSError as error:
+            self._say(f"warning: undone, but not recorded ({error.strerror})")
+
+    def _seconds(self) -> float:
+        return round(float(sum(step["seconds"] for step in self.report.steps)), 3)
+
+
+NOTHING_CHANGED = "nothing was changed, and users noticed nothing"
+
+
+def _sentence(failed: list[Check], what: str) -> str:
+    listed = "\n".join(f"  ✗ {check.id}: {check.detail}" for check in failed[:20])
+    more = f"\n  … and {len(failed) - 20} more" if len(failed) > 20 else ""
+    return f"{what}:\n{listed}{more}"
+
+
+def _explained(error: BaseException, step: str) -> AiopsError:
+    if isinstance(error, AiopsError):
+        if step == "stage" and error.name == "gateway":
+            return VerificationFailed(f"the new generation does not start: {error.message}", NOTHING_CHANGED)
+        return error
+    if isinstance(error, OSError):
+        return Precondition(f"cannot write ({step}): {error.strerror}: {error.filename or ''}", files.hint_for(error))
+    return Precondition(f"interrupted during `{step}`", "nothing is left half-made")

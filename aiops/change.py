@@ -1,0 +1,425 @@
+"""The one use-case every mutating verb shares: edit -> plan -> apply -> verify -> commit.
+
+Read it top to bottom: ``make`` is the story, everything else is a step of it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiops
+from aiops.apply import audit, lock, recovery
+from aiops.apply.store import GenerationStore, Manifest
+from aiops.apply.transaction import Order, Report, Transaction
+from aiops.apply.writes import FileChange, check_untouched, put, read
+from aiops.errors import AiopsError, Precondition
+from aiops.host import clock, credentials, files
+from aiops.host.instance import GENERATED, Instance, read_sources
+from aiops.output import Output
+from aiops.plan.plan import Plan, make_plan
+from aiops.render.release import render
+from aiops.spec.edit import Edit
+from aiops.spec.load import load
+from aiops.spec.model import DesiredState
+from aiops.spec.resolve import RouteTable, resolve
+from aiops.spec.secrets import EnvRef, secret_env
+from aiops.spec.sources import FILES, Sources, fingerprint
+from aiops.verify.check import Check, failures
+
+LOCK_PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a verb wants. ``edit`` changes the sources; ``restore`` takes them from an older generation instead."""
+
+    verb: str
+    reason: str = ""
+    edit: Callable[[Sources], Edit] | None = None
+    restore: int | None = None
+    expect: str | None = None  # the digest of the plan that was agreed to
+    dry_run: bool = False
+    force: bool = False
+    assume_yes: bool = False
+    prove_all: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A change that is fully thought through and not begun: what it starts from and what it leads to."""
+
+    before: Sources
+    after: Sources
+    state: DesiredState
+    table: RouteTable
+    release: dict[str, bytes]
+    plan: Plan
+    notes: tuple[str, ...]
+
+    @property
+    def prove(self) -> Sequence[str]:
+        return self.plan.diff.changed_models
+
+
+@dataclass
+class Result:
+    """What a verb reports. ``seconds`` is wall time of the whole verb, waiting for an answer excluded."""
+
+    outcome: str
+    generation: int | None
+    previous: int | None
+    plan: Plan | None = None
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    error: AiopsError | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        data: dict[str, Any] = {
+            "outcome": self.outcome,
+            "generation": self.generation,
+            "previous": self.previous,
+            "seconds": round(self.seconds, 3),
+            "steps": self.steps,
+            "checks": [check.to_json() for check in self.checks],
+            "notes": self.notes,
+        }
+        if self.plan is not None:
+            data["plan"] = self.plan.to_json()
+        if self.error is not None:
+            data["error"] = {"code": self.error.name, "message": self.error.message, "hint": self.error.hint}
+        return data
+
+
+class ChangeFailed(Exception):
+    """Carries the error together with the result that was reached, so that ``--json`` can print both."""
+
+    def __init__(self, error: AiopsError, result: Result) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.result = result
+
+
+def make(instance: Instance, intent: Intent, out: Output) -> Result:
+    """Carry out a change. Raises ChangeFailed once it had a plan, AiopsError before that."""
+    started = time.monotonic()
+    instance.require()
+    with ExitStack() as stack:
+        if not intent.dry_run:
+            stack.enter_context(lock.held(instance.state, intent.verb, LOCK_PATIENCE_SECONDS, out.say))
+            settled(instance, out)
+        prepared = prepare(instance, intent)
+        result = Result("planned", None, prepared.plan.base_generation, prepared.plan, notes=list(prepared.notes))
+        try:
+            waited = _carry_out(instance, intent, prepared, result, out)
+        except AiopsError as error:
+            result.outcome = "rolled_back" if error.exit_code in (5, 6) else "refused"
+            result.error = error
+            result.seconds = time.monotonic() - started
+            _audit(instance, intent, result)
+            raise ChangeFailed(error, result) from error
+        result.seconds = time.monotonic() - started - waited
+        if not intent.dry_run:
+            _audit(instance, intent, result)
+    return result
+
+
+def settled(instance: Instance, out: Output) -> list[str]:
+    """Finish or undo what an interrupted verb left, and say so. Needs the lock."""
+    said = recovery.settle(instance.state, instance.run)
+    for sentence in said:
+        out.say(sentence)
+    return said
+
+
+def prepare(instance: Instance, intent: Intent) -> Prepared:
+    """Everything up to the plan; nothing is touched. Raises InvalidState with every problem, UsageError."""
+    generations = GenerationStore(instance.state)
+    base = generations.current()
+    before = read_sources(instance)
+    notes: tuple[str, ...] = ()
+    if intent.restore is not None:
+        after: Sources = generations.get(intent.restore).sources()
+    elif intent.edit is not None:
+        edit = intent.edit(before)
+        after, notes = edit.sources, edit.notes
+    else:
+        after = before
+    state = load(after, credentials.environment(instance))
+    table = resolve(state)
+    release = render(state, table, aiops_version=aiops.__version__)
+    if intent.restore is not None:
+        # The very bytes that served, not what this version of aiops would make of the same sources.
+        release = generations.get(intent.restore).release()
+    old = generations.get(base).routes() if base is not None else None
+    plan = make_plan(base, old, state, table, release)
+    return Prepared(before, after, state, table, release, plan, notes)
+
+
+def is_same(instance: Instance, prepared: Prepared) -> bool:
+    """Whether the gateway serves this already; comments and the order of files do not count."""
+    base = prepared.plan.base_generation
+    if base is None:
+        return False
+    serving = GenerationStore(instance.state).get(base).release()
+    return {name: _meaning(content) for name, content in serving.items()} == {
+        name: _meaning(content) for name, content in prepared.release.items()
+    }
+
+
+def _meaning(content: bytes) -> bytes:
+    """A rendered file without its head, which names the sources to the byte."""
+    return b"".join(line for line in content.splitlines(keepends=True) if not line.startswith(b"#"))
+
+
+def _carry_out(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> float:
+    """Plan to live. Returns the seconds spent waiting for a person. Raises AiopsError."""
+    plan = prepared.plan
+    if intent.expect is not None and not plan.digest.startswith(intent.expect):
+        raise Precondition(
+            f"the state is not what was planned: the plan is {plan.digest[:12]} now, not {intent.expect[:12]}",
+            "somebody changed a file or the gateway meanwhile; `aiops plan` shows the plan as it is now",
+        )
+    _require_unedited(instance, intent, out)
+    for line in (*plan.lines(), *(f"note: {note}" for note in prepared.notes)):
+        out.say(line)
+    if is_same(instance, prepared):
+        return _nothing_to_do(instance, intent, prepared, result, out)
+    if intent.dry_run:
+        out.say("dry run: nothing was changed")
+        return 0.0
+    if plan.newly_unrouted and not intent.force:
+        names = ", ".join(item.model for item in plan.newly_unrouted)
+        raise Precondition(
+            f"nobody would answer {names} any more", "give them a fallback first, or repeat with --force"
+        )
+    asked = time.monotonic()
+    if out.interactive and not intent.assume_yes and not out.ask("Do this?"):
+        raise Precondition("not agreed to; nothing was changed")
+    waited = time.monotonic() - asked if out.interactive and not intent.assume_yes else 0.0
+    _apply(instance, intent, prepared, result, out)
+    return waited
+
+
+def _nothing_to_do(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> float:
+    result.outcome = "planned" if intent.dry_run else "unchanged"
+    result.generation = prepared.plan.base_generation
+    if not intent.dry_run:
+        # Comments may differ; the generation stays. Remember that these sources mean the same.
+        changes = _source_changes(instance, prepared)
+        check_untouched(changes)
+        with files.explained(instance.config, "write"):
+            for change in changes:
+                put(change.path, change.after)
+            if prepared.state.fingerprint != _serving_fingerprint(instance):
+                files.write(instance.state / "same", f"{result.generation} {prepared.state.fingerprint}\n".encode())
+    out.say("no change: the gateway serves this already; nothing was restarted")
+    return 0.0
+
+
+def _serving_fingerprint(instance: Instance) -> str | None:
+    generations = GenerationStore(instance.state)
+    current = generations.current()
+    return generations.get(current).manifest.fingerprint if current is not None else None
+
+
+def _require_unedited(instance: Instance, intent: Intent, out: Output) -> None:
+    """The rendered file is ours to write; an edit in it is somebody's work, and never silently lost."""
+    if intent.dry_run or not generated_is_edited(instance):
+        return
+    if not intent.force:
+        raise Precondition(
+            f"{instance.generated} was edited by hand, and this change would overwrite it",
+            f"`{instance.command} diff --generated` shows the edit; move it into {', '.join(FILES[1:])}, "
+            "or repeat with --force (your edited copy is kept beside it)",
+        )
+    copy = instance.generated.with_name(f"{GENERATED}.edited-{clock.now().replace(':', '')}")
+    put(copy, read(instance.generated), private=True)
+    out.say(f"your edited copy is kept as {copy}")
+
+
+def generated_is_edited(instance: Instance) -> bool:
+    generations = GenerationStore(instance.state)
+    current = generations.current()
+    now = read(instance.generated)
+    return current is not None and now is not None and now != generations.get(current).release()[GENERATED]
+
+
+def _source_changes(instance: Instance, prepared: Prepared) -> list[FileChange]:
+    names = [name for name in FILES if name in prepared.before or name in prepared.after]
+    return [FileChange(instance.config / name, prepared.before.get(name), prepared.after.get(name)) for name in names]
+
+
+def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> None:
+    key_file = instance.secrets / (prepared.state.settings.master_key_file or "master_key")
+    key = credentials.read_master_key(key_file)
+    generations = GenerationStore(instance.state)
+    number = generations.next_number()
+    prover = Prover(instance, prepared, number, key, out)
+    replaces = _source_changes(instance, prepared)
+    replaces.append(FileChange(instance.generated, read(instance.generated), prepared.release[GENERATED]))
+    manifest = Manifest(
+        generation=number,
+        parent=prepared.plan.base_generation,
+        verb=intent.verb,
+        reason=intent.reason,
+        who=clock.who(),
+        created=clock.now(),
+        fingerprint=fingerprint(prepared.after),
+        release_digest=prepared.plan.release_digest,
+        aiops_version=aiops.__version__,
+        changes=tuple(prepared.plan.diff.lines()[:200]),
+        restores=intent.restore,
+    )
+    order = Order(
+        manifest=manifest,
+        sources=prepared.after,
+        release=prepared.release,
+        secrets=_secrets_to_keep(instance, prepared),
+        replaces=replaces,
+        prove_private=prover.private,
+        prove_public=prover.public,
+        confirm_seconds=prepared.state.verify.confirm_seconds,
+        keep=prepared.state.settings.history.keep,
+    )
+    # The HTTP client takes 0.1 s to import: that happens while the candidate starts.
+    threading.Thread(target=prover.warm, daemon=True).start()
+    with out.progress(f"starting generation {number}") as bar:
+        transaction = Transaction(
+            instance.state,
+            instance.run,
+            order,
+            out.say,
+            lambda event: bar.update(
+                event["elapsed"], max(event["estimate"], 0.1), f"{event['ready']}/{event['workers']}"
+            ),
+        )
+        try:
+            transaction.execute()
+        finally:
+            _copy(transaction.report, result)
+            if intent.restore is not None:
+                _incident(instance, intent, prepared, number, result)
+    result.outcome = "applied"
+    result.generation = number
+
+
+def _copy(report: Report, result: Result) -> None:
+    result.steps, result.checks = report.steps, report.checks
+
+
+def _secrets_to_keep(instance: Instance, prepared: Prepared) -> FileChange | None:
+    """Keys that this shell has and the gateway, started from another one, would miss go into ``secrets/env``."""
+    names = [name for name, source in secret_env(prepared.state).items() if isinstance(source, EnvRef)]
+    values = credentials.not_yet_kept(instance, names)
+    if not values:
+        return None
+    return FileChange(
+        instance.env_file, read(instance.env_file), credentials.with_secrets(instance, values), private=True
+    )
+
+
+def _incident(instance: Instance, intent: Intent, prepared: Prepared, number: int, result: Result) -> None:
+    audit.record_incident(
+        instance.incidents,
+        number,
+        reason=intent.reason,
+        rolled_back_from=prepared.plan.base_generation,
+        restored=intent.restore,
+        undone=prepared.plan.diff.lines(),
+        checks=[check.to_json() for check in result.checks],
+    )
+
+
+def _audit(instance: Instance, intent: Intent, result: Result) -> None:
+    facts: dict[str, Any] = {"verb": intent.verb, "outcome": result.outcome, "generation": result.generation}
+    facts |= {"previous": result.previous, "reason": intent.reason, "seconds": round(result.seconds, 3)}
+    if result.error is not None:
+        facts |= {"error": result.error.message, "exit": result.error.exit_code}
+    audit.record(instance.audit_log, **facts)
+
+
+class Prover:
+    """Runs the suites for one change."""
+
+    def __init__(self, instance: Instance, prepared: Prepared, generation: int, key: str, out: Output) -> None:
+        self._prepared = prepared
+        self._key = key
+        self._out = out
+        self._generation = generation
+        self._environment = credentials.environment(instance)
+        self._instance = instance
+
+    def warm(self) -> None:
+        import aiops.verify.suites  # noqa: F401
+
+    def _subject(self) -> Any:
+        from aiops.verify.suites import Subject
+
+        verify = self._prepared.state.verify
+        return Subject(self._generation, self._prepared.table, self._prepared.prove, verify.billable)
+
+    def private(self, sockets: Sequence[str]) -> list[Check]:
+        """Providers first, because their own words explain more than a failed completion does."""
+        from aiops.verify import suites
+        from aiops.verify.client import Client
+
+        looked = self._look_at_providers()
+        if failures(looked):
+            return looked
+        timeout = self._prepared.state.verify.timeout
+        with ExitStack() as stack:
+            clients = [stack.enter_context(Client(self._key, timeout, socket=path)) for path in sockets]
+            with self._out.progress("proving the new generation") as bar:
+                step = _counter(bar, len(self._prepared.prove) + 2 * len(sockets) + 2)
+                return looked + suites.private(clients, self._subject(), timeout, step)
+
+    def public(self) -> list[Check]:
+        from aiops.verify import suites
+        from aiops.verify.client import Client
+
+        gateway = self._prepared.state.gateway
+        with Client(self._key, self._prepared.state.verify.timeout, url=url_of(gateway.host, gateway.port)) as client:
+            return suites.public(client, self._subject(), self._prepared.state.verify.timeout, lambda _: None)
+
+    def _look_at_providers(self) -> list[Check]:
+        from aiops.verify import providers
+
+        named = {change.name for change in self._prepared.plan.diff.changes if change.kind == "provider"}
+        changed = [provider for name, provider in self._prepared.state.providers.items() if name in named]
+        return providers.look(changed, provider_keys(self._instance, changed, self._environment))
+
+
+def provider_keys(instance: Instance, providers: Sequence[Any], environment: dict[str, str]) -> dict[str, str]:
+    """API key per provider that has one. A file that cannot be read is left to the gateway to complain about."""
+    keys: dict[str, str] = {}
+    for provider in providers:
+        if provider.api_key_env:
+            keys[provider.name] = environment.get(provider.api_key_env, "")
+        elif provider.api_key_file:
+            content = read((instance.secrets / provider.api_key_file).expanduser())
+            keys[provider.name] = (content or b"").decode(errors="replace").strip()
+    return {name: key for name, key in keys.items() if key}
+
+
+def url_of(host: str, port: int) -> str:
+    """Where this machine reaches a gateway that listens on ``host``."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    return f"http://{f'[{reachable}]' if ':' in reachable and not reachable.startswith('[') else reachable}:{port}"
+
+
+def _counter(bar: Any, total: int) -> Callable[[Check], None]:
+    done = 0
+
+    def step(check: Check) -> None:
+        nonlocal done
+        done += 1
+        bar.update(done, max(total, done + 1), check.id)
+
+    return step

@@ -1,0 +1,148 @@
+"""The click group. Verbs are imported when they are called; here, and only here, an error becomes an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import aiops
+from aiops.errors import AiopsError
+from aiops.output import Output
+
+# verb -> one line for `aiops --help`, so that help imports no verb. A test compares them with the verbs' own.
+VERBS: dict[str, str] = {
+    "init": "Make an instance: commented defaults and a master key.",
+    "up": "Start the gateway.",
+    "down": "Drain and stop the gateway.",
+    "restart": "Start a new gateway process without refusing a connection.",
+    "status": "What serves now, and whether it is what the files say.",
+    "env": "Shell variables for clients of this gateway.",
+    "logs": "What the gateway said.",
+    "add-provider": "Add a provider and its routes, live and proven.",
+    "remove-provider": "Remove a provider and its routes.",
+    "add-model": "Add one model to a provider.",
+    "remove-model": "Remove one model from a provider.",
+    "disable": "Take a provider out for maintenance; fallbacks answer.",
+    "enable": "Bring a disabled provider back.",
+    "validate": "Check the files; name every problem.",
+    "generate": "Render the gateway's configuration and print it.",
+    "plan": "What `apply` would do.",
+    "apply": "Make hand-edited files live.",
+    "rollback": "Go back to an older generation.",
+    "history": "Generations: who, what, why, how it ended.",
+    "show": "One generation in full.",
+    "diff": "What is different between two generations.",
+    "verify": "Prove what is served.",
+    "doctor": "What is wrong on this machine and how to mend it.",
+}
+
+
+class Context:
+    """What every verb gets: where the instance is, and where to speak."""
+
+    def __init__(self, home: Path | None, as_json: bool, yes: bool, debug: bool) -> None:
+        self.home = home
+        self.assume_yes = yes
+        self.debug = debug
+        self.out = Output(as_json)
+
+    @property
+    def instance(self) -> Any:
+        from aiops.host.instance import locate
+
+        return locate(self.home)
+
+
+class Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"aiops.commands.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], VERBS, 1)
+            more = f"did you mean `aiops {near[0]}`?" if near else "`aiops --help` lists the verbs"
+            raise click.UsageError(f"there is no verb `{args[0]}`; {more}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--home", type=click.Path(path_type=Path), envvar="AIOPS_HOME", help="Keep everything below DIR (AIOPS_HOME)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(aiops.__version__, prog_name="aiops")
+@click.pass_context
+def group(ctx: click.Context, home: Path | None, as_json: bool, yes: bool, debug: bool) -> None:
+    """Operate an LLM gateway: every change proven before users see it, and undone by itself when the proof fails."""
+    ctx.obj = Context(home, as_json, yes, debug)
+
+
+def main() -> None:
+    """Entry point of the ``aiops`` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; returns the exit code of the contract."""
+    out = Output("--json" in arguments)
+    try:
+        code = group.main(args=arguments, prog_name="aiops", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Abort:
+        return _fail(out, AiopsError("interrupted"), arguments, 130)
+    except click.ClickException as error:
+        if out.as_json:
+            out.data({"outcome": "refused", "error": {"code": "usage", "message": error.format_message(), "hint": ""}})
+        error.show()
+        return 2
+    except AiopsError as error:
+        return _fail(out, error, arguments, error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from aiops.change import ChangeFailed
+
+        if isinstance(error, ChangeFailed):
+            return _fail(out, error.error, arguments, error.error.exit_code, error.result.to_json())
+        if "--debug" in arguments:
+            raise
+        bug = AiopsError(
+            f"a bug in aiops: {type(error).__name__}: {error}", "the same command with --debug shows where"
+        )
+        return _fail(out, bug, arguments, 1)
+
+
+def _fail(out: Output, error: AiopsError, arguments: list[str], code: int, data: dict[str, Any] | None = None) -> int:
+    if "--debug" in arguments:
+        import traceback
+
+        traceback.print_exc()
+    problem = {"code": error.name, "message": error.message, "hint": error.hint}
+    out.data({**(data or {"outcome": "refused"}), "error": problem})
+    out.say(f"error: {error.message}")
+    if error.hint:
+        out.say(f"hint: {error.hint}")
+    return code

@@ -1,0 +1,24 @@
+"""``aiops doctor``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops.cli import Context
+from aiops.diagnosis import diagnose
+from aiops.errors import Precondition
+
+
+@click.command("doctor", help="What is wrong on this machine, and what to type to mend it. Changes nothing.")
+@click.pass_obj
+def command(context: Context) -> None:
+    findings = diagnose(context.instance)
+    out = context.out
+    for finding in findings:
+        out.result(f"{'✓' if finding.ok else '✗'} {finding.what}")
+        if not finding.ok and finding.mend:
+            out.result(f"  → {finding.mend}")
+    bad = [finding for finding in findings if not finding.ok]
+    out.data({"ok": not bad, "findings": [finding.__dict__ for finding in findings]})
+    if bad and not out.as_json:
+        raise Precondition(f"{len(bad)} thing{'s' * (len(bad) != 1)} to mend", "see the arrows above")

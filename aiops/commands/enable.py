@@ -1,0 +1,26 @@
+"""``aiops enable``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops.change import Intent
+from aiops.cli import Context
+from aiops.commands._mutating import mutating, run
+from aiops.spec import edit
+
+
+@click.command("enable", help="Bring a disabled provider back, after it was proved to answer.")
+@click.argument("name")
+@mutating(force=True)
+@click.pass_obj
+def command(context: Context, name: str, dry_run: bool, reason: str, force: bool) -> None:
+    intent = Intent(
+        "enable",
+        reason,
+        lambda sources: edit.set_status(sources, name, "active"),
+        dry_run=dry_run,
+        force=force,
+        assume_yes=context.assume_yes,
+    )
+    run(context, intent)

@@ -1,0 +1,39 @@
+"""``aiops generate``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from aiops.change import Intent, prepare
+from aiops.cli import Context
+from aiops.errors import UsageError
+from aiops.host import files
+from aiops.host.instance import GENERATED
+
+
+@click.command("generate", help="Render the gateway's configuration from the files. Makes nothing live.")
+@click.option("--out", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write it to FILE.")
+@click.option("--stdout", is_flag=True, help="Print it (the default).")
+@click.pass_obj
+def command(context: Context, target: Path | None, stdout: bool) -> None:
+    instance, out = context.instance, context.out
+    if target is not None and stdout:
+        raise UsageError("--out and --stdout exclude each other", "keep one of them")
+    instance.require()
+    prepared = prepare(instance, Intent("generate"))
+    content = prepared.release[GENERATED]
+    if target is None:
+        out.result(content.decode().rstrip("\n"))
+    else:
+        if target.resolve() == instance.generated.resolve():
+            raise UsageError(
+                f"{instance.generated} is what the gateway serves", "`aiops apply` makes changes live, and writes it"
+            )
+        with files.explained(target, "write"):
+            files.write(target.absolute(), content)
+        out.result(f"wrote {target}")
+    out.data(
+        {"outcome": "applied", "out": str(target) if target else None, "release_digest": prepared.plan.release_digest}
+    )

@@ -1,0 +1,30 @@
+"""``aiops init``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops.cli import Context
+from aiops.host.setup import make_instance
+
+
+@click.command("init", help="Make an instance: commented defaults and a master key. Never overwrites anything.")
+@click.option("--profile", type=click.Choice(["cost", "dev", "prod"]), default=None, help="How careful to be.")
+@click.option(
+    "--supervisor",
+    type=click.Choice(["auto", "systemd", "process", "container"]),
+    default=None,
+    help="Who keeps the gateway running.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=None, metavar="N", help="Where the gateway listens.")
+@click.pass_obj
+def command(context: Context, profile: str | None, supervisor: str | None, port: int | None) -> None:
+    instance = context.instance
+    made = make_instance(instance, profile=profile, supervisor=supervisor, port=port)
+    for path in made:
+        context.out.say(f"made {path}")
+    if made:
+        context.out.result(f"an instance in {instance.config}; next: `{instance.command} up`")
+    else:
+        context.out.result(f"there is an instance in {instance.config} already; nothing was changed")
+    context.out.data({"outcome": "applied" if made else "unchanged", "made": [str(path) for path in made]})

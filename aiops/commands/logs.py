@@ -1,0 +1,25 @@
+"""``aiops logs``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops.cli import Context
+from aiops.service import desired, supervisor_of
+
+
+@click.command("logs", help="The last lines of what the gateway said.")
+@click.option("-f", "--follow", is_flag=True, help="Go on as it says more.")
+@click.option("-n", "--lines", type=click.IntRange(0), default=100, show_default=True, metavar="N", help="How many.")
+@click.pass_obj
+def command(context: Context, follow: bool, lines: int) -> None:
+    instance = context.instance
+    said = supervisor_of(instance, desired(instance)).logs(lines, follow)
+    if context.out.as_json:
+        context.out.data({"lines": list(said) if not follow else []})
+        return
+    try:
+        for line in said:
+            context.out.result(line)
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,29 @@
+"""``aiops plan``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops.change import Intent, is_same, prepare
+from aiops.cli import Context
+
+CHANGES = 10
+
+
+@click.command("plan", help="What `aiops apply` would do. Changes nothing.")
+@click.option("--exit-code", is_flag=True, help=f"Exit {CHANGES} when there are changes.")
+@click.pass_obj
+def command(context: Context, exit_code: bool) -> int:
+    instance = context.instance
+    instance.require()
+    prepared = prepare(instance, Intent("plan"))
+    same = is_same(instance, prepared)
+    out, plan = context.out, prepared.plan
+    if same:
+        out.result("no changes")
+    else:
+        for line in plan.lines():
+            out.result(line)
+        out.result(f"\nplan {plan.digest}\nto do exactly this: aiops apply --plan {plan.digest[:12]}")
+    out.data({"outcome": "planned", "changes": not same, **plan.to_json()})
+    return CHANGES if exit_code and not same else 0

@@ -1,0 +1,42 @@
+"""``aiops status``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops.cli import Context
+from aiops.situation import look
+
+
+@click.command("status", help="What serves now, and whether it is what the files say. Reads only; asks no model.")
+@click.pass_obj
+def command(context: Context) -> None:
+    now = look(context.instance)
+    out = context.out
+    made = now.manifest
+    workers = sum(len(group["workers"]) for group in now.master.get("groups", []) if group["role"] == "serving")
+    lines = {
+        "gateway": now.gateway_state + (f" at {now.url}" if now.url and now.gateway_state != "stopped" else ""),
+        "generation": f"{now.generation or now.desired_generation or 'none yet'}"
+        + (f", made {made.created[:19]}Z by {made.who} with `aiops {made.verb}`" if made else ""),
+        "process": f"pid {now.master['pid']}, {workers} worker(s), LiteLLM {now.master['litellm']}, "
+        f"up {now.master['uptime']:.0f} s ({now.supervisor})"
+        if "pid" in now.master
+        else "",
+        "models": _few(now.models),
+    }
+    for name, value in lines.items():
+        if value:
+            out.result(f"{name + ':':<12}{value}")
+    for sentence in now.drift:
+        out.result(f"{'drift:':<12}{sentence}")
+    for sentence in now.notes:
+        out.result(f"{'note:':<12}{sentence}")
+    if now.gateway_state == "stopped":
+        out.result(f"{'next:':<12}`{context.instance.command} up` starts it")
+    out.data(now.to_json())
+
+
+def _few(names: list[str], most: int = 12) -> str:
+    more = f", … ({len(names)} in all)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,16 @@
+"""``aiops up``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops.cli import Context
+from aiops.service import start
+
+
+@click.command("up", help="Start the gateway and wait until it serves. Already up: says so.")
+@click.pass_obj
+def command(context: Context) -> None:
+    outcome = start(context.instance, context.out, context.assume_yes)
+    context.out.result(outcome.sentence)
+    context.out.data(outcome.to_json())

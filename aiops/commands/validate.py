@@ -1,0 +1,38 @@
+"""``aiops validate``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops.change import Intent, prepare
+from aiops.cli import Context
+from aiops.errors import VerificationFailed
+from aiops.host import credentials
+
+
+@click.command("validate", help="Check the files and name every problem; then ask each active provider for its models.")
+@click.option("--offline", is_flag=True, help="Only the files: contact nobody.")
+@click.pass_obj
+def command(context: Context, offline: bool) -> None:
+    instance, out = context.instance, context.out
+    instance.require()
+    prepared = prepare(instance, Intent("validate"))
+    credentials.read_master_key(instance.secrets / (prepared.state.settings.master_key_file or "master_key"))
+    checks = []
+    if not offline:
+        from aiops.change import provider_keys
+        from aiops.verify import providers
+
+        known = list(prepared.state.providers.values())
+        checks = providers.look(known, provider_keys(instance, known, credentials.environment(instance)))
+        for check in checks:
+            out.say(str(check))
+    failed = [check for check in checks if check.status == "fail"]
+    if failed:
+        raise VerificationFailed(
+            "the files are fine, but " + "; ".join(f"{check.id}: {check.detail}" for check in failed),
+            "mend the provider, `aiops disable` it, or use --offline",
+        )
+    models, count = len(prepared.table.routes), len(prepared.state.providers)
+    out.result(f"valid: {count} provider{'s' * (count != 1)}, {models} model{'s' * (models != 1)} served")
+    out.data({"ok": True, "providers": count, "models": models, "checks": [check.to_json() for check in checks]})

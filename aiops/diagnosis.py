@@ -1,0 +1,110 @@
+"""``aiops doctor``: everything that commonly goes wrong around a gateway, looked at without changing anything."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiops.apply.store import GenerationStore
+from aiops.errors import AiopsError
+from aiops.host import credentials, ports
+from aiops.host.instance import Instance
+from aiops.host.supervise_process import ProcessSupervisor
+from aiops.service import desired
+from aiops.situation import look
+
+LEAST_FREE_BYTES = 500 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. ``mend``: what to type when it is not well."""
+
+    ok: bool
+    what: str
+    mend: str = ""
+
+
+def diagnose(instance: Instance) -> list[Finding]:
+    """Raises Precondition when there is no instance."""
+    instance.require()
+    return [*_environment(), *_disk(instance), *_modes(instance), *_files(instance), *_gateway(instance)]
+
+
+def _environment() -> Iterator[Finding]:
+    installed = importlib.util.find_spec("litellm") is not None
+    yield Finding(
+        installed, "LiteLLM is installed" if installed else "LiteLLM is not installed", "pip install 'aiops[gateway]'"
+    )
+    if installed:
+        cached = _has_bytecode()
+        yield Finding(
+            cached,
+            "LiteLLM's bytecode is compiled"
+            if cached
+            else "LiteLLM's bytecode is not compiled: it starts in twice the time",
+            f"{sys.executable} -m compileall -q {_litellm_directory()}",
+        )
+
+
+def _litellm_directory() -> Path:
+    spec = importlib.util.find_spec("litellm")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def _has_bytecode() -> bool:
+    return any((_litellm_directory() / "proxy" / "__pycache__").glob("proxy_server.*.pyc"))
+
+
+def _disk(instance: Instance) -> Iterator[Finding]:
+    for name, directory in (("configuration", instance.config), ("state", instance.state)):
+        free = shutil.disk_usage(directory).free
+        enough = free > LEAST_FREE_BYTES
+        yield Finding(
+            enough, f"{free / 1e9:.1f} GB free for the {name} ({directory})", f"du -xh {directory} | sort -h | tail"
+        )
+        writable = os.access(directory, os.W_OK)
+        yield Finding(writable, f"{directory} is {'' if writable else 'not '}writable", f"ls -ld {directory}; mount")
+
+
+def _modes(instance: Instance) -> Iterator[Finding]:
+    for path in (instance.secrets, instance.master_key, instance.env_file):
+        if path.exists():
+            closed = not path.stat().st_mode & 0o077
+            yield Finding(closed, f"{path} is {'' if closed else 'not '}private", f"chmod go= {path}")
+            mine = path.stat().st_uid == os.getuid()
+            if not mine:
+                yield Finding(False, f"{path} belongs to user {path.stat().st_uid}", f"chown {os.getuid()} {path}")
+
+
+def _files(instance: Instance) -> Iterator[Finding]:
+    try:
+        state = desired(instance)
+        yield Finding(True, "the files are valid")
+        credentials.read_master_key(instance.secrets / (state.settings.master_key_file or "master_key"))
+        yield Finding(True, "the master key is good")
+    except AiopsError as error:
+        yield Finding(False, error.message, error.hint or f"{instance.command} validate")
+
+
+def _gateway(instance: Instance) -> Iterator[Finding]:
+    now = look(instance)
+    well = now.gateway_state == "running"
+    yield Finding(well, f"the gateway is {now.gateway_state}", f"{instance.command} up; {instance.command} logs")
+    for sentence in [*now.drift, *now.notes]:
+        yield Finding(False, sentence)
+    if now.desired_generation is None:
+        return
+    _, summary = GenerationStore(instance.state).get(now.desired_generation).routes()
+    port = int(summary.settings["gateway.port"])
+    ours = set(ProcessSupervisor(instance).pids())
+    strangers = [owner for owner in ports.owners(port) if owner.pid not in ours]
+    if strangers and not (well and any(owner.pid in ours for owner in ports.owners(port))):
+        named = ", ".join(map(str, strangers))
+        yield Finding(False, f"port {port} is taken by {named}", "stop it, or set another gateway.port in aiops.yaml")

@@ -1,0 +1,95 @@
+"""Secrets at rest: the master key and ``secrets/env``, both 0600. Values never leave this module in a message."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from aiops.errors import InvalidState, Precondition, Problem
+from aiops.host import files
+from aiops.host.instance import Instance
+
+LEAST_KEY_LENGTH = 20
+
+
+def make_master_key(instance: Instance) -> bool:
+    """Generate a master key unless there is one. True when it was made. Raises OSError."""
+    if instance.master_key.exists():
+        return False
+    files.write(instance.master_key, f"sk-{secrets.token_urlsafe(32)}\n".encode(), 0o600)
+    return True
+
+
+def read_master_key(path: Path) -> str:
+    """The master key. Raises InvalidState when it is missing, readable by others, or easy to guess."""
+    name = path.name
+    try:
+        mode = path.stat().st_mode
+        key = path.read_text().strip()
+    except OSError as error:
+        raise InvalidState(
+            [Problem(name, 0, f"the master key cannot be read: {error.strerror}", f"expected in {path}, mode 0600")]
+        ) from error
+    problems = []
+    if mode & 0o077:
+        problems.append(Problem(name, 0, "others can read the master key", f"`chmod 600 {path}`"))
+    if weakness := _weakness(key):
+        make_new = "`python3 -c 'import secrets; print(\"sk-\" + secrets.token_urlsafe(32))'` makes a good one"
+        problems.append(Problem(name, 0, f"the master key is weak: {weakness}", make_new))
+    if problems:
+        raise InvalidState(problems)
+    return key
+
+
+def _weakness(key: str) -> str:
+    if not key:
+        return "it is empty"
+    if not key.startswith("sk-"):
+        return "it does not begin with sk- (LiteLLM would write it to its log)"
+    if len(key) < LEAST_KEY_LENGTH:
+        return f"it has {len(key)} characters, at least {LEAST_KEY_LENGTH} are needed"
+    if len(set(key)) < 8:
+        return "it repeats the same few characters"
+    if any(not 33 <= ord(character) < 127 for character in key):
+        return "it holds characters that no HTTP header can carry"
+    return ""
+
+
+def read_env(instance: Instance) -> dict[str, str]:
+    """``secrets/env``: ``NAME=value`` lines. Empty when there is none."""
+    if not instance.env_file.exists():
+        return {}
+    lines = instance.env_file.read_text().splitlines()
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return {name.strip(): value for name, value in pairs}
+
+
+def environment(instance: Instance) -> dict[str, str]:
+    """What ``${VAR}`` and ``api_key_env`` mean for this instance: ``secrets/env`` over this process's environment."""
+    return {**os.environ, **read_env(instance)}
+
+
+def with_secrets(instance: Instance, values: dict[str, str]) -> bytes:
+    """``secrets/env`` as it has to be for these variables to be in it."""
+    text = instance.env_file.read_text() if instance.env_file.exists() else "# Keys of providers, NAME=value. 0600.\n"
+    kept = [line for line in text.splitlines() if line.split("=", 1)[0].strip() not in values]
+    return "\n".join([*kept, *(f"{name}={value}" for name, value in values.items()), ""]).encode()
+
+
+def not_yet_kept(instance: Instance, names: Iterable[str]) -> dict[str, str]:
+    """Variables this shell has and ``secrets/env`` has not: the gateway, started elsewhere, would miss them.
+
+    Raises Precondition naming the variables that are set nowhere.
+    """
+    kept = read_env(instance)
+    wanted = [name for name in names if name not in kept]
+    missing = [name for name in wanted if not os.environ.get(name)]
+    if missing:
+        raise Precondition(
+            f"the environment variable{'s' if len(missing) > 1 else ''} {', '.join(missing)} "
+            f"{'are' if len(missing) > 1 else 'is'} not set",
+            f"`export {missing[0]}=…` in this shell, or put {missing[0]}=… into {instance.env_file}",
+        )
+    return {name: os.environ[name] for name in wanted}

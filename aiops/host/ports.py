@@ -1,0 +1,74 @@
+"""Who listens on a port: from /proc, so that it needs no tool and no privilege for one's own processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiops.host.process import command_line
+
+LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp, proc(5)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A listening process. ``pid`` is None when it belongs to somebody whose processes we may not look at."""
+
+    pid: int | None
+    command: str
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} ({self.command[:80]})" if self.pid else "a process of another user"
+
+
+def owners(port: int) -> list[Owner]:
+    """Processes that listen on ``port``, on any address. Empty when nobody does."""
+    inodes = _listening_inodes(port)
+    if not inodes:
+        return []
+    found = [Owner(pid, command_line(pid)) for pid in _pids() if inodes & _socket_inodes(pid)]
+    return found or [Owner(None, "")]
+
+
+def can_bind(host: str, port: int) -> bool:
+    """Whether the address is free right now."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def _listening_inodes(port: int) -> set[str]:
+    inodes = set()
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            if fields[3] == LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                inodes.add(fields[9])
+    return inodes
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+
+
+def _socket_inodes(pid: int) -> set[str]:
+    found = set()
+    try:
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
+            target = os.readlink(f"/proc/{pid}/fd/{descriptor}")  # noqa: PTH115
+            if target.startswith("socket:["):
+                found.add(target[8:-1])
+    except OSError:
+        pass
+    return found

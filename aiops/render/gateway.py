@@ -1,0 +1,31 @@
+"""``gateway.json``: what the gateway process needs to know of a generation. Secrets are named, never contained."""
+
+from __future__ import annotations
+
+import json
+
+from aiops.spec.model import DesiredState
+from aiops.spec.resolve import RouteTable
+from aiops.spec.secrets import EnvRef, FileRef, secret_env
+
+NAME = "gateway.json"
+
+
+def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
+    """Deterministic JSON; read by ``aiops.gateway.settings``."""
+    gateway = state.gateway
+    needed = secret_env(state)
+    # The worker warms itself with a mocked request to this model; only chat models can be mocked.
+    chat = (route.model for route in table.routes if route.mode == "chat")
+    data = {
+        "host": gateway.host,
+        "port": gateway.port,
+        "workers": gateway.workers,
+        "drain_seconds": gateway.drain_seconds,
+        "models": len(table.routes),
+        "probe_model": next(chat, None),
+        "master_key_file": state.settings.master_key_file,
+        "environment": [variable for variable, source in needed.items() if isinstance(source, EnvRef)],
+        "secrets": {variable: source.path for variable, source in needed.items() if isinstance(source, FileRef)},
+    }
+    return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,110 @@
+"""One gateway address to check: the public port, or the private unix socket of one worker."""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from aiops.gateway.protocol import GENERATION_HEADER
+from aiops.verify.check import Failed
+
+PROMPT = [{"role": "user", "content": "Say ok."}]
+PROBE_HEADER = "x-aiops-probe"
+
+
+class Client:
+    """Speaks to one address with one key. ``timeout`` is seconds per request."""
+
+    def __init__(self, key: str, timeout: float, *, url: str = "http://gateway", socket: str | None = None) -> None:
+        # verify=False: loading the CA bundle costs 20 ms and nothing here is TLS.
+        transport = httpx.HTTPTransport(uds=socket, verify=False)
+        self._http = httpx.Client(transport=transport, base_url=url, timeout=timeout, trust_env=False)
+        self._auth = {"authorization": f"Bearer {key}"}
+        self.private = socket is not None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """One request with exactly these headers. Raises Failed when there is no HTTP answer."""
+        try:
+            return self._http.request(method, path, json=body, headers=headers)
+        except httpx.TimeoutException as error:
+            raise Failed(f"no answer within {self._http.timeout.read:g} s") from error
+        except httpx.HTTPError as error:
+            raise Failed(f"no answer: {error or type(error).__name__}") from error
+
+    def get(self, path: str) -> httpx.Response:
+        return self.request("GET", path, headers=self._auth)
+
+    def models(self) -> list[str]:
+        """The served names, sorted. Raises Failed."""
+        answer = self.get("/v1/models")
+        if answer.status_code != 200:
+            raise Failed(f"/v1/models answered HTTP {answer.status_code}")
+        return sorted(str(item["id"]) for item in answer.json()["data"])
+
+    def generation(self) -> str:
+        return str(self.request("GET", "/_health/ready").headers.get(GENERATION_HEADER, ""))
+
+    def ask(self, model: str, mode: str, fail_primary: bool = False) -> httpx.Response:
+        """A tiny request to one model. Raises Failed with the gateway's own words when it is not answered."""
+        requests: dict[str, tuple[str, dict[str, Any]]] = {
+            "chat": ("/v1/chat/completions", {"messages": PROMPT, "max_tokens": 1}),
+            "completion": ("/v1/completions", {"prompt": "ok", "max_tokens": 1}),
+            "embedding": ("/v1/embeddings", {"input": "ok"}),
+        }
+        path, body = requests[mode]
+        headers = {**self._auth, **({PROBE_HEADER: "fail"} if fail_primary else {})}
+        answer = self.request("POST", path, {"model": model, **body}, headers)
+        if answer.status_code != 200:
+            raise Failed(f"HTTP {answer.status_code}: {reason(answer.text)}")
+        try:
+            content = answer.json()
+            answered = content["data"] if mode == "embedding" else content["choices"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise Failed(f"the answer is not what a {mode} answer looks like") from error
+        if not answered:
+            raise Failed("the answer is empty")
+        return answer
+
+    def stream(self, model: str) -> int:
+        """A tiny streamed chat; returns the number of events. Raises Failed unless it ends as a stream should."""
+        body = {"model": model, "messages": PROMPT, "max_tokens": 2, "stream": True}
+        events, done = 0, False
+        try:
+            with self._http.stream("POST", "/v1/chat/completions", json=body, headers=self._auth) as answer:
+                if answer.status_code != 200:
+                    raise Failed(f"HTTP {answer.status_code}: {reason(answer.read().decode(errors='replace'))}")
+                for line in answer.iter_lines():
+                    if line.startswith("data:"):
+                        data = line[5:].strip()
+                        done = done or data == "[DONE]"
+                        if '"error"' in data and "choices" not in json.loads(data):
+                            raise Failed(f"the stream broke: {reason(data)}")
+                        events += 1
+        except httpx.HTTPError as error:
+            raise Failed(f"the stream broke: {error or type(error).__name__}") from error
+        if not done:
+            raise Failed("the stream ended without [DONE]")
+        return events
+
+
+def reason(text: str) -> str:
+    """The message of an error in OpenAI's shape, on one line, without LiteLLM's repetitions; else the text itself."""
+    try:
+        message = str(json.loads(text)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        message = text
+    first = next((line.strip() for line in message.splitlines() if line.strip()), "no reason given")
+    return first[:300]

@@ -1,0 +1,80 @@
+"""Looking at providers directly, before a candidate is proved: do they answer, and do they have the models?"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from aiops.spec.model import Provider
+from aiops.verify.check import Check, Failed, Skipped, timed
+
+# A listing costs a provider nothing; one that needs longer than this hangs.
+LISTING_SECONDS = 5.0
+
+
+def look(providers: Iterable[Provider], keys: Mapping[str, str]) -> list[Check]:
+    """One check per active provider: it lists at least what is declared. ``keys``: provider name -> API key."""
+    active = [provider for provider in providers if provider.status == "active"]
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda each: timed(f"provider:{each.name}", lambda: _lists(each, keys)), active))
+
+
+def discover(provider: Provider, key: str | None) -> list[str]:
+    """The models a provider lists. Raises Failed with the reason, Skipped when its type lists none."""
+    url = provider.discovery_url
+    if url is None:
+        raise Skipped(f"a provider of type {provider.type} does not list its models")
+    headers = {}
+    if key:
+        headers = {"x-api-key": key, "anthropic-version": "2023-06-01"} if provider.type == "anthropic" else {}
+        headers = headers or {"authorization": f"Bearer {key}"}
+    try:
+        answer = httpx.get(url, headers=headers, timeout=LISTING_SECONDS, verify=url.startswith("https"))
+    except httpx.TimeoutException as error:
+        raise Failed(f"{url} did not answer within {LISTING_SECONDS:g} s") from error
+    except httpx.HTTPError as error:
+        raise Failed(f"{url}: {error or type(error).__name__}") from error
+    if answer.is_redirect:
+        raise Failed(f"{url} redirects to {answer.headers.get('location')}; use that address as base_url")
+    if answer.status_code in (401, 403):
+        raise Failed(f"{url} refused the key with HTTP {answer.status_code}")
+    if answer.status_code in (404, 405, 501):
+        raise Skipped(f"{url} answered HTTP {answer.status_code}: it does not list its models")
+    if answer.status_code != 200:
+        raise Failed(f"{url} answered HTTP {answer.status_code}")
+    return _names(answer, url)
+
+
+def _names(answer: httpx.Response, url: str) -> list[str]:
+    kind = answer.headers.get("content-type", "nothing").split(";")[0]
+    try:
+        data = answer.json()
+        listed = data.get("data") or data.get("models") or []
+        return [str(item.get("id") or item.get("name")) for item in listed]
+    except (ValueError, AttributeError, TypeError) as error:
+        raise Failed(f"{url} answered {kind}, not a list of models: is this a model server?") from error
+
+
+def _lists(provider: Provider, keys: Mapping[str, str]) -> str:
+    listed = discover(provider, keys.get(provider.name))
+    if provider.type == "llama_cpp":
+        return "answers (llama.cpp serves its one model under any name)"
+    if not listed:
+        raise Skipped("it lists no models")
+    unknown = [model.name for model in provider.models if not _has(provider, listed, model.name)]
+    if unknown:
+        raise Failed("; ".join(_missing(name, listed) for name in unknown))
+    return f"lists {len(listed)} model{'s' if len(listed) != 1 else ''}"
+
+
+def _has(provider: Provider, listed: list[str], name: str) -> bool:
+    return name in listed or (provider.type == "ollama" and f"{name}:latest" in listed)
+
+
+def _missing(name: str, listed: list[str]) -> str:
+    near = difflib.get_close_matches(name, listed, 1)
+    rest = f"did you mean `{near[0]}`?" if near else f"it lists {', '.join(listed[:8])}"
+    return f"it does not have `{name}`; {rest}"
