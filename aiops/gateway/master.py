@@ -55,7 +55,7 @@ class Master:
         self._boot_failures = 0
         self._last_revert: dict[str, object] | None = None
         self._orphans: dict[int, str] = {}
-        self._to_adopt: list[str] = []
+        self._to_adopt: set[str] = set()
         self._started = time.monotonic()
         self._signals: list[int] = []
         self._left = False
@@ -152,9 +152,8 @@ class Master:
             for group in self._groups:
                 self._kill(group)
         if self._change is None and self._to_adopt and self._stopping is None:
-            count = runtime.adopt(self._to_adopt)
-            self._to_adopt = []
-            self._say(f"{count} more modules shared with workers to come")
+            runtime.adopt(sorted(self._to_adopt))
+            self._to_adopt = set()
 
     def _advance(self, change: Change, now: float) -> None:
         if change.phase == STAGING:
@@ -327,10 +326,10 @@ class Master:
             return
         for message in handle.channel.receive():
             event = message.get("event")
+            self._to_adopt |= set(message.get("modules", ())) - sys.modules.keys()
             if event == "ready":
                 handle.role, handle.http, handle.exchange = protocol.CANDIDATE, message["http"], message["exchange"]
                 self._estimator.learn(group.settings.models, time.monotonic() - handle.started)
-                self._to_adopt = self._to_adopt or [str(name) for name in message["modules"]]
                 if group.role != protocol.CANDIDATE:
                     group.tell(handle)
             elif event == "role":

@@ -102,7 +102,7 @@ class Worker:
 
         os.environ.update(self._given.environment)
         os.environ["CONFIG_FILE_PATH"] = str(self._settings.config)
-        known = set(sys.modules)
+        self._known_modules = set(sys.modules)
         app = runtime.app()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -118,7 +118,7 @@ class Worker:
                 pid=os.getpid(),
                 http=str(self._given.address(os.getpid(), "http")),
                 exchange=str(self._given.address(os.getpid(), "fd")),
-                modules=sorted(set(sys.modules) - known),
+                modules=self._new_modules(),
             )
             listening = asyncio.create_task(self._obey())
             ticking = asyncio.create_task(self._server.main_loop())
@@ -189,7 +189,13 @@ class Worker:
             self._heirs = [str(address) for address in message.get("heirs", ())]
             self._limit = float(message.get("limit", self._limit))
             self._leave.set()
-        self._report(event="role", role=role)
+        self._report(event="role", role=role, modules=self._new_modules())
+
+    def _new_modules(self) -> list[str]:
+        """What was imported since last asked: the master imports it too, and shares it with workers to come."""
+        new = sorted(set(sys.modules) - self._known_modules)
+        self._known_modules.update(new)
+        return new
 
     def _report(self, **event: Any) -> None:
         with contextlib.suppress(OSError, RuntimeError):
