@@ -66,7 +66,7 @@ def missing(expected: tuple[str, ...], output: str) -> str | None:
 
 
 class Shell:
-    """A reader's terminal: what a command exports is there for the next one."""
+    """A reader's terminal: a variable that one command sets is there for the next (`set -a` exports them all)."""
 
     def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
         self._directory = directory
@@ -76,7 +76,7 @@ class Shell:
     def run(self, command: Command, seconds: float = 90) -> str:
         """Run it and return what it printed; raise AssertionError when exit code or output are not as shown."""
         script = (
-            f'[ ! -f "{self._exports}" ] || . "{self._exports}"\n'
+            f'set -a; [ ! -f "{self._exports}" ] || . "{self._exports}"\n'
             f'{command.text}\ncode=$?\nexport -p >"{self._exports}"\nexit $code\n'
         )
         done = subprocess.run(

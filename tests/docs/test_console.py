@@ -57,7 +57,8 @@ def test_a_wrong_exit_code_or_output_fails_and_shows_the_line(tmp_path: Path) ->
         shell.run(Command(7, "echo one", 0, ("two",)))
 
 
-def test_what_a_command_exports_is_there_for_the_next(tmp_path: Path) -> None:
+def test_what_a_command_sets_is_there_for_the_next(tmp_path: Path) -> None:
     shell = Shell(tmp_path, os.environ)
     shell.run(Command(1, "export GREETING='good day'", 0, ()))
-    shell.run(Command(2, 'local_name=kept; echo "$GREETING"', 0, ("good day",)))
+    shell.run(Command(2, "count=2", 0, ()))
+    shell.run(Command(3, 'echo "$GREETING $count"', 0, ("good day 2",)))

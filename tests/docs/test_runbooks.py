@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from aiops.spec.sources import FILES
 from tests.docs.conftest import BIN, ROOT, Instance
 from tests.docs.console import Shell, commands
 
@@ -86,15 +87,14 @@ def test_a_page_tells_when_what_and_what_next(page: Path) -> None:
 
 
 @pytest.fixture
-def restored(instance: Instance, short_directory: Path) -> Iterator[Instance]:
+def restored(instance: Instance) -> Iterator[Instance]:
     """The instance; afterwards it runs again and has the configuration it had before."""
-    before = short_directory / "before"
-    shutil.copytree(instance.home / "config", before, dirs_exist_ok=True)
+    before = {name: (instance.home / "config" / name).read_bytes() for name in FILES}
     yield instance
     instance.aiops("--yes", "up")
-    for saved in before.iterdir():
-        shutil.copyfile(saved, instance.home / "config" / saved.name)
-    instance.aiops("--yes", "apply", "--reason", "the next page begins where this one began")
+    for name, content in before.items():
+        (instance.home / "config" / name).write_bytes(content)
+    instance.aiops("--yes", "apply", "--force", "--reason", "the next page begins where this one began")
 
 
 @every_page

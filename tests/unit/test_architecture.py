@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Use-cases are modules of their own, between the verbs and the parts. They build on one another: `change` is the first.
 USE_CASES = {"change", "service", "situation", "proof", "diagnosis", "discover", "pull"}
 PARTS = {"spec", "render", "plan", "apply", "verify", "host", "output"}
-MAY_IMPORT |= {name: PARTS | USE_CASES for name in USE_CASES}
+MAY_IMPORT |= dict.fromkeys(USE_CASES, PARTS | USE_CASES)
 MAY_IMPORT["commands"] = PARTS | USE_CASES | {"cli"}  # `cli` for the type of what every verb is given
 MAY_IMPORT["cli"] = {"commands", "change", "host", "output"}
 # The words the gateway process and the rest say to each other: both sides may know them, and they import nothing.
