@@ -88,7 +88,10 @@ class Transaction:
         self._failing = ""
 
     def execute(self) -> Report:
-        """Run every step. Raises VerificationFailed (users noticed nothing), RolledBack, RollbackFailed, Precondition."""
+        """Run every step.
+
+        Raises VerificationFailed (users noticed nothing), RolledBack, RollbackFailed or Precondition.
+        """
         started = time.monotonic()
         with Session(self._run) as session:
             try:

@@ -1,0 +1,126 @@
+"""All workers of all generations: forked, listened to, counted, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from aiops.gateway import protocol, worker
+from aiops.gateway.events import Events
+from aiops.gateway.group import Group, WorkerHandle
+from aiops.gateway.listeners import BACKLOG, Listeners
+
+Heard = Callable[[Group, WorkerHandle, protocol.Message], None]
+Died = Callable[[Group, WorkerHandle, str], None]
+
+
+class Workforce:
+    """``heard`` is called for each message of a worker, ``died`` for each death, with the reason."""
+
+    def __init__(self, events: Events, listeners: Listeners, sockets: Path, heard: Heard, died: Died) -> None:
+        self.groups: list[Group] = []
+        self._events = events
+        self._listeners = listeners
+        self._sockets = sockets
+        self._heard = heard
+        self._died = died
+
+    def start(self, group: Group) -> None:
+        """Fork all workers of a new group."""
+        self.groups.append(group)
+        for index in range(group.settings.workers):
+            self.fork(group, index)
+
+    def fork(self, group: Group, index: int) -> None:
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            self._become_worker(group, index, theirs, ours)
+        theirs.close()
+        handle = WorkerHandle(pid, index, protocol.Peer(ours), time.monotonic())
+        group.workers.append(handle)
+        self._events.watch(ours, lambda: self._hear(group, handle))
+
+    def fork_again(self, now: float) -> None:
+        """Replace the workers that died, when their time has come."""
+        for group in self.groups:
+            for index, when in list(group.refork_at.items()):
+                if now >= when and group.role != protocol.DRAINING:
+                    del group.refork_at[index]
+                    self.fork(group, index)
+
+    def reap(self) -> None:
+        """Collect the children that have ended."""
+        for group in list(self.groups):
+            for handle in list(group.workers):
+                if _has_ended(handle):
+                    self._hear(group, handle)
+                    self._forget_channel(handle)
+                    for kind in ("http", "fd"):
+                        (self._sockets / f"{handle.pid}.{kind}").unlink(missing_ok=True)
+                    code = handle.exit_code or 0
+                    self._died(group, handle, f"killed by signal {-code}" if code < 0 else f"exit code {code}")
+
+    def drain(self, group: Group, heirs: list[str], limit: float | None = None) -> None:
+        """Let the workers of a group finish and leave; those not ready yet have nothing to finish."""
+        group.refork_at.clear()
+        for handle in [handle for handle in group.workers if not handle.ready]:
+            os.kill(handle.pid, signal.SIGKILL)
+        group.take_role(protocol.DRAINING, heirs, limit)
+
+    def kill(self, group: Group) -> None:
+        group.refork_at.clear()
+        group.role = protocol.DRAINING
+        for handle in group.workers:
+            os.kill(handle.pid, signal.SIGKILL)
+
+    def drop_empty(self) -> None:
+        """Forget the groups that have left, and the listeners that only they used."""
+        left = [group for group in self.groups if group.role == protocol.DRAINING and not group.workers]
+        for group in left:
+            self.groups.remove(group)
+        if left and self.groups:
+            self._listeners.keep_only(group.listener for group in self.groups)
+
+    def _become_worker(self, group: Group, index: int, channel: socket.socket, masters: socket.socket) -> None:
+        masters.close()
+        self._events.leave_to_parent()
+        self._listeners.keep_only([group.listener])
+        worker.run(
+            worker.Assignment(
+                settings=group.settings,
+                index=index,
+                environment=group.environment,
+                directory=self._sockets,
+                channel=channel,
+                listener=group.listener,
+                backlog=BACKLOG,
+            )
+        )
+
+    def _hear(self, group: Group, handle: WorkerHandle) -> None:
+        if handle.channel.closed:
+            return
+        for message in handle.channel.receive():
+            self._heard(group, handle, message)
+        # receive() closes the channel at end of file, which a type checker cannot see.
+        if bool(handle.channel.closed):
+            self._forget_channel(handle)
+
+    def _forget_channel(self, handle: WorkerHandle) -> None:
+        self._events.forget(handle.channel.sock)
+        handle.channel.close()
+
+
+def _has_ended(handle: WorkerHandle) -> bool:
+    """Collect a child that has ended and note its exit code."""
+    if handle.exit_code is None:
+        pid, status = os.waitpid(handle.pid, os.WNOHANG)
+        if pid:
+            handle.exit_code = os.waitstatus_to_exitcode(status)
+            return True
+    return False
