@@ -107,6 +107,23 @@ def test_the_commands_of_a_page_do_what_it_shows(page: Path, restored: Instance,
         shell.run(command)
 
 
+@pytest.mark.parametrize(
+    ("wrapper", "arguments", "shown"),
+    [
+        ("generate-litellm-config.py", ("--stdout",), "model_list:"),
+        ("validate-config-schema.py", (), "valid: 1 provider, 1 model served"),
+        ("validate-unified-backend.sh", (), "0 fail, 0 skip"),
+    ],
+)
+def test_a_wrapper_works_on_a_real_instance(
+    instance: Instance, wrapper: str, arguments: tuple[str, ...], shown: str
+) -> None:
+    command = [ROOT / "scripts" / wrapper, *arguments]
+    done = subprocess.run(command, env=instance.env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from aiops.demo.child import DemoProvider
-from aiops.host.process import is_alive
+from aiops.host.process import command_line, is_alive
 from tests.docs.conftest import BIN, ROOT, free_port
 
 SCRIPTS = ROOT / "scripts"
@@ -193,22 +193,15 @@ def test_the_quickstart_answers_runs_twice_and_leaves_nothing_behind(quickstart_
     assert mine, "the gateway and the demo server run"
     down = run(SCRIPTS / "quickstart", "--home", str(quickstart_home), "--down")
     assert down.returncode == 0, down.stderr
-    assert processes_of(quickstart_home) == set()
+    assert processes_of(quickstart_home) == {}
     again = run(SCRIPTS / "quickstart", "--home", str(quickstart_home), "--down")
     assert again.returncode == 0, again.stderr
 
 
-def processes_of(home: Path) -> set[int]:
-    """Processes with ``home`` in their command line."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if str(home).encode() in words:
-            found.add(int(entry.name))
-    return found
+def processes_of(home: Path) -> dict[int, str]:
+    """Processes with ``home`` in their command line, and that line."""
+    pids = (int(entry.name) for entry in Path("/proc").glob("[0-9]*"))
+    return {pid: line for pid in pids if str(home) in (line := command_line(pid))}
 
 
 def test_the_quickstart_names_the_owner_of_a_taken_port(short_directory: Path) -> None:
