@@ -1,0 +1,140 @@
+"""SIGKILL of everybody who takes part in a change, at every step: users notice nothing, and the files tell the truth.
+
+The steps come from the transaction itself, so a new one is covered without editing this file.
+"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from aiops.apply.transaction import STEPS
+from aiops.situation import look
+from tests.faults.harness import LONGEST_OUTAGE, Fault, Gateway, Ran
+
+EVERY_STEP = [(step, when) for step in STEPS for when in ("before", "after")]
+# A master takes five seconds to start. What is between two steps is the same point in time for it.
+BEFORE_EACH = [(step, "before") for step in STEPS] + [(STEPS[-1], "after")]
+COMMITTED = STEPS.index("commit")
+
+at_every_step = pytest.mark.parametrize(("step", "when"), EVERY_STEP)
+before_each_step = pytest.mark.parametrize(("step", "when"), BEFORE_EACH)
+
+
+def is_live(step: str, when: str) -> bool:
+    """Whether a change that got this far is past the point of no return."""
+    return (STEPS.index(step), when) >= (COMMITTED, "after") if when == "after" else STEPS.index(step) > COMMITTED
+
+
+@at_every_step
+def test_killed_command_line(here: Gateway, step: str, when: str) -> None:
+    before, name = here.current, here.new_name()
+    with here.watched() as users:
+        ran = here.run(*here.add(name), fault=Fault("kill-cli", step, when))
+        interrupted = here.journal_open
+        noted = look(here.instance).notes
+        following = here.ok("apply")
+    assert ran.code == -signal.SIGKILL, ran
+    assert users.failed == []
+    assert users.longest_outage < LONGEST_OUTAGE
+    assert users.generations <= {before, before + 1}
+    assert interrupted == ((step, when) not in ((STEPS[0], "before"), (STEPS[-1], "after")))
+    if interrupted:
+        assert any("`aiops add-provider` by " in note and "was interrupted at" in note for note in noted), noted
+        _says_what_happened(following, is_live(step, when))
+    here.require_consistent()
+    assert (here.current == before) != is_live(step, when)
+    assert (name.encode() in here.files()["providers.yaml"]) == is_live(step, when)
+    _an_ordinary_change_works(here)
+
+
+@pytest.mark.parametrize("verb", ["rollback", "disable"])
+@before_each_step
+def test_killed_command_line_of_other_verbs(here: Gateway, verb: str, step: str, when: str) -> None:
+    name = here.new_name()
+    here.ok(*here.add(name), "--fallback", "model-of-base")
+    before = here.current
+    words = ["rollback", "--reason", "a test"] if verb == "rollback" else ["disable", name]
+    with here.watched() as users:
+        ran = here.run(*words, fault=Fault("kill-cli", step, when))
+        following = here.ok("apply")
+    assert ran.code == -signal.SIGKILL, ran
+    assert users.failed == []
+    if (step, when) not in ((STEPS[0], "before"), (STEPS[-1], "after")):
+        _says_what_happened(following, is_live(step, when))
+    here.require_consistent()
+    assert (here.current == before) != is_live(step, when)
+
+
+@before_each_step
+def test_killed_master(here: Gateway, step: str, when: str) -> None:
+    before = here.current
+    with here.watched() as users:
+        ran = here.run(*here.add(here.new_name()), fault=Fault("kill-master", step, when))
+        noted = look(here.instance)
+        following = here.ok("up")
+    assert ran.fault == "kill-master"
+    assert users.refused == []
+    assert users.longest_outage < LONGEST_OUTAGE
+    assert users.generations <= {before, before + 1}
+    assert noted.gateway_state == "degraded"
+    assert any("the master is gone" in note for note in noted.notes), noted.notes
+    if is_live(step, when):
+        assert ran.code == 0, ran
+    else:
+        assert ran.code in (4, 5), ran
+        assert "error: the gateway" in ran.err
+        assert here.current == before
+    assert "serves at" in following.out
+    here.require_consistent()
+    _an_ordinary_change_works(here)
+
+
+@at_every_step
+def test_killed_candidate(here: Gateway, step: str, when: str) -> None:
+    before, name = here.current, here.new_name()
+    with here.watched() as users:
+        ran = here.run(*here.add(name), fault=Fault("kill-candidate", step, when))
+        here.ok("apply")
+    assert users.refused == []
+    assert users.longest_outage < LONGEST_OUTAGE
+    if ran.fault == "nobody":
+        assert ran.code == 0, ran
+        assert users.failed == []
+    else:
+        public = STEPS.index(step) >= STEPS.index("promote") and (step, when) != ("promote", "before")
+        assert ran.code == (5 if public else 7), ran
+        assert "killed by signal 9" in ran.err or "no answer" in ran.err or "did not" in ran.err, ran
+        assert here.current == before
+        assert name.encode() not in here.files()["providers.yaml"]
+        if not public:
+            assert users.failed == []
+    here.require_consistent()
+    _an_ordinary_change_works(here)
+
+
+@at_every_step
+def test_killed_worker(here: Gateway, step: str, when: str) -> None:
+    """The serving worker dies: the master forks another, and the change goes on or is taken back whole."""
+    before = here.current
+    with here.watched() as users:
+        ran = here.run(*here.add(here.new_name()), fault=Fault("kill-worker", step, when))
+        here.ok("apply")
+    assert ran.fault == "kill-worker"
+    assert users.refused == []
+    assert users.longest_outage < LONGEST_OUTAGE
+    assert ran.code in (0, 5, 7), ran
+    assert here.current == (before + 1 if ran.code == 0 else before)
+    here.require_consistent()
+    _an_ordinary_change_works(here)
+
+
+def _says_what_happened(following: Ran, live: bool) -> None:
+    assert "was interrupted at `" in following.err, following
+    assert ("it had gone live" if live else "it had not gone live: undone") in following.err, following
+
+
+def _an_ordinary_change_works(here: Gateway) -> None:
+    here.ok(*here.add(here.new_name()))
+    assert here.serving() == here.current
