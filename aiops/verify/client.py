@@ -13,6 +13,7 @@ from aiops.verify.check import Failed
 
 PROMPT = [{"role": "user", "content": "Say ok."}]
 PROBE_HEADER = "x-aiops-probe"
+NO_FALLBACKS = "disable_fallbacks"  # LiteLLM's own request parameter; never sent to a provider
 
 
 class Client:
@@ -58,7 +59,10 @@ class Client:
         return str(self.request("GET", "/_health/ready").headers.get(GENERATION_HEADER, ""))
 
     def ask(self, model: str, mode: str, fail_primary: bool = False) -> httpx.Response:
-        """A tiny request to one model. Raises Failed with the gateway's own words when it is not answered."""
+        """A tiny request to one model, answered by itself; with ``fail_primary`` by a fallback.
+
+        Raises Failed with the gateway's own words when it is not answered.
+        """
         requests: dict[str, tuple[str, dict[str, Any]]] = {
             "chat": ("/v1/chat/completions", {"messages": PROMPT, "max_tokens": 1}),
             "completion": ("/v1/completions", {"prompt": "ok", "max_tokens": 1}),
@@ -66,7 +70,9 @@ class Client:
         }
         path, body = requests[mode]
         headers = {**self._auth, **({PROBE_HEADER: "fail"} if fail_primary else {})}
-        answer = self.request("POST", path, {"model": model, **body}, headers)
+        # A fallback that steps in would hide that the model itself does not answer.
+        steer = {} if fail_primary else {NO_FALLBACKS: True}
+        answer = self.request("POST", path, {"model": model, **body, **steer}, headers)
         if answer.status_code != 200:
             raise Failed(f"HTTP {answer.status_code}: {reason(answer.text)}")
         try:
@@ -80,7 +86,7 @@ class Client:
 
     def stream(self, model: str) -> int:
         """A tiny streamed chat; returns the number of events. Raises Failed unless it ends as a stream should."""
-        body = {"model": model, "messages": PROMPT, "max_tokens": 2, "stream": True}
+        body = {"model": model, "messages": PROMPT, "max_tokens": 2, "stream": True, NO_FALLBACKS: True}
         events, done = 0, False
         try:
             with self._http.stream("POST", "/v1/chat/completions", json=body, headers=self._auth) as answer:
