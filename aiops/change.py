@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,7 @@ from aiops.host import clock, credentials, files
 from aiops.host.instance import GENERATED, Instance, read_sources
 from aiops.output import Output
 from aiops.plan.plan import Plan, make_plan
+from aiops.prover import Prover
 from aiops.render.release import render
 from aiops.spec.edit import Edit
 from aiops.spec.load import load
@@ -29,7 +30,7 @@ from aiops.spec.model import DesiredState
 from aiops.spec.resolve import RouteTable, resolve
 from aiops.spec.secrets import EnvRef, secret_env
 from aiops.spec.sources import FILES, Sources, fingerprint
-from aiops.verify.check import Check, failures
+from aiops.verify.check import Check
 
 LOCK_PATIENCE_SECONDS = 30.0
 
@@ -60,10 +61,6 @@ class Prepared:
     release: dict[str, bytes]
     plan: Plan
     notes: tuple[str, ...]
-
-    @property
-    def prove(self) -> Sequence[str]:
-        return self.plan.diff.changed_models
 
 
 @dataclass
@@ -261,7 +258,7 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
     key = credentials.read_master_key(key_file)
     generations = GenerationStore(instance.state)
     number = generations.next_number()
-    prover = Prover(instance, prepared, number, key, out)
+    prover = Prover(instance, prepared.state, prepared.table, prepared.plan, number, key, out)
     replaces = _source_changes(instance, prepared)
     replaces.append(FileChange(instance.generated, read(instance.generated), prepared.release[GENERATED]))
     manifest = Manifest(
@@ -343,83 +340,3 @@ def _audit(instance: Instance, intent: Intent, result: Result) -> None:
     if result.error is not None:
         facts |= {"error": result.error.message, "exit": result.error.exit_code}
     audit.record(instance.audit_log, **facts)
-
-
-class Prover:
-    """Runs the suites for one change."""
-
-    def __init__(self, instance: Instance, prepared: Prepared, generation: int, key: str, out: Output) -> None:
-        self._prepared = prepared
-        self._key = key
-        self._out = out
-        self._generation = generation
-        self._environment = credentials.environment(instance)
-        self._instance = instance
-
-    def warm(self) -> None:
-        import aiops.verify.suites  # noqa: F401
-
-    def _subject(self) -> Any:
-        from aiops.verify.suites import Subject
-
-        verify = self._prepared.state.verify
-        return Subject(self._generation, self._prepared.table, self._prepared.prove, verify.billable)
-
-    def private(self, sockets: Sequence[str]) -> list[Check]:
-        """Providers first, because their own words explain more than a failed completion does."""
-        from aiops.verify import suites
-        from aiops.verify.client import Client
-
-        looked = self._look_at_providers()
-        if failures(looked):
-            return looked
-        timeout = self._prepared.state.verify.timeout
-        with ExitStack() as stack:
-            clients = [stack.enter_context(Client(self._key, timeout, socket=path)) for path in sockets]
-            with self._out.progress("proving the new generation") as bar:
-                step = _counter(bar, len(self._prepared.prove) + 2 * len(sockets) + 2)
-                return looked + suites.private(clients, self._subject(), timeout, step)
-
-    def public(self) -> list[Check]:
-        from aiops.verify import suites
-        from aiops.verify.client import Client
-
-        gateway = self._prepared.state.gateway
-        with Client(self._key, self._prepared.state.verify.timeout, url=url_of(gateway.host, gateway.port)) as client:
-            return suites.public(client, self._subject(), self._prepared.state.verify.timeout, lambda _: None)
-
-    def _look_at_providers(self) -> list[Check]:
-        from aiops.verify import providers
-
-        named = {change.name for change in self._prepared.plan.diff.changes if change.kind == "provider"}
-        changed = [provider for name, provider in self._prepared.state.providers.items() if name in named]
-        return providers.look(changed, provider_keys(self._instance, changed, self._environment))
-
-
-def provider_keys(instance: Instance, providers: Sequence[Any], environment: dict[str, str]) -> dict[str, str]:
-    """API key per provider that has one. A file that cannot be read is left to the gateway to complain about."""
-    keys: dict[str, str] = {}
-    for provider in providers:
-        if provider.api_key_env:
-            keys[provider.name] = environment.get(provider.api_key_env, "")
-        elif provider.api_key_file:
-            content = read((instance.secrets / provider.api_key_file).expanduser())
-            keys[provider.name] = (content or b"").decode(errors="replace").strip()
-    return {name: key for name, key in keys.items() if key}
-
-
-def url_of(host: str, port: int) -> str:
-    """Where this machine reaches a gateway that listens on ``host``."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104
-    return f"http://{f'[{reachable}]' if ':' in reachable and not reachable.startswith('[') else reachable}:{port}"
-
-
-def _counter(bar: Any, total: int) -> Callable[[Check], None]:
-    done = 0
-
-    def step(check: Check) -> None:
-        nonlocal done
-        done += 1
-        bar.update(done, max(total, done + 1), check.id)
-
-    return step

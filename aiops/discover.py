@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aiops.change import provider_keys
 from aiops.errors import UsageError, VerificationFailed
 from aiops.host import credentials
 from aiops.host.instance import Instance
+from aiops.prover import provider_keys
 from aiops.spec.model import Provider
 from aiops.spec.provider_types import TYPES
 from aiops.spec.suggest import did_you_mean, listed

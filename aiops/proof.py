@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from aiops.apply.store import Generation, GenerationStore
-from aiops.change import url_of
 from aiops.errors import Precondition
 from aiops.host import control, credentials
 from aiops.host.instance import Instance
 from aiops.output import Output
+from aiops.prover import url_of
 from aiops.situation import drift
 from aiops.spec.resolve import RouteTable
 from aiops.verify import suites

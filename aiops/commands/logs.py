@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from aiops.cli import Context
-from aiops.service import desired, supervisor_of
+from aiops.service import place
 
 
 @click.command("logs", help="The last lines of what the gateway said.")
@@ -14,7 +14,7 @@ from aiops.service import desired, supervisor_of
 @click.pass_obj
 def command(context: Context, follow: bool, lines: int) -> None:
     instance = context.instance
-    said = supervisor_of(instance, desired(instance)).logs(lines, follow)
+    said = place(instance).supervisor.logs(lines, follow)
     if context.out.as_json:
         context.out.data({"lines": list(said) if not follow else []})
         return

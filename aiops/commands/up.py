@@ -11,6 +11,6 @@ from aiops.service import start
 @click.command("up", help="Start the gateway and wait until it serves. Already up: says so.")
 @click.pass_obj
 def command(context: Context) -> None:
-    outcome = start(context.instance, context.out, context.assume_yes)
+    outcome = start(context.instance, context.out)
     context.out.result(outcome.sentence)
     context.out.data(outcome.to_json())

@@ -20,7 +20,7 @@ def command(context: Context, offline: bool) -> None:
     credentials.read_master_key(instance.secrets / (prepared.state.settings.master_key_file or "master_key"))
     checks = []
     if not offline:
-        from aiops.change import provider_keys
+        from aiops.prover import provider_keys
         from aiops.verify import providers
 
         known = list(prepared.state.providers.values())

@@ -22,7 +22,7 @@ from aiops.gateway.estimate import Estimator
 from aiops.gateway.events import Events
 from aiops.gateway.group import Group, WorkerHandle
 from aiops.gateway.listeners import Listeners, orphan_exchanges
-from aiops.gateway.scout import scout
+from aiops.gateway.scout import scout, share
 from aiops.gateway.workforce import Workforce
 
 BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds between looks at the clock
@@ -76,7 +76,7 @@ class Master:
         _say(f"LiteLLM {runtime.version()} imported in {seconds:.1f} s")
         if not runtime.is_safe_to_fork():
             _say("warning: importing LiteLLM left threads behind; forking is not safe")
-        runtime.adopt(scout())
+        share(scout())
         self._estimator = Estimator(seconds, os.cpu_count() or 1)
         self._boot()
         while self._stopping is None or self._workforce.groups:

@@ -69,7 +69,7 @@ def load() -> float:
         importlib.import_module(lazy)
     for ours in ("auth", "probe", "extension", "selfcheck"):
         importlib.import_module(f"aiops.gateway.{ours}")
-    _freeze()
+    freeze()
     return time.monotonic() - started
 
 
@@ -80,7 +80,7 @@ def adopt(modules: Iterable[str]) -> None:
             importlib.import_module(name)
         except Exception:  # noqa: S112 — an optional module that cannot be imported alone is simply not shared
             continue
-    _freeze()
+    freeze()
 
 
 def app() -> Any:
@@ -93,7 +93,8 @@ def is_safe_to_fork() -> bool:
     return threading.active_count() == 1
 
 
-def _freeze() -> None:
+def freeze() -> None:
+    """Set what was allocated so far aside from garbage collection."""
     # Moves everything to a generation the collector never touches: its writes would unshare the pages.
     gc.collect()
     gc.freeze()

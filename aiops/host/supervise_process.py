@@ -51,10 +51,13 @@ class ProcessSupervisor:
             patience = min(limit, 10.0)
             process.end(pids, patience)
         started = time.monotonic()
-        while (left := self.pids()) and time.monotonic() - started < patience:
+        # By pid, not by the pid file: a master removes that before its own last moment.
+        while left := [pid for pid in pids if process.is_alive(pid)]:
+            if time.monotonic() - started > patience:
+                break
             update(time.monotonic() - started, patience, f"{len(left)} processes")
-            time.sleep(0.03)
-        process.end(self.pids(), 1.0)
+            time.sleep(0.02)
+        process.end([*left, *self.pids()], 1.0)
         self._sweep()
         return True
 

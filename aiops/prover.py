@@ -1,0 +1,107 @@
+"""Proving one change: which suites run against what, with whose keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from aiops.apply.writes import read
+from aiops.host import credentials
+from aiops.host.instance import Instance
+from aiops.output import Output
+from aiops.plan.plan import Plan
+from aiops.spec.model import DesiredState, Provider
+from aiops.spec.resolve import RouteTable
+from aiops.verify.check import Check, failures
+
+
+class Prover:
+    """Runs the suites for one change."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        state: DesiredState,
+        table: RouteTable,
+        plan: Plan,
+        generation: int,
+        key: str,
+        out: Output,
+    ) -> None:
+        self._state = state
+        self._table = table
+        self._plan = plan
+        self._key = key
+        self._out = out
+        self._generation = generation
+        self._environment = credentials.environment(instance)
+        self._instance = instance
+
+    def warm(self) -> None:
+        import aiops.verify.suites  # noqa: F401
+
+    def _subject(self) -> Any:
+        from aiops.verify.suites import Subject
+
+        verify = self._state.verify
+        return Subject(self._generation, self._table, self._plan.diff.changed_models, verify.billable)
+
+    def private(self, sockets: Sequence[str]) -> list[Check]:
+        """Providers first, because their own words explain more than a failed completion does."""
+        from aiops.verify import suites
+        from aiops.verify.client import Client
+
+        looked = self._look_at_providers()
+        if failures(looked):
+            return looked
+        timeout = self._state.verify.timeout
+        with ExitStack() as stack:
+            clients = [stack.enter_context(Client(self._key, timeout, socket=path)) for path in sockets]
+            with self._out.progress("proving the new generation") as bar:
+                step = _counter(bar, len(self._plan.diff.changed_models) + 2 * len(sockets) + 2)
+                return looked + suites.private(clients, self._subject(), timeout, step)
+
+    def public(self) -> list[Check]:
+        from aiops.verify import suites
+        from aiops.verify.client import Client
+
+        gateway = self._state.gateway
+        with Client(self._key, self._state.verify.timeout, url=url_of(gateway.host, gateway.port)) as client:
+            return suites.public(client, self._subject(), self._state.verify.timeout, lambda _: None)
+
+    def _look_at_providers(self) -> list[Check]:
+        from aiops.verify import providers
+
+        named = {change.name for change in self._plan.diff.changes if change.kind == "provider"}
+        changed = [provider for name, provider in self._state.providers.items() if name in named]
+        return providers.look(changed, provider_keys(self._instance, changed, self._environment))
+
+
+def provider_keys(instance: Instance, providers: Sequence[Provider], environment: dict[str, str]) -> dict[str, str]:
+    """API key per provider that has one. A file that cannot be read is left to the gateway to complain about."""
+    keys: dict[str, str] = {}
+    for provider in providers:
+        if provider.api_key_env:
+            keys[provider.name] = environment.get(provider.api_key_env, "")
+        elif provider.api_key_file:
+            content = read((instance.secrets / provider.api_key_file).expanduser())
+            keys[provider.name] = (content or b"").decode(errors="replace").strip()
+    return {name: key for name, key in keys.items() if key}
+
+
+def url_of(host: str, port: int) -> str:
+    """Where this machine reaches a gateway that listens on ``host``."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    return f"http://{f'[{reachable}]' if ':' in reachable and not reachable.startswith('[') else reachable}:{port}"
+
+
+def _counter(bar: Any, total: int) -> Callable[[Check], None]:
+    done = 0
+
+    def step(check: Check) -> None:
+        nonlocal done
+        done += 1
+        bar.update(done, max(total, done + 1), check.id)
+
+    return step
