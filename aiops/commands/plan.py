@@ -25,5 +25,5 @@ def command(context: Context, exit_code: bool) -> int:
         for line in plan.lines():
             out.result(line)
         out.result(f"\nplan {plan.digest}\nto do exactly this: aiops apply --plan {plan.digest[:12]}")
-    out.data({"outcome": "planned", "changes": not same, **plan.to_json()})
+    out.data({"outcome": "planned", **plan.to_json()})
     return CHANGES if exit_code and not same else 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiops.errors import Precondition
 from aiops.host.process import command_line
 
 LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp, proc(5)
@@ -43,6 +45,17 @@ def can_bind(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def require_free(host: str, port: int, ours: Collection[int] = ()) -> None:
+    """Raises Precondition naming whoever has the address; the processes ``ours`` may have it."""
+    if can_bind(host, port):
+        return
+    strangers = [owner for owner in owners(port) if owner.pid not in ours]
+    if ours and not strangers:
+        return
+    named = ", ".join(map(str, strangers)) or "somebody"
+    raise Precondition(f"port {port} is taken by {named}", "stop it, or set another `gateway.port` in aiops.yaml")
 
 
 def _listening_inodes(port: int) -> set[str]:

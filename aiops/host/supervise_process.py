@@ -35,7 +35,7 @@ class ProcessSupervisor:
             return False
         self._require_gateway()
         if not self.orphans():
-            self._require_free(host, port)
+            ports.require_free(host, port)
         self._launch(host, port, update)
         return True
 
@@ -116,15 +116,6 @@ class ProcessSupervisor:
                 "LiteLLM is not installed in this environment",
                 "`pip install 'aiops[gateway]'`, or `uv sync --extra gateway` in a checkout",
             )
-
-    def _require_free(self, host: str, port: int) -> None:
-        if ports.can_bind(host, port):
-            return
-        owners = ", ".join(str(owner) for owner in ports.owners(port)) or "somebody"
-        raise Precondition(
-            f"port {port} is taken by {owners}",
-            f"stop it, or set another `gateway: {{port: …}}` in {self._instance.config / 'aiops.yaml'}",
-        )
 
     def _launch(self, host: str, port: int, update: Update) -> None:
         paths = {"state": self._instance.state, "run": self._instance.run, "secrets": self._instance.secrets}

@@ -178,7 +178,7 @@ class Instance:
 
     def snapshot(self) -> dict[str, str]:
         """A digest of everything that a refused change must leave as it is."""
-        seen = {"current": os.readlink(self.home / "state" / "current")}
+        seen = {"current": str((self.home / "state" / "current").readlink())}
         for below in ("config", "secrets", "state/generations"):
             for path in sorted((self.home / below).rglob("*")):
                 if path.is_file():

@@ -1,0 +1,129 @@
+"""Clients do not notice a change: not the new connections, not the old ones, not the streams."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import httpx
+
+from aiops.demo.child import DemoProvider
+from tests.e2e.instance import GENERATION, Instance, until
+from tests.load import BackgroundLoad, Mix, Target
+
+MIX = Mix(pause=0.01, idle_seconds=0.7)
+
+
+def test_ten_changes_in_a_row_lose_no_request_and_cut_no_stream(
+    gateway: Instance, one: DemoProvider, two: DemoProvider
+) -> None:
+    one.control(tokens=6, chunk_delay=0.02)
+    changes = [
+        gateway.adding("two", two.url, "gamma", fallback="alpha"),
+        ["disable", "two"],
+        ["enable", "two"],
+        ["add-model", "two", "delta"],
+        ["rollback", "--reason", "under load"],
+    ] * 2
+    changes.insert(5, ["remove-provider", "two", "--force"])
+    first = gateway.generation
+    with BackgroundLoad(Target(gateway.url, gateway.key, "alpha", 6), MIX) as load:
+        time.sleep(0.3)
+        for change in changes:
+            assert gateway.must(*change)["outcome"] == "applied"
+        time.sleep(0.5)
+    report = load.report
+    assert (report.failed, report.truncated) == (0, 0), report.as_dict()
+    assert report.requests > 300
+    assert report.streams > 50
+    assert all(kind.requests for kind in report.kinds.values())
+    assert {str(first), str(gateway.generation)} <= set(report.generations)
+    assert set(report.generations) <= {str(number) for number in range(first, gateway.generation + 1)}
+
+
+class Stream(threading.Thread):
+    """One long answer, read to its end in the background."""
+
+    def __init__(self, gateway: Instance) -> None:
+        super().__init__(daemon=True)
+        self._gateway = gateway
+        self.generation = ""
+        self.pieces = 0
+        self.done = False
+        self.error = ""
+
+    def run(self) -> None:
+        body = {"model": "alpha", "messages": [{"role": "user", "content": "slowly"}], "stream": True}
+        url = f"{self._gateway.url}/v1/chat/completions"
+        try:
+            with httpx.stream("POST", url, json=body, headers=self._gateway.auth, timeout=60) as answer:
+                self.generation = answer.headers[GENERATION]
+                for line in answer.iter_lines():
+                    self.pieces += '"content":"w' in line
+                    self.done = self.done or line == "data: [DONE]"
+        except httpx.HTTPError as error:
+            self.error = repr(error)
+
+
+def test_a_slow_stream_outlives_the_change_and_is_served_to_its_end(
+    gateway: Instance, one: DemoProvider, two: DemoProvider
+) -> None:
+    before = gateway.generation
+    one.control(tokens=30, chunk_delay=0.15)
+    stream = Stream(gateway)
+    stream.start()
+    until(lambda: stream.pieces, 10, "the first piece")
+    one.control(tokens=8, chunk_delay=0)
+    number = gateway.add("two", two.url, "gamma")["generation"]
+    assert gateway.generation == number
+    assert gateway.ask("gamma").status_code == 200
+    assert stream.is_alive(), "the stream is to be longer than the change"
+    assert any(f"generation {before} is finishing" in note for note in gateway.status["notes"])
+    stream.join(20)
+    assert (stream.generation, stream.pieces, stream.done, stream.error) == (str(before), 30, True, "")
+    until(lambda: len(gateway.pids()) == 2, 5, "leaving of the old generation")
+    assert gateway.status["notes"] == []
+
+
+def test_a_keep_alive_connection_goes_over_to_the_new_generation(gateway: Instance, two: DemoProvider) -> None:
+    before = gateway.generation
+    with httpx.Client(base_url=gateway.url, headers=gateway.auth, trust_env=False) as client:
+        assert client.get("/v1/models").headers[GENERATION] == str(before)
+        (mine,) = open_connections(gateway.port)
+        number = gateway.add("two", two.url, "gamma")["generation"]
+        until(lambda: len(gateway.pids()) == 2, 5, "leaving of the old generation")
+        answer = client.get("/v1/models")
+        assert mine in open_connections(gateway.port), "it is the same connection"
+    assert answer.headers[GENERATION] == str(number)
+    assert "gamma" in answer.text
+
+
+def open_connections(port: int) -> set[int]:
+    """Our ends of established connections to ``port``: their local port numbers, from /proc/net/tcp."""
+    found = set()
+    with open("/proc/net/tcp") as table:
+        for fields in map(str.split, table.readlines()[1:]):
+            if fields[3] == "01" and int(fields[2].rpartition(":")[2], 16) == port:
+                found.add(int(fields[1].rpartition(":")[2], 16))
+    return found
+
+
+def test_the_drain_limit_is_respected(gateway: Instance, one: DemoProvider, two: DemoProvider) -> None:
+    """A stream longer than `drain_seconds` is cut at the limit, and its worker leaves."""
+    gateway.edit("aiops.yaml", "  # drain_seconds: 3600", "  drain_seconds: 1")
+    old = gateway.must("apply")["generation"]
+    until(lambda: len(gateway.pids()) == 2, 5, "leaving of the generation before")
+    one.control(tokens=80, chunk_delay=0.1)
+    stream = Stream(gateway)
+    stream.start()
+    until(lambda: stream.pieces, 10, "the first piece")
+    one.control(tokens=8, chunk_delay=0)
+    gateway.add("two", two.url, "gamma")
+    began = time.monotonic()
+    assert len(gateway.pids()) == 3
+    stream.join(10)
+    assert stream.generation == str(old)
+    assert not stream.done
+    assert stream.error
+    assert 0.3 < time.monotonic() - began < 4
+    until(lambda: len(gateway.pids()) == 2, 3, "leaving of the old generation")

@@ -1,0 +1,245 @@
+"""The processes: up, down, restart, and what happens when one of them is killed. Each test leaves a gateway that runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aiops.demo.child import DemoProvider
+from tests.e2e.instance import Instance, Poller, until
+from tests.load import BackgroundLoad, Mix, Target
+
+MIX = Mix(pause=0.02, idle_seconds=0.5)
+
+
+@pytest.fixture
+def gateway(running: Instance) -> Iterator[Instance]:
+    """The module's gateway, up again when a test took it down."""
+    yield running
+    running.must("up")
+
+
+def target(gateway: Instance) -> Target:
+    return Target(gateway.url, gateway.key, "alpha")
+
+
+def test_up_twice_starts_nothing_twice(gateway: Instance) -> None:
+    pids = gateway.pids()
+    assert gateway.must("up")["outcome"] == "unchanged"
+    assert gateway.pids() == pids
+    assert f"generation {gateway.generation} serves already at {gateway.url}/v1" in gateway.say("up").out
+
+
+def test_a_worker_that_is_killed_is_replaced(gateway: Instance) -> None:
+    generation, (worker,) = gateway.generation, gateway.workers()
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: gateway.workers() not in ([], [worker]), 10, "another worker")
+    assert gateway.generation == generation
+    assert gateway.ask("alpha").status_code == 200
+    assert gateway.status["gateway"]["groups"][0]["crashes"] == 1
+
+
+def test_connections_wait_while_a_worker_is_replaced_and_are_answered(gateway: Instance) -> None:
+    """The master holds the listening socket: the kernel keeps who comes while nobody accepts."""
+    with Poller(gateway) as poller:
+        (worker,) = gateway.workers()
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: gateway.workers() not in ([], [worker]), 10, "another worker")
+        time.sleep(0.2)
+    refused = {what: count for what, count in poller.statuses.items() if "ConnectError" in what}
+    assert refused == {}
+    assert poller.statuses["200"] > 2
+
+
+def test_workers_that_keep_dying_are_restarted_less_and_less_often_and_status_says_so(gateway: Instance) -> None:
+    release = (gateway.home / "state" / "current" / "release" / "litellm-unified.yaml").resolve()
+    hidden = release.with_suffix(".hidden")
+    release.rename(hidden)
+    try:
+        os.kill(gateway.workers()[0], signal.SIGKILL)
+        group = until(lambda: looping(gateway), 30, "a crash loop")
+        assert group["crashes"] >= 3
+        status = gateway.status
+        assert status["gateway"]["state"] == "degraded"
+        (note,) = [note for note in status["notes"] if "keep dying" in note]
+        assert note.startswith(f"workers of generation {status['desired_generation']} keep dying: ")
+        assert note.split(": ", 1)[1]
+        said = [line for line in gateway.must("logs")["lines"] if "; again in " in line]
+        waits = [float(line.rsplit("; again in ", 1)[1].split()[0]) for line in said]
+        assert waits[-3:] == sorted(waits[-3:])
+        assert waits[-1] >= 4 * waits[-3]
+    finally:
+        hidden.rename(release)
+    until(lambda: gateway.status["gateway"]["groups"][0]["workers"], 40, "a worker that lives")
+    until(lambda: gateway.ask("alpha").status_code == 200, 20)
+
+
+def looping(gateway: Instance) -> dict[str, int] | None:
+    groups = gateway.status["gateway"]["groups"]
+    return groups[0] if groups and groups[0]["crash_loop"] else None
+
+
+def test_requests_are_answered_while_the_master_is_dead_and_up_takes_over(gateway: Instance) -> None:
+    generation, workers = gateway.generation, gateway.workers()
+    with BackgroundLoad(target(gateway), MIX) as load:
+        time.sleep(0.3)
+        os.kill(gateway.master, signal.SIGKILL)
+        until(lambda: gateway.status["gateway"]["state"] == "degraded", 5)
+        status = gateway.status
+        assert status["generation"] == generation
+        assert status["notes"] == [
+            f"the master is gone; {len(workers)} worker(s) serve on; `aiops --home {gateway.home} up` starts a new master"
+        ]
+        assert gateway.ask("alpha").status_code == 200
+        ready = gateway.get("/_health/ready").json()
+        assert (ready["status"], ready["checks"]["master"]) == ("degraded", "lost")
+        assert gateway.must("up")["outcome"] == "applied"
+        until(lambda: not set(workers) & set(gateway.pids()), 10, "leaving of the old workers")
+        time.sleep(0.3)
+    assert load.report.clean, load.report.as_dict()
+    assert load.report.requests > 50
+    status = gateway.status
+    assert (status["gateway"]["state"], status["notes"]) == ("running", [])
+    assert gateway.generation == generation
+
+
+def test_a_change_while_the_master_is_dead_is_refused(gateway: Instance, two: DemoProvider) -> None:
+    os.kill(gateway.master, signal.SIGKILL)
+    until(lambda: gateway.status["gateway"]["state"] == "degraded", 5)
+    before = gateway.snapshot()
+    refused = gateway.cli(*gateway.adding("two", two.url, "gamma"))
+    assert (refused.code, refused.message, refused.hint) == (
+        4,
+        "the gateway is not running",
+        f"`aiops --home {gateway.home} up` starts it",
+    )
+    after = gateway.snapshot()
+    assert {name: after[name] for name in before} == before
+    assert gateway.ask("alpha").status_code == 200
+
+
+def test_restart_under_load_refuses_nobody(gateway: Instance) -> None:
+    master, workers, generation = gateway.master, gateway.workers(), gateway.generation
+    with BackgroundLoad(target(gateway), MIX) as load:
+        time.sleep(0.3)
+        assert gateway.must("restart")["outcome"] == "applied"
+        time.sleep(0.3)
+    assert load.report.clean, load.report.as_dict()
+    assert load.report.requests > 50
+    assert gateway.master != master
+    assert gateway.generation == generation
+    until(lambda: not set(workers) & set(gateway.pids()), 10, "leaving of the old workers")
+
+
+def test_down_leaves_no_process_and_a_second_one_has_nothing_to_do(gateway: Instance) -> None:
+    assert len(gateway.pids()) == 2
+    assert gateway.must("down")["outcome"] == "applied"
+    assert gateway.pids() == []
+    assert sorted(path.name for path in (gateway.home / "run").iterdir()) == []
+    status = gateway.status
+    assert (status["gateway"]["state"], status["generation"]) == ("stopped", None)
+    assert status["desired_generation"] is not None
+    assert gateway.must("down")["outcome"] == "unchanged"
+    assert "was not running" in gateway.say("down").out
+    assert gateway.cli("verify").code == 7
+
+
+def test_down_ends_workers_that_have_no_master(gateway: Instance) -> None:
+    os.kill(gateway.master, signal.SIGKILL)
+    until(lambda: gateway.status["gateway"]["state"] == "degraded", 5)
+    assert gateway.must("down", "--drain", "2")["outcome"] == "applied"
+    assert gateway.pids() == []
+
+
+def test_down_lets_a_stream_finish(gateway: Instance, one: DemoProvider) -> None:
+    import httpx
+
+    one.control(tokens=12, chunk_delay=0.1)
+    body = {"model": "alpha", "messages": [{"role": "user", "content": "slowly"}], "stream": True}
+    try:
+        with httpx.stream(
+            "POST", f"{gateway.url}/v1/chat/completions", json=body, headers=gateway.auth, timeout=30
+        ) as stream:
+            lines = stream.iter_lines()
+            first = next(lines)
+            down = subprocess.Popen(gateway.argv("--json", "down"), env=gateway.env, stdout=subprocess.DEVNULL)
+            rest = list(lines)
+    finally:
+        one.control(tokens=8, chunk_delay=0)
+    assert first.startswith("data:")
+    assert [line for line in rest if line][-1] == "data: [DONE]"
+    assert sum('"content":"w' in line for line in (first, *rest)) == 12
+    assert down.wait(20) == 0
+    assert gateway.pids() == []
+
+
+def test_stale_pid_files_and_sockets_are_no_obstacle(gateway: Instance) -> None:
+    """As a power cut leaves them: the numbers may belong to somebody else by now."""
+    gateway.must("down")
+    run = gateway.home / "run"
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        (run / "master.pid").write_text(f"{stranger.pid}\n")
+        for name in ("control.sock", f"{stranger.pid}.fd", f"{stranger.pid}.http"):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stale:
+                stale.bind(str(run / name))
+        assert gateway.status["gateway"]["state"] == "stopped"
+        assert gateway.must("down")["outcome"] == "unchanged"
+        assert gateway.must("up")["outcome"] == "applied"
+        assert gateway.ask("alpha").status_code == 200
+        gateway.must("down")
+        assert stranger.poll() is None, "a stranger's process was ended"
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_port_that_is_taken_is_reported_with_who_has_it(gateway: Instance) -> None:
+    gateway.must("down")
+    program = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print(flush=True); time.sleep(60)"
+    owner = subprocess.Popen([sys.executable, "-c", program, str(gateway.port)], stdout=subprocess.PIPE)
+    try:
+        assert owner.stdout is not None
+        owner.stdout.readline()
+        refused = gateway.cli("up")
+        assert refused.code == 4
+        assert refused.message.startswith(
+            f"port {gateway.port} is taken by pid {owner.pid} ({sys.executable} -c import"
+        )
+        assert "gateway.port" in refused.hint
+        assert gateway.pids() == []
+        found = gateway.cli("doctor").out
+        assert f"port {gateway.port} is taken by pid {owner.pid}" in found
+        assert owner.poll() is None
+    finally:
+        owner.kill()
+        owner.wait()
+
+
+def test_a_gateway_that_cannot_start_says_why_and_leaves_nothing(gateway: Instance) -> None:
+    gateway.must("down")
+    path = gateway.home / "secrets" / "master_key"
+    key = path.read_text()
+    path.write_text("sk-1234\n")
+    try:
+        refused = gateway.cli("up")
+    finally:
+        path.write_text(key)
+    assert refused.code == 3
+    assert "the master key is weak: it has 7 characters, at least 20 are needed" in refused.message
+    assert gateway.pids() == []
+
+
+def test_the_audit_log_knows_of_starts_and_stops(gateway: Instance) -> None:
+    lines = Path(gateway.home / "logs" / "audit.jsonl").read_text().splitlines()
+    verbs = {json.loads(line)["verb"] for line in lines}
+    assert {"up", "down", "restart"} <= verbs
