@@ -18,9 +18,10 @@ from aiops.apply.store import GenerationStore, Manifest
 from aiops.apply.transaction import Order, Report, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put, read
 from aiops.errors import AiopsError, Precondition
-from aiops.host import clock, credentials, files
+from aiops.host import clock, credentials, files, ports
 from aiops.host.instance import GENERATED, Instance, read_sources
-from aiops.output import Output
+from aiops.host.supervise_process import ProcessSupervisor
+from aiops.output import Output, Progress
 from aiops.plan.plan import Plan, make_plan
 from aiops.prover import Prover
 from aiops.render.release import render
@@ -33,6 +34,7 @@ from aiops.spec.sources import FILES, Sources, fingerprint
 from aiops.verify.check import Check
 
 LOCK_PATIENCE_SECONDS = 30.0
+LONG_SECONDS = 3.0  # of staging: beyond this a person wants to know why
 
 
 @dataclass(frozen=True)
@@ -256,6 +258,7 @@ def _source_changes(instance: Instance, prepared: Prepared) -> list[FileChange]:
 def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> None:
     key_file = instance.secrets / (prepared.state.settings.master_key_file or "master_key")
     key = credentials.read_master_key(key_file)
+    _require_address(instance, prepared)
     generations = GenerationStore(instance.state)
     number = generations.next_number()
     prover = Prover(instance, prepared.state, prepared.table, prepared.plan, number, key, out)
@@ -288,15 +291,8 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
     # The HTTP client takes 0.1 s to import: that happens while the candidate starts.
     threading.Thread(target=prover.warm, daemon=True).start()
     with out.progress(f"starting generation {number}") as bar:
-        transaction = Transaction(
-            instance.state,
-            instance.run,
-            order,
-            out.say,
-            lambda event: bar.update(
-                event["elapsed"], max(event["estimate"], 0.1), f"{event['ready']}/{event['workers']}"
-            ),
-        )
+        progress = _staging(out, bar, len(prepared.table.routes), prepared.plan.base_generation)
+        transaction = Transaction(instance.state, instance.run, order, out.say, progress)
         try:
             transaction.execute()
         finally:
@@ -305,6 +301,29 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
                 _incident(instance, intent, prepared, number, result)
     result.outcome = "applied"
     result.generation = number
+
+
+def _require_address(instance: Instance, prepared: Prepared) -> None:
+    """A change to another port says who has it, before anything is begun. Raises Precondition."""
+    base, gateway = prepared.plan.base_generation, prepared.state.gateway
+    settings = GenerationStore(instance.state).get(base).routes()[1].settings if base is not None else {}
+    if (settings.get("gateway.host"), settings.get("gateway.port")) != (gateway.host, gateway.port):
+        ports.require_free(gateway.host, gateway.port, ProcessSupervisor(instance).pids())
+
+
+def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Callable[[dict[str, Any]], None]:
+    """Show how far the candidate is, and say once when it will take long."""
+    told = False
+
+    def progress(event: dict[str, Any]) -> None:
+        nonlocal told
+        if event["estimate"] > LONG_SECONDS and not told:
+            told = True
+            serving = f"; generation {base} serves meanwhile" if base is not None else ""
+            out.say(f"LiteLLM takes about {event['estimate']:.0f} s here to load {models} models{serving}")
+        bar.update(event["elapsed"], max(event["estimate"], 0.1), f"{event['ready']}/{event['workers']} workers")
+
+    return progress
 
 
 def _copy(report: Report, result: Result) -> None:

@@ -9,7 +9,7 @@ from aiops.errors import Precondition
 from aiops.host import control, credentials
 from aiops.host.instance import Instance
 from aiops.output import Output
-from aiops.prover import url_of
+from aiops.prover import SECONDS_A_PROBE, url_of
 from aiops.situation import drift
 from aiops.spec.resolve import RouteTable
 from aiops.verify import suites
@@ -44,7 +44,7 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
         url = url_of(str(settings["gateway.host"]), int(settings["gateway.port"]))
         public = stack.enter_context(Client(key, timeout, url=url))
         workers = [stack.enter_context(Client(key, timeout, socket=path)) for path in _sockets(master)]
-        budget = timeout + 1.0 * len(subject.prove)
+        budget = timeout + SECONDS_A_PROBE * len(subject.prove)
         return checks + suites.everything(public, workers, subject, budget, step)
 
 

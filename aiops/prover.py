@@ -15,6 +15,9 @@ from aiops.spec.model import DesiredState, Provider
 from aiops.spec.resolve import RouteTable
 from aiops.verify.check import Check, failures
 
+# A suite has its time-out and this much for every model that has to be proved.
+SECONDS_A_PROBE = 0.5
+
 
 class Prover:
     """Runs the suites for one change."""
@@ -45,7 +48,8 @@ class Prover:
         from aiops.verify.suites import Subject
 
         verify = self._state.verify
-        return Subject(self._generation, self._table, self._plan.diff.changed_models, verify.billable)
+        changes = self._plan.diff
+        return Subject(self._generation, self._table, changes.changed_models, verify.billable, changes.new_fallbacks)
 
     def private(self, sockets: Sequence[str]) -> list[Check]:
         """Providers first, because their own words explain more than a failed completion does."""
@@ -59,8 +63,9 @@ class Prover:
         with ExitStack() as stack:
             clients = [stack.enter_context(Client(self._key, timeout, socket=path)) for path in sockets]
             with self._out.progress("proving the new generation") as bar:
-                step = _counter(bar, len(self._plan.diff.changed_models) + 2 * len(sockets) + 2)
-                return looked + suites.private(clients, self._subject(), timeout, step)
+                probes = len(self._plan.diff.changed_models)
+                step = _counter(bar, probes + 2 * len(sockets) + 2)
+                return looked + suites.private(clients, self._subject(), timeout + SECONDS_A_PROBE * probes, step)
 
     def public(self) -> list[Check]:
         from aiops.verify import suites

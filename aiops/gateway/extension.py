@@ -67,6 +67,7 @@ class Extension:
 
     @staticmethod
     def _take_probe(scope: Scope) -> None:
+        probe.private.set(True)
         for name, value in scope["headers"]:
             if name == probe.HEADER:
                 probe.current.set(probe.Probe(value.decode("latin-1")))

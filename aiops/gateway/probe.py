@@ -9,6 +9,7 @@ The header counts on the worker's private unix socket only. From the public sock
 
 from __future__ import annotations
 
+import logging
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,15 @@ class Probe:
     fired: int = 0
 
 
+private: ContextVar[bool] = ContextVar("aiops_private", default=False)
+"""True while a request of aiops itself is answered: from the self-check, or from the private unix socket."""
+
 current: ContextVar[Probe | None] = ContextVar("aiops_probe", default=None)
+
+
+def quiet(record: logging.LogRecord) -> bool:
+    """A logging filter: aiops asks with wrong keys on purpose, and that is nothing to report."""
+    return not (private.get() and record.filename == "auth_exception_handler.py")
 
 
 class ProbeHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by the type checker

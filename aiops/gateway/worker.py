@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -97,19 +98,21 @@ class Worker:
 
     async def serve(self) -> int:
         # These import LiteLLM: not before the master has prepared its environment.
-        from aiops.gateway import selfcheck
+        from aiops.gateway import probe, selfcheck
         from aiops.gateway.extension import Extension
 
         os.environ.update(self._given.environment)
         os.environ["CONFIG_FILE_PATH"] = str(self._settings.config)
         self._known_modules = set(sys.modules)
         app = runtime.app()
+        logging.getLogger("LiteLLM Proxy").addFilter(probe.quiet)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._drain_now)
         async with app.router.lifespan_context(app) as state:
             extension = Extension(app, self, self._settings.generation)
-            await selfcheck.prove(extension, self._given.environment, self._settings)
+            # A task of its own: what it sets in its context must not be inherited by every request to come.
+            await asyncio.create_task(selfcheck.prove(extension, self._given.environment, self._settings))
             self._server = self._make_server(extension, dict(state or {}))
             exchange = await self._listen()
             self._reader, self._writer = await asyncio.open_connection(sock=self._given.channel)

@@ -29,10 +29,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Diff:
-    """The changes from one generation to the next. ``changed_models``: served names that have to be proved."""
+    """The changes from one generation to the next.
+
+    ``changed_models``: served names that have to be proved. ``new_fallbacks``: those that got a way out they did not
+    have; losing one proves nothing new.
+    """
 
     changes: tuple[Change, ...] = ()
     changed_models: tuple[str, ...] = ()
+    new_fallbacks: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -69,7 +74,12 @@ def diff(old: RouteTable | None, new: RouteTable, old_summary: Summary | None, n
         for route in after.routes
         if route.provider in changed_providers or _served(routes.get(route.model)) != _served(route)
     )
-    return Diff(tuple(changes), proofs)
+    ways = tuple(
+        route.model
+        for route in after.routes
+        if route.model in routes and not set(route.fallbacks) <= set(routes[route.model].fallbacks)
+    )
+    return Diff(tuple(changes), proofs, ways)
 
 
 def _served(route: Route | None) -> tuple[object, ...] | None:

@@ -26,10 +26,24 @@ class Subject:
     table: RouteTable
     prove: Sequence[str]
     allow_billable: bool
+    prove_fallback: Sequence[str] = ()
 
     def routes(self) -> list[Route]:
-        wanted = set(self.prove)
-        return [route for route in self.table.routes if route.model in wanted]
+        return _named(self.table, self.prove)
+
+    def falling_back(self) -> list[Route]:
+        """Routes whose fallbacks have to be proved, one for each distinct way out."""
+        ways = {
+            (route.provider, route.fallbacks): route
+            for route in reversed(_named(self.table, [*self.prove, *self.prove_fallback]))
+            if route.fallbacks and route.mode != "embedding"
+        }
+        return sorted(ways.values(), key=lambda route: route.model)
+
+
+def _named(table: RouteTable, models: Sequence[str]) -> list[Route]:
+    wanted = set(models)
+    return [route for route in table.routes if route.model in wanted]
 
 
 def private(clients: Sequence[Client], subject: Subject, timeout: float, step: Step) -> list[Check]:
@@ -74,16 +88,13 @@ def _auth(client: Client) -> list[tuple[str, Callable[[], str]]]:
 def _probes(client: Client, subject: Subject) -> Iterator[tuple[str, Callable[[], str]]]:
     """An answer per model; a stream per provider; a fallback per distinct way out."""
     streamed: set[str] = set()
-    ways: set[tuple[str, tuple[str, ...]]] = set()
     for route in subject.routes():
         yield f"answer:{route.model}", _bind(_answers, client, route, subject.allow_billable)
         if route.mode == "chat" and route.provider not in streamed:
             streamed.add(route.provider)
             yield f"stream:{route.model}", _bind(_streams, client, route, subject.allow_billable)
-        way = (route.provider, route.fallbacks)
-        if route.fallbacks and route.mode != "embedding" and way not in ways:
-            ways.add(way)
-            yield f"fallback:{route.model}", _bind(_falls_back, client, route, subject)
+    for route in subject.falling_back():
+        yield f"fallback:{route.model}", _bind(_falls_back, client, route, subject)
 
 
 def _run(jobs: Iterable[tuple[str, Callable[[], str]]], timeout: float, step: Step) -> Iterator[Check]:
