@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiops
-from aiops.gateway import pointer, protocol, runtime, settings
+from aiops.gateway import logfile, pointer, protocol, runtime, settings
 from aiops.gateway.change import OPENING, PAUSING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
 from aiops.gateway.connections import retire
 from aiops.gateway.estimate import Estimator
@@ -27,6 +27,7 @@ from aiops.gateway.workforce import Workforce
 
 BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds between looks at the clock
 BOOT_CONFIRM_SECONDS = 60.0
+LOG_CHECK_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Master:
         self._to_adopt: set[str] = set()
         self._started = time.monotonic()
         self._left = False
+        self._next_log_check = 0.0
         self._pid_file = options.run / protocol.PID_FILE
 
     # --- life -------------------------------------------------------------------------------------------------
@@ -111,6 +113,9 @@ class Master:
             runtime.adopt(sorted(self._to_adopt))
             self._to_adopt = set()
         self._workforce.drop_empty()
+        if now >= self._next_log_check:
+            self._next_log_check = now + LOG_CHECK_SECONDS
+            logfile.rotate(sys.stderr.fileno())
 
     # --- the committed generation, after a start --------------------------------------------------------------
 
@@ -332,6 +337,7 @@ class Master:
             peer.send({"ok": True})
             self._left = True
         elif command in ("promote", "confirm", "revert", "abort"):
+            self._workforce.reap()  # a candidate that is dead already must not be promoted or confirmed
             change = self._change
             if change is None or change.session is not peer:
                 lost = f": {self._last_revert['reason']}" if self._last_revert else ""
