@@ -230,7 +230,6 @@ def _nothing_to_do(instance: Instance, intent: Intent, prepared: Prepared, resul
                 put(change.path, change.after)
             if prepared.state.fingerprint != _serving_fingerprint(instance):
                 files.write(instance.state / "same", f"{result.generation} {prepared.state.fingerprint}\n".encode())
-    out.say("no change: the gateway serves this already; nothing was restarted")
     return 0.0
 
 
