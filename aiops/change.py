@@ -17,7 +17,7 @@ from aiops.apply import audit, lock, recovery
 from aiops.apply.store import GenerationStore, Manifest
 from aiops.apply.transaction import Order, Report, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put, read
-from aiops.errors import AiopsError, Precondition
+from aiops.errors import AiopsError, InvalidState, Precondition
 from aiops.host import clock, credentials, files, ports
 from aiops.host.instance import GENERATED, Instance, read_sources
 from aiops.host.supervise_process import ProcessSupervisor
@@ -150,7 +150,7 @@ def prepare(instance: Instance, intent: Intent) -> Prepared:
         after, notes = edit.sources, edit.notes
     else:
         after = before
-    state = load(after, credentials.environment(instance))
+    state = _loaded(instance, intent, before, after)
     table = resolve(state)
     release = render(state, table, aiops_version=aiops.__version__)
     if intent.restore is not None:
@@ -159,6 +159,18 @@ def prepare(instance: Instance, intent: Intent) -> Prepared:
     old = generations.get(base).routes() if base is not None else None
     plan = make_plan(base, old, state, table, release)
     return Prepared(before, after, state, table, release, plan, notes)
+
+
+def _loaded(instance: Instance, intent: Intent, before: Sources, after: Sources) -> DesiredState:
+    environment = credentials.environment(instance)
+    try:
+        return load(after, environment)
+    except InvalidState as invalid:
+        if intent.edit is None or after == before:
+            raise
+        load(before, environment)  # what was wrong before this command is said in terms of the files as they are
+        hint = "nothing was changed; the lines are those the files would have had"
+        raise InvalidState(invalid.problems, hint) from invalid
 
 
 def is_same(instance: Instance, prepared: Prepared) -> bool:
@@ -218,7 +230,6 @@ def _nothing_to_do(instance: Instance, intent: Intent, prepared: Prepared, resul
                 put(change.path, change.after)
             if prepared.state.fingerprint != _serving_fingerprint(instance):
                 files.write(instance.state / "same", f"{result.generation} {prepared.state.fingerprint}\n".encode())
-    out.say("no change: the gateway serves this already; nothing was restarted")
     return 0.0
 
 

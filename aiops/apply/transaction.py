@@ -190,7 +190,7 @@ class Transaction:
                 f"the change is live, but {cause.message}", "the next verb tidies up; `aiops status` shows what serves"
             ) from error
         try:
-            self._take_back(session, cause)
+            cause = self._take_back(session, cause)
             for change in reversed(self._replaced):
                 writes.put(change.path, change.before)
         except (AiopsError, OSError) as worse:
@@ -205,20 +205,29 @@ class Transaction:
             ) from error
         raise cause from error
 
-    def _take_back(self, session: Session, cause: AiopsError) -> None:
+    def _take_back(self, session: Session, cause: AiopsError) -> AiopsError:
+        """Undo it in the gateway. Returns the cause, with what the gateway knows of it."""
         steps = {step["name"] for step in self.report.steps}
+        if not self._public and ("stage" not in steps or self._failing == "stage"):
+            return cause
+        command = "revert" if self._public else "abort"
         try:
-            if self._public:
-                session.call("revert", timeout=SWITCH_SECONDS, reason=cause.message)
-            elif "stage" in steps and self._failing != "stage":
-                session.call("abort", timeout=SWITCH_SECONDS, reason=cause.message)
-        except MasterGone:
-            return  # without a master the workers of an unconfirmed generation leave by themselves
-        except AiopsError:
-            # The master may have reverted before it was asked to: then there is nothing left to take back.
-            serving = session.call("status")
-            if serving.get("generation") == self._number:
+            try:
+                session.call(command, timeout=SWITCH_SECONDS, reason=cause.message)
+            except MasterGone:
                 raise
+            except AiopsError:
+                # The master may have reverted before it was asked to: then there is nothing left to take back.
+                if session.call("status").get("generation") == self._number:
+                    raise
+            return self._with_its_reason(cause, session.call("status").get("last_revert"))
+        except MasterGone:
+            return cause  # without a master the workers of an unconfirmed generation leave by themselves
+
+    def _with_its_reason(self, cause: AiopsError, revert: Any) -> AiopsError:
+        if not revert or revert.get("generation") != self._number or revert["reason"] in cause.message:
+            return cause
+        return type(cause)(f"{cause.message}\nthe gateway had seen before: {revert['reason']}", cause.hint)
 
     def _close_the_record(self, cause: AiopsError, seconds: float) -> None:
         outcome = store.ROLLED_BACK if self._public else store.REFUSED

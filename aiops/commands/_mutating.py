@@ -44,5 +44,5 @@ def report(context: Context, result: Result) -> None:
         before = f" (before: {result.previous})" if result.previous is not None else ""
         out.result(f"generation {result.generation} is live{before}: {proofs} checks passed in {result.seconds:.2f} s")
     elif result.outcome == "unchanged":
-        out.result(f"no change: generation {result.generation} serves this already")
+        out.result(f"no change: generation {result.generation} serves this already; nothing was restarted")
     out.data(result.to_json())

@@ -76,6 +76,8 @@ class Change:
         return False
 
     def start_revert(self, reason: str) -> None:
+        if self.phase in (OPENING, PAUSING) and not self.asked:
+            self.answer(ok=False, error=reason)  # whoever asked for the promotion still waits for its answer
         self.phase = REVERTING
         self.reason = reason
         if self.previous is not None:

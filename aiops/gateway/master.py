@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiops
-from aiops.gateway import pointer, protocol, runtime, settings
+from aiops.gateway import logfile, pointer, protocol, runtime, settings
 from aiops.gateway.change import OPENING, PAUSING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
 from aiops.gateway.connections import retire
+from aiops.gateway.control import ControlSocket, Refused
 from aiops.gateway.estimate import Estimator
 from aiops.gateway.events import Events
 from aiops.gateway.group import Group, WorkerHandle
@@ -27,6 +27,7 @@ from aiops.gateway.workforce import Workforce
 
 BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds between looks at the clock
 BOOT_CONFIRM_SECONDS = 60.0
+LOG_CHECK_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,6 @@ class Options:
     secrets: Path
     host: str
     port: int
-
-
-class Refused(Exception):
-    """A control request that cannot be carried out now; the text goes to whoever asked."""
 
 
 class Master:
@@ -59,6 +56,7 @@ class Master:
         self._to_adopt: set[str] = set()
         self._started = time.monotonic()
         self._left = False
+        self._next_log_check = 0.0
         self._pid_file = options.run / protocol.PID_FILE
 
     # --- life -------------------------------------------------------------------------------------------------
@@ -70,7 +68,7 @@ class Master:
         self._orphans = orphan_exchanges(self._options.run)
         self._listeners.inherit(self._orphans.values())
         self._listeners.get(self._options.host, self._options.port)
-        self._open_control()
+        ControlSocket(self._events, self._options.run / protocol.CONTROL, self._obey, self._lost)
         self._pid_file.write_text(f"{os.getpid()}\n")
         seconds = runtime.load()
         _say(f"LiteLLM {runtime.version()} imported in {seconds:.1f} s")
@@ -111,6 +109,9 @@ class Master:
             runtime.adopt(sorted(self._to_adopt))
             self._to_adopt = set()
         self._workforce.drop_empty()
+        if now >= self._next_log_check:
+            self._next_log_check = now + LOG_CHECK_SECONDS
+            logfile.rotate(sys.stderr.fileno())
 
     # --- the committed generation, after a start --------------------------------------------------------------
 
@@ -282,40 +283,9 @@ class Master:
 
     # --- the control socket -----------------------------------------------------------------------------------
 
-    def _open_control(self) -> None:
-        path = self._options.run / protocol.CONTROL
-        path.unlink(missing_ok=True)
-        control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            control.bind(str(path))
-        finally:
-            os.umask(before)
-        control.listen(64)
-        control.setblocking(False)
-        self._events.watch(control, lambda: self._accept(control))
-
-    def _accept(self, control: socket.socket) -> None:
-        try:
-            connection, _ = control.accept()
-        except OSError:
-            return
-        peer = protocol.Peer(connection)
-        self._events.watch(connection, lambda: self._listen_to(peer))
-
-    def _listen_to(self, peer: protocol.Peer) -> None:
-        for message in peer.receive():
-            try:
-                self._obey(peer, message)
-            except Refused as refusal:
-                peer.send({"ok": False, "error": str(refusal)})
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                peer.send({"ok": False, "error": f"{type(error).__name__}: {error}"})
-        if peer.closed:
-            self._events.forget(peer.sock)
-            peer.close()
-            if self._change is not None and self._change.session is peer:
-                self._abandon(self._change, "the connection of whoever made the change was lost")
+    def _lost(self, peer: protocol.Peer) -> None:
+        if self._change is not None and self._change.session is peer:
+            self._abandon(self._change, "the connection of whoever made the change was lost")
 
     def _obey(self, peer: protocol.Peer, message: protocol.Message) -> None:
         command = message.get("command")
@@ -332,6 +302,7 @@ class Master:
             peer.send({"ok": True})
             self._left = True
         elif command in ("promote", "confirm", "revert", "abort"):
+            self._workforce.reap()  # a candidate that is dead already must not be promoted or confirmed
             change = self._change
             if change is None or change.session is not peer:
                 lost = f": {self._last_revert['reason']}" if self._last_revert else ""

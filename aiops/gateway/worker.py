@@ -238,9 +238,17 @@ class Worker:
     def _adopt(self, sock: socket.socket) -> None:
         """Go on with a client connection that another generation handed over."""
         sock.setblocking(False)
-        task = asyncio.ensure_future(asyncio.get_running_loop().connect_accepted_socket(self._protocol, sock))
-        self._server.server_state.tasks.add(task)  # type: ignore[arg-type]
+        task = asyncio.ensure_future(self._go_on_with(sock))
+        self._server.server_state.tasks.add(task)
         task.add_done_callback(self._server.server_state.tasks.discard)
+
+    async def _go_on_with(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        _, made = await loop.connect_accepted_socket(self._protocol, sock)
+        # uvicorn starts this clock after a response; this connection may never see another one.
+        idle: Any = made
+        if idle.scope is None and idle.timeout_keep_alive_task is None:
+            idle.timeout_keep_alive_task = loop.call_later(KEEP_ALIVE_SECONDS, idle.timeout_keep_alive_handler)
 
     # --- leaving ----------------------------------------------------------------------------------------------
 

@@ -168,7 +168,8 @@ def _fallback_exists(
     for entry in providers.mapping("providers").values():
         known.update(model_names(entry))
     if fallback not in known:
-        hint = did_you_mean(fallback, known - {provider})
+        known.discard(provider)
+        hint = did_you_mean(fallback, known, f"there are: {listed(known)}" if known else "nothing is served yet")
         raise UsageError(f"the fallback `{fallback}` is neither a served model nor a provider", hint)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from pathlib import Path
 
 import httpx
 
 from aiops.demo.child import DemoProvider
 from tests.e2e.instance import GENERATION, Instance, until
-from tests.load import BackgroundLoad, Mix, Target
+from tests.load import BackgroundLoad, LoadReport, Mix, Target
 
 MIX = Mix(pause=0.01, idle_seconds=0.7)
 
@@ -33,12 +35,18 @@ def test_ten_changes_in_a_row_lose_no_request_and_cut_no_stream(
             assert gateway.must(*change)["outcome"] == "applied"
         time.sleep(0.5)
     report = load.report
-    assert (report.failed, report.truncated) == (0, 0), report.as_dict()
+    assert (report.failed, report.truncated) == (0, 0), explained(gateway, report)
     assert report.requests > 300
     assert report.streams > 50
     assert all(kind.requests for kind in report.kinds.values())
     assert {str(first), str(gateway.generation)} <= set(report.generations)
     assert set(report.generations) <= {str(number) for number in range(first, gateway.generation + 1)}
+
+
+def explained(gateway: Instance, report: LoadReport) -> str:
+    """What the clients saw and what the gateway said meanwhile, for when it is not what it should be."""
+    log = "\n".join(gateway.must("logs", "-n", "60")["lines"])
+    return f"{json.dumps(report.as_dict(), indent=1)}\n{log}"
 
 
 class Stream(threading.Thread):
@@ -101,10 +109,9 @@ def test_a_keep_alive_connection_goes_over_to_the_new_generation(gateway: Instan
 def open_connections(port: int) -> set[int]:
     """Our ends of established connections to ``port``: their local port numbers, from /proc/net/tcp."""
     found = set()
-    with open("/proc/net/tcp") as table:
-        for fields in map(str.split, table.readlines()[1:]):
-            if fields[3] == "01" and int(fields[2].rpartition(":")[2], 16) == port:
-                found.add(int(fields[1].rpartition(":")[2], 16))
+    for fields in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:]):
+        if fields[3] == "01" and int(fields[2].rpartition(":")[2], 16) == port:
+            found.add(int(fields[1].rpartition(":")[2], 16))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The processes: up, down, restart, and what happens when one of them is killed. Each test leaves a gateway that runs."""
+"""The processes: up, down, restart, and what happens when one of them is killed."""
 
 from __future__ import annotations
 
@@ -96,9 +96,8 @@ def test_requests_are_answered_while_the_master_is_dead_and_up_takes_over(gatewa
         until(lambda: gateway.status["gateway"]["state"] == "degraded", 5)
         status = gateway.status
         assert status["generation"] == generation
-        assert status["notes"] == [
-            f"the master is gone; {len(workers)} worker(s) serve on; `aiops --home {gateway.home} up` starts a new master"
-        ]
+        start = f"`aiops --home {gateway.home} up` starts a new master"
+        assert status["notes"] == [f"the master is gone; {len(workers)} worker(s) serve on; {start}"]
         assert gateway.ask("alpha").status_code == 200
         ready = gateway.get("/_health/ready").json()
         assert (ready["status"], ready["checks"]["master"]) == ("degraded", "lost")
@@ -205,8 +204,9 @@ def test_stale_pid_files_and_sockets_are_no_obstacle(gateway: Instance) -> None:
 
 def test_a_port_that_is_taken_is_reported_with_who_has_it(gateway: Instance) -> None:
     gateway.must("down")
-    program = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print(flush=True); time.sleep(60)"
-    owner = subprocess.Popen([sys.executable, "-c", program, str(gateway.port)], stdout=subprocess.PIPE)
+    listen = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1])));"
+    argv = [sys.executable, "-c", f"{listen} print(flush=True); time.sleep(60)", str(gateway.port)]
+    owner = subprocess.Popen(argv, stdout=subprocess.PIPE)
     try:
         assert owner.stdout is not None
         owner.stdout.readline()

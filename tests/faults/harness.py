@@ -145,11 +145,15 @@ class Gateway:
             out, err = child.communicate(timeout=120)
         return Ran(child.returncode, out, err, time.monotonic() - started, self.fault_done())
 
-    def start(self, *words: str, fault: Fault | dict[str, Any] | None = None, **variables: str) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, fault: Fault | dict[str, Any] | None = None, **variables: str
+    ) -> subprocess.Popen[str]:
         self._mark.unlink(missing_ok=True)
         what = json.dumps(asdict(fault) if isinstance(fault, Fault) else fault or {})
         argv = [sys.executable, "-m", "tests.faults.runner", what, str(self._mark), "--"]
-        clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONDONTWRITEBYTECODE", "AIOPS_HOME")}
+        clean = {
+            name: value for name, value in os.environ.items() if name not in ("PYTHONDONTWRITEBYTECODE", "AIOPS_HOME")
+        }
         return subprocess.Popen(
             [*argv, "--home", str(self.home), "--yes", *words],
             cwd=ROOT,
@@ -192,6 +196,11 @@ class Gateway:
         number = GenerationStore(self.instance.state).current()
         assert number is not None
         return number
+
+    @property
+    def next_number(self) -> int:
+        """Of the generation that the next change makes."""
+        return GenerationStore(self.instance.state).next_number()
 
     @property
     def journal_open(self) -> bool:

@@ -92,6 +92,7 @@ class Faults:
             os.kill(pid, signal.SIGKILL)
         while any(process.is_alive(pid) for pid in pids):
             time.sleep(0.002)
+        time.sleep(0.05)  # with threads it is a zombie a moment before its parent can collect it
         return bool(pids)
 
 

@@ -29,7 +29,7 @@ def is_live(step: str, when: str) -> bool:
 
 @at_every_step
 def test_killed_command_line(here: Gateway, step: str, when: str) -> None:
-    before, name = here.current, here.new_name()
+    before, new, name = here.current, here.next_number, here.new_name()
     with here.watched() as users:
         ran = here.run(*here.add(name), fault=Fault("kill-cli", step, when))
         interrupted = here.journal_open
@@ -38,7 +38,7 @@ def test_killed_command_line(here: Gateway, step: str, when: str) -> None:
     assert ran.code == -signal.SIGKILL, ran
     assert users.failed == []
     assert users.longest_outage < LONGEST_OUTAGE
-    assert users.generations <= {before, before + 1}
+    assert users.generations <= {before, new}
     assert interrupted == ((step, when) not in ((STEPS[0], "before"), (STEPS[-1], "after")))
     if interrupted:
         assert any("`aiops add-provider` by " in note and "was interrupted at" in note for note in noted), noted
@@ -69,7 +69,7 @@ def test_killed_command_line_of_other_verbs(here: Gateway, verb: str, step: str,
 
 @before_each_step
 def test_killed_master(here: Gateway, step: str, when: str) -> None:
-    before = here.current
+    before, new = here.current, here.next_number
     with here.watched() as users:
         ran = here.run(*here.add(here.new_name()), fault=Fault("kill-master", step, when))
         noted = look(here.instance)
@@ -77,14 +77,15 @@ def test_killed_master(here: Gateway, step: str, when: str) -> None:
     assert ran.fault == "kill-master"
     assert users.refused == []
     assert users.longest_outage < LONGEST_OUTAGE
-    assert users.generations <= {before, before + 1}
+    assert users.generations <= {before, new}
     assert noted.gateway_state == "degraded"
     assert any("the master is gone" in note for note in noted.notes), noted.notes
     if is_live(step, when):
         assert ran.code == 0, ran
     else:
-        assert ran.code in (4, 5), ran
-        assert "error: the gateway" in ran.err
+        # The proof fails when its candidate is gone; every other step fails because nobody answers any more.
+        assert ran.code == 7 if (step, when) == ("prove", "before") else ran.code in (4, 5), ran
+        assert "error: the " in ran.err
         assert here.current == before
     assert "serves at" in following.out
     here.require_consistent()
@@ -104,8 +105,8 @@ def test_killed_candidate(here: Gateway, step: str, when: str) -> None:
         assert users.failed == []
     else:
         public = STEPS.index(step) >= STEPS.index("promote") and (step, when) != ("promote", "before")
-        assert ran.code == (5 if public else 7), ran
-        assert "killed by signal 9" in ran.err or "no answer" in ran.err or "did not" in ran.err, ran
+        assert ran.code in ((5,) if public else (5, 7)), ran
+        assert "killed by signal 9" in ran.err, ran
         assert here.current == before
         assert name.encode() not in here.files()["providers.yaml"]
         if not public:
@@ -117,7 +118,7 @@ def test_killed_candidate(here: Gateway, step: str, when: str) -> None:
 @at_every_step
 def test_killed_worker(here: Gateway, step: str, when: str) -> None:
     """The serving worker dies: the master forks another, and the change goes on or is taken back whole."""
-    before = here.current
+    before, new = here.current, here.next_number
     with here.watched() as users:
         ran = here.run(*here.add(here.new_name()), fault=Fault("kill-worker", step, when))
         here.ok("apply")
@@ -125,7 +126,7 @@ def test_killed_worker(here: Gateway, step: str, when: str) -> None:
     assert users.refused == []
     assert users.longest_outage < LONGEST_OUTAGE
     assert ran.code in (0, 5, 7), ran
-    assert here.current == (before + 1 if ran.code == 0 else before)
+    assert here.current == (new if ran.code == 0 else before)
     here.require_consistent()
     _an_ordinary_change_works(here)
 

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": set(),
 }
 # Use-cases are modules of their own, between the verbs and the parts. They build on one another: `change` is the first.
-USE_CASES = {"change", "service", "situation", "proof", "diagnosis", "discover", "pull"}
+USE_CASES = {"change", "service", "situation", "proof", "diagnosis", "discover", "prover", "pull"}
 PARTS = {"spec", "render", "plan", "apply", "verify", "host", "output"}
 MAY_IMPORT |= dict.fromkeys(USE_CASES, PARTS | USE_CASES)
 MAY_IMPORT["commands"] = PARTS | USE_CASES | {"cli"}  # `cli` for the type of what every verb is given
