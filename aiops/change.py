@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,25 +106,34 @@ class ChangeFailed(Exception):
 
 def make(instance: Instance, intent: Intent, out: Output) -> Result:
     """Carry out a change. Raises ChangeFailed once it had a plan, AiopsError before that."""
-    started = time.monotonic()
     instance.require()
-    with ExitStack() as stack:
-        if not intent.dry_run:
-            stack.enter_context(lock.held(instance.state, intent.verb, LOCK_PATIENCE_SECONDS, out.say))
-            settled(instance, out)
-        prepared = prepare(instance, intent)
-        result = Result("planned", None, prepared.plan.base_generation, prepared.plan, notes=list(prepared.notes))
-        try:
-            waited = _carry_out(instance, intent, prepared, result, out)
-        except AiopsError as error:
-            result.outcome = "rolled_back" if error.exit_code in (5, 6) else "refused"
-            result.error = error
-            result.seconds = time.monotonic() - started
-            _audit(instance, intent, result)
-            raise ChangeFailed(error, result) from error
-        result.seconds = time.monotonic() - started - waited
-        if not intent.dry_run:
-            _audit(instance, intent, result)
+    if intent.dry_run:
+        return make_held(instance, intent, out)
+    started = time.monotonic()
+    with lock.held(instance.state, intent.verb, LOCK_PATIENCE_SECONDS, out.say):
+        settled(instance, out)
+        return make_held(instance, intent, out, started)
+
+
+def make_held(instance: Instance, intent: Intent, out: Output, started: float | None = None) -> Result:
+    """The same for a verb that holds the lock already and has settled what was left: one of several changes it makes.
+
+    ``started``: when the verb began, on the monotonic clock; now when it is left out.
+    """
+    started = time.monotonic() if started is None else started
+    prepared = prepare(instance, intent)
+    result = Result("planned", None, prepared.plan.base_generation, prepared.plan, notes=list(prepared.notes))
+    try:
+        waited = _carry_out(instance, intent, prepared, result, out)
+    except AiopsError as error:
+        result.outcome = "rolled_back" if error.exit_code in (5, 6) else "refused"
+        result.error = error
+        result.seconds = time.monotonic() - started
+        _audit(instance, intent, result)
+        raise ChangeFailed(error, result) from error
+    result.seconds = time.monotonic() - started - waited
+    if not intent.dry_run:
+        _audit(instance, intent, result)
     return result
 
 
