@@ -54,7 +54,7 @@ class Draft:
 def check(draft: Draft) -> list[Problem]:
     """Every problem between the parts of a draft."""
     routing = Routing.of(draft.providers, draft.exact_matches, draft.fallback_chains)
-    problems = [*_places(draft), *_lists(draft), *_clashes(draft, routing), *_idle(draft)]
+    problems = [*_places(draft), *_groups(draft), *_lists(draft), *_clashes(draft, routing), *_idle(draft)]
     if draft.complete:
         problems += [*_matches(draft, routing), *_chains(draft, routing), *_cycles(draft, routing)]
     return problems
@@ -80,6 +80,21 @@ def _places(draft: Draft) -> Iterator[Problem]:
             message = f"`{name}` and `{other}` (line {line}) are both active on {at[0]} port {at[1]}"
             yield draft.problem(PROVIDERS, path, message, "disable one, or correct the port")
         taken.setdefault(at, name)
+
+
+def _groups(draft: Draft) -> Iterator[Problem]:
+    """Of one exclusive group one provider is active: the others do not run meanwhile."""
+    taken: dict[str, str] = {}
+    for name, provider in draft.providers.items():
+        group = provider.service.exclusive_group if provider.service else None
+        if provider.status != "active" or group is None:
+            continue
+        if group in taken:
+            path: Path = ("providers", name, "service", "exclusive_group")
+            message = f"`{name}` and `{taken[group]}` are both active, but only one of group `{group}` can run"
+            hint = f"disable one; `aiops switch {taken[group]} {name}` changes over without a gap"
+            yield draft.problem(PROVIDERS, path, message, hint)
+        taken.setdefault(group, name)
 
 
 def _lists(draft: Draft) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ _EXPECTED = {
     MAPPINGS: "a mapping with `exact_matches:` or `fallback_chains:`",
 }
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_UNIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*\.service")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODEL_LIMIT = 256
 # LiteLLM cuts the first off and sends the rest upstream, and looks the second up in the environment.
@@ -188,6 +189,10 @@ def _keys(
     if isinstance(endpoint, str) and not re.fullmatch(r"/[!-~]*", endpoint):
         hint = "for example /v1/models"
         problem("health_endpoint", f"`{name}.health_endpoint` should be a path that begins with `/`", hint)
+    service = raw.get("service")
+    unit = service.get("unit") if isinstance(service, dict) else None
+    if isinstance(unit, str) and (not _UNIT_NAME.fullmatch(unit) or unit.endswith("@.service") or len(unit) > 255):
+        problem("service", f"`{name}.service.unit` is not the name of a service unit", "for example vllm@qwen.service")
 
 
 def _url(

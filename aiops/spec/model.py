@@ -34,6 +34,14 @@ class ModelSpec(_Shape):
     pulled_at: str | None = None
 
 
+class Service(_Shape):
+    """The systemd unit that runs a provider. Of one ``exclusive_group`` (a graphics card, …) one runs at a time."""
+
+    unit: str
+    scope: Literal["user", "system"] = "user"
+    exclusive_group: str | None = None
+
+
 class Provider(_Shape):
     """A server that answers model requests. ``base_url`` is expanded and normalised to the server's root."""
 
@@ -46,6 +54,7 @@ class Provider(_Shape):
     api_key_env: str | None = None
     api_key_file: str | None = None
     billable: bool | None = None
+    service: Service | None = None
     description: str | None = None
     features: tuple[str, ...] = ()
     docs: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -105,9 +105,10 @@ def _translated(
 def _keys_at(kind: type[BaseModel], loc: tuple[int | str, ...]) -> Collection[str]:
     for step in loc:
         if isinstance(step, str) and step in kind.model_fields:
-            inner = kind.model_fields[step].annotation
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                kind = inner
+            annotation = kind.model_fields[step].annotation
+            for inner in (annotation, *get_args(annotation)):  # `Shape` or `Shape | None`
+                if isinstance(inner, type) and issubclass(inner, BaseModel):
+                    kind = inner
     return kind.model_fields.keys()
 
 
