@@ -13,11 +13,12 @@ from aiops.change import LOCK_PATIENCE_SECONDS, Intent, make, settled
 from aiops.errors import Precondition
 from aiops.host import control, credentials
 from aiops.host.instance import Instance, read_sources
-from aiops.host.supervisor import Supervisor, choose
+from aiops.host.supervisor import Supervisor
 from aiops.output import Output
 from aiops.prover import url_of
 from aiops.spec.load import load
 from aiops.spec.model import DesiredState
+from aiops.supervision import choose
 
 # The master gives a generation that loads slowly as long as it needs; this is for one that never will.
 SERVE_SECONDS = 600.0

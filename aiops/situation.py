@@ -9,17 +9,22 @@ from aiops.apply import lock, recovery
 from aiops.apply.store import GenerationStore, Manifest
 from aiops.apply.writes import read
 from aiops.errors import AiopsError
-from aiops.host import control
+from aiops.host import control, credentials
 from aiops.host.instance import GENERATED, Instance, read_sources
 from aiops.host.supervise_process import ProcessSupervisor
+from aiops.host.supervise_systemd import SystemdSupervisor
+from aiops.host.unit_state import Units, look_at
+from aiops.spec.load import load
 from aiops.spec.sources import fingerprint
+from aiops.supervision import choose
 
 
 @dataclass(frozen=True)
 class Situation:
     """``generation`` is what serves, ``desired_generation`` what was committed last; None when there is none.
 
-    ``gateway_state``: running, starting, degraded, stopping, stopped. ``notes`` are sentences for people.
+    ``gateway_state``: running, starting, degraded, stopping, stopped, failed. ``notes`` are sentences for people.
+    ``units`` is None unless systemd is the supervisor.
     """
 
     generation: int | None
@@ -32,12 +37,14 @@ class Situation:
     notes: list[str]
     manifest: Manifest | None
     master: dict[str, Any] = field(default_factory=dict)
+    units: Units | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "generation": self.generation,
             "desired_generation": self.desired_generation,
             "supervisor": self.supervisor,
+            **({"systemd": self.units.to_json()} if self.units else {}),
             "gateway": {
                 "state": self.gateway_state,
                 "url": self.url,
@@ -59,10 +66,14 @@ def look(instance: Instance) -> Situation:
     desired = generations.current()
     committed = generations.get(desired) if desired is not None else None
     master = control.status(instance.run, timeout=0.5)
-    supervisor = ProcessSupervisor(instance)
     notes: list[str] = []
-    state, serving = _gateway(master, supervisor, desired, notes, instance)
+    state, serving = _gateway(master, ProcessSupervisor(instance), desired, notes, instance)
     table, summary = committed.routes() if committed else (None, None)
+    supervisor = choose(instance, str(summary.settings["supervisor"]) if summary else _wished(instance))
+    units = look_at(supervisor.systemd) if isinstance(supervisor, SystemdSupervisor) else None
+    if units is not None:
+        notes += units.notes(state)
+        state = units.gateway_state(state)
     url = ""
     if summary is not None:
         url = f"http://{summary.settings['gateway.host']}:{summary.settings['gateway.port']}/v1"
@@ -83,7 +94,16 @@ def look(instance: Instance) -> Situation:
         notes=notes,
         manifest=committed.manifest if committed else None,
         master=master or {},
+        units=units,
     )
+
+
+def _wished(instance: Instance) -> str:
+    """The supervisor the files ask for, as long as nothing was committed; `auto` when they cannot be read."""
+    try:
+        return load(read_sources(instance), credentials.environment(instance)).settings.supervisor
+    except AiopsError:
+        return "auto"
 
 
 def _gateway(

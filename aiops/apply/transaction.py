@@ -142,8 +142,13 @@ class Transaction:
 
     def _stage(self, session: Session) -> None:
         directory = str(self._store.path(self._number))
+        manifest = self._order.manifest
+        facts = [line.split() for line in manifest.changes if line[1:].startswith(" provider ")]
+        providers = ",".join(words[2].rstrip(":") for words in facts)
         # The deadline is the master's: it follows the size of the configuration and the speed of the machine.
-        self._staged = session.call("stage", timeout=60, progress=self._progress, directory=directory)
+        self._staged = session.call(
+            "stage", timeout=60, progress=self._progress, directory=directory, verb=manifest.verb, provider=providers
+        )
 
     def _prove(self, session: Session) -> None:
         checks = self._order.prove_private([worker["http"] for worker in self._staged["workers"]])

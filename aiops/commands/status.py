@@ -7,6 +7,8 @@ import click
 from aiops.cli import Context
 from aiops.situation import look
 
+DOWN = ("stopped", "failed")
+
 
 @click.command("status", help="What serves now, and whether it is what the files say. Reads only; asks no model.")
 @click.pass_obj
@@ -16,13 +18,15 @@ def command(context: Context) -> None:
     made = now.manifest
     workers = sum(len(group["workers"]) for group in now.master.get("groups", []) if group["role"] == "serving")
     lines = {
-        "gateway": now.gateway_state + (f" at {now.url}" if now.url and now.gateway_state != "stopped" else ""),
+        "gateway": now.gateway_state
+        + (f" at {now.url}" if now.url and now.gateway_state not in ("stopped", "failed") else ""),
         "generation": f"{now.generation or now.desired_generation or 'none yet'}"
         + (f", made {made.created[:19]}Z by {made.who} with `aiops {made.verb}`" if made else ""),
         "process": f"pid {now.master['pid']}, {workers} worker(s), LiteLLM {now.master['litellm']}, "
         f"up {now.master['uptime']:.0f} s ({now.supervisor})"
         if "pid" in now.master
         else "",
+        "systemd": now.units.line() if now.units else "",
         "models": _few(now.models),
     }
     for name, value in lines.items():
@@ -32,7 +36,7 @@ def command(context: Context) -> None:
         out.result(f"{'drift:':<12}{sentence}")
     for sentence in now.notes:
         out.result(f"{'note:':<12}{sentence}")
-    if now.gateway_state == "stopped":
+    if now.gateway_state in DOWN:
         out.result(f"{'next:':<12}`{context.instance.command} up` starts it")
     out.data(now.to_json())
 

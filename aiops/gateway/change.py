@@ -39,6 +39,7 @@ class Change:
     next_progress: float = field(default_factory=time.monotonic)
     reason: str = ""  # why it is being reverted
     asked: bool = False  # the session asked for the revert and waits for the answer
+    labels: dict[str, object] = field(default_factory=dict)  # for the journal: generation, verb, provider
 
     def answer(self, **fields: object) -> None:
         if self.session is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from pathlib import Path
 
 from aiops.gateway.connections import ask_for_listener
 
+FIRST_PASSED = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 BACKLOG = 2048  # connections the kernel holds while no worker accepts, e.g. during a switch
 
 
@@ -23,6 +25,23 @@ class Listeners:
         if address not in self._open:
             self._open[address] = _bind(family, address)
         return self._open[address]
+
+    def adopt_passed(self, environment: MutableMapping[str, str]) -> int:
+        """Take the sockets a service manager passed to this very process, sd_listen_fds(3). Returns how many.
+
+        The variables are removed, whoever they were meant for: no child may take a descriptor for its own.
+        """
+        meant_for, count = environment.pop("LISTEN_PID", ""), environment.pop("LISTEN_FDS", "")
+        environment.pop("LISTEN_FDNAMES", None)
+        if meant_for != str(os.getpid()) or not count.isdigit():
+            return 0
+        for descriptor in range(FIRST_PASSED, FIRST_PASSED + int(count)):
+            os.set_inheritable(descriptor, False)
+            sock = socket.socket(fileno=descriptor)
+            sock.setblocking(False)
+            host, port = sock.getsockname()[:2]
+            self._open[str(host), int(port)] = sock
+        return int(count)
 
     def inherit(self, exchanges: Iterable[str]) -> int:
         """Take over what workers of a dead master still hold, so that no connection is refused. Returns how many."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiops.errors import InvalidState, Precondition, Problem
+from aiops.host.systemd import runtime_directory
 from aiops.spec.sources import FILES, REQUIRED, SETTINGS, Sources
 
 GENERATED = "litellm-unified.yaml"
@@ -82,8 +83,8 @@ def locate(home: Path | None) -> Instance:
         return Instance(home, home / "config", home / "state", _short(home / "run"), home / "logs", home / "secrets")
     config = _xdg("XDG_CONFIG_HOME", ".config")
     state = _xdg("XDG_STATE_HOME", ".local/state")
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    run = Path(runtime) / "aiops" if runtime else state / "run"
+    runtime = runtime_directory()
+    run = runtime / "aiops" if runtime else state / "run"
     return Instance(None, config, state, _short(run), state / "logs", config / "secrets")
 
 

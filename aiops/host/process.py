@@ -6,11 +6,75 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 # Inherited by a long-lived process these would change what it is; the gateway sets what it needs by itself.
 NOT_FOR_SERVICES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONSTARTUP", "LD_PRELOAD")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a program ended. ``code`` is 127 when there is no such program, 124 when it took too long."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+    @property
+    def reason(self) -> str:
+        """The last thing it complained about, as one line."""
+        lines = [line.strip() for line in (self.err or self.out).splitlines() if line.strip()]
+        return lines[-1] if lines else f"exit code {self.code}"
+
+
+def run(argv: Sequence[str], timeout: float, environment: Mapping[str, str] | None = None) -> Done:
+    """Run a program to its end, at most ``timeout`` seconds. Never raises: what went wrong is in the answer."""
+    try:
+        done = subprocess.run(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env=environment,
+            check=False,
+        )
+    except FileNotFoundError:
+        return Done(127, "", f"there is no program {argv[0]}")
+    except subprocess.TimeoutExpired:
+        return Done(124, "", f"{argv[0]} did not answer within {timeout:g} s")
+    except OSError as error:
+        return Done(126, "", f"{argv[0]}: {error.strerror}")
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def lines(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """What a program prints, line by line, as long as it runs. It is ended when the caller stops listening."""
+    child = subprocess.Popen(
+        list(argv),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+    )
+    assert child.stdout is not None
+    try:
+        for line in child.stdout:
+            yield line.rstrip("\n")
+    finally:
+        with suppress(ProcessLookupError):
+            child.terminate()
+        child.wait()
 
 
 def start_detached(argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -55,6 +119,19 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
         return ""
+
+
+def unit_of(pid: int) -> str:
+    """The systemd unit a process belongs to, by its control group; empty when it is in none."""
+    try:
+        groups = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError:
+        return ""
+    for line in groups:
+        for part in reversed(line.split(":", 2)[2].split("/")):
+            if part.endswith((".service", ".scope")):
+                return part
+    return ""
 
 
 def end(pids: Sequence[int], patience: float) -> None:

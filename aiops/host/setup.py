@@ -14,9 +14,10 @@ from aiops.spec.sources import FILES, SETTINGS, Sources
 
 def make_instance(instance: Instance, *, profile: str | None, supervisor: str | None, port: int | None) -> list[Path]:
     """Write what is missing; returns what was made. Raises Precondition when it cannot be written."""
-    if supervisor in ("systemd", "container"):
+    if supervisor == "container":
         raise Precondition(
-            f"the supervisor `{supervisor}` is not supported by this version", "use `--supervisor process` (or auto)"
+            f"the supervisor `{supervisor}` is not supported by this version",
+            "use `--supervisor systemd`, `process` or `auto`",
         )
     sources: Sources = defaults()
     values = {("profile",): profile, ("supervisor",): supervisor, ("gateway", "port"): port}

@@ -33,7 +33,7 @@ class ProcessSupervisor:
     def start(self, host: str, port: int, update: Update) -> bool:
         if control.status(self._instance.run) is not None:
             return False
-        self._require_gateway()
+        self.require_gateway()
         if not self.orphans():
             ports.require_free(host, port)
         self._launch(host, port, update)
@@ -62,7 +62,7 @@ class ProcessSupervisor:
         return True
 
     def restart(self, host: str, port: int, update: Update) -> None:
-        self._require_gateway()
+        self.require_gateway()
         pid = self._master()
         if pid is not None:
             with control.Session(self._instance.run) as session:
@@ -110,7 +110,8 @@ class ProcessSupervisor:
     def _worker_pids(self) -> set[int]:
         return {int(path.stem) for path in self._instance.run.glob("*.fd") if path.stem.isdigit()}
 
-    def _require_gateway(self) -> None:
+    def require_gateway(self) -> None:
+        """Raises Precondition when LiteLLM is not installed here."""
         if importlib.util.find_spec("litellm") is None:
             raise Precondition(
                 "LiteLLM is not installed in this environment",

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Protocol
-
-from aiops.errors import Precondition
-from aiops.host.instance import Instance
 
 Say = Callable[[str], None]
 Update = Callable[[float, float, str], None]  # done, total, note: for a progress bar; seconds
@@ -31,15 +27,3 @@ class Supervisor(Protocol):
     def logs(self, lines: int, follow: bool) -> Iterator[str]:
         """The last ``lines`` lines of what the gateway said, then what it says."""
         ...
-
-
-def choose(instance: Instance, wanted: str) -> Supervisor:
-    """The supervisor that ``aiops.yaml`` asks for. Raises Precondition for one this version does not have."""
-    from aiops.host.supervise_process import ProcessSupervisor
-
-    if wanted in ("auto", "process"):
-        return ProcessSupervisor(instance)
-    raise Precondition(
-        f"the supervisor `{wanted}` is not supported by this version",
-        f"set `supervisor: process` in {Path(instance.config) / 'aiops.yaml'}",
-    )
