@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiops
@@ -21,8 +21,14 @@ from aiops.gateway.control import ControlSocket, Refused
 from aiops.gateway.estimate import Estimator
 from aiops.gateway.events import Events
 from aiops.gateway.group import Group, WorkerHandle
+from aiops.gateway.journal import WARNING
 from aiops.gateway.listeners import Listeners, orphan_exchanges
+from aiops.gateway.handover import Handover
+from aiops.gateway.notify import Notifier
+from aiops.gateway.options import Options
+from aiops.gateway.say import say
 from aiops.gateway.scout import scout, share
+from aiops.gateway.succession import Succession
 from aiops.gateway.workforce import Workforce
 
 BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds between looks at the clock
@@ -30,20 +36,12 @@ BOOT_CONFIRM_SECONDS = 60.0
 LOG_CHECK_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class Options:
-    """Where things are. ``run`` is short enough for unix sockets and private to the user."""
-
-    state: Path
-    run: Path
-    secrets: Path
-    host: str
-    port: int
-
-
 class Master:
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, started_with: Mapping[str, str], given: Handover | None = None) -> None:
         self._options = options
+        self._succession = Succession(started_with, given)
+        self._notifier = Notifier(os.environ)
+        self._settled = False  # the boot is over, well or not
         self._events = Events()
         self._listeners = Listeners()
         self._workforce = Workforce(self._events, self._listeners, options.run, self._heard, self._died)
@@ -61,27 +59,44 @@ class Master:
 
     # --- life -------------------------------------------------------------------------------------------------
 
-    def run(self) -> int:
+    def prepare(self) -> None:
+        """Everything before the loop. Raises OSError when the address is not to be had, whatever the import raises."""
         self._events.catch(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
         for ignored in (signal.SIGPIPE, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
-        self._orphans = orphan_exchanges(self._options.run)
+        # Under systemd nobody else makes it after a reboot: it may be on a temporary file system.
+        self._options.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._listeners.adopt_passed(os.environ)
+        inherited = self._succession.take_over(self._listeners, self._workforce, self._options.secrets)
+        taken_over = {worker.pid for group in self._workforce.groups for worker in group.workers}
+        orphans = orphan_exchanges(self._options.run)
+        self._orphans = {pid: exchange for pid, exchange in orphans.items() if pid not in taken_over}
         self._listeners.inherit(self._orphans.values())
-        self._listeners.get(self._options.host, self._options.port)
-        ControlSocket(self._events, self._options.run / protocol.CONTROL, self._obey, self._lost)
+        if inherited is None:
+            self._listeners.get(self._options.host, self._options.port)
+        path = self._options.run / protocol.CONTROL
+        self._control = ControlSocket(self._events, path, self._obey, self._lost, inherited)
         self._pid_file.write_text(f"{os.getpid()}\n")
         seconds = runtime.load()
-        _say(f"LiteLLM {runtime.version()} imported in {seconds:.1f} s")
+        say(f"LiteLLM {runtime.version()} imported in {seconds:.1f} s")
         if not runtime.is_safe_to_fork():
-            _say("warning: importing LiteLLM left threads behind; forking is not safe")
+            say("warning: importing LiteLLM left threads behind; forking is not safe")
         share(scout())
         self._estimator = Estimator(seconds, os.cpu_count() or 1)
-        self._boot()
+        self._succession.arrived()
+
+    def run(self) -> int:
+        """Until told to stop, or to leave. The exit code."""
+        self._workforce.reap()
+        if self._serving() is None:
+            self._boot()
         while self._stopping is None or self._workforce.groups:
             self._turn()
             if self._left:  # the workers stay, serve on, and are taken over by the next master
-                _say("leaves its workers to the next master")
+                say("leaves its workers to the next master")
                 return 0
+            if self._change is None and self._stopping is None:
+                self._succession.go(self._workforce.groups, self._listeners, self._control.fileno())
         self._listeners.close()
         self._pid_file.unlink(missing_ok=True)
         return 0
@@ -89,12 +104,16 @@ class Master:
     def _turn(self) -> None:
         groups = self._workforce.groups
         busy = self._change is not None or self._stopping is not None or any(group.refork_at for group in groups)
-        arrived = self._events.wait(BUSY_TICK if busy else IDLE_TICK)
+        arrived = self._events.wait(min(BUSY_TICK if busy else IDLE_TICK, self._notifier.patience))
         if signal.SIGCHLD in arrived:
             self._workforce.reap()
         if signal.SIGTERM in arrived or signal.SIGINT in arrived:
             self._stop(None)
-        self._tick(time.monotonic())
+        now = time.monotonic()
+        self._tick(now)
+        self._succession.consider(now, self._change is not None or self._stopping is not None)
+        if self._notifier.enabled:
+            self._notifier.tell(*self._described(), now)
 
     def _tick(self, now: float) -> None:
         self._workforce.fork_again(now)
@@ -120,7 +139,7 @@ class Master:
         self._boot_retry = None
         directory = pointer.read(self._options.state)
         if directory is None:
-            _say("nothing committed yet; waiting for a first generation")
+            say("nothing committed yet; waiting for a first generation")
             return
         try:
             self._stage(directory, None)
@@ -132,13 +151,13 @@ class Master:
         wait = min(2.0**self._boot_failures, 60.0)
         self._boot_retry = time.monotonic() + wait
         self._last_revert = {"reason": f"the committed generation does not start: {reason}", "boot": True}
-        _say(f"the committed generation does not start: {reason}; next try in {wait:g} s")
+        say(f"the committed generation does not start: {reason}; next try in {wait:g} s", WARNING)
 
     def _retire_orphans(self, heirs: list[str]) -> None:
         """Workers of a master that died leave when they have finished what they have."""
         for pid, exchange in self._orphans.items():
             if retire(exchange, heirs):
-                _say(f"worker {pid} of an earlier master leaves")
+                say(f"worker {pid} of an earlier master leaves")
         self._orphans = {}
 
     # --- one change -------------------------------------------------------------------------------------------
@@ -146,7 +165,7 @@ class Master:
     def _serving(self) -> Group | None:
         return next((group for group in self._workforce.groups if group.role == protocol.SERVING), None)
 
-    def _stage(self, directory: Path, session: protocol.Peer | None) -> None:
+    def _stage(self, directory: Path, session: protocol.Peer | None, **labels: object) -> None:
         if self._stopping is not None:
             raise Refused("the gateway is stopping")
         if self._change is not None and self._change.session is None and session is not None:
@@ -168,6 +187,7 @@ class Master:
             session=session,
             estimate=self._estimator.seconds(loaded.models, loaded.workers),
             deadline=time.monotonic() + self._estimator.deadline(loaded.models, loaded.workers),
+            labels={"generation": loaded.generation, **labels},
         )
         self._workforce.start(group)
 
@@ -202,7 +222,7 @@ class Master:
     def _fail_staging(self, change: Change, reason: str) -> None:
         self._workforce.kill(change.candidate)
         self._change = None
-        _say(f"generation {change.candidate.generation} did not become ready: {reason}")
+        say(f"generation {change.candidate.generation} did not become ready: {reason}", WARNING, **change.labels)
         change.answer(ok=False, error=reason)
         if change.session is None:
             self._boot_failed(reason)
@@ -216,17 +236,18 @@ class Master:
             except OSError as error:
                 raise Refused(f"cannot record the generation as current: {error.strerror}") from error
         self._change = None
+        self._succession.approve()
         self._boot_failures = 0
         self._last_revert = None
         change.candidate.take_role(protocol.SERVING)
         if change.previous is not None:
             self._workforce.drain(change.previous, change.candidate.exchanges)
         self._retire_orphans(change.candidate.exchanges)
-        _say(f"generation {change.candidate.generation} serves")
+        say(f"generation {change.candidate.generation} serves", **change.labels)
         change.answer(ok=True, phase="confirmed")
 
     def _revert(self, change: Change, reason: str) -> None:
-        _say(f"generation {change.candidate.generation} is taken back: {reason}")
+        say(f"generation {change.candidate.generation} is taken back: {reason}", WARNING, **change.labels)
         change.start_revert(reason)
 
     def _reverted(self, change: Change) -> None:
@@ -243,7 +264,7 @@ class Master:
         if change.phase in (STAGING, STAGED):
             self._workforce.kill(change.candidate)
             self._change = None
-            _say(f"generation {change.candidate.generation} is dropped: {reason}")
+            say(f"generation {change.candidate.generation} is dropped: {reason}", WARNING, **change.labels)
         elif change.phase in (OPENING, PAUSING, PROVISIONAL):
             self._revert(change, reason)
 
@@ -277,7 +298,8 @@ class Master:
                 self._last_revert = {"generation": group.generation, "reason": group.last_failure, "boot": False}
             return
         wait = group.crashed(handle, why)
-        _say(f"worker {handle.pid} of generation {group.generation} ended ({why}); again in {wait:g} s")
+        said = f"worker {handle.pid} of generation {group.generation} ended ({why}); again in {wait:g} s"
+        say(said, WARNING, generation=group.generation)
         if change is not None and group is change.candidate and change.phase != REVERTING:
             self._revert(change, f"a worker of the new generation ended: {group.last_failure}")
 
@@ -285,6 +307,7 @@ class Master:
 
     def _lost(self, peer: protocol.Peer) -> None:
         if self._change is not None and self._change.session is peer:
+            self._succession.lost()
             self._abandon(self._change, "the connection of whoever made the change was lost")
 
     def _obey(self, peer: protocol.Peer, message: protocol.Message) -> None:
@@ -292,7 +315,8 @@ class Master:
         if command == "status":
             peer.send({"ok": True, **self.status()})
         elif command == "stage":
-            self._stage(Path(str(message["directory"])), peer)
+            labels = {name: message.get(name) for name in ("verb", "provider")}
+            self._stage(Path(str(message["directory"])), peer, **labels)
         elif command == "stop":
             self._stop(float(message["limit"]) if "limit" in message else None)
             peer.send({"ok": True})
@@ -301,6 +325,11 @@ class Master:
                 raise Refused("a change is going on")
             peer.send({"ok": True})
             self._left = True
+        elif command == "become":
+            if self._change is not None or self._stopping is not None:
+                raise Refused("a change is going on, or the gateway is stopping")
+            self._succession.want(str(message["python"]), str(message["token"]), float(message["hold"]))
+            peer.send({"ok": True})
         elif command in ("promote", "confirm", "revert", "abort"):
             self._workforce.reap()  # a candidate that is dead already must not be promoted or confirmed
             change = self._change
@@ -338,11 +367,26 @@ class Master:
         groups = list(self._workforce.groups)
         if limit is None:
             limit = max((group.settings.drain_seconds for group in groups), default=0.0)
+            limit = min(limit, self._options.stop_within if self._options.stop_within is not None else limit)
         self._stopping = time.monotonic() + (0 if again else limit + 1)
         for group in groups:
             self._workforce.drain(group, [], limit)
         self._retire_orphans([])
         self._listeners.close()
+
+    def _described(self) -> tuple[str, str]:
+        """The state of this service in systemd's words, and one line for ``systemctl status``."""
+        change, serving = self._change, self._serving()
+        self._settled = self._settled or change is None
+        if self._stopping is not None or self._left:
+            return "stopping", "open requests are finishing" if self._stopping is not None else "the workers serve on"
+        if change is not None:
+            state = "reloading" if self._settled else "starting"
+            return state, f"generation {change.candidate.generation} is {change.phase}"
+        if serving is not None:
+            return "ready", f"generation {serving.generation} serves"
+        failed = self._last_revert or {}
+        return "ready", str(failed.get("reason", "no generation yet: `aiops up` makes the first"))
 
     def status(self) -> protocol.Message:
         """What runs here, for ``aiops status``."""
@@ -352,6 +396,7 @@ class Master:
             "pid": os.getpid(),
             "version": aiops.__version__,
             "litellm": runtime.version(),
+            **self._succession.status(),
             "uptime": round(time.monotonic() - self._started, 1),
             "state": "stopping" if self._stopping is not None else "serving" if serving else "idle",
             "generation": serving.generation if serving else None,
@@ -360,8 +405,3 @@ class Master:
             "orphans": sorted(self._orphans),
             "last_revert": self._last_revert,
         }
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"master {os.getpid()}: {text}\n")
-    sys.stderr.flush()

@@ -25,15 +25,29 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verify": {"spec", "render", "host"},
     "gateway": {"spec"},
     "demo": set(),
+    "__main__": {"cli"},
 }
 # Use-cases are modules of their own, between the verbs and the parts. They build on one another: `change` is the first.
-USE_CASES = {"change", "service", "situation", "proof", "diagnosis", "discover", "prover", "pull"}
+USE_CASES = {
+    "change",
+    "diagnosis",
+    "discover",
+    "proof",
+    "prover",
+    "provider_service",
+    "provider_wait",
+    "pull",
+    "service",
+    "situation",
+    "supervision",
+    "switch",
+}
 PARTS = {"spec", "render", "plan", "apply", "verify", "host", "output"}
 MAY_IMPORT |= dict.fromkeys(USE_CASES, PARTS | USE_CASES)
 MAY_IMPORT["commands"] = PARTS | USE_CASES | {"cli"}  # `cli` for the type of what every verb is given
 MAY_IMPORT["cli"] = {"commands", "change", "host", "output"}
 # The words the gateway process and the rest say to each other: both sides may know them, and they import nothing.
-SHARED_WITH_GATEWAY = {"aiops.gateway.protocol", "aiops.gateway.pointer"}
+SHARED_WITH_GATEWAY = {"aiops.gateway.protocol", "aiops.gateway.pointer", "aiops.gateway.journal"}
 SHARED_BY = {"host", "apply", "verify"}
 
 PURE = ("spec", "render", "plan")
