@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 
@@ -19,8 +19,10 @@ class Output:
     def say(self, text: str) -> None:
         """Narration, for a person watching."""
         if not self._quiet:
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+            # A watcher who left (a dropped ssh connection) is no reason to stop half-way.
+            with suppress(OSError):
+                sys.stderr.write(text + "\n")
+                sys.stderr.flush()
 
     def result(self, text: str) -> None:
         """The result, for people."""

@@ -22,6 +22,40 @@ def look(providers: Iterable[Provider], keys: Mapping[str, str]) -> list[Check]:
         return list(pool.map(lambda each: timed(f"provider:{each.name}", lambda: _lists(each, keys)), active))
 
 
+class WrongModels(Failed):
+    """It lists models, but not the ones it should."""
+
+
+def serves(provider: Provider, key: str | None) -> str:
+    """Healthy, and with the models that are declared; what it said. Raises Failed, or WrongModels."""
+    _healthy(provider, key)
+    try:
+        listed = discover(provider, key)
+    except Skipped as skip:
+        return f"healthy; {skip}"
+    if provider.type == "llama_cpp":
+        return "healthy (llama.cpp serves its one model under any name)"
+    unknown = [model.name for model in provider.models if not _has(provider, listed, model.name)]
+    if unknown:
+        raise WrongModels("; ".join(_missing(name, listed) for name in unknown))
+    return f"healthy, with {', '.join(model.name for model in provider.models[:5]) or 'no model asked for'}"
+
+
+def _healthy(provider: Provider, key: str | None) -> None:
+    url = provider.health_url
+    if url is None:
+        return
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    try:
+        answer = httpx.get(url, headers=headers, timeout=LISTING_SECONDS, verify=url.startswith("https"))
+    except httpx.TimeoutException as error:
+        raise Failed(f"{url} did not answer within {LISTING_SECONDS:g} s") from error
+    except httpx.HTTPError as error:
+        raise Failed(f"{url}: {error or type(error).__name__}") from error
+    if answer.status_code != 200:
+        raise Failed(f"{url} answered HTTP {answer.status_code}")
+
+
 def discover(provider: Provider, key: str | None) -> list[str]:
     """The models a provider lists. Raises Failed with the reason, Skipped when its type lists none."""
     url = provider.discovery_url
@@ -76,5 +110,5 @@ def _has(provider: Provider, listed: list[str], name: str) -> bool:
 
 def _missing(name: str, listed: list[str]) -> str:
     near = difflib.get_close_matches(name, listed, 1)
-    rest = f"did you mean `{near[0]}`?" if near else f"it lists {', '.join(listed[:8])}"
+    rest = f"did you mean `{near[0]}`?" if near else f"it lists {', '.join(listed[:8]) or 'no models'}"
     return f"it does not have `{name}`; {rest}"

@@ -1,0 +1,80 @@
+"""``aiops provider start|stop|status``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops import provider_service
+from aiops.cli import Context
+from aiops.commands._mutating import mutating
+
+
+@click.group("provider", help="Start, stop and look at the units that run providers.")
+def command() -> None:
+    pass
+
+
+@command.command("start", help="Start the unit of a provider and wait until it serves its models.")
+@click.argument("name")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=provider_service.SERVE_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long it may take to load.",
+)
+@mutating()
+@click.pass_obj
+def start(context: Context, name: str, timeout: float, dry_run: bool, reason: str) -> None:
+    outcome = provider_service.start(
+        context.instance,
+        name,
+        limit=timeout,
+        dry_run=dry_run,
+        assume_yes=context.assume_yes,
+        reason=reason,
+        out=context.out,
+    )
+    context.out.result(outcome.sentence)
+    context.out.data(outcome.to_json())
+
+
+@command.command("stop", help="Stop the unit of a provider. Refused while it answers users.")
+@click.argument("name")
+@click.option(
+    "--drain",
+    type=click.FloatRange(0),
+    default=provider_service.DRAIN_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long requests of an earlier generation may take to finish.",
+)
+@click.option("--force", is_flag=True, help="Also while it answers users.")
+@mutating()
+@click.pass_obj
+def stop(context: Context, name: str, drain: float, force: bool, dry_run: bool, reason: str) -> None:
+    outcome = provider_service.stop(
+        context.instance,
+        name,
+        drain=drain,
+        force=force,
+        dry_run=dry_run,
+        assume_yes=context.assume_yes,
+        reason=reason,
+        out=context.out,
+    )
+    context.out.result(outcome.sentence)
+    context.out.data(outcome.to_json())
+
+
+@command.command("status", help="Units, health and models of one provider, or of all.")
+@click.argument("name", required=False)
+@click.pass_obj
+def status(context: Context, name: str | None) -> None:
+    states = provider_service.status(context.instance, name)
+    for state in states:
+        context.out.result(str(state))
+    if not states:
+        context.out.result("there are no providers")
+    context.out.data({"providers": [state.to_json() for state in states]})
