@@ -21,20 +21,18 @@ class Refused(Exception):
 class ControlSocket:
     """``obey`` is called for each message and may raise Refused; ``lost`` when a connection ends."""
 
-    def __init__(self, events: Events, path: Path, obey: Obey, lost: Lost) -> None:
+    def __init__(
+        self, events: Events, run: Path, obey: Obey, lost: Lost, inherited: socket.socket | None = None
+    ) -> None:
         self._events = events
         self._obey = obey
         self._lost = lost
-        path.unlink(missing_ok=True)
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            self._sock.bind(str(path))
-        finally:
-            os.umask(before)
-        self._sock.listen(64)
+        self._sock = inherited or _bind(run / protocol.CONTROL)
         self._sock.setblocking(False)
         events.watch(self._sock, self._accept)
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
 
     def _accept(self) -> None:
         try:
@@ -56,3 +54,15 @@ class ControlSocket:
             self._events.forget(peer.sock)
             peer.close()
             self._lost(peer)
+
+
+def _bind(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        sock.bind(str(path))
+    finally:
+        os.umask(before)
+    sock.listen(64)
+    return sock

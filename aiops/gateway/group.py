@@ -49,6 +49,7 @@ class Group:
     refork_at: dict[int, float] = field(default_factory=dict)  # worker index -> monotonic time
     heirs: list[str] = field(default_factory=list)
     limit: float | None = None
+    adopted: bool = False  # forked by an earlier program, perhaps with another LiteLLM
 
     @property
     def generation(self) -> int:

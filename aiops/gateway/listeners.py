@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from pathlib import Path
 
 from aiops.gateway.connections import ask_for_listener
@@ -52,6 +52,16 @@ class Listeners:
                 self._open.setdefault((str(host), int(port)), sock)
         return len(self._open)
 
+    def adopt(self, sockets: Iterable[socket.socket]) -> None:
+        """Go on with listening sockets of an earlier program of this process."""
+        for sock in sockets:
+            sock.setblocking(False)
+            host, port = sock.getsockname()[:2]
+            self._open[str(host), int(port)] = sock
+
+    def descriptors(self) -> tuple[int, ...]:
+        return tuple(sock.fileno() for sock in self._open.values())
+
     def keep_only(self, used: Iterable[socket.socket]) -> None:
         """Close the listeners no generation uses any more."""
         keep = {id(sock) for sock in used}
@@ -77,10 +87,15 @@ def _bind(family: int, address: tuple[str, int]) -> socket.socket:
     return sock
 
 
-def orphan_exchanges(directory: Path) -> dict[int, str]:
-    """Workers that outlived their master: pid -> exchange address. Sockets of dead workers are removed."""
+def orphan_exchanges(directory: Path, known: Collection[int] = ()) -> dict[int, str]:
+    """Workers that outlived their master: pid -> exchange address. Sockets of dead workers are removed.
+
+    ``known`` workers have a master.
+    """
     found: dict[int, str] = {}
     for path in sorted(directory.glob("*.fd")):
+        if path.stem in map(str, known):
+            continue
         with contextlib.suppress(ValueError):
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
                 probe.settimeout(2)

@@ -21,9 +21,9 @@ from aiops.gateway.control import ControlSocket, Refused
 from aiops.gateway.estimate import Estimator
 from aiops.gateway.events import Events
 from aiops.gateway.group import Group, WorkerHandle
+from aiops.gateway.handover import Handover
 from aiops.gateway.journal import WARNING
 from aiops.gateway.listeners import Listeners, orphan_exchanges
-from aiops.gateway.handover import Handover
 from aiops.gateway.notify import Notifier
 from aiops.gateway.options import Options
 from aiops.gateway.say import say
@@ -68,14 +68,11 @@ class Master:
         self._options.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._listeners.adopt_passed(os.environ)
         inherited = self._succession.take_over(self._listeners, self._workforce, self._options.secrets)
-        taken_over = {worker.pid for group in self._workforce.groups for worker in group.workers}
-        orphans = orphan_exchanges(self._options.run)
-        self._orphans = {pid: exchange for pid, exchange in orphans.items() if pid not in taken_over}
+        self._orphans = orphan_exchanges(self._options.run, self._workforce.pids())
         self._listeners.inherit(self._orphans.values())
         if inherited is None:
             self._listeners.get(self._options.host, self._options.port)
-        path = self._options.run / protocol.CONTROL
-        self._control = ControlSocket(self._events, path, self._obey, self._lost, inherited)
+        self._control = ControlSocket(self._events, self._options.run, self._obey, self._lost, inherited)
         self._pid_file.write_text(f"{os.getpid()}\n")
         seconds = runtime.load()
         say(f"LiteLLM {runtime.version()} imported in {seconds:.1f} s")
@@ -87,7 +84,6 @@ class Master:
 
     def run(self) -> int:
         """Until told to stop, or to leave. The exit code."""
-        self._workforce.reap()
         if self._serving() is None:
             self._boot()
         while self._stopping is None or self._workforce.groups:
@@ -236,7 +232,7 @@ class Master:
             except OSError as error:
                 raise Refused(f"cannot record the generation as current: {error.strerror}") from error
         self._change = None
-        self._succession.approve()
+        self._succession.approve(by_somebody=change.session is not None)
         self._boot_failures = 0
         self._last_revert = None
         change.candidate.take_role(protocol.SERVING)
@@ -326,9 +322,7 @@ class Master:
             peer.send({"ok": True})
             self._left = True
         elif command == "become":
-            if self._change is not None or self._stopping is not None:
-                raise Refused("a change is going on, or the gateway is stopping")
-            self._succession.want(str(message["python"]), str(message["token"]), float(message["hold"]))
+            self._succession.want(message, self._change is not None or self._stopping is not None)
             peer.send({"ok": True})
         elif command in ("promote", "confirm", "revert", "abort"):
             self._workforce.reap()  # a candidate that is dead already must not be promoted or confirmed
@@ -395,7 +389,6 @@ class Master:
         return {
             "pid": os.getpid(),
             "version": aiops.__version__,
-            "litellm": runtime.version(),
             **self._succession.status(),
             "uptime": round(time.monotonic() - self._started, 1),
             "state": "stopping" if self._stopping is not None else "serving" if serving else "idle",

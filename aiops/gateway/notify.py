@@ -61,6 +61,11 @@ class Notifier:
         if lines:
             self._send("\n".join(lines))
 
+    def allow(self, period: int) -> None:
+        """Change the period of the watchdog, in microseconds, until told otherwise."""
+        if self._address:
+            self._send(f"WATCHDOG=1\nWATCHDOG_USEC={period}")
+
     @property
     def patience(self) -> float:
         """The longest the loop may sleep, in seconds, without missing a watchdog; infinite without one."""

@@ -39,6 +39,11 @@ class LineBuffer:
     def __init__(self) -> None:
         self._bytes = bytearray()
 
+    @property
+    def partial(self) -> bool:
+        """The beginning of a message is here, its end is not."""
+        return bool(self._bytes)
+
     def feed(self, data: bytes) -> list[Message]:
         """Add ``data``; return the messages it completes. Raises ValueError for a line that is not a JSON object."""
         self._bytes += data
@@ -71,6 +76,11 @@ class Peer:
     @property
     def wants_write(self) -> bool:
         return bool(self._out) and not self.closed
+
+    @property
+    def between_messages(self) -> bool:
+        """Nothing is half received or half sent."""
+        return self.closed or not (self._out or self._lines.partial)
 
     def receive(self) -> list[Message]:
         """Messages that have arrived. Sets ``closed`` at end of file or on a broken peer."""

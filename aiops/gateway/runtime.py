@@ -11,8 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
-# Published by an attacker (supply-chain compromise); no process of ours may execute them.
-COMPROMISED: Final = frozenset({"1.82.7", "1.82.8"})
+from aiops.gateway.installed import COMPROMISED
 
 # LiteLLM reads these at import. They are set here, not by the operator's shell.
 ENVIRONMENT: Final = {

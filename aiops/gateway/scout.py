@@ -60,6 +60,12 @@ def scout() -> Findings:
     return Findings(tuple(found["modules"]), tuple(found["classes"]))
 
 
+def rehearse() -> None:
+    """Serve one mocked request in this very process. Raises whatever is wrong with this LiteLLM."""
+    with tempfile.TemporaryDirectory(prefix="aiops-scout-") as directory:
+        asyncio.run(_serve_once(Path(directory)))
+
+
 def share(findings: Findings) -> None:
     """Do in this process what the child had to do."""
     runtime.adopt(findings.modules)

@@ -43,11 +43,25 @@ class Workforce:
         theirs.close()
         handle = WorkerHandle(pid, index, protocol.Peer(ours), time.monotonic())
         group.workers.append(handle)
-        self._events.watch(ours, lambda: self._hear(group, handle))
+        self._watch(group, handle)
+
+    def adopt(self, group: Group) -> None:
+        """Go on with workers that an earlier program of this process forked."""
+        self.groups.append(group)
+        for handle in group.workers:
+            self._watch(group, handle)
+
+    def _watch(self, group: Group, handle: WorkerHandle) -> None:
+        self._events.watch(handle.channel.sock, lambda: self._hear(group, handle))
+
+    def pids(self) -> set[int]:
+        return {handle.pid for group in self.groups for handle in group.workers}
 
     def fork_again(self, now: float) -> None:
         """Replace the workers that died, when their time has come."""
         for group in self.groups:
+            if group.adopted and group.workers:
+                continue  # what is imported here need not be what that generation was proved with: only for want of any
             for index, when in list(group.refork_at.items()):
                 if now >= when and group.role != protocol.DRAINING:
                     del group.refork_at[index]

@@ -1,0 +1,130 @@
+"""When the master becomes another program, what it takes over from the one before, and when it hands back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aiops.gateway import handover as handing
+from aiops.gateway import installed, protocol, runtime
+from aiops.gateway.control import Refused
+from aiops.gateway.group import Group
+from aiops.gateway.handover import Handover
+from aiops.gateway.listeners import Listeners
+from aiops.gateway.notify import Notifier
+from aiops.gateway.say import say
+from aiops.gateway.workforce import Workforce
+
+# Whoever asked for the handover may need this long after a failed change to say what happens next.
+SAY_WITHIN = 10.0
+
+
+class Succession:
+    """``started_with`` is the environment as it was before aiops changed it; ``given`` what an earlier program left."""
+
+    def __init__(self, started_with: Mapping[str, str], given: Handover | None) -> None:
+        self._started_with = started_with
+        self._given = given
+        self._code = installed.code_digest(Path(__file__).parents[1])
+        self._back_at: float | None = None  # monotonic; None: this program is here to stay
+        self._wanted: tuple[str, str, float] | None = None  # interpreter, token, hold
+
+    # --- at the start -----------------------------------------------------------------------------------------
+
+    def take_over(self, listeners: Listeners, workforce: Workforce, secrets: Path) -> socket.socket | None:
+        """Go on with the sockets and workers of the program before. Returns the control socket, None without one."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        if self._given is None:
+            return None
+        listeners.adopt(handing.sockets(self._given))
+        for described in self._given.groups:
+            try:
+                address = handing.address(described)
+                workforce.adopt(handing.group(described, listeners.get(*address), secrets))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                # They serve on as workers without a master do, and leave when a generation of this program serves.
+                say(f"the workers of {described.get('directory')} are left alone: {type(error).__name__}: {error}")
+                handing.let_go(described)
+        workforce.reap()  # those that ended while nobody could hear of it
+        return handing.control(self._given)
+
+    def arrived(self) -> None:
+        """This program answers from now on."""
+        if self._given is None:
+            return
+        self._pulse(int(self._started_with.get("WATCHDOG_USEC") or 0))
+        if self._given.hold:
+            self._back_at = time.monotonic() + self._given.hold
+        say(f"runs in {sys.prefix} now" + (f", because {self._given.error}" if self._given.error else ""))
+
+    # --- while it runs ----------------------------------------------------------------------------------------
+
+    def want(self, message: protocol.Message, busy: bool) -> None:
+        """Become the interpreter ``python`` as soon as nothing is half done. Raises Refused when that cannot be."""
+        python, token, hold = str(message["python"]), str(message["token"]), float(message["hold"])
+        if busy:
+            raise Refused("a change is going on, or the gateway is stopping")
+        if not os.access(python, os.X_OK) or not Path(python).is_absolute():
+            raise Refused(f"there is no interpreter {python}")
+        self._wanted = (python, token, hold)
+
+    def approve(self, by_somebody: bool) -> None:
+        """A change was confirmed: this program stays, unless the change was its own."""
+        if by_somebody:
+            self._back_at = None
+
+    def lost(self) -> None:
+        """Whoever is responsible is gone: back as soon as nothing is going on."""
+        if self._back_at is not None:
+            self._back_at = 0.0
+
+    def consider(self, now: float, changing: bool) -> None:
+        """Called once a turn. Decides to hand back when the time of approval has passed."""
+        if self._back_at is None or self._given is None or self._wanted is not None:
+            return
+        if changing:
+            self._back_at = max(self._back_at, now + SAY_WITHIN) if self._back_at else 0.0
+        elif now >= self._back_at:
+            say("nobody approved of this runtime: back to the one before")
+            self._wanted = (self._given.python, self._given.token, 0.0)
+
+    def go(self, groups: Sequence[Group], listeners: Listeners, control: int) -> None:
+        """Become the wanted program, if one is wanted and nothing is in between. Returns when it did not happen."""
+        if self._wanted is None or not handing.quiet(groups) or not _tidy(groups):
+            return
+        (python, token, hold), self._wanted = self._wanted, None
+        left = Handover(token, sys.executable, hold, control, listeners.descriptors(), handing.describe(groups))
+        self._pulse(handing.START_SECONDS * 1_000_000)
+        say(f"becomes {python}")
+        try:
+            handing.become(python, left, self._started_with)
+        except OSError as error:
+            say(f"cannot become {python}: {error.strerror}")
+
+    def status(self) -> dict[str, Any]:
+        """``on_approval``: this program hands back by itself unless a change is confirmed."""
+        given = self._given
+        return {
+            "litellm": runtime.version(),
+            "runtime": installed.own(),
+            "python": sys.executable,
+            "code": self._code,
+            "on_approval": self._back_at is not None,
+            "handover": {"token": given.token, "from": given.python, "error": given.error} if given else None,
+        }
+
+    def _pulse(self, period: int) -> None:
+        """A program that is starting cannot tell a watchdog that it lives. Microseconds."""
+        if period and self._started_with.get("WATCHDOG_USEC"):
+            Notifier(dict(self._started_with)).allow(period)
+
+
+def _tidy(groups: Sequence[Group]) -> bool:
+    """Whether every worker that was killed is gone."""
+    return all(worker.ready for group in groups if group.role == protocol.DRAINING for worker in group.workers)
