@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiops.apply import lock, recovery
+from aiops.apply import lock, recovery, switching
 from aiops.apply.store import GenerationStore, Manifest
 from aiops.apply.writes import read
 from aiops.errors import AiopsError
@@ -83,6 +83,11 @@ def look(instance: Instance) -> Situation:
         notes.append(f"a change is going on: {holder}")
     elif pending is not None:
         notes.append(f"{pending}; the next verb tidies it up")
+    switch = switching.read(instance.state) if holder is None else None
+    if switch is not None:
+        record, _ = switch
+        again = f"`{instance.command} switch {record.old} {record.new}` goes on with it"
+        notes.append(f"{record}; {again}, `{instance.command} switch {record.new} {record.old}` takes it back")
     return Situation(
         generation=serving,
         desired_generation=desired,
