@@ -22,7 +22,7 @@ import testinfra
 from tests.lab import ssh
 from tests.lab.cgroup import Cgroup
 from tests.lab.command import LabError, Result, run
-from tests.lab.image import Image
+from tests.lab.image import Image, image
 from tests.lab.network import Network
 from tests.lab.places import CHECKOUT
 
@@ -46,12 +46,12 @@ class Host:
     name: str
     address: str
     network: Network
-    image: Image
     home: Path  # below the lab's run directory: console, sockets, where the root is mounted
     disk: Path  # the upper layer: all that the host ever wrote
     cgroup: Cgroup
     traits: Traits = field(default_factory=Traits)
     dies_with_us: bool = True
+    _image: Image | None = field(default=None, repr=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _notify: socket.socket | None = field(default=None, repr=False)
 
@@ -72,6 +72,8 @@ class Host:
         """
         if self.running:
             raise LabError(f"host {self.name} is running already")
+        # Once: the layers under a disk stay the same for as long as there is the disk.
+        self._image = self._image or image(self.traits.packages)
         self._create_disk()
         self.cgroup.create()
         self.network.heal(self.name)
@@ -81,7 +83,7 @@ class Host:
         self._notify.bind(str(notify))
         with (self.home / "console").open("ab") as console:
             self._process = subprocess.Popen(
-                self._argv(),
+                self._argv(self._image),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -118,7 +120,7 @@ class Host:
         self.wait_down(timeout)
 
     def wait_down(self, timeout: float = 30) -> None:
-        """Wait until it has gone by itself, as after `poweroff` or `reboot` inside (a reboot too ends here: start it)."""
+        """Wait until it has gone by itself, after `poweroff` or `reboot` inside: a reboot too ends here, start it."""
         deadline = time.monotonic() + timeout
         while self.running:
             if time.monotonic() > deadline:
@@ -197,7 +199,7 @@ class Host:
 
     @cached_property
     def testinfra(self) -> Any:
-        """The host as ``ops`` sees it, for `testinfra` (`host.testinfra.file(...)`, `.service(...)`, `.socket(...)`)."""
+        """The host as ``ops`` sees it: `.file(...)`, `.service(...)`, `.socket(...)`, see testinfra."""
         return testinfra.get_host(f"ssh://ops@{self.name}", ssh_config=str(self.ssh_config))
 
     @cached_property
@@ -228,7 +230,7 @@ class Host:
         if not (etc / "hostname").exists():
             (etc / "hostname").write_text(f"{self.name}\n")
             # Its own, and the same after each boot: the journal is filed under it.
-            (etc / "machine-id").write_text(hashlib.md5(str(self.disk).encode()).hexdigest() + "\n")  # noqa: S324
+            (etc / "machine-id").write_text(hashlib.md5(str(self.disk).encode()).hexdigest() + "\n")
 
     def _environment(self, notify: Path) -> dict[str, str]:
         environment = {
@@ -242,9 +244,9 @@ class Host:
             environment["SYSTEMD_NSPAWN_API_VFS_WRITABLE"] = "network"
         return environment
 
-    def _argv(self) -> list[str]:
+    def _argv(self, image: Image) -> list[str]:
         root = self.home / "root"
-        overlay = f"lowerdir={self.image.lowerdir},upperdir={self.disk}/upper,workdir={self.disk}/work"
+        overlay = f"lowerdir={image.lowerdir},upperdir={self.disk}/upper,workdir={self.disk}/work"
         prepare = (
             f"echo 0 >{shlex.quote(str(self.cgroup.path / 'cgroup.procs'))}; "
             f'mount -t overlay overlay -o {shlex.quote(overlay)} {shlex.quote(str(root))} && exec "$@"'
@@ -258,7 +260,7 @@ class Host:
         nspawn += [f"--directory={root}", f"--machine={self.network.lab}-{self.name}", f"--hostname={self.name}"]
         nspawn += [f"--network-namespace-path=/run/netns/{self.network.namespace(self.name)}"]
         nspawn += ["--capability=CAP_NET_ADMIN"]
-        shared = [f"{CHECKOUT}:/srv/aiops", f"{self.image.wheels}:/srv/wheels", f"{self.home.parent}/hosts:/etc/hosts"]
+        shared = [f"{CHECKOUT}:/srv/aiops", f"{image.wheels}:/srv/wheels", f"{self.home.parent}/hosts:/etc/hosts"]
         shared += [f"{self.home.parent}/aiops.git:/srv/aiops.git"]
         nspawn += [f"--bind-ro={bind}" for bind in (*shared, *self.traits.binds)]
         if self.traits.containers:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,13 @@ MIRROR = os.environ.get("AIOPS_LAB_MIRROR", "http://deb.debian.org/debian")
 SECURITY = os.environ.get("AIOPS_LAB_SECURITY_MIRROR", "http://deb.debian.org/debian-security")
 # What a small Debian server has, with git and curl, which the installation page starts with.
 PACKAGES = (
-    "systemd systemd-sysv dbus dbus-user-session libpam-systemd openssh-server python3 python3-venv sudo "
-    "iproute2 iptables iputils-ping acl curl ca-certificates git procps less"
-).split()
+    *("systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "openssh-server", "sudo"),
+    *("python3", "python3-venv", "git", "curl", "ca-certificates", "procps", "less", "acl"),
+    *("iproute2", "iptables", "iputils-ping"),
+    "libgomp1",  # the one shared library that llama.cpp, and so the demo, wants and a minimal Debian lacks
+)
 
+_KEPT = 14 * 24 * 3600.0  # seconds
 _MASKED = (
     "getty@.service console-getty.service container-getty@.service systemd-networkd.service systemd-resolved.service "
     "systemd-timesyncd.service systemd-udevd.service systemd-firstboot.service systemd-pstore.service apt-daily.timer "
@@ -108,7 +112,7 @@ def image(packages: Sequence[str] = ()) -> Image:
         base = _base()
         public = "".join((keys / f"{name}.pub").read_text() for name in ("ops", "host"))
         config = _layer("config", (base,), _CONFIG, public, {"/srv/keys": keys})
-        below = (base, config)
+        below: tuple[Path, ...] = (base, config)
         if packages:
             script = _PACKAGES.format(names=shlex.join(sorted(packages)))
             below = (*below, _layer("packages", below, script, "", {"/etc/resolv.conf": Path("/etc/resolv.conf")}))
@@ -117,6 +121,7 @@ def image(packages: Sequence[str] = ()) -> Image:
         # The editable install records the checkout's path on the host and its entry points, nothing else of it.
         made_from = wheels.name + (CHECKOUT / "pyproject.toml").read_text()
         venv = _layer("venv", (base,), _VENV, made_from, binds)
+        _prune({wheels, *below, venv})
     return Image((*below, venv), wheels, keys)
 
 
@@ -170,6 +175,16 @@ def _layer(name: str, below: tuple[Path, ...], script: str, made_from: str, bind
     finally:
         shutil.rmtree(work)
     return made
+
+
+def _prune(used: set[Path]) -> None:
+    """Remember that ``used`` are, and remove layers and wheels that no checkout asked for in two weeks."""
+    for path in used:
+        os.utime(path)
+    for kind in ("base", "config", "packages", "venv", "wheels"):
+        for path in CACHE.glob(f"{kind}-*"):
+            if path not in used and time.time() - path.stat().st_mtime > _KEPT:
+                shutil.rmtree(path)
 
 
 def _keys() -> Path:

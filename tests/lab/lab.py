@@ -162,7 +162,6 @@ class Lab:
             name=name,
             address=self._network.address(self._numbers[name]),
             network=self._network,
-            image=image(self._traits[name].packages),
             home=home,
             disk=self.disks / name,
             cgroup=Cgroup(cgroup_of(self.name) / name),
@@ -180,11 +179,16 @@ class Lab:
 
 def attach(name: str | None = None) -> Lab:
     """The detached lab that `scripts/lab up` left running. Raises LabError when there is none."""
-    lab = Lab(name or name_for("p"), detached=True)
+    lab = Lab(name or playground(), detached=True)
     if not (lab.home / "lab.json").exists():
         raise LabError("there is no lab; scripts/lab up makes one")
     lab._attach()
     return lab
+
+
+def playground() -> str:
+    """The name of the lab of `scripts/lab`."""
+    return os.environ.get("AIOPS_LAB_NAME") or name_for("p")
 
 
 def cgroup_of(lab: str) -> Path:
@@ -197,6 +201,8 @@ def sweep(lab: str) -> None:
     ssh.close(home)
     Cgroup(cgroup_of(lab)).remove()
     network.remove(lab)
+    for propagate in Path("/run/systemd/nspawn/propagate").glob(f"{lab}-*"):
+        propagate.rmdir()
     shutil.rmtree(CACHE / "disks" / lab, ignore_errors=True)
     shutil.rmtree(home, ignore_errors=True)
     if (parent := cgroup_of(lab).parent).is_dir() and not any(child.is_dir() for child in parent.iterdir()):
@@ -222,6 +228,7 @@ def sweep_dead() -> None:
 def publish_checkout(repository: Path) -> None:
     """Make a bare repository with one commit, the working tree as it is now: what the hosts can `git clone`."""
     git = ["git", f"--git-dir={repository}", "-c", "user.name=lab", "-c", "user.email=lab@localhost"]
+    git += ["-c", "commit.gpgsign=false"]
     run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(repository)])
     run([*git, f"--work-tree={CHECKOUT}", "add", "--all", str(CHECKOUT)])
     run([*git, f"--work-tree={CHECKOUT}", "commit", "--quiet", "--no-verify", "--message", "The working tree"])

@@ -30,34 +30,37 @@ class Network:
     def up(self) -> None:
         switch = self.namespace(SWITCH)
         run(["ip", "netns", "add", switch])
-        _switch(switch, "link", "add", "br0", "type", "bridge")
-        _switch(switch, "link", "set", "br0", "up")
-        run(["ip", "link", "add", self.lab, "type", "veth", "peer", "name", "machine", "netns", switch])
-        _switch(switch, "link", "set", "machine", "master", "br0", "up")
+        _switch(switch, "link", "add", "name", "br0", "type", "bridge")
+        _switch(switch, "link", "set", "dev", "br0", "up")
+        run(["ip", "link", "add", "name", self.lab, "type", "veth", "peer", "name", "machine", "netns", switch])
+        _switch(switch, "link", "set", "dev", "machine", "master", "br0", "up")
         run(["ip", "address", "add", f"{self.gateway}/24", "dev", self.lab])
-        run(["ip", "link", "set", self.lab, "up"])
+        run(["ip", "link", "set", "dev", self.lab, "up"])
 
     def plug(self, host: str, number: int) -> None:
         """Make the namespace of ``host`` with its end of a cable, ``eth0``."""
         switch, own = self.namespace(SWITCH), self.namespace(host)
         run(["ip", "netns", "add", own])
-        _switch(switch, "link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", own)
-        _switch(switch, "link", "set", host, "master", "br0", "up")
+        # The same for each host that ever has this number: what others remember of the last one stays true.
+        mac = f"02:00:0a:7b:{self.octet:02x}:{number:02x}"
+        veth = ["type", "veth", "peer", "name", "eth0", "address", mac, "netns", own]
+        _switch(switch, "link", "add", "name", host, *veth)
+        _switch(switch, "link", "set", "dev", host, "master", "br0", "up")
         run(["ip", "-n", own, "address", "add", f"{self.address(number)}/24", "dev", "eth0"])
-        run(["ip", "-n", own, "link", "set", "eth0", "up"])
-        run(["ip", "-n", own, "link", "set", "lo", "up"])
+        run(["ip", "-n", own, "link", "set", "dev", "eth0", "up"])
+        run(["ip", "-n", own, "link", "set", "dev", "lo", "up"])
 
     def unplug(self, host: str) -> None:
         """Remove the namespace of ``host`` and its cable."""
-        run(["ip", "-n", self.namespace(SWITCH), "link", "delete", host], check=False)
+        run(["ip", "-n", self.namespace(SWITCH), "link", "delete", "dev", host], check=False)
         run(["ip", "netns", "delete", self.namespace(host)])
 
     def cut(self, host: str) -> None:
         """Pull the cable: packets vanish, no connection is refused."""
-        _switch(self.namespace(SWITCH), "link", "set", host, "down")
+        _switch(self.namespace(SWITCH), "link", "set", "dev", host, "down")
 
     def heal(self, host: str) -> None:
-        _switch(self.namespace(SWITCH), "link", "set", host, "up")
+        _switch(self.namespace(SWITCH), "link", "set", "dev", host, "up")
 
 
 def namespaces(lab: str) -> list[str]:
@@ -68,7 +71,7 @@ def namespaces(lab: str) -> list[str]:
 
 def remove(lab: str) -> None:
     """Remove every namespace and cable of ``lab``, whoever made them."""
-    run(["ip", "link", "delete", lab], check=False)
+    run(["ip", "link", "delete", "dev", lab], check=False)
     for name in namespaces(lab):
         run(["ip", "netns", "delete", name])
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-# Layers, wheels and the disks of the hosts: a few GB, kept between runs. Not on an overlay: a host's disk is one itself.
+# Layers and wheels, about 1.5 GB, kept between runs; and the disks of hosts. Not on an overlay: a disk is one itself.
 CACHE = Path(os.environ.get("AIOPS_LAB_CACHE", "/var/cache/aiops-lab"))
 # What lives as long as a lab: locks, sockets, the ssh configuration, consoles. Short, for the sake of socket paths.
 RUN = Path("/run/aiops-lab")
