@@ -374,6 +374,9 @@ def _incident(instance: Instance, intent: Intent, prepared: Prepared, number: in
 
 def _audit(instance: Instance, intent: Intent, result: Result) -> None:
     facts: dict[str, Any] = {"verb": intent.verb, "outcome": result.outcome, "generation": result.generation}
+    if result.plan is not None:
+        providers = [change.name for change in result.plan.diff.changes if change.kind == "provider"]
+        facts |= {"provider": ",".join(providers)} if providers else {}
     facts |= {"previous": result.previous, "reason": intent.reason, "seconds": round(result.seconds, 3)}
     if result.error is not None:
         facts |= {"error": result.error.message, "exit": result.error.exit_code}

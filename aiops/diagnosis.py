@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from aiops.apply.store import GenerationStore
@@ -16,18 +15,10 @@ from aiops.host import credentials, ports
 from aiops.host.instance import Instance
 from aiops.host.supervise_process import ProcessSupervisor
 from aiops.service import desired
-from aiops.situation import look
+from aiops.situation import Situation, look
+from aiops.unit_findings import Finding, unit_findings
 
 LEAST_FREE_BYTES = 500 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. ``mend``: what to type when it is not well."""
-
-    ok: bool
-    what: str
-    mend: str = ""
 
 
 def diagnose(instance: Instance) -> list[Finding]:
@@ -99,12 +90,18 @@ def _gateway(instance: Instance) -> Iterator[Finding]:
     yield Finding(well, f"the gateway is {now.gateway_state}", f"{instance.command} up; {instance.command} logs")
     for sentence in [*now.drift, *now.notes]:
         yield Finding(False, sentence)
+    yield from unit_findings(instance, now)
     if now.desired_generation is None:
         return
     _, summary = GenerationStore(instance.state).get(now.desired_generation).routes()
     port = int(summary.settings["gateway.port"])
     ours = set(ProcessSupervisor(instance).pids())
-    strangers = [owner for owner in ports.owners(port) if owner.pid not in ours]
-    if strangers and not (well and any(owner.pid in ours for owner in ports.owners(port))):
+    strangers = ports.owners(port, apart_from=ours)
+    if strangers and not (well and ours) and not _is_held_for_us(now):
         named = ", ".join(map(str, strangers))
         yield Finding(False, f"port {port} is taken by {named}", "stop it, or set another gateway.port in aiops.yaml")
+
+
+def _is_held_for_us(now: Situation) -> bool:
+    """The gateway is stopped, and systemd keeps its port: the owner is the service manager."""
+    return now.units is not None and now.units.socket.runs

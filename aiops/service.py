@@ -96,6 +96,8 @@ def start(instance: Instance, out: Output) -> Service:
     with lock.held(instance.state, "up", LOCK_PATIENCE_SECONDS, out.say):
         with out.progress("starting the gateway") as bar:
             fresh = where.supervisor.start(where.host, where.port, bar.update)
+        for line in where.supervisor.story():
+            out.say(line)
         settled(instance, out)
         current = GenerationStore(instance.state).current()
         if current is not None:

@@ -18,7 +18,7 @@ from aiops.host.instance import Instance
 from aiops.host.supervise_process import ProcessSupervisor
 from aiops.host.supervise_systemd import SERVICE, SystemdSupervisor, owner
 from aiops.host.supervisor import Supervisor
-from aiops.host.systemd import Scope, Systemd
+from aiops.host.systemd import Scope, Systemd, scope
 from aiops.render.units import GATEWAY_UNITS, UnitFacts, render_units
 
 # What decides where an instance without a home is; units do not inherit it from the shell of whoever ran `up`.
@@ -54,11 +54,6 @@ def prefers_systemd(instance: Instance) -> bool:
     if instance.home is not None or manager.scope == "system":
         return False
     return (systemd.lingers() or systemd.in_session()) and not manager.why_not()
-
-
-def scope() -> Scope:
-    """Root's services are the machine's; everybody else has a manager of their own."""
-    return "system" if os.geteuid() == 0 else "user"
 
 
 def systemd_supervisor(instance: Instance) -> SystemdSupervisor:

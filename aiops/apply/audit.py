@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from aiops.host import clock, files
+from aiops.host.announce import announce
 
 
 def record(path: Path, **facts: Any) -> None:
-    """Append a line. A full disk does not undo a change that is live, so failing to write it is not an error."""
+    """Append a line, and tell the journal.
+
+    A full disk does not undo a change that is live, so failing to write it is not an error.
+    """
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         files.append_line(path, json.dumps({"at": clock.now(), "who": clock.who(), **facts}, ensure_ascii=False))
+    announce(path.parent, facts)
 
 
 def record_incident(directory: Path, generation: int, **facts: Any) -> Path | None:

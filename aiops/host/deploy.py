@@ -131,7 +131,8 @@ def _step(name: str, meta: Any, story: _Story, failed: str) -> Step | None:
         return Step(name, False, said.splitlines()[-1] if said else "no reason given", ok=False)
     if meta.did_change():
         return Step(name, True, "; ".join(filter(None, map(_describe, meta._commands))) or "done")
-    return Step(name, False, "; ".join(dict.fromkeys(story.noops.get(name, []))) or "nothing to do")
+    # pyinfra says nothing of a unit that is enabled as it should be.
+    return Step(name, False, "; ".join(dict.fromkeys(story.noops.get(name, []))) or "it is so already")
 
 
 def _describe(command: Any) -> str:

@@ -9,28 +9,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiops.errors import Precondition
-from aiops.host.process import command_line
+from aiops.host.process import command_line, unit_of
 
 LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp, proc(5)
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A listening process. ``pid`` is None when it belongs to somebody whose processes we may not look at."""
+    """A listening process. ``pid`` is None when it belongs to somebody whose processes we may not look at.
+
+    ``unit``: the systemd unit it belongs to; empty when it is in none.
+    """
 
     pid: int | None
     command: str
+    unit: str = ""
 
     def __str__(self) -> str:
-        return f"pid {self.pid} ({self.command[:80]})" if self.pid else "a process of another user"
+        if self.pid is None:
+            return "a process of another user"
+        return f"pid {self.pid} ({self.command[:80]})" + (f" of {self.unit}" if self.unit.endswith(".service") else "")
 
 
-def owners(port: int) -> list[Owner]:
-    """Processes that listen on ``port``, on any address. Empty when nobody does."""
+def owners(port: int, apart_from: Collection[int] = ()) -> list[Owner]:
+    """Processes that listen on ``port``, on any address. Empty when nobody does.
+
+    ``apart_from``: pids that do not count, and with them whoever holds the very same socket: a service manager
+    that passed it to them, or their workers.
+    """
     inodes = _listening_inodes(port)
+    for pid in apart_from:
+        inodes -= _socket_inodes(pid)
     if not inodes:
         return []
-    found = [Owner(pid, command_line(pid)) for pid in _pids() if inodes & _socket_inodes(pid)]
+    found = [Owner(pid, command_line(pid), unit_of(pid)) for pid in _pids() if inodes & _socket_inodes(pid)]
     return found or [Owner(None, "")]
 
 
@@ -51,7 +63,7 @@ def require_free(host: str, port: int, ours: Collection[int] = ()) -> None:
     """Raises Precondition naming whoever has the address; the processes ``ours`` may have it."""
     if can_bind(host, port):
         return
-    strangers = [owner for owner in owners(port) if owner.pid not in ours]
+    strangers = owners(port, apart_from=ours)
     if ours and not strangers:
         return
     named = ", ".join(map(str, strangers)) or "somebody"

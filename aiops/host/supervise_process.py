@@ -39,6 +39,9 @@ class ProcessSupervisor:
         self._launch(host, port, update)
         return True
 
+    def story(self) -> list[str]:
+        return []
+
     def stop(self, limit: float, update: Update) -> bool:
         pids = self.pids()
         if not pids:

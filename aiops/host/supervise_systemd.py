@@ -38,6 +38,7 @@ class SystemdSupervisor:
         self._processes = ProcessSupervisor(instance)
         self.systemd = Systemd(scope)
         self.steps: list[Step] = []  # of the last convergence
+        self._outdated = False  # the gateway runs as the unit was before
 
     # --- the supervisor's contract ----------------------------------------------------------------------------
 
@@ -62,8 +63,16 @@ class SystemdSupervisor:
             self.systemd.call("reset-failed", SERVICE, SOCKET)
         with _ticking(update, "starting"):
             self.steps = deploy.converge(self._wanted(units))
+        self._outdated = ran and not moved and any(step.changed and step.name == SERVICE for step in self.steps)
         self._require_well()
         return not ran or moved
+
+    def story(self) -> list[str]:
+        changed = [step for step in self.steps if step.changed or not step.ok]
+        told = [str(step) for step in changed or self.steps]
+        if self._outdated:
+            told.append(f"{SERVICE} is new: `{self._instance.command} restart` makes the running gateway use it")
+        return told
 
     def stop(self, limit: float, update: Update) -> bool:
         self.systemd.require()

@@ -16,6 +16,10 @@ class Supervisor(Protocol):
         """Make the master run and answer. False when it ran already. Raises Precondition."""
         ...
 
+    def story(self) -> list[str]:
+        """What the last start did to the machine, and why it left the rest as it was: lines for people."""
+        ...
+
     def stop(self, limit: float, update: Update) -> bool:
         """Drain for at most ``limit`` seconds and stop; nothing is left behind. False when nothing ran."""
         ...

@@ -24,6 +24,11 @@ PROPERTIES = (
 )
 
 
+def scope() -> Scope:
+    """Root's services are the machine's; everybody else has a manager of their own."""
+    return "system" if os.geteuid() == 0 else "user"
+
+
 @dataclass(frozen=True)
 class Unit:
     """One unit as systemd has it now. ``load``: loaded, not-found, masked, …, empty when systemd does not

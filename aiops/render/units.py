@@ -89,6 +89,7 @@ def _values(facts: UnitFacts) -> dict[str, str]:
         "stop_timeout": str(facts.stop_within + STOP_MARGIN_SECONDS),
         "environment": "\n".join(_environment(facts.environment or {})),
         # '-': a directory that does not exist yet must not keep the gateway from starting and saying so.
+        "current": quote(f"{facts.state}/current"),
         "writable": join([f"-{path}" for path in writable]),
         "protect_home": "read-only" if _in_home(facts) else "yes",
         "user": facts.user,

@@ -41,6 +41,7 @@ USE_CASES = {
     "situation",
     "supervision",
     "switch",
+    "unit_findings",
 }
 PARTS = {"spec", "render", "plan", "apply", "verify", "host", "output"}
 MAY_IMPORT |= dict.fromkeys(USE_CASES, PARTS | USE_CASES)
