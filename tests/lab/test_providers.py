@@ -76,7 +76,7 @@ DOUBLES = {
     "qwen": (CARD_PORT, "qwen", LOADING_SECONDS),
     "llama": (CARD_PORT, "llama", LOADING_SECONDS),
     "wrong": (CARD_PORT, "left", 0.0),
-    "broken": (CARD_PORT, "--nonsense", 0.0),
+    "broken": ("none", "never", 0.0),
 }
 MIX = Mix(pause=0.01, idle_seconds=0.7)
 
@@ -285,6 +285,8 @@ def test_a_dry_run_tells_all_of_it_and_does_nothing(gateway: Gateway) -> None:
 
 
 def test_nothing_can_be_said_about_the_units_of_a_machine_without_a_user_manager(gateway: Gateway) -> None:
-    refused = gateway.host.run("env XDG_RUNTIME_DIR=/nowhere aiops --yes provider start qwen", check=False)
+    refused = gateway.host.run(
+        "env -u DBUS_SESSION_BUS_ADDRESS XDG_RUNTIME_DIR=/nowhere aiops --yes provider start qwen", check=False
+    )
     assert refused.code == 4
     assert "XDG_RUNTIME_DIR" in refused.err
