@@ -5,25 +5,39 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from tests.lab import machine
 from tests.lab.command import LabError
 from tests.lab.host import Host, Traits
+from tests.lab.image import image
 from tests.lab.lab import Lab
-from tests.lab.places import name_for
+from tests.lab.places import own_name
+
+_refused: list[LabError] = []
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Install and build before the first test: it takes minutes once, and no test's time limit is meant for that."""
+    here = Path(__file__).parent
+    if session.config.option.collectonly or not any(here in item.path.parents for item in session.items):
+        return
+    try:
+        machine.prepare()
+        image()
+    except LabError as refused:
+        _refused.append(refused)
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """An empty lab: ``lab.up("a", "b")`` starts hosts. All of them are gone when the session ends."""
-    try:
-        machine.prepare()
-    except LabError as refused:
+    if _refused:
         # In CI a prerequisite that is missing is a failure, not a skip.
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(refused))
-    with Lab(name_for("t")) as lab:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(_refused[0]))
+    with Lab(own_name("t")) as lab:
         yield lab
 
 

@@ -82,7 +82,7 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends {names}
 apt-get clean
-rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d /etc/resolv.conf
+rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d
 """
 
 
@@ -171,6 +171,9 @@ def _layer(name: str, below: tuple[Path, ...], script: str, made_from: str, bind
     mounts_of_its_own = ["unshare", "--mount", "--propagation", "private"]
     try:
         run([*mounts_of_its_own, "sh", "-euc", "\n".join(steps)], timeout=600, environment=clean)
+        for inside in binds:
+            if (place := work / "upper" / inside.lstrip("/")).is_file():
+                place.unlink()  # only there to mount on
         (work / "upper").rename(made)
     finally:
         shutil.rmtree(work)

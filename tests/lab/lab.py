@@ -106,7 +106,9 @@ class Lab:
         if self._network is not None:
             sweep(self.name)
         if self._lock is not None:
-            os.close(self._lock)
+            with locked(RUN / "lock"):
+                (RUN / f"{self.name}.lock").unlink(missing_ok=True)
+                os.close(self._lock)
         self.__post_init__()
 
     # -- how ----------------------------------------------------------------------------------------------------
@@ -222,6 +224,7 @@ def sweep_dead() -> None:
         lock = try_lock(RUN / f"{home.name}.lock")
         if lock is not None:
             sweep(home.name)
+            (RUN / f"{home.name}.lock").unlink(missing_ok=True)
             os.close(lock)
 
 

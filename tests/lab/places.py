@@ -17,8 +17,13 @@ RUN = Path("/run/aiops-lab")
 
 
 def name_for(purpose: str) -> str:
-    """A lab name of its own for each checkout, so that two checkouts can be tested at once on one machine."""
+    """A lab name of its own for each checkout: the same each time, for a lab that outlives the process."""
     return f"{purpose}{zlib.crc32(str(CHECKOUT).encode()) & 0xFFFF:04x}"
+
+
+def own_name(purpose: str) -> str:
+    """A lab name of its own for this process, so that tests can run several times at once on one machine."""
+    return f"{purpose}{os.getpid():x}"
 
 
 @contextmanager
