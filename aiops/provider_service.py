@@ -70,7 +70,7 @@ class State:
 
 def managed(instance: Instance, state: DesiredState, name: str) -> Managed:
     """Raises UsageError for an unknown provider, Precondition for one that names no unit."""
-    provider = _known(state, name)
+    provider = known(state, name)
     if provider.service is None:
         raise Precondition(
             f"`{name}` names no unit that runs it",
@@ -156,7 +156,7 @@ def stop(
 def status(instance: Instance, name: str | None) -> list[State]:
     """Of one provider, or of all that are not templates. Raises UsageError for an unknown one."""
     state = desired(instance)
-    wanted = [_known(state, name)] if name else [each for each in state.providers.values() if each.status != "template"]
+    wanted = [known(state, name)] if name else [each for each in state.providers.values() if each.status != "template"]
     return [_state(instance, provider) for provider in wanted]
 
 
@@ -221,11 +221,12 @@ def _served(instance: Instance, provider: Provider) -> str:
     return providers.serves(provider, _key(instance, provider))
 
 
-def _known(state: DesiredState, name: str) -> Provider:
+def known(state: DesiredState, name: str) -> Provider:
+    """Raises UsageError with the nearest name."""
     provider = state.providers.get(name)
     if provider is None:
-        known = state.providers
-        raise UsageError(f"there is no provider `{name}`", did_you_mean(name, known, f"providers: {listed(known)}"))
+        names = state.providers
+        raise UsageError(f"there is no provider `{name}`", did_you_mean(name, names, f"providers: {listed(names)}"))
     return provider
 
 

@@ -63,6 +63,8 @@ class _Switch:
         self._started = time.monotonic()
         state = desired(instance)
         self._drain = state.gateway.drain_seconds if order.drain is None else order.drain
+        for name in (order.old, order.new):
+            services.known(state, name)
         self._old = services.managed(instance, state, order.old)
         self._new = services.managed(instance, state, order.new)
         if order.old == order.new or self._old.provider.service == self._new.provider.service:

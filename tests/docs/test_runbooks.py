@@ -33,8 +33,11 @@ def help_text(*verb: str) -> str:
 @functools.cache
 def options_of(*verb: str) -> frozenset[str]:
     """The long options that ``aiops VERB --help`` lists, without --help itself."""
-    rows = re.findall(r"^ {1,4}(?:-\w, )?(--\S.*?)(?: {2,}|$)", help_text(*verb), re.MULTILINE)
-    return frozenset(option for row in rows for option in OPTION.findall(row)) - {"--help"}
+    text = help_text(*verb)
+    rows = re.findall(r"^ {1,4}(?:-\w, )?(--\S.*?)(?: {2,}|$)", text, re.MULTILINE)
+    own = frozenset(option for row in rows for option in OPTION.findall(row)) - {"--help"}
+    deeper = re.findall(r"^ {2}([a-z][a-z-]*)", text.partition("Commands:")[2], re.MULTILINE)
+    return own.union(*(options_of(*verb, word) for word in deeper))
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,15 +12,19 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.docs.console import commands, missing
 from tests.lab.command import Result
 from tests.lab.host import Host
 from tests.lab.lab import Lab
+from tests.lab.places import CHECKOUT
 from tests.load import BackgroundLoad, Mix, Target
 
 PORT = 4000
 # Stands for a graphics card: both servers want the same port, so that two of them at once cannot work.
 CARD_PORT = 9001
 LOADING_SECONDS = 1.0
+# How many have to come through a switch, over and over; fewer for a quick look.
+REQUESTS = int(os.environ.get("AIOPS_LAB_REQUESTS", "5000"))
 UNIT = """
 [Unit]
 StartLimitIntervalSec=0
@@ -93,7 +98,8 @@ class Gateway:
 
     def must(self, *arguments: str) -> dict[str, Any]:
         done = self.aiops(*arguments)
-        assert done.ok, f"aiops {' '.join(arguments)}: exit {done.code}\n{done.out}{done.err}"
+        log = "" if done.ok else self.host.run("tail -n 60 ~/.local/state/aiops/logs/gateway.log").out
+        assert done.ok, f"aiops {' '.join(arguments)}: exit {done.code}\n{done.out}{done.err}\n{log}"
         data: dict[str, Any] = json.loads(done.out)
         return data
 
@@ -123,6 +129,7 @@ class Gateway:
         if self.units() != {"qwen": "active", "llama": "inactive", "wrong": "inactive", "broken": "inactive"}:
             self.host.run("systemctl --user stop double@llama double@wrong double@broken")
             self.host.run("systemctl --user reset-failed 'double@*'; systemctl --user start double@qwen")
+        self.host.run("systemctl --user enable --quiet double@qwen; systemctl --user disable --quiet double@llama")
         self.host.run("rm -rf ~/.local/state/aiops/switch")
         self.host.run("cat >~/.config/aiops/providers.yaml", stdin=PROVIDERS)
         self.must("provider", "start", "qwen")
@@ -142,7 +149,7 @@ def made(lab: Lab) -> Iterator[Gateway]:
     host.run("sed -i 's/^  # host: .*/  host: 0.0.0.0/' ~/.config/aiops/aiops.yaml")
     host.run("cat >~/.config/aiops/model-mappings.yaml", stdin=MAPPINGS)
     host.run("cat >~/.config/aiops/providers.yaml", stdin=PROVIDERS)
-    host.run("aiops --yes provider start qwen && aiops --yes up", timeout=120)
+    host.run("aiops --yes provider start qwen && PYTHONFAULTHANDLER=1 aiops --yes up", timeout=120)
     yield Gateway(host, host.run("cat ~/.config/aiops/secrets/master_key").out.strip())
     lab.remove(host)
 
@@ -191,17 +198,17 @@ def test_a_switch_under_load_loses_no_request_and_cuts_no_stream(gateway: Gatewa
         BackgroundLoad(Target(gateway.url, gateway.key, "qwen", 6), MIX) as of_old,
         BackgroundLoad(Target(gateway.url, gateway.key, "llama", 6), MIX) as of_new,
     ):
-        time.sleep(0.5)
-        there = gateway.must("switch", "qwen", "llama")
-        time.sleep(0.5)
-        back = gateway.must("switch", "llama", "qwen")
-        time.sleep(0.5)
-    assert [step["name"] for step in there["steps"]] == ["disable", "drain", "stop", "start", "serve", "enable"]
-    assert (there["outcome"], back["outcome"]) == ("applied", "applied")
+        while of_old.report.requests + of_new.report.requests < REQUESTS:
+            time.sleep(0.5)
+            there = gateway.must("switch", "qwen", "llama")
+            time.sleep(0.5)
+            back = gateway.must("switch", "llama", "qwen")
+            assert (there["outcome"], back["outcome"]) == ("applied", "applied")
+            assert [step["name"] for step in there["steps"]] == ["disable", "drain", "stop", "start", "serve", "enable"]
     for report in (of_old.report, of_new.report):
         assert (report.failed, report.truncated) == (0, 0), json.dumps(report.as_dict(), indent=1)
-        assert report.requests > 100
-        assert report.streams > 20
+        assert report.requests > REQUESTS / 3
+        assert report.streams > REQUESTS / 30
 
 
 def test_after_a_switch_the_new_one_serves_and_is_started_at_boot(gateway: Gateway) -> None:
@@ -273,6 +280,33 @@ def test_a_switch_whose_command_is_killed_is_taken_back_or_can_be_finished(gatew
             assert gateway.must("status")["notes"] == []
     finally:
         gateway.host.run(f"echo LOADING={LOADING_SECONDS} >>~/doubles/llama")
+
+
+def test_when_the_old_one_does_not_come_back_either_its_fallback_answers_and_a_second_try_can_succeed(
+    gateway: Gateway,
+) -> None:
+    gateway.host.run("sed -i 's/^PORT=.*/PORT=none/' ~/doubles/qwen")
+    try:
+        failed = gateway.aiops("switch", "qwen", "broken")
+        assert failed.code == 6, failed.out + failed.err
+        message = json.loads(failed.out)["error"]["message"]
+        assert "double@broken.service keeps dying" in message
+        assert "taking it back failed: double@qwen.service keeps dying" in message
+        assert gateway.ask("qwen").status_code == 200, "by its fallback"
+        assert "the switch from qwen to broken" in gateway.must("status")["notes"][0]
+    finally:
+        gateway.host.run(f"sed -i 's/^PORT=.*/PORT={CARD_PORT}/' ~/doubles/qwen; systemctl --user stop double@qwen")
+    assert gateway.must("switch", "broken", "qwen")["outcome"] == "applied"
+    assert gateway.provider("qwen")["routes"] == ["qwen"]
+
+
+@pytest.mark.parametrize("page", ["provider", "switch"])
+def test_the_commands_of_the_page_do_what_it_shows(gateway: Gateway, page: str) -> None:
+    text = (CHECKOUT / f"runbooks/{page}.md").read_text().replace("```console\n", "```other\n")
+    for command in commands(text.replace("```console systemd\n", "```console\n")):
+        done = gateway.host.run(command.text, check=False)
+        assert done.code == command.exit_code, f"{command.text}\n{done.out}{done.err}"
+        assert missing(command.expected, done.err + done.out) is None, f"{command.text}\n{done.err}{done.out}"
 
 
 def test_a_dry_run_tells_all_of_it_and_does_nothing(gateway: Gateway) -> None:
