@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiops
+from aiops import runtime_choice
 from aiops.apply import audit, lock, recovery
 from aiops.apply.store import GenerationStore, Manifest
 from aiops.apply.transaction import Order, Report, Transaction
@@ -24,6 +25,7 @@ from aiops.output import Output, Progress
 from aiops.plan.plan import Plan, make_plan
 from aiops.prover import Prover
 from aiops.render.release import render
+from aiops.runtime_choice import Choice
 from aiops.spec.edit import Edit
 from aiops.spec.load import load
 from aiops.spec.model import DesiredState
@@ -49,6 +51,7 @@ class Intent:
     force: bool = False
     assume_yes: bool = False
     prove_all: bool = False
+    runtime: str | None = None  # to be run in from now on; None: as before, or as the generation gone back to
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Prepared:
     release: dict[str, bytes]
     plan: Plan
     notes: tuple[str, ...]
+    runtime: Choice
 
 
 @dataclass
@@ -166,7 +170,8 @@ def prepare(instance: Instance, intent: Intent) -> Prepared:
         release = generations.get(intent.restore).release()
     old = generations.get(base).routes() if base is not None else None
     plan = make_plan(base, old, state, table, release)
-    return Prepared(before, after, state, table, release, plan, notes)
+    runtime = runtime_choice.choose(instance, intent.runtime, intent.restore, base)
+    return Prepared(before, after, state, table, release, plan, notes, runtime)
 
 
 def _loaded(instance: Instance, intent: Intent, before: Sources, after: Sources) -> DesiredState:
@@ -184,7 +189,7 @@ def _loaded(instance: Instance, intent: Intent, before: Sources, after: Sources)
 def is_same(instance: Instance, prepared: Prepared) -> bool:
     """Whether the gateway serves this already; comments and the order of files do not count."""
     base = prepared.plan.base_generation
-    if base is None:
+    if base is None or prepared.runtime.changes:
         return False
     serving = GenerationStore(instance.state).get(base).release()
     return {name: _meaning(content) for name, content in serving.items()} == {
@@ -206,7 +211,7 @@ def _carry_out(instance: Instance, intent: Intent, prepared: Prepared, result: R
             "somebody changed a file or the gateway meanwhile; `aiops plan` shows the plan as it is now",
         )
     _require_unedited(instance, intent, out)
-    for line in (*plan.lines(), *(f"note: {note}" for note in prepared.notes)):
+    for line in (*prepared.runtime.lines, *plan.lines(), *(f"note: {note}" for note in prepared.notes)):
         out.say(line)
     if is_same(instance, prepared):
         return _nothing_to_do(instance, intent, prepared, result, out)
@@ -280,7 +285,7 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
     _require_address(instance, prepared)
     generations = GenerationStore(instance.state)
     number = generations.next_number()
-    prover = Prover(instance, prepared.state, prepared.table, prepared.plan, number, key, out)
+    prover = Prover(instance, prepared.state, prepared.table, prepared.plan, number, key, out, prepared.runtime.changes)
     replaces = _source_changes(instance, prepared)
     replaces.append(FileChange(instance.generated, read(instance.generated), prepared.release[GENERATED]))
     manifest = Manifest(
@@ -293,13 +298,16 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
         fingerprint=fingerprint(prepared.after),
         release_digest=prepared.plan.release_digest,
         aiops_version=aiops.__version__,
-        changes=tuple(prepared.plan.diff.lines()[:200]),
+        changes=(*prepared.runtime.lines, *prepared.plan.diff.lines()[:200]),
         restores=intent.restore,
+        runtime=prepared.runtime.id,
+        litellm=prepared.runtime.litellm,
     )
     order = Order(
         manifest=manifest,
         sources=prepared.after,
         release=prepared.release,
+        python=prepared.runtime.python,
         secrets=_secrets_to_keep(instance, prepared),
         replaces=replaces,
         prove_private=prover.private,
@@ -320,6 +328,7 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
                 _incident(instance, intent, prepared, number, result)
     result.outcome = "applied"
     result.generation = number
+    runtime_choice.prune(instance)
 
 
 def _require_address(instance: Instance, prepared: Prepared) -> None:

@@ -35,6 +35,7 @@ VERBS: dict[str, str] = {
     "generate": "Render the gateway's configuration and print it.",
     "plan": "What `apply` would do.",
     "apply": "Make hand-edited files live.",
+    "upgrade": "Another LiteLLM in the gateway that runs, without losing a request.",
     "rollback": "Go back to an older generation.",
     "history": "Generations: who, what, why, how it ended.",
     "show": "One generation in full.",

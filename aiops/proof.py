@@ -9,7 +9,7 @@ from aiops.errors import Precondition
 from aiops.host import control, credentials
 from aiops.host.instance import Instance
 from aiops.output import Output
-from aiops.prover import SECONDS_A_PROBE, url_of
+from aiops.prover import SECONDS_A_PROBE, one_of_each, url_of
 from aiops.situation import drift
 from aiops.spec.resolve import RouteTable
 from aiops.verify import suites
@@ -51,10 +51,7 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
 def _to_prove(table: RouteTable, suite: str) -> list[str]:
     if suite == "all":
         return list(table.models)
-    first: dict[tuple[str, str], str] = {}
-    for route in table.routes:
-        first.setdefault((route.provider, route.mode), route.model)
-    return list(first.values())
+    return one_of_each(table)
 
 
 def _same_as_files(instance: Instance, generations: GenerationStore, generation: Generation) -> Check:

@@ -31,10 +31,14 @@ class Prover:
         generation: int,
         key: str,
         out: Output,
+        new_runtime: bool = False,
     ) -> None:
         self._state = state
         self._table = table
         self._plan = plan
+        changed = plan.diff.changed_models
+        # Another LiteLLM may talk to any provider differently, whatever the files say.
+        self._prove = tuple(dict.fromkeys([*changed, *one_of_each(table)])) if new_runtime else changed
         self._key = key
         self._out = out
         self._generation = generation
@@ -49,7 +53,7 @@ class Prover:
 
         verify = self._state.verify
         changes = self._plan.diff
-        return Subject(self._generation, self._table, changes.changed_models, verify.billable, changes.new_fallbacks)
+        return Subject(self._generation, self._table, self._prove, verify.billable, changes.new_fallbacks)
 
     def private(self, sockets: Sequence[str]) -> list[Check]:
         """Providers first, because their own words explain more than a failed completion does."""
@@ -63,7 +67,7 @@ class Prover:
         with ExitStack() as stack:
             clients = [stack.enter_context(Client(self._key, timeout, socket=path)) for path in sockets]
             with self._out.progress("proving the new generation") as bar:
-                probes = len(self._plan.diff.changed_models)
+                probes = len(self._prove)
                 step = _counter(bar, probes + 2 * len(sockets) + 2)
                 return looked + suites.private(clients, self._subject(), timeout + SECONDS_A_PROBE * probes, step)
 
@@ -81,6 +85,14 @@ class Prover:
         named = {change.name for change in self._plan.diff.changes if change.kind == "provider"}
         changed = [provider for name, provider in self._state.providers.items() if name in named]
         return providers.look(changed, provider_keys(self._instance, changed, self._environment))
+
+
+def one_of_each(table: RouteTable) -> list[str]:
+    """One model for each provider and mode: enough to show that the gateway can talk to it."""
+    first: dict[tuple[str, str], str] = {}
+    for route in table.routes:
+        first.setdefault((route.provider, route.mode), route.model)
+    return list(first.values())
 
 
 def provider_keys(instance: Instance, providers: Sequence[Provider], environment: dict[str, str]) -> dict[str, str]:

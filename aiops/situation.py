@@ -50,6 +50,7 @@ class Situation:
                 "url": self.url,
                 "pid": self.master.get("pid"),
                 "litellm": self.master.get("litellm"),
+                "runtime": self.master.get("runtime"),
                 "uptime": self.master.get("uptime"),
                 "groups": self.master.get("groups", []),
             },

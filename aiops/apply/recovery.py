@@ -9,9 +9,9 @@ from aiops.apply import store, writes
 from aiops.apply.journal import Journal
 from aiops.apply.store import GenerationStore, Outcome
 from aiops.errors import AiopsError, RollbackFailed
-from aiops.host import clock, control, files
+from aiops.host import clock, control, files, program
 
-MASTER_SETTLES_SECONDS = 20.0
+MASTER_SETTLES_SECONDS = 60.0  # it may be importing LiteLLM
 
 
 def pending(state: Path) -> str | None:
@@ -54,6 +54,8 @@ def settle(state: Path, run: Path) -> list[str]:
         said.append(f"it had gone live: generation {entry.target} serves, and its files are in place now")
     else:
         said.append(f"it had not gone live: undone, generation {entry.base or 'none'} is what counts")
+    if back := program.settle(state, run):
+        said.append(back)
     said += [f"{name} was edited meanwhile and is left as it is" for name in edited]
     return said
 

@@ -29,7 +29,10 @@ APPLIED, REFUSED, ROLLED_BACK, INTERRUPTED = "applied", "refused", "rolled_back"
 
 @dataclass(frozen=True)
 class Manifest:
-    """Facts of one generation, fixed when it was made. ``created`` is UTC, ISO 8601."""
+    """Facts of one generation, fixed when it was made. ``created`` is UTC, ISO 8601.
+
+    ``runtime`` is what it was proved in (see ``gateway.installed``), with that ``litellm``.
+    """
 
     generation: int
     parent: int | None
@@ -42,6 +45,8 @@ class Manifest:
     aiops_version: str
     changes: tuple[str, ...] = ()
     restores: int | None = None
+    runtime: str | None = None
+    litellm: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 begin     the journal, with the old bytes of every file the change will replace
 secrets   keys the new generation needs, into secrets/env
 generation  the immutable record of sources and release
+runtime   the gateway becomes a program of another LiteLLM, if the change asks for one; its workers serve on
 stage     a candidate runs, reachable through private sockets only
 prove     the private suite; a failure costs users nothing
 promote   the candidate accepts on the public port, the old generation stays warm
@@ -25,7 +26,7 @@ from aiops.apply.journal import Entry, Journal, digest
 from aiops.apply.store import GenerationStore, Manifest, Outcome
 from aiops.apply.writes import FileChange
 from aiops.errors import AiopsError, Precondition, RollbackFailed, RolledBack, VerificationFailed
-from aiops.host import clock, files
+from aiops.host import clock, files, program
 from aiops.host.control import MasterGone, Session
 from aiops.spec.sources import Sources
 from aiops.verify.check import Check, failures
@@ -34,6 +35,7 @@ STEPS: Final = (
     "begin",
     "secrets",
     "generation",
+    "runtime",
     "stage",
     "prove",
     "promote",
@@ -44,6 +46,8 @@ STEPS: Final = (
 )
 # The master answers a promote or a revert when every worker has; workers answer within milliseconds.
 SWITCH_SECONDS = 30.0
+# After this long without a candidate the gateway goes back to the runtime it came from, by itself.
+HOLD_SECONDS = 30.0
 
 Prove = Callable[[Sequence[str]], list[Check]]
 Progress = Callable[[dict[str, Any]], None]
@@ -56,6 +60,7 @@ class Order:
     manifest: Manifest
     sources: Sources
     release: Mapping[str, bytes]
+    python: Path  # of the runtime that the manifest names
     secrets: FileChange | None
     replaces: Sequence[FileChange]
     prove_private: Prove  # given the private sockets of the candidate's workers
@@ -86,6 +91,7 @@ class Transaction:
         self._public = False  # the candidate may have taken public requests
         self._replaced: list[FileChange] = []
         self._failing = ""
+        self._came_from: Path | None = None  # the interpreter that served, once the gateway was asked to leave it
 
     def execute(self) -> Report:
         """Run every step.
@@ -139,6 +145,14 @@ class Transaction:
         self._store.sweep()
         self._store.remember_number(self._number)
         self._store.create(self._order.manifest, self._order.sources, self._order.release)
+
+    def _runtime(self, session: Session) -> None:
+        status = session.call("status")
+        if status["runtime"] == self._order.manifest.runtime:
+            return
+        self._came_from = Path(status["python"])
+        self._say(f"starting LiteLLM {self._order.manifest.litellm}; LiteLLM {status['litellm']} serves meanwhile")
+        program.switch(session, self._run, self._order.python, HOLD_SECONDS, lambda *_: None)
 
     def _stage(self, session: Session) -> None:
         directory = str(self._store.path(self._number))
@@ -198,6 +212,8 @@ class Transaction:
             cause = self._take_back(session, cause)
             for change in reversed(self._replaced):
                 writes.put(change.path, change.before)
+            if self._came_from is not None:
+                program.return_to(session, self._run, self._came_from)
         except (AiopsError, OSError) as worse:
             raise RollbackFailed(
                 f"{cause.message}; and undoing it failed: {worse}",

@@ -31,16 +31,25 @@ class Session:
 
     def __init__(self, run: Path, timeout: float = 10.0) -> None:
         """Connect. Raises MasterGone."""
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._sock.settimeout(timeout)
+        self._run = run
         self._timeout = timeout
+        self._connect()
+
+    def _connect(self) -> None:
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._sock.settimeout(self._timeout)
         self._lines = protocol.LineBuffer()
         self._queue: list[dict[str, Any]] = []
         try:
-            self._sock.connect(str(run / protocol.CONTROL))
+            self._sock.connect(str(self._run / protocol.CONTROL))
         except OSError as error:
             self._sock.close()
             raise MasterGone("the gateway is not running", "`aiops up` starts it") from error
+
+    def reopen(self) -> None:
+        """A new connection: the master became another program and dropped the old one. Raises MasterGone."""
+        self._sock.close()
+        self._connect()
 
     def __enter__(self) -> Session:
         return self

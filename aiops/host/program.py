@@ -1,0 +1,102 @@
+"""Making the master become another program, and waiting until that one answers."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aiops.errors import VerificationFailed
+from aiops.gateway import installed
+from aiops.host import control
+from aiops.host.control import MasterGone, MasterRefused, Session
+
+# LiteLLM's import takes 5 to 14 s; the new program gives itself 120 s before it hands back, and that one imports too.
+ANSWER_SECONDS = 180.0
+ATTEMPTS = 3
+IMPORT_SECONDS = 7.0  # only the length of the progress bar
+
+Update = Callable[[float, float, str], None]
+
+
+class DoesNotStart(VerificationFailed):
+    """The new program gave up before it served anything, and the one before it is back."""
+
+
+def python_for(state: Path, runtime: str | None, status: dict[str, Any]) -> Path | None:
+    """The interpreter of a runtime, None when it is gone. Of the installation: where the master came from, or ours."""
+    if runtime is not None:
+        return installed.python_of(state, runtime)
+    came_from = (status.get("handover") or {}).get("from")
+    if came_from and not Path(came_from).is_relative_to(state / installed.RUNTIMES) and Path(came_from).exists():
+        return Path(came_from)
+    return Path(sys.executable)
+
+
+def switch(session: Session, run: Path, python: Path, hold: float, update: Update) -> None:
+    """Make the master become ``python``; ``session`` talks to the new program afterwards.
+
+    ``hold``: seconds after which it hands back by itself unless a change is staged and confirmed; 0 for good.
+    Raises DoesNotStart when it handed back at once, MasterRefused, MasterGone.
+    """
+    token = secrets.token_hex(8)
+    session.call("become", python=str(python), token=token, hold=hold)
+    started = time.monotonic()
+    while (elapsed := time.monotonic() - started) < ANSWER_SECONDS:
+        # The control socket itself stays open: who asks meanwhile waits, or is told that nobody answers yet.
+        status = control.status(run, timeout=0.5)
+        if status is None and elapsed > 1.0:
+            raise MasterGone("the gateway's master died while it changed its runtime", "`aiops up` starts it")
+        handover = (status or {}).get("handover") or {}
+        if handover.get("token") == token:
+            session.reopen()
+            if handover["error"]:
+                raise DoesNotStart(
+                    f"the gateway does not start in {python.parents[1]}: {handover['error']}",
+                    "the old one never stopped serving; `aiops logs` shows more",
+                )
+            return
+        update(elapsed, max(IMPORT_SECONDS, elapsed * 1.2), "importing LiteLLM")
+        time.sleep(0.02)
+    raise MasterGone(f"the gateway's master did not answer within {ANSWER_SECONDS:g} s of changing its runtime")
+
+
+def return_to(session: Session, run: Path, python: Path) -> None:
+    """Back to the interpreter that served before, unless the master went there by itself. Raises MasterRefused."""
+    try:
+        status = _calm(run)
+        if status is not None and status["python"] != str(python):
+            session.reopen()
+            switch(session, run, python, 0.0, lambda *_: None)
+    except MasterGone:
+        return  # its workers serve on, and the next master starts in the runtime of the committed generation
+
+
+def settle(state: Path, run: Path) -> str | None:
+    """Bring the master back into the runtime of the committed generation. A sentence when it was in another."""
+    wanted = installed.committed(state)
+    for _ in range(ATTEMPTS):
+        status = _calm(run)
+        if status is None or "runtime" not in status or (status["runtime"] == wanted and not status["on_approval"]):
+            return None
+        python = python_for(state, wanted, status)
+        if python is None:
+            return f"the runtime {wanted} of the committed generation is gone; the gateway runs in another one"
+        try:
+            with Session(run) as session:
+                switch(session, run, python, 0.0, lambda *_: None)
+        except (MasterGone, MasterRefused):
+            continue  # it was on its way there by itself
+        return f"the gateway runs in {wanted or 'the installation'} again"
+    return f"warning: the gateway does not run in {wanted or 'the installation'}, as it should"
+
+
+def _calm(run: Path) -> dict[str, Any] | None:
+    """The master's status as soon as it has time to say it; None when there is no master."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while (status := control.status(run)) is not None and status["state"] == "busy" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return status

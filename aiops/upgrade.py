@@ -1,0 +1,104 @@
+"""``aiops upgrade``: another LiteLLM, or another aiops, in the gateway that runs, without losing a request.
+
+The new runtime is built and checked beside the one that serves. Then it is a change like any other: the master
+becomes a program of the new runtime while its workers serve on, a candidate is proved, promoted, confirmed.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import aiops
+from aiops import runtime_choice
+from aiops.apply import audit
+from aiops.apply.store import GenerationStore
+from aiops.change import Intent, Result, make
+from aiops.errors import AiopsError, Precondition
+from aiops.gateway.installed import code_digest
+from aiops.host import control, requirements
+from aiops.host.instance import Instance
+from aiops.host.requirements import Source
+from aiops.host.runtimes import Runtimes, package
+from aiops.output import Output
+from aiops.situation import drift
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """``version`` None: the LiteLLM of this installation, and its aiops."""
+
+    version: str | None
+    source: Source
+    reason: str = ""
+    dry_run: bool = False
+    assume_yes: bool = False
+
+
+def upgrade(instance: Instance, wanted: Wanted, out: Output) -> Result:
+    """Raises UsageError, Precondition, VerificationFailed before anything is touched; ChangeFailed after."""
+    started = time.monotonic()
+    version = _version(wanted)
+    instance.require()
+    status, current = _running(instance)
+    result = Result("planned", None, current)
+    if (status["litellm"], status["code"]) == (version, code_digest(package())):
+        result.outcome, result.generation = "unchanged", current
+        out.say(f"the gateway runs LiteLLM {version} and this aiops ({aiops.__version__}) already")
+        return result
+    for line in _lines(status, version):
+        out.say(line)
+    if wanted.dry_run:
+        out.say("dry run: nothing was downloaded, nothing was changed")
+        return result
+    if out.interactive and not wanted.assume_yes and not out.ask("Do this?"):
+        raise Precondition("not agreed to; nothing was changed")
+    runtimes = Runtimes(instance.state)
+    with runtimes.held():
+        try:
+            made = runtimes.build(version, wanted.source, out.say)
+            out.say(f"checking {made.id}: importing LiteLLM there, answering one mocked request")
+            runtimes.check(made)
+        except AiopsError as error:
+            audit.record(
+                instance.audit_log, verb="upgrade", outcome="refused", error=error.message, exit=error.exit_code
+            )
+            raise
+        intent = Intent("upgrade", wanted.reason, assume_yes=True, runtime=made.id)
+        result = make(instance, intent, out)
+        runtime_choice.prune(instance, held=True)
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _version(wanted: Wanted) -> str:
+    version = wanted.version or requirements.installed_version()
+    if version is None:
+        raise Precondition("LiteLLM is not installed here, so there is no version to upgrade to", "name one")
+    requirements.require_acceptable(version)
+    return version
+
+
+def _running(instance: Instance) -> tuple[dict[str, Any], int]:
+    """What runs now. Raises Precondition when that is not what was committed: an upgrade changes one thing only."""
+    generations = GenerationStore(instance.state)
+    current, status = generations.current(), control.status(instance.run)
+    if current is None or status is None:
+        raise Precondition("the gateway is not running", f"`{instance.command} up` starts it")
+    if status["state"] != "serving":
+        raise Precondition(f"the gateway is {status['state']}", f"`{instance.command} status` shows when it serves")
+    if edited := drift(instance, generations, current):
+        raise Precondition(
+            f"an upgrade changes the runtime and nothing else, but {'; '.join(edited)}",
+            f"`{instance.command} apply` first",
+        )
+    return status, current
+
+
+def _lines(status: dict[str, Any], version: str) -> list[str]:
+    before, after = str(status["version"]), aiops.__version__
+    if before == after and status["code"] != code_digest(package()):
+        before, after = f"{before} as it was started", f"{after} as it is now"
+    lines = [f"LiteLLM {status['litellm']} → {version}" if status["litellm"] != version else f"LiteLLM {version}"]
+    return [*lines, f"aiops {before} → {after}" if before != after else f"aiops {after}"]
