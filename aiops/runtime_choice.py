@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiops.apply.store import Generation, GenerationStore
-from aiops.gateway import installed
 from aiops.host import control, program, requirements
 from aiops.host.instance import Instance
 from aiops.host.runtimes import Runtimes
@@ -69,11 +68,11 @@ def _not_the_same(target: Generation) -> list[str]:
 
 def prune(instance: Instance, held: bool = False) -> list[str]:
     """Remove the runtimes that no generation and no process needs. ``held``: the caller has their lock."""
-    if not (instance.state / installed.RUNTIMES).is_dir():
+    runtimes = Runtimes(instance.state)
+    if not runtimes.ids():
         return []
     needed = {generation.manifest.runtime for generation in GenerationStore(instance.state).all()}
     needed.add((control.status(instance.run) or {}).get("runtime"))
-    runtimes = Runtimes(instance.state)
     if held:
         return runtimes.prune(needed)
     with runtimes.held(wait=False) as taken:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiops
 from aiops.apply import lock, recovery, switching
 from aiops.apply.store import GenerationStore, Manifest
 from aiops.apply.writes import read
 from aiops.errors import AiopsError
 from aiops.host import control, credentials
 from aiops.host.instance import GENERATED, Instance, read_sources
+from aiops.host.runtimes import Runtimes
 from aiops.host.supervise_process import ProcessSupervisor
 from aiops.host.supervise_systemd import SystemdSupervisor
 from aiops.host.unit_state import Units, look_at
@@ -84,6 +86,8 @@ def look(instance: Instance) -> Situation:
         notes.append(f"a change is going on: {holder}")
     elif pending is not None:
         notes.append(f"{pending}; the next verb tidies it up")
+    if holder is None and committed is not None and master is not None and "runtime" in master:
+        notes += _runtime_notes(committed.manifest, master, instance)
     switch = switching.read(instance.state) if holder is None else None
     if switch is not None:
         record, _ = switch
@@ -102,6 +106,25 @@ def look(instance: Instance) -> Situation:
         master=master or {},
         units=units,
     )
+
+
+def _runtime_notes(made: Manifest, master: dict[str, Any], instance: Instance) -> list[str]:
+    """Whether the gateway runs in what its generation was proved in, and with this aiops."""
+    notes = []
+    if master["on_approval"]:
+        notes.append("the gateway tries another runtime, and goes back by itself unless a change is confirmed in it")
+    elif master["runtime"] != made.runtime:
+        gone = made.runtime is not None and Runtimes(instance.state).get(made.runtime) is None
+        mend = f"{instance.command} upgrade {made.litellm}" if gone else f"{instance.command} restart"
+        notes.append(
+            f"the gateway runs in {master['runtime'] or 'the installation'}, but generation {made.generation} was "
+            f"proved in {made.runtime or 'the installation'}{', which is gone' if gone else ''}; `{mend}` mends it"
+        )
+    if master["version"] != aiops.__version__:
+        notes.append(
+            f"the gateway runs aiops {master['version']}, this is {aiops.__version__}; `{instance.command} upgrade`"
+        )
+    return notes
 
 
 def _wished(instance: Instance) -> str:

@@ -16,11 +16,10 @@ from aiops.apply import audit
 from aiops.apply.store import GenerationStore
 from aiops.change import Intent, Result, make
 from aiops.errors import AiopsError, Precondition
-from aiops.gateway.installed import code_digest
 from aiops.host import control, requirements
 from aiops.host.instance import Instance
 from aiops.host.requirements import Source
-from aiops.host.runtimes import Runtimes, package
+from aiops.host.runtimes import Runtimes, our_code
 from aiops.output import Output
 from aiops.situation import drift
 
@@ -43,7 +42,7 @@ def upgrade(instance: Instance, wanted: Wanted, out: Output) -> Result:
     instance.require()
     status, current = _running(instance)
     result = Result("planned", None, current)
-    if (status["litellm"], status["code"]) == (version, code_digest(package())):
+    if (status["litellm"], status["code"]) == (version, our_code()):
         result.outcome, result.generation = "unchanged", current
         out.say(f"the gateway runs LiteLLM {version} and this aiops ({aiops.__version__}) already")
         return result
@@ -98,7 +97,7 @@ def _running(instance: Instance) -> tuple[dict[str, Any], int]:
 
 def _lines(status: dict[str, Any], version: str) -> list[str]:
     before, after = str(status["version"]), aiops.__version__
-    if before == after and status["code"] != code_digest(package()):
+    if before == after and status["code"] != our_code():
         before, after = f"{before} as it was started", f"{after} as it is now"
     lines = [f"LiteLLM {status['litellm']} → {version}" if status["litellm"] != version else f"LiteLLM {version}"]
     return [*lines, f"aiops {before} → {after}" if before != after else f"aiops {after}"]

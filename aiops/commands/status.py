@@ -22,8 +22,9 @@ def command(context: Context) -> None:
         + (f" at {now.url}" if now.url and now.gateway_state not in ("stopped", "failed") else ""),
         "generation": f"{now.generation or now.desired_generation or 'none yet'}"
         + (f", made {made.created[:19]}Z by {made.who} with `aiops {made.verb}`" if made else ""),
-        "process": f"pid {now.master['pid']}, {workers} worker(s), LiteLLM {now.master['litellm']}, "
-        f"up {now.master['uptime']:.0f} s ({now.supervisor})"
+        "process": f"pid {now.master['pid']}, {workers} worker(s), LiteLLM {now.master['litellm']}"
+        + (f" in {now.master['runtime']}" if now.master.get("runtime") else "")
+        + f", up {now.master['uptime']:.0f} s ({now.supervisor})"
         if "pid" in now.master
         else "",
         "systemd": now.units.line() if now.units else "",

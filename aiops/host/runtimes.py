@@ -49,6 +49,11 @@ def package() -> Path:
     return Path(aiops.__file__).resolve().parent
 
 
+def our_code() -> str:
+    """The digest of the aiops that this command is."""
+    return code_digest(package())
+
+
 class Runtimes:
     def __init__(self, state: Path) -> None:
         self._state = state
@@ -94,7 +99,7 @@ class Runtimes:
         Raises UsageError, Precondition; nothing half made is left.
         """
         pins = requirements.resolve(version, source)
-        code = code_digest(package())
+        code = our_code()
         short = requirements.digest(pins, code, sys.version)
         identity = f"{version}-{aiops.__version__}-{short}"
         if (there := self.get(identity)) is not None:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +208,10 @@ def test_a_killed_command_line_leaves_the_gateway_where_it_was(gateway: Instance
     before, generation = gateway.workers(), gateway.generation
     with BackgroundLoad(target(gateway), MIX) as load:
         killed = subprocess.Popen(
-            gateway.argv("--json", "upgrade", OTHER), env=gateway.env, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+            gateway.argv("--json", "upgrade", OTHER),
+            env=gateway.env,
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
         )
         until(lambda: OTHER in executable(gateway.master), 60, "the other program")
         killed.kill()
