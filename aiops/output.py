@@ -28,6 +28,7 @@ class Output:
         """The result, for people."""
         if not self.as_json:
             sys.stdout.write(text + "\n")
+            sys.stdout.flush()  # `logs -f | grep` shows a line when it is said
 
     def data(self, value: Any) -> None:
         """The result, for programs."""

@@ -64,22 +64,33 @@ def detach(connection: Any) -> socket.socket | None:
 
 
 class Heirs:
-    """Workers of the next generation that take connections over, in turn."""
+    """Workers of a later generation that take connections over, in turn.
 
-    def __init__(self, addresses: Iterable[str]) -> None:
-        self._waiting = list(addresses)
+    A stream may outlast several generations: then the heirs that were named first have left, and others are named.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[str] = []
         self._links: list[socket.socket] = []
+        self.named = False  # somebody was, even if nobody is left
+
+    def name(self, addresses: Iterable[str]) -> None:
+        """From now on these, and no others. None at all: nobody will come, connections may end here."""
+        self.close()
+        self._waiting = list(addresses)
+        self.named = bool(self._waiting)
 
     @property
     def any(self) -> bool:
-        return bool(self._waiting or self._links)
+        """Whether somebody takes connections now."""
+        while self._waiting and not self._links:
+            self._connect()
+        return bool(self._links)
 
     def give(self, sock: socket.socket) -> bool:
         """Pass one connection on. False when no heir is left; the caller still holds ``sock`` then."""
         while self.any:
             link = self._next()
-            if link is None:
-                continue
             try:
                 socket.send_fds(link, [ADOPT], [sock.fileno()])
             except OSError:
@@ -92,21 +103,24 @@ class Heirs:
     def close(self) -> None:
         for link in self._links:
             link.close()
+        self._links = []
 
-    def _next(self) -> socket.socket | None:
-        if self._waiting:
-            address = self._waiting.pop(0)
-            link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            link.settimeout(2)
-            try:
-                link.connect(address)
-            except OSError:
-                link.close()
-                return None
-            self._links.append(link)
+    def _next(self) -> socket.socket:
+        while self._waiting:
+            self._connect()
         link = self._links.pop(0)
         self._links.append(link)
         return link
+
+    def _connect(self) -> None:
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        link.settimeout(2)
+        try:
+            link.connect(self._waiting.pop(0))
+        except OSError:
+            link.close()
+        else:
+            self._links.append(link)
 
 
 class Exchange:
@@ -123,6 +137,7 @@ class Exchange:
         self._adopt = adopt
         self._retire = retire
         self._listener = listener
+        self._links: set[socket.socket] = set()
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._sock.setblocking(False)
         self._sock.bind(str(path))
@@ -131,21 +146,45 @@ class Exchange:
         asyncio.get_running_loop().add_reader(self._sock, self._accept)
 
     def close(self) -> None:
+        """Let nobody in any more, and take what is on its way: a connection that is handed over is never lost."""
+        self._path.unlink(missing_ok=True)
+        # From here on a sender fails, and keeps what it was about to hand over.
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        while self._accept():
+            pass
         asyncio.get_running_loop().remove_reader(self._sock)
         self._sock.close()
-        self._path.unlink(missing_ok=True)
+        for link in list(self._links):
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RD)
+            while link in self._links and self._receive(link):
+                pass
+            self._drop(link)
 
-    def _accept(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+    def _accept(self) -> bool:
+        """Whether somebody came in."""
+        try:
             link, _ = self._sock.accept()
-            link.setblocking(False)
-            asyncio.get_running_loop().add_reader(link, self._receive, link)
+        except OSError:
+            return False
+        link.setblocking(False)
+        self._links.add(link)
+        asyncio.get_running_loop().add_reader(link, self._receive, link)
+        return True
 
-    def _receive(self, link: socket.socket) -> None:
+    def _drop(self, link: socket.socket) -> None:
+        if link in self._links:
+            self._links.discard(link)
+            asyncio.get_running_loop().remove_reader(link)
+            link.close()
+
+    def _receive(self, link: socket.socket) -> bool:
+        """Take one packet. Whether there was one."""
         try:
             data, descriptors, _, _ = socket.recv_fds(link, LARGEST_PACKET, 1)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data, descriptors = b"", []
         if data == ADOPT and descriptors:
@@ -157,8 +196,9 @@ class Exchange:
         else:
             for descriptor in descriptors:
                 os.close(descriptor)
-            asyncio.get_running_loop().remove_reader(link)
-            link.close()
+            self._drop(link)
+            return False
+        return True
 
 
 def ask_for_listener(address: str) -> socket.socket | None:

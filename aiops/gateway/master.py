@@ -24,7 +24,7 @@ from aiops.gateway.group import Group, WorkerHandle
 from aiops.gateway.handover import Handover
 from aiops.gateway.journal import WARNING
 from aiops.gateway.listeners import Listeners, orphan_exchanges
-from aiops.gateway.notify import Notifier
+from aiops.gateway.notify import Notifier, condition
 from aiops.gateway.options import Options
 from aiops.gateway.say import say
 from aiops.gateway.scout import scout, share
@@ -51,6 +51,7 @@ class Master:
         self._boot_failures = 0
         self._last_revert: dict[str, object] | None = None
         self._orphans: dict[int, str] = {}
+        self._retired: dict[int, str] = {}  # orphans that were told to leave, and may have streams to finish
         self._to_adopt: set[str] = set()
         self._started = time.monotonic()
         self._left = False
@@ -109,7 +110,8 @@ class Master:
         self._tick(now)
         self._succession.consider(now, self._change is not None or self._stopping is not None)
         if self._notifier.enabled:
-            self._notifier.tell(*self._described(), now)
+            self._settled = self._settled or self._change is None
+            self._notifier.tell(*condition(self.status(), self._settled, self._left), now)
 
     def _tick(self, now: float) -> None:
         self._workforce.fork_again(now)
@@ -151,10 +153,12 @@ class Master:
 
     def _retire_orphans(self, heirs: list[str]) -> None:
         """Workers of a master that died leave when they have finished what they have."""
+        still = {pid: exchange for pid, exchange in self._retired.items() if retire(exchange, heirs)}
         for pid, exchange in self._orphans.items():
             if retire(exchange, heirs):
                 say(f"worker {pid} of an earlier master leaves")
-        self._orphans = {}
+                still[pid] = exchange
+        self._orphans, self._retired = {}, still
 
     # --- one change -------------------------------------------------------------------------------------------
 
@@ -236,8 +240,7 @@ class Master:
         self._boot_failures = 0
         self._last_revert = None
         change.candidate.take_role(protocol.SERVING)
-        if change.previous is not None:
-            self._workforce.drain(change.previous, change.candidate.exchanges)
+        self._workforce.succeed(change.previous, change.candidate.exchanges)
         self._retire_orphans(change.candidate.exchanges)
         say(f"generation {change.candidate.generation} serves", **change.labels)
         change.answer(ok=True, phase="confirmed")
@@ -367,20 +370,6 @@ class Master:
             self._workforce.drain(group, [], limit)
         self._retire_orphans([])
         self._listeners.close()
-
-    def _described(self) -> tuple[str, str]:
-        """The state of this service in systemd's words, and one line for ``systemctl status``."""
-        change, serving = self._change, self._serving()
-        self._settled = self._settled or change is None
-        if self._stopping is not None or self._left:
-            return "stopping", "open requests are finishing" if self._stopping is not None else "the workers serve on"
-        if change is not None:
-            state = "reloading" if self._settled else "starting"
-            return state, f"generation {change.candidate.generation} is {change.phase}"
-        if serving is not None:
-            return "ready", f"generation {serving.generation} serves"
-        failed = self._last_revert or {}
-        return "ready", str(failed.get("reason", "no generation yet: `aiops up` makes the first"))
 
     def status(self) -> protocol.Message:
         """What runs here, for ``aiops status``."""

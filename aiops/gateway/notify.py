@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
+from typing import Any
 
 # While the first generation loads, systemd is told again and again to wait this much longer.
 PATIENCE_SECONDS = 30.0
@@ -78,3 +79,20 @@ class Notifier:
             sock.settimeout(1.0)
             sock.connect(address)
             sock.send(text.encode())
+
+
+def condition(status: Mapping[str, Any], settled: bool, leaves: bool) -> tuple[str, str]:
+    """The state of the service in systemd's words, and one line for ``systemctl status``, from the master's own status.
+
+    ``settled``: the boot is over, well or not; only then is a change a reload. ``leaves``: without its workers.
+    """
+    change, failed = status["change"], status["last_revert"]
+    if leaves:
+        return "stopping", "the workers serve on"
+    if status["state"] == "stopping":
+        return "stopping", "open requests are finishing"
+    if change:
+        return "reloading" if settled else "starting", f"generation {change['generation']} is {change['phase']}"
+    if status["generation"] is not None:
+        return "ready", f"generation {status['generation']} serves"
+    return "ready", str(failed["reason"]) if failed else "no generation yet: `aiops up` makes the first"

@@ -85,7 +85,8 @@ class Worker:
         self._public: asyncio.Server | None = None
         self._leave = asyncio.Event()
         self._limit = assignment.settings.drain_seconds
-        self._heirs: list[str] = []
+        self._heirs = connections.Heirs()
+        self._arriving: set[asyncio.Task[None]] = set()  # connections on their way from another generation
         self._master_lost = False
 
     def readiness(self) -> tuple[str, dict[str, Any]]:
@@ -126,8 +127,11 @@ class Worker:
             listening = asyncio.create_task(self._obey())
             ticking = asyncio.create_task(self._server.main_loop())
             await self._leave.wait()
-            await self._drain(extension)
+            deadline = time.monotonic() + self._limit
+            await self._drain(extension, deadline)
             exchange.close()
+            await self._drain(extension, deadline)  # what arrived at the very last moment
+            self._heirs.close()
             self._given.address(os.getpid(), "http").unlink(missing_ok=True)
             self._report(event="drained")
             self._server.should_exit = True
@@ -189,7 +193,7 @@ class Worker:
             self._close_public()
         self._role = role
         if role == protocol.DRAINING:
-            self._heirs = [str(address) for address in message.get("heirs", ())]
+            self._heirs.name(str(address) for address in message.get("heirs", ()))
             self._limit = float(message.get("limit", self._limit))
             self._leave.set()
         self._report(event="role", role=role, modules=self._new_modules())
@@ -205,7 +209,7 @@ class Worker:
             self._writer.write(protocol.encode(event))
 
     def _drain_now(self, heirs: list[str] | None = None) -> None:
-        self._heirs = heirs or []
+        self._heirs.name(heirs or [])
         self._close_public()
         self._role = protocol.DRAINING
         self._leave.set()
@@ -239,8 +243,8 @@ class Worker:
         """Go on with a client connection that another generation handed over."""
         sock.setblocking(False)
         task = asyncio.ensure_future(self._go_on_with(sock))
-        self._server.server_state.tasks.add(task)
-        task.add_done_callback(self._server.server_state.tasks.discard)
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
 
     async def _go_on_with(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -252,29 +256,30 @@ class Worker:
 
     # --- leaving ----------------------------------------------------------------------------------------------
 
-    async def _drain(self, extension: Extension) -> None:
-        """Finish requests and streams, give idle connections to the heirs; at most ``limit`` seconds."""
+    async def _drain(self, extension: Extension, deadline: float) -> None:
+        """Finish requests and streams, give idle connections to the heirs; at most until ``deadline``, monotonic."""
         state = self._server.server_state
-        heirs = connections.Heirs(self._heirs)
-        deadline = time.monotonic() + self._limit
-        if not heirs.any:
-            connections.close_after_response(state.connections)
-        while state.connections and time.monotonic() < deadline:
+        while (state.connections or self._arriving) and time.monotonic() < deadline:
+            if not self._heirs.named:
+                connections.close_after_response(state.connections)
             for connection in connections.idle(state.connections):
-                self._part_with(connection, heirs)
-            if extension.active == 0 and not state.connections:
+                self._part_with(connection)
+            if extension.active == 0 and not state.connections and not self._arriving:
                 break
             await asyncio.sleep(DRAIN_TICK)
         for connection in list(state.connections):
             connection.transport.abort()
-        heirs.close()
 
-    def _part_with(self, connection: Any, heirs: connections.Heirs) -> None:
-        if not heirs.any:
+    def _part_with(self, connection: Any) -> None:
+        if not self._heirs.named:
             connection.transport.close()
             return
+        if not self._heirs.any:
+            return  # the heirs have left before us: served here until the master names others, or the client leaves
         sock = connections.detach(connection)
         if sock is None:
             return
-        with sock:
-            heirs.give(sock)  # with no heir left the connection closes here: there is nobody to serve it
+        if self._heirs.give(sock):
+            sock.close()
+        else:
+            self._adopt(sock)

@@ -86,6 +86,15 @@ class Workforce:
             os.kill(handle.pid, signal.SIGKILL)
         group.take_role(protocol.DRAINING, heirs, limit)
 
+    def succeed(self, previous: Group | None, heirs: list[str]) -> None:
+        """``heirs`` take over from ``previous``, and from all that still finish streams of earlier generations:
+        the heirs those know may leave before them."""
+        for group in self.groups:
+            if group.role == protocol.DRAINING:
+                group.take_role(protocol.DRAINING, heirs, group.limit)
+        if previous is not None:
+            self.drain(previous, heirs)
+
     def kill(self, group: Group) -> None:
         group.refork_at.clear()
         group.role = protocol.DRAINING

@@ -1,0 +1,278 @@
+"""The gateway as a service of `ops` on a real host: every way people start, stop, change and break it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from tests.lab.gateway import GENERATION, Gateway, until
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+from tests.load import BackgroundLoad, Mix
+
+# How many requests have to be answered, none lost, while the gateway changes. Fewer to try things out.
+REQUESTS = int(os.environ.get("AIOPS_LAB_REQUESTS", "5000"))
+MIX = Mix(pause=0.0, idle_seconds=0.5)
+EDIT = r"sed -i 's/^  \(# \)\?retries: [0-9]*/  retries: {0}/' ~/.config/aiops/aiops.yaml"
+
+
+@pytest.fixture(scope="module")
+def made(lab: Lab) -> Iterator[Gateway]:
+    (host,) = lab.up("systemd")
+    yield Gateway(host).make()
+    lab.remove(host)
+
+
+@pytest.fixture
+def gateway(made: Gateway) -> Iterator[Gateway]:
+    """The module's gateway, up again when a test took it down."""
+    yield made
+    made.must("up")
+
+
+def edit(gateway: Gateway, retries: int) -> None:
+    gateway.host.run(EDIT.format(retries))
+
+
+# --- what `up` makes ------------------------------------------------------------------------------------------------
+
+
+def test_up_makes_a_service_that_systemd_and_status_agree_on(gateway: Gateway) -> None:
+    seen = gateway.status
+    assert (seen["supervisor"], seen["gateway"]["state"], seen["notes"]) == ("systemd", "running", [])
+    units = seen["systemd"]
+    assert (units["state"], units["enabled"], units["socket"]) == ("active (running)", True, "active")
+    assert (units["linger"], units["reload_pending"], units["restarts"]) == (True, False, 0)
+    assert units["status"] == f"generation {seen['generation']} serves"
+    assert gateway.show("MainPID") == str(seen["gateway"]["pid"])
+    for unit in ("litellm.service", "litellm.socket"):
+        assert gateway.systemctl("is-enabled", unit).out == "enabled\n"
+    assert gateway.systemctl("is-active", "aiops-verify.timer").out == "active\n"
+    assert gateway.findings() == []
+
+
+def test_a_second_up_changes_nothing_and_says_why(gateway: Gateway) -> None:
+    pids = gateway.processes()
+    began = time.monotonic()
+    done = gateway.aiops("up", check=True)
+    print(f"a convergence that changes nothing takes {time.monotonic() - began:.2f} s")
+    told = done.err.splitlines()
+    assert [line for line in told if not line.startswith("as it was: ")] == []
+    assert len(told) >= 12
+    assert "as it was: daemon-reload (systemd has read the units as they are)" in told
+    assert "serves already" in done.out
+    assert gateway.processes() == pids
+
+
+def test_systemd_finds_nothing_to_object_to_in_the_units(gateway: Gateway) -> None:
+    units = "litellm.socket litellm.service aiops-verify.service aiops-verify.timer"
+    seen = gateway.host.run(f"cd ~/.config/systemd/user && systemd-analyze --user --man=no verify {units}")
+    assert (seen.out, seen.err) == ("", "")
+
+
+def test_the_journal_knows_generation_verb_and_provider(gateway: Gateway) -> None:
+    generation = gateway.status["generation"]
+    lines = gateway.journal("-o", "json", f"AIOPS_GENERATION={generation}").splitlines()
+    said = [json.loads(line) for line in lines]
+    from_master = next(line for line in said if line["MESSAGE"].endswith(f"generation {generation} serves"))
+    assert from_master["AIOPS_VERB"] == "add-provider"
+    assert from_master["AIOPS_PROVIDER"] == "demo"
+    from_cli = next(line for line in said if line["SYSLOG_IDENTIFIER"] == "aiops")
+    assert (from_cli["AIOPS_VERB"], from_cli["AIOPS_OUTCOME"]) == ("add-provider", "applied")
+    assert f"generation {generation} serves" in gateway.aiops("logs", "-n", "200").out
+
+
+def test_logs_follow(gateway: Gateway) -> None:
+    following = gateway.begin("timeout 60 aiops logs -f -n 0")
+    until(
+        lambda: gateway.host.run("pgrep -f 'journalct[l].*--follow'", check=False).ok, 20, "the journal being followed"
+    )
+    time.sleep(0.3)
+    edit(gateway, 1)
+    number = gateway.must("apply")["generation"]
+    gateway.host.run("sleep 1; pkill --uid ops journalctl")
+    said, errors = following.communicate(timeout=20)
+    assert f"generation {number} serves" in said, said + errors
+
+
+# --- changes --------------------------------------------------------------------------------------------------------
+
+
+def test_reload_makes_a_hand_edit_live_and_a_bad_edit_is_refused(gateway: Gateway) -> None:
+    before = gateway.status["generation"]
+    edit(gateway, 2)
+    gateway.systemctl("reload", "litellm")
+    assert gateway.status["generation"] == before + 1
+    master = gateway.master
+    gateway.host.run("cp ~/.config/aiops/aiops.yaml ~/good.yaml && echo 'nonsense: 1' >>~/.config/aiops/aiops.yaml")
+    try:
+        assert not gateway.systemctl("reload", "litellm", check=False).ok
+        assert "unknown key" in gateway.journal() or "nonsense" in gateway.journal()
+        assert gateway.systemctl("is-active", "litellm").out == "active\n"
+        assert (gateway.master, int(gateway.ready().headers[GENERATION])) == (master, before + 1)
+    finally:
+        gateway.host.run("cp ~/good.yaml ~/.config/aiops/aiops.yaml")
+
+
+def test_changes_and_reloads_under_load_lose_nothing(gateway: Gateway) -> None:
+    gateway.provider("second", 8002, "beta")
+    changes = 0
+    with BackgroundLoad(gateway.target, MIX) as load:
+        while load.report.requests < REQUESTS and load.alive:
+            gateway.add("second", 8002, "beta")
+            edit(gateway, 3 + changes % 5)
+            gateway.systemctl("reload", "litellm")
+            gateway.must("remove-provider", "second")
+            changes += 3
+    assert load.report.clean, json.dumps(load.report.as_dict(), indent=1)
+    assert load.report.requests >= REQUESTS
+    print(f"{load.report.requests} requests during {changes} changes, none lost")
+
+
+@pytest.mark.parametrize("restart", ["systemctl --user restart litellm", "aiops restart"])
+def test_a_restart_refuses_nobody_and_cuts_no_stream(gateway: Gateway, restart: str) -> None:
+    master = gateway.master
+    with BackgroundLoad(gateway.target, MIX) as load:
+        until(lambda: load.report.requests > 50, 20)
+        gateway.host.run(restart)
+        at = load.report.requests
+        until(lambda: load.report.requests > at + 50, 20)
+    assert load.report.clean, json.dumps(load.report.as_dict(), indent=1)
+    assert gateway.master != master
+    assert gateway.state == "running"
+
+
+# --- stopping -------------------------------------------------------------------------------------------------------
+
+
+def test_down_leaves_nothing_and_start_brings_it_back(gateway: Gateway) -> None:
+    gateway.must("down")
+    assert gateway.processes() == []
+    assert gateway.is_refused()
+    seen = gateway.status
+    assert (seen["gateway"]["state"], seen["systemd"]["state"]) == ("stopped", "inactive (dead)")
+    gateway.systemctl("start", "litellm")
+    assert gateway.ask().status_code == 200
+    assert gateway.state == "running"
+
+
+def test_stop_lets_streams_finish_and_the_next_connection_starts_it_again(gateway: Gateway) -> None:
+    gateway.provider("slow", 8003, "slow", latency=2.0)
+    gateway.add("slow", 8003, "slow")
+    asked = gateway.begin(
+        f"curl -s -o /dev/null -w '%{{http_code}}' -H 'authorization: Bearer {gateway.key}' "
+        "-H 'content-type: application/json' http://127.0.0.1:4000/v1/chat/completions "
+        """-d '{"model":"slow","messages":[{"role":"user","content":"hello"}]}'"""
+    )
+    time.sleep(1.0)
+    gateway.systemctl("stop", "litellm")
+    assert asked.communicate(timeout=10)[0] == "200"
+    assert gateway.processes() == []
+    seen = gateway.status
+    assert seen["gateway"]["state"] == "stopped"
+    assert "litellm.socket holds the port: the next connection starts the gateway" in seen["notes"][0]
+    assert gateway.ask().status_code == 200
+    gateway.must("remove-provider", "slow")
+
+
+# --- what breaks ----------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_master_is_replaced_without_an_operator_and_nobody_notices(gateway: Gateway) -> None:
+    master = gateway.master
+    with BackgroundLoad(gateway.target, MIX) as load:
+        until(lambda: load.report.requests > 50, 20)
+        began = time.monotonic()
+        gateway.host.run(f"kill -9 {master}")
+        until(lambda: gateway.master not in (0, master) and gateway.show("SubState") == "running", 60)
+        print(f"a new master after {time.monotonic() - began:.1f} s; the workers served on")
+    assert load.report.clean, json.dumps(load.report.as_dict(), indent=1)
+    assert gateway.status["systemd"]["restarts"] >= 1
+    assert gateway.findings() == []
+
+
+def test_when_every_process_is_killed_connections_wait_until_it_serves_again(gateway: Gateway) -> None:
+    gateway.systemctl("reset-failed", "litellm")
+    began = time.monotonic()
+    gateway.systemctl("kill", "--signal=KILL", "--kill-who=all", "litellm")
+    assert gateway.ask(timeout=60).status_code == 200
+    print(f"serving again {time.monotonic() - began:.1f} s after kill -9 of all of it")
+    until(lambda: gateway.state == "running", 10)
+
+
+def test_a_master_that_hangs_is_replaced_by_the_watchdog(gateway: Gateway) -> None:
+    where = "~/.config/systemd/user/litellm.service.d"
+    gateway.host.run(f"mkdir -p {where} && printf '[Service]\\nWatchdogSec=3\\n' >{where}/10-mine.conf")
+    gateway.systemctl("daemon-reload")
+    try:
+        gateway.must("restart")
+        master = gateway.master
+        gateway.host.run(f"kill -STOP {master}")
+        until(lambda: gateway.master not in (0, master) and gateway.show("SubState") == "running", 60)
+        assert "Watchdog timeout" in gateway.journal("-n", "100")
+        assert gateway.ask().status_code == 200
+        assert gateway.findings() == [], "a drop-in is an operator's right"
+    finally:
+        gateway.host.run(f"rm -r {where}")
+        gateway.systemctl("daemon-reload")
+        gateway.must("restart")
+
+
+def test_a_crash_loop_surfaces(gateway: Gateway) -> None:
+    where = "~/.config/systemd/user/litellm.service.d"
+    broken = "[Service]\\nExecStart=\\nExecStart=/bin/false\\nRestartSec=50ms\\n"
+    gateway.host.run(f"mkdir -p {where} && printf '{broken}' >{where}/10-mine.conf")
+    gateway.must("down")
+    gateway.systemctl("daemon-reload")
+    try:
+        gateway.systemctl("start", "litellm", check=False)
+        until(lambda: gateway.show("ActiveState") == "failed", 30)
+        seen = gateway.status
+        assert seen["gateway"]["state"] == "failed"
+        assert any(note.startswith("litellm.service has failed (") for note in seen["notes"])
+        code, message, _ = gateway.refused("up")
+        assert (code, message.splitlines()[0].partition(":")[0]) == (4, "litellm.service did not start")
+    finally:
+        gateway.host.run(f"rm -r {where}")
+        gateway.systemctl("daemon-reload")
+    gateway.must("up")
+    assert gateway.ask().status_code == 200
+
+
+def test_it_serves_after_a_reboot_before_anybody_logs_in(gateway: Gateway) -> None:
+    generation = gateway.status["generation"]
+    key, began = gateway.key, time.monotonic()
+    gateway.host.restart()
+    headers = {"authorization": f"Bearer {key}"}
+    answer = httpx.get(f"{gateway.url}/v1/models", headers=headers, timeout=60, trust_env=False)
+    print(f"serving {time.monotonic() - began:.1f} s after the reboot began")
+    assert (answer.status_code, int(answer.headers[GENERATION])) == (200, generation)
+    assert gateway.state == "running"
+
+
+@pytest.mark.parametrize("pause", [0.3, 0.8, 1.5])
+def test_a_power_cut_in_the_middle_of_a_change_leaves_the_old_or_the_new(
+    new_host: Callable[..., Host], pause: float
+) -> None:
+    gateway = Gateway(new_host()).make()
+    gateway.provider("second", 8002, "beta", latency=0.2)
+    old = gateway.status["generation"]
+    command = "aiops add-provider second --type openai_compatible --base-url http://127.0.0.1:8002 --model beta"
+    changing = gateway.begin(command)
+    time.sleep(pause)
+    gateway.host.power_cut()
+    changing.kill()
+    changing.wait()
+    gateway.host.start()
+    until(gateway.serves, 60, "the gateway")
+    seen = int(gateway.ready().headers[GENERATION])
+    assert seen in (old, old + 1)
+    gateway.must("up")
+    after = gateway.status
+    assert (after["generation"], after["desired_generation"], after["drift"]) == (seen, seen, [])
+    gateway.must("verify")
