@@ -23,6 +23,8 @@ from aiops.host import process
 OVERRIDES = "litellm-enterprise ; sys_platform == 'never'\nlitellm-proxy-extras ; sys_platform == 'never'\n"
 VERSION = re.compile(r"\d+(\.\d+)+((a|b|rc|\.post|\.dev)\d+)*")  # the final form of PEP 440, which LiteLLM uses
 RESOLVE_SECONDS = 300.0
+# They would make a runtime find what is not in it, or start at half its speed.
+FOREIGN = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,8 @@ def command() -> list[str]:
 
 def environment() -> dict[str, str]:
     """For uv: this shell's, and pip's settings where uv has none of its own."""
-    clean = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONHOME")}
+    clean = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     clean["UV_PYTHON_DOWNLOADS"] = "never"
-    clean.pop("PYTHONDONTWRITEBYTECODE", None)
     if "UV_DEFAULT_INDEX" not in clean and "UV_INDEX_URL" not in clean and "PIP_INDEX_URL" in clean:
         clean["UV_DEFAULT_INDEX"] = clean["PIP_INDEX_URL"]
     if "SSL_CERT_FILE" not in clean and "PIP_CERT" in clean:
