@@ -79,7 +79,8 @@ def converge(wanted: Wanted, host: str = LOCAL) -> list[Step]:
         finally:
             disconnect_all(state)
     except PyinfraError as error:
-        raise Precondition(f"{host} cannot be brought to the wanted state: {error}") from error
+        why = story.complaint or str(error)
+        raise Precondition(f"{host} cannot be brought to the wanted state: {why}") from error
     finally:
         logger.removeHandler(story)
         logger.setLevel(level)
@@ -177,9 +178,12 @@ class _Story(logging.Handler):
         super().__init__()
         self.noops: dict[str, list[str]] = {}
         self._operation = ""
+        self.complaint = ""  # the last error it logged: what it raises then is "no hosts remaining"
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
+        if record.levelno >= logging.ERROR:
+            self.complaint = text.strip()
         if "Starting operation: " in text:
             self._operation = text.split("Starting operation: ", 1)[1].strip()
         elif NOOP in text:
