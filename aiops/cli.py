@@ -57,8 +57,11 @@ class Context:
     @property
     def instance(self) -> Any:
         from aiops.host.instance import locate
+        from aiops.host.privileges import act_as_owner
 
-        return locate(self.home)
+        instance = locate(self.home)
+        act_as_owner(instance.config)
+        return instance
 
 
 class Verbs(click.Group):

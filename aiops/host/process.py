@@ -67,6 +67,10 @@ def lines(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> 
         errors="replace",
         env=environment,
     )
+    return _said_by(child)
+
+
+def _said_by(child: subprocess.Popen[str]) -> Iterator[str]:
     assert child.stdout is not None
     try:
         for line in child.stdout:
@@ -94,6 +98,9 @@ def start_detached(argv: Sequence[str], log: Path, environment: Mapping[str, str
             cwd="/",
             start_new_session=True,
             close_fds=True,
+            # Root at work on somebody's instance must not leave a process behind that could become root again.
+            user=os.geteuid() if os.geteuid() != os.getuid() else None,
+            group=os.getegid() if os.getegid() != os.getgid() else None,
         )
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aiops.errors import AiopsError, Precondition
-from aiops.host import control, deploy, ports, process, systemd
+from aiops.host import control, deploy, ports, privileges, process, systemd
 from aiops.host.deploy import Step, Wanted
 from aiops.host.instance import Instance
 from aiops.host.supervise_process import IMPORT_SECONDS, ProcessSupervisor
@@ -61,7 +61,7 @@ class SystemdSupervisor:
             ports.require_free(host, port)
         if "failed" in (before[SERVICE].active, before[SOCKET].active):
             self.systemd.call("reset-failed", SERVICE, SOCKET)
-        with _ticking(update, "starting"):
+        with _ticking(update, "starting"), privileges.as_root():
             self.steps = deploy.converge(self._wanted(units))
         self._outdated = ran and not moved and any(step.changed and step.name == SERVICE for step in self.steps)
         self._require_well()

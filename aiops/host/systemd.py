@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from aiops.errors import Precondition
-from aiops.host import process
+from aiops.host import privileges, process
 
 Scope = Literal["user", "system"]
 
@@ -26,7 +26,7 @@ PROPERTIES = (
 
 def scope() -> Scope:
     """Root's services are the machine's; everybody else has a manager of their own."""
-    return "system" if os.geteuid() == 0 else "user"
+    return "system" if os.getuid() == 0 else "user"
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,12 @@ class Systemd:
         return " ".join(["systemctl", *self._flag, *arguments])
 
     def call(self, *arguments: str, timeout: float = SECONDS) -> process.Done:
-        return process.run(["systemctl", *self._flag, *arguments], timeout, environment())
+        with privileges.as_root():
+            return process.run(["systemctl", *self._flag, *arguments], timeout, environment())
 
     def why_not(self) -> str:
         """Why this manager cannot be used to change something; empty when it can."""
-        if self.scope == "system" and os.geteuid() != 0:
+        if self.scope == "system" and os.getuid() != 0:
             return "units of the whole machine are root's to change"
         return self.why_not_ask()
 
@@ -119,13 +120,16 @@ class Systemd:
         if self.scope == "user":
             argv.insert(1, "--user")
         argv += [f"--lines={lines}", "--output=short-iso"]
-        check = process.run([*argv[:-2], "--lines=0"], SECONDS, environment())
+        with privileges.as_root():
+            check = process.run([*argv[:-2], "--lines=0"], SECONDS, environment())
         if not check.ok or "No journal files were opened" in check.err:
             raise Precondition(
                 f"the journal cannot be read: {check.reason}",
                 f"`sudo usermod -aG systemd-journal {getpass.getuser()}` and a new login allow it",
             )
-        yield from process.lines([*argv, *(["--follow"] if follow else [])], environment())
+        with privileges.as_root():
+            said = process.lines([*argv, *(["--follow"] if follow else [])], environment())
+        yield from said
 
 
 def _unit(facts: Mapping[str, str]) -> Unit:

@@ -276,3 +276,26 @@ def test_a_power_cut_in_the_middle_of_a_change_leaves_the_old_or_the_new(
     after = gateway.status
     assert (after["generation"], after["desired_generation"], after["drift"]) == (seen, seen, [])
     gateway.must("verify")
+
+
+def test_the_machines_own_systemd_can_run_it_as_a_user_of_its_own(new_host: Callable[..., Host]) -> None:
+    host = new_host()
+    home = "aiops --home /var/lib/aiops"
+    host.inside("useradd --system --home-dir /var/lib/aiops --create-home --shell /usr/sbin/nologin aiops")
+    host.run(f"runuser -u aiops -- {home} init --supervisor systemd --port 4000", user="root")
+    refused = host.run(f"runuser -u aiops -- {home} up", user="root", check=False)
+    assert (refused.code, "systemd" in refused.err) == (4, True)
+    host.run(f"{home} up", user="root", timeout=120)
+    assert host.run("systemctl show -p User --value litellm", user="root").out == "aiops\n"
+    assert host.run("find /var/lib/aiops -user root", user="root").out == "", "root left files behind"
+    host.run("sed -i 's/^  # retries: 0/  retries: 1/' /var/lib/aiops/config/aiops.yaml", user="root")
+    host.run("systemctl reload litellm", user="root", timeout=120)
+    status = json.loads(host.run(f"{home} --json status", user="root").out)
+    assert (status["generation"], status["gateway"]["state"], status["systemd"]["scope"]) == (2, "running", "system")
+    master = status["gateway"]["pid"]
+    host.run("systemctl restart litellm", user="root", timeout=120)
+    status = json.loads(host.run(f"{home} --json status", user="root").out)
+    assert (status["gateway"]["state"], status["gateway"]["pid"] == master) == ("running", False)
+    assert host.run(f"{home} --json doctor", user="root", check=False).out.count('"ok": false') == 0
+    host.run(f"{home} down", user="root", timeout=120)
+    assert not host.run("pgrep -u aiops", user="root", check=False).ok
