@@ -12,21 +12,26 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from aiops.errors import Precondition
-from aiops.host import process, systemd
-from aiops.host.instance import Instance
+from aiops.apply.store import GenerationStore
+from aiops.errors import InvalidState, Precondition
+from aiops.host import credentials, process, systemd
+from aiops.host.instance import Instance, read_sources
+from aiops.host.supervise_container import UNIT as CONTAINER_UNIT
+from aiops.host.supervise_container import Circumstances, ContainerSupervisor, Image, Made
 from aiops.host.supervise_process import ProcessSupervisor
 from aiops.host.supervise_systemd import SERVICE, SystemdSupervisor, owner
 from aiops.host.supervisor import Supervisor
 from aiops.host.systemd import Scope, Systemd, scope
+from aiops.render import container
 from aiops.render.units import GATEWAY_UNITS, UnitFacts, render_units
+from aiops.spec.load import load
 
 # What decides where an instance without a home is; units do not inherit it from the shell of whoever ran `up`.
 KEPT_VARIABLES = ("XDG_CONFIG_HOME", "XDG_STATE_HOME")
 
 
 def choose(instance: Instance, wanted: str) -> Supervisor:
-    """The supervisor that ``aiops.yaml`` asks for. Raises Precondition for one this version does not have.
+    """The supervisor that ``aiops.yaml`` asks for.
 
     ``auto``: whoever runs the gateway now; else systemd for the user's own instance (one without ``--home``) when
     the user's manager answers and will outlive this command; else a process.
@@ -37,10 +42,31 @@ def choose(instance: Instance, wanted: str) -> Supervisor:
         return ProcessSupervisor(instance)
     if wanted == "auto":
         return systemd_supervisor(instance)
-    raise Precondition(
-        f"the supervisor `{wanted}` is not supported by this version",
-        f"set `supervisor: process` in {Path(instance.config) / 'aiops.yaml'}",
+    return ContainerSupervisor(instance, scope(), partial(_image, instance), partial(_container, instance))
+
+
+def _container(instance: Instance, circumstances: Circumstances) -> Made:
+    facts = container.ContainerFacts(
+        **vars(circumstances), state=str(instance.state), run=str(instance.run), secrets=str(instance.secrets)
     )
+    argv = tuple(container.create(facts))
+    target = "default.target" if scope() == "user" else "multi-user.target"
+    unit = container.unit(facts, templates()[CONTAINER_UNIT], target)
+    return Made(facts.name, facts.image, argv, container.label_of(argv), unit, facts.supervised)
+
+
+def _image(instance: Instance) -> Image:
+    """What the files say; what was committed last while they are broken, so that the gateway can be stopped then."""
+    try:
+        settings = load(read_sources(instance), credentials.environment(instance)).settings.container
+        return Image(settings.image, settings.engine)
+    except InvalidState:
+        generations = GenerationStore(instance.state)
+        current = generations.current()
+        if current is None:
+            raise
+        _, summary = generations.get(current).routes()
+        return Image(str(summary.settings["container.image"]), summary.settings["container.engine"])
 
 
 def prefers_systemd(instance: Instance) -> bool:

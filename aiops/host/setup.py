@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from aiops.errors import Precondition
 from aiops.host import credentials, files
 from aiops.host.instance import Instance
 from aiops.spec.edit import set_value
@@ -14,11 +13,6 @@ from aiops.spec.sources import FILES, SETTINGS, Sources
 
 def make_instance(instance: Instance, *, profile: str | None, supervisor: str | None, port: int | None) -> list[Path]:
     """Write what is missing; returns what was made. Raises Precondition when it cannot be written."""
-    if supervisor == "container":
-        raise Precondition(
-            f"the supervisor `{supervisor}` is not supported by this version",
-            "use `--supervisor systemd`, `process` or `auto`",
-        )
     sources: Sources = defaults()
     values = {("profile",): profile, ("supervisor",): supervisor, ("gateway", "port"): port}
     for path, value in values.items():

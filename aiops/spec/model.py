@@ -147,6 +147,13 @@ class History(_Shape):
     keep: Annotated[int, Field(ge=2, le=10000)] = 20
 
 
+class Container(_Shape):
+    """What the supervisor ``container`` runs, and with which engine."""
+
+    image: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]*$")] = "aiops-gateway:latest"
+    engine: Literal["auto", "docker", "podman"] = "auto"
+
+
 class Settings(_Shape):
     """``aiops.yaml``."""
 
@@ -154,6 +161,7 @@ class Settings(_Shape):
     mode: Literal["standalone", "distributed"] = "standalone"
     profile: Literal["cost", "dev", "prod"] = "dev"
     supervisor: Literal["auto", "systemd", "process", "container"] = "auto"
+    container: Container = Container()
     verify: Verify = Verify()
     history: History = History()
     master_key_file: str | None = None

@@ -36,6 +36,8 @@ def summarise(state: DesiredState) -> Summary:
     }
     settings: dict[str, Any] = {}
     for key, value in state.settings.model_dump().items():
+        if key == "container" and state.settings.supervisor != "container":
+            continue  # nothing of it has an effect
         if isinstance(value, dict):
             settings |= {f"{key}.{inner}": item for inner, item in value.items()}
         else:

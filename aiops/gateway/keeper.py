@@ -1,0 +1,79 @@
+"""``python -m aiops.gateway.keeper``: the first process of a container. Its one child that matters is the master.
+
+A container ends with its first process. If that were the master, its death would take the workers along; here they
+serve on, and a new master takes them over, as it does without a container. It imports nothing: it must not fail.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from types import FrameType
+
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+NO_USE_TRYING_AGAIN = (2, 4)  # usage; the address is taken or the installed LiteLLM is not acceptable
+QUIET_SECONDS = 10.0  # a master that ran for longer is started again at once
+PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Keeper:
+    def __init__(self, argv: list[str]) -> None:
+        self._argv = argv
+        self._master = 0
+        self._stopping = False
+        self._failures = 0
+
+    def run(self) -> int:
+        """Until the master has stopped because it was asked to; its exit code."""
+        # Orphaned workers become our children also where we are not process 1 (podman --init, a shared namespace).
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        while True:
+            started = time.monotonic()
+            # Signals wait until the new master is known, or one of them would reach nobody.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+            self._master = os.posix_spawn(sys.executable, self._argv, os.environ, setsigmask=[])
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+            code = self._wait()
+            left = self._has_children()
+            if self._stopping or code in NO_USE_TRYING_AGAIN or (code == 0 and not left):
+                return code
+            if code:
+                self._pause(time.monotonic() - started)
+
+    def _wait(self) -> int:
+        """Reap whatever ends until the master has; its exit code, 128 + the signal that killed it."""
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            if pid == self._master:
+                self._master = 0
+                code = os.waitstatus_to_exitcode(status)
+                return code if code >= 0 else 128 - code
+
+    def _has_children(self) -> bool:
+        """Whether workers were left behind: a master that was asked to stop leaves none."""
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+        except ChildProcessError:
+            return False
+        return True
+
+    def _pause(self, lived: float) -> None:
+        self._failures = 0 if lived > QUIET_SECONDS else self._failures + 1
+        sys.stderr.write(f"keeper: the master ended after {lived:.1f} s; a new one starts\n")
+        sys.stderr.flush()
+        time.sleep(PAUSES[min(self._failures, len(PAUSES) - 1)])
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._stopping = True
+        if self._master:
+            os.kill(self._master, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(Keeper([sys.executable, "-m", "aiops.gateway", *sys.argv[1:]]).run())
