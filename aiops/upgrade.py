@@ -85,6 +85,11 @@ def _running(instance: Instance) -> tuple[dict[str, Any], int]:
     current, status = generations.current(), control.status(instance.run)
     if current is None or status is None:
         raise Precondition("the gateway is not running", f"`{instance.command} up` starts it")
+    if generations.get(current).routes()[1].settings["supervisor"] == "container":
+        raise Precondition(
+            "the gateway runs in a container, which has no other runtime than that of its image",
+            f"build a new image (units/Containerfile), then `{instance.command} down` and `{instance.command} up`",
+        )
     if status["state"] != "serving":
         raise Precondition(f"the gateway is {status['state']}", f"`{instance.command} status` shows when it serves")
     if edited := drift(instance, generations, current):

@@ -147,6 +147,12 @@ def test_down_stops_it_and_up_brings_it_back_and_so_does_a_reboot(gateway: Gatew
         time.sleep(0.2)
 
 
+def test_an_upgrade_is_refused_because_the_image_is_the_runtime(gateway: Gateway) -> None:
+    refused = gateway.aiops("upgrade")
+    assert refused.code == 4
+    assert "build a new image" in refused.out
+
+
 def test_logs_are_those_of_the_container(gateway: Gateway) -> None:
     assert "master" in gateway.host.run("aiops logs -n 200").out
 
