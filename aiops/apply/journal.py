@@ -58,8 +58,12 @@ class Journal:
 
     def undo(self, path: str) -> bytes | None:
         """The old bytes of a file; None when it did not exist."""
-        saved = self._directory / "undo" / _name(path)
+        saved = self.kept(path)
         return saved.read_bytes() if saved.exists() else None
+
+    def kept(self, path: str) -> Path:
+        """Where the old bytes of a file are."""
+        return self._directory / "undo" / _name(path)
 
     def close(self) -> None:
         files.remove_tree(self._directory)

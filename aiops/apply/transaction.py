@@ -192,7 +192,7 @@ class Transaction:
         try:
             cause = self._take_back(session, cause)
             for change in reversed(self._replaced):
-                writes.put(change.path, change.before)
+                writes.put_back(change.path, change.before, self._journal.kept(str(change.path)))
         except (AiopsError, OSError) as worse:
             raise RollbackFailed(
                 f"{cause.message}; and undoing it failed: {worse}",

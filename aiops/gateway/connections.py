@@ -64,22 +64,34 @@ def detach(connection: Any) -> socket.socket | None:
 
 
 class Heirs:
-    """Workers of the next generation that take connections over, in turn."""
+    """Workers of the next generation that take connections over, in turn. Closed after each use:
+
+    an heir that is to leave itself waits for the links it has, so that nothing is given to somebody who is gone.
+    """
 
     def __init__(self, addresses: Iterable[str]) -> None:
         self._waiting = list(addresses)
         self._links: list[socket.socket] = []
 
+    def __enter__(self) -> Heirs:
+        while self._waiting:
+            self._connect()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for link in self._links:
+            link.close()
+        self._links = []
+
     @property
     def any(self) -> bool:
-        return bool(self._waiting or self._links)
+        return bool(self._links)
 
     def give(self, sock: socket.socket) -> bool:
         """Pass one connection on. False when no heir is left; the caller still holds ``sock`` then."""
-        while self.any:
-            link = self._next()
-            if link is None:
-                continue
+        while self._links:
+            link = self._links.pop(0)
+            self._links.append(link)
             try:
                 socket.send_fds(link, [ADOPT], [sock.fileno()])
             except OSError:
@@ -89,24 +101,15 @@ class Heirs:
             return True
         return False
 
-    def close(self) -> None:
-        for link in self._links:
+    def _connect(self) -> None:
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        link.settimeout(2)
+        try:
+            link.connect(self._waiting.pop(0))
+        except OSError:
             link.close()
-
-    def _next(self) -> socket.socket | None:
-        if self._waiting:
-            address = self._waiting.pop(0)
-            link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            link.settimeout(2)
-            try:
-                link.connect(address)
-            except OSError:
-                link.close()
-                return None
-            self._links.append(link)
-        link = self._links.pop(0)
+            return
         self._links.append(link)
-        return link
 
 
 class Exchange:
@@ -128,17 +131,28 @@ class Exchange:
         self._sock.bind(str(path))
         path.chmod(0o600)
         self._sock.listen(64)
+        self._links = 0
         asyncio.get_running_loop().add_reader(self._sock, self._accept)
+
+    @property
+    def busy(self) -> bool:
+        """Somebody is connected, and may be handing something over."""
+        return self._links > 0
+
+    def hide(self) -> None:
+        """Nobody new finds it. Whoever found it before is still listened to."""
+        self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._sock)
         self._sock.close()
-        self._path.unlink(missing_ok=True)
+        self.hide()
 
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError):
             link, _ = self._sock.accept()
             link.setblocking(False)
+            self._links += 1
             asyncio.get_running_loop().add_reader(link, self._receive, link)
 
     def _receive(self, link: socket.socket) -> None:
@@ -159,6 +173,7 @@ class Exchange:
                 os.close(descriptor)
             asyncio.get_running_loop().remove_reader(link)
             link.close()
+            self._links -= 1
 
 
 def ask_for_listener(address: str) -> socket.socket | None:

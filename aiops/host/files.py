@@ -54,6 +54,22 @@ def write(path: Path, content: bytes, mode: int | None = None) -> None:
     sync_directory(target.parent)
 
 
+def link(source: Path, path: Path) -> None:
+    """Let ``source`` itself take the place of ``path``, which needs no room for its content. Raises OSError."""
+    target = path.resolve()
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
+    temporary = target.with_name(f".{target.name}.aiops-{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.hardlink_to(source)
+    try:
+        temporary.chmod(mode)
+        temporary.replace(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(target.parent)
+
+
 def write_tree(directory: Path, files: dict[str, bytes], mode: int = 0o644) -> None:
     """Make ``directory`` with these files (relative path -> bytes) appear at once, durably. Raises OSError."""
     temporary = directory.with_name(f".{directory.name}.tmp")
