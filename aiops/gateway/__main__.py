@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ def main() -> int:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()
+    faulthandler.enable()  # a crash in compiled code leaves its trace in the log, of workers too
     prepare_environment()
     from aiops.gateway.master import Master, Options
 

@@ -221,6 +221,9 @@ class Master:
         change.candidate.take_role(protocol.SERVING)
         if change.previous is not None:
             self._workforce.drain(change.previous, change.candidate.exchanges)
+        for group in self._workforce.groups:
+            if group.role == protocol.DRAINING:  # those still at it: whom they were to hand over to is leaving now
+                group.take_role(protocol.DRAINING, change.candidate.exchanges, group.limit)
         self._retire_orphans(change.candidate.exchanges)
         _say(f"generation {change.candidate.generation} serves")
         change.answer(ok=True, phase="confirmed")

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import uvicorn
 import uvloop
 
-from aiops.gateway import connections, protocol, runtime
+from aiops.gateway import collector, connections, protocol, runtime
 from aiops.gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 # Longer than any common client keeps an idle connection, so that the client closes first and nothing races.
 KEEP_ALIVE_SECONDS = 75
 DRAIN_TICK = 0.05
+LAST_CALL = 0.1  # seconds for which a leaving worker still takes what was on its way to it
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class Worker:
         from aiops.gateway import probe, selfcheck
         from aiops.gateway.extension import Extension
 
+        collecting = asyncio.create_task(collector.collect_between_callbacks())
         os.environ.update(self._given.environment)
         os.environ["CONFIG_FILE_PATH"] = str(self._settings.config)
         self._known_modules = set(sys.modules)
@@ -126,13 +128,15 @@ class Worker:
             listening = asyncio.create_task(self._obey())
             ticking = asyncio.create_task(self._server.main_loop())
             await self._leave.wait()
-            await self._drain(extension)
+            await self._drain(extension, exchange)
             exchange.close()
-            self._given.address(os.getpid(), "http").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a read-only disk
+                self._given.address(os.getpid(), "http").unlink(missing_ok=True)
             self._report(event="drained")
             self._server.should_exit = True
             await ticking
             listening.cancel()
+        collecting.cancel()
         return 0
 
     def _make_server(self, extension: Extension, state: dict[str, Any]) -> uvicorn.Server:
@@ -252,29 +256,45 @@ class Worker:
 
     # --- leaving ----------------------------------------------------------------------------------------------
 
-    async def _drain(self, extension: Extension) -> None:
-        """Finish requests and streams, give idle connections to the heirs; at most ``limit`` seconds."""
+    async def _drain(self, extension: Extension, exchange: connections.Exchange) -> None:
+        """Finish requests and streams, give idle connections to the heirs; at most ``limit`` seconds.
+
+        This worker may be an heir itself: before it leaves it hides, and waits for what is on its way to it.
+        """
         state = self._server.server_state
-        heirs = connections.Heirs(self._heirs)
         deadline = time.monotonic() + self._limit
-        if not heirs.any:
+        hidden: float | None = None
+        if not self._heirs:
             connections.close_after_response(state.connections)
-        while state.connections and time.monotonic() < deadline:
-            for connection in connections.idle(state.connections):
-                self._part_with(connection, heirs)
-            if extension.active == 0 and not state.connections:
+        while (now := time.monotonic()) < deadline:
+            self._part_with(connections.idle(state.connections))
+            if state.connections or extension.active or state.tasks or exchange.busy:
+                hidden = hidden and now
+            elif hidden is None:
+                exchange.hide()
+                hidden = now
+            elif now - hidden > LAST_CALL:
                 break
             await asyncio.sleep(DRAIN_TICK)
         for connection in list(state.connections):
             connection.transport.abort()
-        heirs.close()
 
-    def _part_with(self, connection: Any, heirs: connections.Heirs) -> None:
-        if not heirs.any:
-            connection.transport.close()
+    def _part_with(self, idle: list[Any]) -> None:
+        """Hand idle connections over, or close them when there is no next generation."""
+        if not idle:
             return
-        sock = connections.detach(connection)
-        if sock is None:
+        if not self._heirs:
+            for connection in idle:
+                connection.transport.close()
             return
-        with sock:
-            heirs.give(sock)  # with no heir left the connection closes here: there is nobody to serve it
+        with connections.Heirs(self._heirs) as heirs:
+            if not heirs.any:
+                # They left, and the master is about to say who comes after them. Until then it is served here.
+                if self._master_lost:
+                    self._heirs = []
+                return
+            for connection in idle:
+                sock = connections.detach(connection)
+                if sock is not None:
+                    with sock:
+                        heirs.give(sock)
