@@ -141,7 +141,8 @@ class Exchange:
 
     def hide(self) -> None:
         """Nobody new finds it. Whoever found it before is still listened to."""
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only disk must not keep anything from being handed over
+            self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._sock)

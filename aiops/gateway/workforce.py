@@ -50,6 +50,7 @@ class Workforce:
 
     def fork_again(self, now: float) -> None:
         """Replace the workers that died, when their time has come."""
+        self._sweep()
         for group in self.groups:
             for index, when in list(group.refork_at.items()):
                 if now >= when and group.role != protocol.DRAINING:
@@ -63,13 +64,12 @@ class Workforce:
                 if _has_ended(handle):
                     self._hear(group, handle)
                     self._forget_channel(handle)
-                    self._sweep(handle.pid)
+                    self._unswept.add(handle.pid)
                     code = handle.exit_code or 0
                     self._died(group, handle, f"killed by signal {-code}" if code < 0 else f"exit code {code}")
 
-    def _sweep(self, pid: int) -> None:
-        """Remove the sockets of a worker that ended, and those that a read-only disk kept from being removed."""
-        self._unswept.add(pid)
+    def _sweep(self) -> None:
+        """Remove the sockets of workers that ended; on a read-only disk that is tried again and again."""
         with contextlib.suppress(OSError):
             for ended in list(self._unswept):
                 for kind in ("http", "fd"):

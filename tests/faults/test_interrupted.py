@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -188,7 +189,7 @@ def test_a_crash_loop_is_backed_off_from_and_reported(here: Gateway) -> None:
     now = look(here.instance)
     assert now.gateway_state == "degraded"
     assert any("keep dying: killed by signal 9" in note for note in now.notes), now.notes
-    gaps = [later - earlier for earlier, later in zip(died, died[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(died)]
     assert gaps[-1] > gaps[0], "each new start has to wait longer"
     wait_until(lambda: _serving_worker(here), 10)
     assert here.serving() == here.current
