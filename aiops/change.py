@@ -156,6 +156,10 @@ def prepare(instance: Instance, intent: Intent) -> Prepared:
     if intent.restore is not None:
         # The very bytes that served, not what this version of aiops would make of the same sources.
         release = generations.get(intent.restore).release()
+        if GENERATED not in release:
+            raise Precondition(
+                f"generation {intent.restore} is damaged: it has no {GENERATED}", "`aiops history` lists the others"
+            )
     old = generations.get(base).routes() if base is not None else None
     plan = make_plan(base, old, state, table, release)
     return Prepared(before, after, state, table, release, plan, notes)
@@ -258,7 +262,8 @@ def generated_is_edited(instance: Instance) -> bool:
     generations = GenerationStore(instance.state)
     current = generations.current()
     now = read(instance.generated)
-    return current is not None and now is not None and now != generations.get(current).release()[GENERATED]
+    served = generations.get(current).release().get(GENERATED) if current is not None else None
+    return now is not None and served is not None and now != served
 
 
 def _source_changes(instance: Instance, prepared: Prepared) -> list[FileChange]:

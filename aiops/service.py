@@ -90,7 +90,7 @@ def start(instance: Instance, out: Output) -> Service:
     where = place(instance)
     instance.make_directories()
     current = GenerationStore(instance.state).current()
-    if current is None:
+    if control.status(instance.run) is None:
         credentials.read_master_key(where.master_key)
     with lock.held(instance.state, "up", LOCK_PATIENCE_SECONDS, out.say):
         with out.progress("starting the gateway") as bar:

@@ -73,7 +73,7 @@ def test_workers_that_keep_dying_are_restarted_less_and_less_often_and_status_sa
         (note,) = [note for note in status["notes"] if "keep dying" in note]
         assert note.startswith(f"workers of generation {status['desired_generation']} keep dying: ")
         assert note.split(": ", 1)[1]
-        said = [line for line in gateway.must("logs")["lines"] if "; again in " in line]
+        said = [line for line in gateway.must("logs", "-n", "5000")["lines"] if "; again in " in line]
         waits = [float(line.rsplit("; again in ", 1)[1].split()[0]) for line in said]
         assert waits[-3:] == sorted(waits[-3:])
         assert waits[-1] >= 4 * waits[-3]
@@ -119,7 +119,7 @@ def test_a_change_while_the_master_is_dead_is_refused(gateway: Instance, two: De
     assert (refused.code, refused.message, refused.hint) == (
         4,
         "the gateway is not running",
-        f"`aiops --home {gateway.home} up` starts it",
+        "`aiops up` starts it",
     )
     after = gateway.snapshot()
     assert {name: after[name] for name in before} == before
