@@ -115,7 +115,8 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         if out.as_json:
             out.data({"outcome": "refused", "error": {"code": "usage", "message": error.format_message(), "hint": ""}})
-        error.show()
+        else:
+            error.show()
         return 2
     except AiopsError as error:
         return _fail(out, error, arguments, error.exit_code)

@@ -54,10 +54,7 @@ CASES = {
     ),
     "errors instead of answers": Case(
         {"mode": "500", "paths": ["/v1/chat"]},
-        (
-            "answer:gamma: HTTP 500: {words}The server had an error.",
-            "stream:gamma: HTTP 500: {words}The server had an error.",
-        ),
+        tuple(f"{check}:gamma: HTTP 500: {{words}}The server had an error." for check in ("answer", "stream")),
     ),
     "streams that break": Case(
         {"mode": "drop_mid_stream", "paths": ["/v1/chat"]}, ("answer:gamma: ", "stream:gamma: ")
