@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,6 +68,11 @@ class Journal:
 
     def close(self) -> None:
         files.remove_tree(self._directory)
+
+    def sweep(self) -> None:
+        """Remove a journal that was killed while it was written, or while it was removed: it holds old secrets."""
+        for suffix in ("tmp", "gone"):
+            shutil.rmtree(self._directory.with_name(f".{self._directory.name}.{suffix}"), ignore_errors=True)
 
 
 def digest(content: bytes | None) -> str | None:

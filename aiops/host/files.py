@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aiops.errors import Precondition
@@ -52,6 +52,13 @@ def write(path: Path, content: bytes, mode: int | None = None) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(target.parent)
+
+
+def sweep(directory: Path) -> None:
+    """Remove what writes that were killed left in ``directory``. Only for whoever is alone in writing there."""
+    for leftover in directory.glob(".*.aiops-*"):
+        with suppress(OSError):
+            leftover.unlink()
 
 
 def link(source: Path, path: Path) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from aiops.apply.store import GenerationStore
 from aiops.demo.control import Control
 from aiops.demo.double import Double
-from aiops.host import control, process
+from aiops.host import control, credentials, process
 from aiops.host.instance import GENERATED, Instance, locate, read_sources
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,9 +136,9 @@ class Gateway:
 
     # --- command lines ----------------------------------------------------------------------------------------
 
-    def run(self, *words: str, fault: Fault | dict[str, Any] | None = None) -> Ran:
+    def run(self, *words: str, fault: Fault | dict[str, Any] | None = None, **variables: str) -> Ran:
         started = time.monotonic()
-        with self.start(*words, fault=fault) as child:
+        with self.start(*words, fault=fault, **variables) as child:
             out, err = child.communicate(timeout=120)
         return Ran(child.returncode, out, err, time.monotonic() - started, self.fault_done())
 
@@ -207,6 +207,10 @@ class Gateway:
         """Everything an operator looks at."""
         config = self.instance.config
         return {path.name: path.read_bytes() for path in sorted(config.iterdir()) if path.is_file()}
+
+    def kept_keys(self) -> set[str]:
+        """Names of the variables in ``secrets/env``."""
+        return set(credentials.read_env(self.instance))
 
     def status(self) -> dict[str, Any]:
         return control.status(self.instance.run) or {}

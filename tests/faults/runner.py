@@ -126,7 +126,7 @@ def die_at_write(number: int, home: Path, mark: Path) -> None:
             return
         seen += 1
         if seen == number:
-            mark.write_text(f"{event} {arguments[0]}")
+            mark.write_text(f"{event} {arguments[0]} {arguments[1]}")
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)

@@ -141,18 +141,23 @@ def _an_ordinary_change_works(here: Gateway) -> None:
 
 def test_killed_at_every_change_of_the_disk(here: Gateway) -> None:
     """SIGKILL before the first rename, link or removal, before the second, and so on to the end of the change."""
+    killed_at: list[str] = []
     for number in range(1, 200):
         before, new, name = here.current, here.next_number, here.new_name()
         with here.watched() as users:
-            ran = here.run(*here.add(name), fault={"write": number})
+            with_key = [*here.add(name), "--api-key-env", f"KEY_OF_{name}"]
+            ran = here.run(*with_key, fault={"write": number}, **{f"KEY_OF_{name}": "not-a-secret"})
             here.ok("apply")
         assert users.failed == [], ran
         here.require_consistent()
         assert here.current in (before, new)
         assert (name.encode() in here.files()["providers.yaml"]) == (here.current == new), ran
+        assert (f"KEY_OF_{name}" in here.kept_keys()) == (here.current == new), ran
         if ran.code == 0:
-            assert number > 10, "the faults did not reach the writes"
+            reached = " ".join(killed_at)
+            assert all(file in reached for file in ("/env", "/journal", "/providers.yaml", "/litellm-unified.yaml"))
             return
+        killed_at.append(ran.fault)
         assert ran.code == -signal.SIGKILL, ran
         here.recover()
     raise AssertionError("a change that never ends")

@@ -84,3 +84,17 @@ def test_settling_twice_does_nothing_the_second_time(tmp_path: Path) -> None:
     assert recovery.settle(tmp_path, tmp_path / "run")
     assert recovery.settle(tmp_path, tmp_path / "run") == []
     assert GenerationStore(tmp_path).numbers() == []
+
+
+def test_what_killed_writes_left_is_swept(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.mkdir()
+    for name in (".journal.tmp/undo", ".journal.gone/undo", "generations/.000002.tmp"):
+        (tmp_path / name).mkdir(parents=True)
+    for path in (tmp_path / ".highest.aiops-12", config / ".providers.yaml.aiops-12"):
+        path.write_bytes(b"half")
+    begin(tmp_path, config / "providers.yaml", b"old", b"new")
+    (config / "providers.yaml").write_bytes(b"new")
+    recovery.settle(tmp_path, tmp_path / "run")
+    assert [path.name for path in config.iterdir()] == ["providers.yaml"]
+    assert {path.name for path in tmp_path.rglob(".*")} == set()
