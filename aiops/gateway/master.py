@@ -131,7 +131,8 @@ class Master:
         self._boot_failures += 1
         wait = min(2.0**self._boot_failures, 60.0)
         self._boot_retry = time.monotonic() + wait
-        self._last_revert = {"reason": f"the committed generation does not start: {reason}", "boot": True}
+        why = f"the committed generation does not start: {reason}"
+        self._last_revert = {"reason": why, "boot": True, "failures": self._boot_failures}
         _say(f"the committed generation does not start: {reason}; next try in {wait:g} s")
 
     def _retire_orphans(self, heirs: list[str]) -> None:
@@ -296,6 +297,10 @@ class Master:
             peer.send({"ok": True, **self.status()})
         elif command == "stage":
             self._stage(Path(str(message["directory"])), peer)
+        elif command == "retry":
+            if self._boot_retry is not None:
+                self._boot_retry = time.monotonic()
+            peer.send({"ok": True, "failures": self._boot_failures})
         elif command == "stop":
             self._stop(float(message["limit"]) if "limit" in message else None)
             peer.send({"ok": True})
