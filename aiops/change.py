@@ -19,6 +19,7 @@ from aiops.apply.transaction import Order, Report, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put, read
 from aiops.errors import AiopsError, InvalidState, Precondition
 from aiops.host import clock, credentials, files, ports
+from aiops.host.control import MasterGone
 from aiops.host.instance import GENERATED, Instance, read_sources
 from aiops.host.supervise_process import ProcessSupervisor
 from aiops.output import Output, Progress
@@ -118,6 +119,8 @@ def make(instance: Instance, intent: Intent, out: Output) -> Result:
         try:
             waited = _carry_out(instance, intent, prepared, result, out)
         except AiopsError as error:
+            if isinstance(error, MasterGone):
+                error.hint = f"`{instance.command} up` starts it"
             result.outcome = "rolled_back" if error.exit_code in (5, 6) else "refused"
             result.error = error
             result.seconds = time.monotonic() - started

@@ -14,7 +14,7 @@ import aiops
 from aiops.errors import AiopsError
 from aiops.output import Output
 
-# verb -> one line for `aiops --help`, so that help imports no verb. A test compares them with the verbs' own.
+# verb -> one line for `aiops --help`, so that help imports no verb.
 VERBS: dict[str, str] = {
     "init": "Make an instance: commented defaults and a master key.",
     "up": "Start the gateway.",

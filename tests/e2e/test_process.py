@@ -119,7 +119,7 @@ def test_a_change_while_the_master_is_dead_is_refused(gateway: Instance, two: De
     assert (refused.code, refused.message, refused.hint) == (
         4,
         "the gateway is not running",
-        "`aiops up` starts it",
+        f"`aiops --home {gateway.home} up` starts it",
     )
     after = gateway.snapshot()
     assert {name: after[name] for name in before} == before
