@@ -19,6 +19,7 @@ from aiops.apply.transaction import Order, Report, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put, read
 from aiops.errors import AiopsError, InvalidState, Precondition
 from aiops.host import clock, credentials, files, ports
+from aiops.host.control import MasterGone
 from aiops.host.instance import GENERATED, Instance, read_sources
 from aiops.host.supervise_process import ProcessSupervisor
 from aiops.output import Output, Progress
@@ -130,6 +131,8 @@ def make_held(instance: Instance, intent: Intent, out: Output, started: float | 
     try:
         waited = _carry_out(instance, intent, prepared, result, out)
     except AiopsError as error:
+        if isinstance(error, MasterGone):
+            error.hint = f"`{instance.command} up` starts it"
         result.outcome = "rolled_back" if error.exit_code in (5, 6) else "refused"
         result.error = error
         result.seconds = time.monotonic() - started
@@ -168,6 +171,10 @@ def prepare(instance: Instance, intent: Intent) -> Prepared:
     if intent.restore is not None:
         # The very bytes that served, not what this version of aiops would make of the same sources.
         release = generations.get(intent.restore).release()
+        if GENERATED not in release:
+            raise Precondition(
+                f"generation {intent.restore} is damaged: it has no {GENERATED}", "`aiops history` lists the others"
+            )
     old = generations.get(base).routes() if base is not None else None
     plan = make_plan(base, old, state, table, release)
     runtime = runtime_choice.choose(instance, intent.runtime, intent.restore, base)
@@ -271,7 +278,8 @@ def generated_is_edited(instance: Instance) -> bool:
     generations = GenerationStore(instance.state)
     current = generations.current()
     now = read(instance.generated)
-    return current is not None and now is not None and now != generations.get(current).release()[GENERATED]
+    served = generations.get(current).release().get(GENERATED) if current is not None else None
+    return now is not None and served is not None and now != served
 
 
 def _source_changes(instance: Instance, prepared: Prepared) -> list[FileChange]:

@@ -14,7 +14,7 @@ import aiops
 from aiops.errors import AiopsError
 from aiops.output import Output
 
-# verb -> one line for `aiops --help`, so that help imports no verb. A test compares them with the verbs' own.
+# verb -> one line for `aiops --help`, so that help imports no verb.
 VERBS: dict[str, str] = {
     "init": "Make an instance: commented defaults and a master key.",
     "up": "Start the gateway.",
@@ -121,7 +121,8 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         if out.as_json:
             out.data({"outcome": "refused", "error": {"code": "usage", "message": error.format_message(), "hint": ""}})
-        error.show()
+        else:
+            error.show()
         return 2
     except AiopsError as error:
         return _fail(out, error, arguments, error.exit_code)

@@ -91,7 +91,7 @@ def start(instance: Instance, out: Output) -> Service:
     where = place(instance)
     instance.make_directories()
     current = GenerationStore(instance.state).current()
-    if current is None:
+    if control.status(instance.run) is None:
         credentials.read_master_key(where.master_key)
     with lock.held(instance.state, "up", LOCK_PATIENCE_SECONDS, out.say):
         with out.progress("starting the gateway") as bar:
@@ -101,7 +101,7 @@ def start(instance: Instance, out: Output) -> Service:
         settled(instance, out)
         current = GenerationStore(instance.state).current()
         if current is not None:
-            _wait_until_serving(instance, out)
+            _wait_until_serving(instance, out, 0 if fresh else _try_now(instance))
     if current is None:
         current = make(instance, Intent("up", "the first generation", assume_yes=True), out).generation
     verb = "serves" if fresh else "serves already"
@@ -142,7 +142,14 @@ def restart(instance: Instance, out: Output) -> Service:
     return Service("applied", sentence, current, where.url, time.monotonic() - started)
 
 
-def _wait_until_serving(instance: Instance, out: Output) -> None:
+def _try_now(instance: Instance) -> int:
+    """A master that could not start the generation tries again at once. How often it has failed so far."""
+    with control.Session(instance.run) as session:
+        return int(session.call("retry")["failures"])
+
+
+def _wait_until_serving(instance: Instance, out: Output, failures: int = 0) -> None:
+    """Raises Precondition with the reason once the master has failed more than ``failures`` times."""
     started = time.monotonic()
     with out.progress("loading the generation") as bar:
         while (elapsed := time.monotonic() - started) < SERVE_SECONDS:
@@ -150,7 +157,7 @@ def _wait_until_serving(instance: Instance, out: Output) -> None:
             if status.get("state") == "serving" and not status.get("change"):
                 return
             failed = status.get("last_revert")
-            if failed and failed.get("boot"):
+            if failed and failed.get("boot") and failed["failures"] > failures:
                 raise Precondition(
                     f"the gateway runs, but {failed['reason']}",
                     f"it tries again by itself; `{instance.command} rollback --reason …` goes back to an older one",

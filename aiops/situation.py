@@ -186,10 +186,13 @@ def drift(instance: Instance, generations: GenerationStore, current: int | None)
             found.append(f"{', '.join(changed)} edited since generation {current}: `{instance.command} plan` shows it")
     except AiopsError as error:
         found.append(error.message)
-    published = read(instance.generated)
-    if published is None:
+    published, served = read(instance.generated), generation.release().get(GENERATED)
+    if served is None:
+        damaged = f"generation {current} is damaged, {generation.directory}/release/{GENERATED} is missing"
+        found.append(f"{damaged}: `{instance.command} rollback --reason …` or the next change puts that right")
+    elif published is None:
         found.append(f"{instance.generated} is missing; the next change writes it again")
-    elif published != generation.release()[GENERATED]:
+    elif published != served:
         found.append(f"{instance.generated} was edited by hand: `{instance.command} diff --generated` shows it")
     return found
 

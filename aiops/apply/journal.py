@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,11 +59,20 @@ class Journal:
 
     def undo(self, path: str) -> bytes | None:
         """The old bytes of a file; None when it did not exist."""
-        saved = self._directory / "undo" / _name(path)
+        saved = self.kept(path)
         return saved.read_bytes() if saved.exists() else None
+
+    def kept(self, path: str) -> Path:
+        """Where the old bytes of a file are."""
+        return self._directory / "undo" / _name(path)
 
     def close(self) -> None:
         files.remove_tree(self._directory)
+
+    def sweep(self) -> None:
+        """Remove a journal that was killed while it was written, or while it was removed: it holds old secrets."""
+        for suffix in ("tmp", "gone"):
+            shutil.rmtree(self._directory.with_name(f".{self._directory.name}.{suffix}"), ignore_errors=True)
 
 
 def digest(content: bytes | None) -> str | None:

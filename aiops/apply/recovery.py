@@ -31,6 +31,9 @@ def settle(state: Path, run: Path) -> list[str]:
     """
     journal = Journal(state)
     generations = GenerationStore(state)
+    journal.sweep()
+    generations.sweep()
+    files.sweep(state)
     if not journal.open:
         return []
     said = [pending(state) or ""]
@@ -42,6 +45,8 @@ def settle(state: Path, run: Path) -> list[str]:
         if committed:
             wanted = _after(generations, entry.target, list(entry.after))
         edited = writes.settle(entry, journal, wanted)
+        for directory in {generations.path(entry.target), *(Path(name).parent for name in entry.after)}:
+            files.sweep(directory)
         outcome = store.APPLIED if committed else store.INTERRUPTED
         generations.finish(entry.target, Outcome(outcome, clock.now(), detail=f"settled after: {said[0]}"))
         journal.close()

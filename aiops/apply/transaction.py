@@ -211,7 +211,7 @@ class Transaction:
         try:
             cause = self._take_back(session, cause)
             for change in reversed(self._replaced):
-                writes.put(change.path, change.before)
+                writes.put_back(change.path, change.before, self._journal.kept(str(change.path)))
             if self._came_from is not None:
                 program.return_to(session, self._run, self._came_from)
         except (AiopsError, OSError) as worse:

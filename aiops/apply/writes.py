@@ -52,6 +52,19 @@ def put(path: Path, content: bytes | None, private: bool = False) -> None:
         files.write(path, content, 0o600 if private else None)
 
 
+def put_back(path: Path, content: bytes | None, kept: Path) -> None:
+    """Undo ``put``. When there is no room to write the old content, the journal's copy of it takes the place."""
+    try:
+        put(path, content)
+    except OSError as error:
+        if content is None or not kept.exists():
+            raise
+        try:
+            files.link(kept, path)
+        except OSError:
+            raise error from None
+
+
 def settle(entry: Entry, journal: Journal, wanted: Mapping[str, bytes | None] | None) -> list[str]:
     """Make the files what they have to be after an interruption; returns those that somebody edited meanwhile.
 
@@ -64,6 +77,8 @@ def settle(entry: Entry, journal: Journal, wanted: Mapping[str, bytes | None] | 
         if now not in (entry.before[name], entry.after[name]):
             edited.append(name)
             continue
-        content = journal.undo(name) if wanted is None else wanted[name]
-        put(path, content)
+        if wanted is None:
+            put_back(path, journal.undo(name), journal.kept(name))
+        else:
+            put(path, wanted[name])
     return edited

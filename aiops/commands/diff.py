@@ -27,7 +27,7 @@ def command(context: Context, first: int | None, second: int | None, generated: 
     if generated:
         if current is None:
             raise UsageError("nothing was generated yet", "`aiops up` makes the first generation")
-        ours = generations.get(current).release()[GENERATED].decode().splitlines()
+        ours = generations.get(current).release().get(GENERATED, b"").decode().splitlines()
         theirs = (read(instance.generated) or b"").decode(errors="replace").splitlines()
         lines = list(difflib.unified_diff(ours, theirs, f"generation {current}", str(instance.generated), lineterm=""))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import os
 import signal
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--stop-within", type=float, default=None, metavar="SECONDS")
     arguments = parser.parse_args()
+    faulthandler.enable()  # a crash in compiled code leaves its trace in the log, of workers too
     if given is None:
         _go_where_committed(arguments.state, started_with)
     prepare_environment()

@@ -147,7 +147,8 @@ class Exchange:
 
     def close(self) -> None:
         """Let nobody in any more, and take what is on its way: a connection that is handed over is never lost."""
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only disk must not keep anything from being handed over
+            self._path.unlink(missing_ok=True)
         # From here on a sender fails, and keeps what it was about to hand over.
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)

@@ -148,7 +148,8 @@ class Master:
         self._boot_failures += 1
         wait = min(2.0**self._boot_failures, 60.0)
         self._boot_retry = time.monotonic() + wait
-        self._last_revert = {"reason": f"the committed generation does not start: {reason}", "boot": True}
+        why = f"the committed generation does not start: {reason}"
+        self._last_revert = {"reason": why, "boot": True, "failures": self._boot_failures}
         say(f"the committed generation does not start: {reason}; next try in {wait:g} s", WARNING)
 
     def _retire_orphans(self, heirs: list[str]) -> None:
@@ -316,6 +317,10 @@ class Master:
         elif command == "stage":
             labels = {name: message.get(name) for name in ("verb", "provider")}
             self._stage(Path(str(message["directory"])), peer, **labels)
+        elif command == "retry":
+            if self._boot_retry is not None:
+                self._boot_retry = time.monotonic()
+            peer.send({"ok": True, "failures": self._boot_failures})
         elif command == "stop":
             self._stop(float(message["limit"]) if "limit" in message else None)
             peer.send({"ok": True})

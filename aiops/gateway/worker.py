@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import uvicorn
 import uvloop
 
-from aiops.gateway import connections, protocol, runtime
+from aiops.gateway import collector, connections, protocol, runtime
 from aiops.gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class Worker:
         from aiops.gateway import probe, selfcheck
         from aiops.gateway.extension import Extension
 
+        collecting = asyncio.create_task(collector.collect_between_callbacks())
         os.environ.update(self._given.environment)
         os.environ["CONFIG_FILE_PATH"] = str(self._settings.config)
         self._known_modules = set(sys.modules)
@@ -132,11 +133,13 @@ class Worker:
             exchange.close()
             await self._drain(extension, deadline)  # what arrived at the very last moment
             self._heirs.close()
-            self._given.address(os.getpid(), "http").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a read-only disk
+                self._given.address(os.getpid(), "http").unlink(missing_ok=True)
             self._report(event="drained")
             self._server.should_exit = True
             await ticking
             listening.cancel()
+        collecting.cancel()
         return 0
 
     def _make_server(self, extension: Extension, state: dict[str, Any]) -> uvicorn.Server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -26,6 +27,7 @@ class Workforce:
         self._events = events
         self._listeners = listeners
         self._sockets = sockets
+        self._unswept: set[int] = set()
         self._heard = heard
         self._died = died
 
@@ -41,6 +43,7 @@ class Workforce:
         if pid == 0:
             self._become_worker(group, index, theirs, ours)
         theirs.close()
+        self._unswept.discard(pid)
         handle = WorkerHandle(pid, index, protocol.Peer(ours), time.monotonic())
         group.workers.append(handle)
         self._watch(group, handle)
@@ -59,6 +62,7 @@ class Workforce:
 
     def fork_again(self, now: float) -> None:
         """Replace the workers that died, when their time has come."""
+        self._sweep()
         for group in self.groups:
             if group.adopted and group.workers:
                 continue  # what is imported here need not be what that generation was proved with: only for want of any
@@ -74,10 +78,17 @@ class Workforce:
                 if _has_ended(handle):
                     self._hear(group, handle)
                     self._forget_channel(handle)
-                    for kind in ("http", "fd"):
-                        (self._sockets / f"{handle.pid}.{kind}").unlink(missing_ok=True)
+                    self._unswept.add(handle.pid)
                     code = handle.exit_code or 0
                     self._died(group, handle, f"killed by signal {-code}" if code < 0 else f"exit code {code}")
+
+    def _sweep(self) -> None:
+        """Remove the sockets of workers that ended; on a read-only disk that is tried again and again."""
+        with contextlib.suppress(OSError):
+            for ended in list(self._unswept):
+                for kind in ("http", "fd"):
+                    (self._sockets / f"{ended}.{kind}").unlink(missing_ok=True)
+                self._unswept.discard(ended)
 
     def drain(self, group: Group, heirs: list[str], limit: float | None = None) -> None:
         """Let the workers of a group finish and leave; those not ready yet have nothing to finish."""

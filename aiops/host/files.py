@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aiops.errors import Precondition
@@ -47,6 +47,29 @@ def write(path: Path, content: bytes, mode: int | None = None) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(target.parent)
+
+
+def sweep(directory: Path) -> None:
+    """Remove what writes that were killed left in ``directory``. Only for whoever is alone in writing there."""
+    for leftover in directory.glob(".*.aiops-*"):
+        with suppress(OSError):
+            leftover.unlink()
+
+
+def link(source: Path, path: Path) -> None:
+    """Let ``source`` itself take the place of ``path``, which needs no room for its content. Raises OSError."""
+    target = path.resolve()
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
+    temporary = target.with_name(f".{target.name}.aiops-{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.hardlink_to(source)
+    try:
+        temporary.chmod(mode)
         temporary.replace(target)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -257,6 +257,10 @@ def _model_name(doc: Document, path: tuple[str | int, ...], name: str, problems:
         message, hint = f"the model name {_quoted(name)} begins or ends with a blank", "remove it"
     elif len(name) > _MODEL_LIMIT:
         message = f"the model name {_quoted(name)} has {len(name)} characters, more than {_MODEL_LIMIT}"
+    elif any(ord(c) > 255 for c in name):
+        # LiteLLM copies it into response headers, which hold Latin-1: every answer would be an HTTP 500.
+        message = f"LiteLLM cannot serve the model name {_quoted(name)}: it has characters beyond Latin-1"
+        hint = "have the provider serve it under another name"
     elif "*" in name:
         message, hint = f"the model name {_quoted(name)} contains `*`", "patterns are not supported by this version"
     elif name.startswith(_MISREAD):

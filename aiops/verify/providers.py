@@ -10,6 +10,7 @@ import httpx
 
 from aiops.spec.model import Provider
 from aiops.verify.check import Check, Failed, Skipped, timed
+from aiops.verify.client import reason
 
 # A listing costs a provider nothing; one that needs longer than this hangs.
 LISTING_SECONDS = 5.0
@@ -70,16 +71,31 @@ def discover(provider: Provider, key: str | None) -> list[str]:
     except httpx.TimeoutException as error:
         raise Failed(f"{url} did not answer within {LISTING_SECONDS:g} s") from error
     except httpx.HTTPError as error:
-        raise Failed(f"{url}: {error or type(error).__name__}") from error
+        raise Failed(f"{url}: {_why_not(error, url)}") from error
     if answer.is_redirect:
         raise Failed(f"{url} redirects to {answer.headers.get('location')}; use that address as base_url")
     if answer.status_code in (401, 403):
+        if not key:
+            how = "name it with --api-key-env or --api-key-file"
+            raise Failed(f"{url} wants a key: HTTP {answer.status_code} without one; {how}")
         raise Failed(f"{url} refused the key with HTTP {answer.status_code}")
     if answer.status_code in (404, 405, 501):
         raise Skipped(f"{url} answered HTTP {answer.status_code}: it does not list its models")
     if answer.status_code != 200:
-        raise Failed(f"{url} answered HTTP {answer.status_code}")
+        raise Failed(f"{url} answered HTTP {answer.status_code}: {reason(answer.text)}")
     return _names(answer, url)
+
+
+def _why_not(error: httpx.HTTPError, url: str) -> str:
+    """Why there was no answer, in words for people; the library's own for what is rare."""
+    text = str(error)
+    if "refused" in text:
+        return "nobody listens there (connection refused)"
+    if "Name or service not known" in text or "name resolution" in text or "No address" in text:
+        return f"the name {httpx.URL(url).host} is not known here (DNS): {text}"
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return "the connection was closed without an answer: is this an HTTP server?"
+    return text or type(error).__name__
 
 
 def _names(answer: httpx.Response, url: str) -> list[str]:

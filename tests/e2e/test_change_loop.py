@@ -205,7 +205,7 @@ def test_a_change_that_changes_nothing_restarts_nothing(gateway: Instance, one: 
     assert gateway.workers() == workers
     assert gateway.snapshot() == before
     assert one.requests() == []
-    assert "nothing was restarted" in gateway.say("apply").err
+    assert "nothing was restarted" in gateway.say("apply").out
 
 
 def test_comments_of_the_operator_survive_a_change(gateway: Instance, two: DemoProvider) -> None:

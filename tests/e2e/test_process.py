@@ -33,7 +33,7 @@ def target(gateway: Instance) -> Target:
 
 
 def test_up_twice_starts_nothing_twice(gateway: Instance) -> None:
-    pids = gateway.pids()
+    pids = until(lambda: len(gateway.pids()) == 2 and gateway.pids(), 5, "leaving of the generation before")
     assert gateway.must("up")["outcome"] == "unchanged"
     assert gateway.pids() == pids
     assert f"generation {gateway.generation} serves already at {gateway.url}/v1" in gateway.say("up").out
@@ -73,7 +73,7 @@ def test_workers_that_keep_dying_are_restarted_less_and_less_often_and_status_sa
         (note,) = [note for note in status["notes"] if "keep dying" in note]
         assert note.startswith(f"workers of generation {status['desired_generation']} keep dying: ")
         assert note.split(": ", 1)[1]
-        said = [line for line in gateway.must("logs")["lines"] if "; again in " in line]
+        said = [line for line in gateway.must("logs", "-n", "5000")["lines"] if "; again in " in line]
         waits = [float(line.rsplit("; again in ", 1)[1].split()[0]) for line in said]
         assert waits[-3:] == sorted(waits[-3:])
         assert waits[-1] >= 4 * waits[-3]
@@ -140,7 +140,7 @@ def test_restart_under_load_refuses_nobody(gateway: Instance) -> None:
 
 
 def test_down_leaves_no_process_and_a_second_one_has_nothing_to_do(gateway: Instance) -> None:
-    assert len(gateway.pids()) == 2
+    until(lambda: len(gateway.pids()) == 2, 5, "a master and one worker")
     assert gateway.must("down")["outcome"] == "applied"
     assert gateway.pids() == []
     assert sorted(path.name for path in (gateway.home / "run").iterdir()) == []
@@ -237,6 +237,23 @@ def test_a_gateway_that_cannot_start_says_why_and_leaves_nothing(gateway: Instan
     assert refused.code == 3
     assert "the master key is weak: it has 7 characters, at least 20 are needed" in refused.message
     assert gateway.pids() == []
+
+
+def test_up_after_the_mend_tries_again_at_once(gateway: Instance) -> None:
+    """The master waits longer after each failed start; whoever has mended the cause does not."""
+    gateway.must("down")
+    release = (gateway.home / "state" / "current" / "release" / "litellm-unified.yaml").resolve()
+    hidden = release.with_suffix(".hidden")
+    release.rename(hidden)
+    try:
+        for _ in range(2):
+            refused = gateway.cli("up")
+            assert refused.code == 4
+            assert refused.message.startswith("the gateway runs, but the committed generation does not start: ")
+    finally:
+        hidden.rename(release)
+    assert gateway.must("up")["generation"] == gateway.generation
+    assert gateway.ask("alpha").status_code == 200
 
 
 def test_the_audit_log_knows_of_starts_and_stops(gateway: Instance) -> None:

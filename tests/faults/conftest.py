@@ -1,4 +1,4 @@
-"""One gateway for each module: a start costs five seconds."""
+"""One gateway for everything: a start costs five seconds. Only the tests of the disk need one on a disk of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.faults.harness import Gateway, gateway
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running() -> Iterator[Gateway]:
     with gateway() as made:
         yield made
@@ -17,6 +17,6 @@ def running() -> Iterator[Gateway]:
 
 @pytest.fixture
 def here(running: Gateway) -> Gateway:
-    """The module's gateway, with a master."""
+    """The gateway, with a master, and as it should be."""
     running.recover()
     return running

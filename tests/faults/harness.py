@@ -23,7 +23,7 @@ from typing import Any
 from aiops.apply.store import GenerationStore
 from aiops.demo.control import Control
 from aiops.demo.double import Double
-from aiops.host import control, process
+from aiops.host import control, credentials, process
 from aiops.host.instance import GENERATED, Instance, locate, read_sources
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,11 +127,8 @@ class Gateway:
         self._names = itertools.count(1)
         self._mark = home.parent / f"{home.name}.mark"
 
-    def begin(self, settings: str) -> None:
-        """``settings``: lines for the end of aiops.yaml."""
+    def begin(self) -> None:
         self.ok("init", "--supervisor", "process", "--port", str(self.port))
-        file = self.instance.config / "aiops.yaml"
-        file.write_text(file.read_text() + settings)
         self.key = self.instance.master_key.read_text().strip()
         self.ok("up")
         self.ok(*self.add("base"))
@@ -139,9 +136,9 @@ class Gateway:
 
     # --- command lines ----------------------------------------------------------------------------------------
 
-    def run(self, *words: str, fault: Fault | dict[str, Any] | None = None) -> Ran:
+    def run(self, *words: str, fault: Fault | dict[str, Any] | None = None, **variables: str) -> Ran:
         started = time.monotonic()
-        with self.start(*words, fault=fault) as child:
+        with self.start(*words, fault=fault, **variables) as child:
             out, err = child.communicate(timeout=120)
         return Ran(child.returncode, out, err, time.monotonic() - started, self.fault_done())
 
@@ -210,6 +207,10 @@ class Gateway:
         """Everything an operator looks at."""
         config = self.instance.config
         return {path.name: path.read_bytes() for path in sorted(config.iterdir()) if path.is_file()}
+
+    def kept_keys(self) -> set[str]:
+        """Names of the variables in ``secrets/env``."""
+        return set(credentials.read_env(self.instance))
 
     def status(self) -> dict[str, Any]:
         return control.status(self.instance.run) or {}
@@ -310,7 +311,10 @@ class Gateway:
         """A master again, if there is none, and few providers: the cases must not slow each other down."""
         if not self.status():
             self.ok("up")
-        if len(self.files()["providers.yaml"].splitlines()) > len(self._base["providers.yaml"].splitlines()) + 60:
+        if (
+            self.journal_open
+            or len(self.files()["providers.yaml"].splitlines()) > len(self._base["providers.yaml"].splitlines()) + 60
+        ):
             for name, content in self._base.items():
                 (self.instance.config / name).write_bytes(content)
             self.ok("apply")
@@ -326,15 +330,24 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def gateway(settings: str = "") -> Iterator[Gateway]:
-    """A running instance in a directory with a short name (paths of unix sockets are short)."""
+def gateway(disk: int = 0) -> Iterator[Gateway]:
+    """A running instance. ``disk``: bytes of a file system of its own, in memory.
+
+    The name of its directory is short: paths of unix sockets are.
+    """
     directory = Path(tempfile.mkdtemp(prefix="aiops-f-"))
-    made = Gateway(directory / "h")
+    home = directory / "h"
+    home.mkdir()
+    if disk:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk}", "aiops-faults", str(home)], check=True)
+    made = Gateway(home)
     try:
-        made.begin(settings)
+        made.begin()
         yield made
     finally:
         made.close()
+        if disk:
+            subprocess.run(["umount", "--lazy", str(home)], check=True)
         shutil.rmtree(directory, ignore_errors=True)
 
 

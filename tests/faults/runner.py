@@ -70,6 +70,10 @@ class Faults:
                 while True:
                     file.write(b"x" * size)
 
+    def fill_disk_and_close_session(self, session: control.Session) -> None:
+        self.fill_disk(session)
+        self.close_session(session)
+
     def make_read_only(self, _: Any) -> None:
         # A mount of its own: files that are open already stay writable, as on a disk that fails.
         subprocess.run(["mount", "--bind", self._home, self._home], check=True)
@@ -122,7 +126,7 @@ def die_at_write(number: int, home: Path, mark: Path) -> None:
             return
         seen += 1
         if seen == number:
-            mark.write_text(f"{event} {arguments[0]}")
+            mark.write_text(f"{event} {arguments[0]} {arguments[1]}")
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)

@@ -18,7 +18,7 @@ from aiops.spec.load import load
 from aiops.spec.provider_types import TYPES, Mode
 from aiops.spec.resolve import resolve
 
-NAMES = ["plain", "org/model", "llama3:8b", "my model", "modèle-日本", "openai/gpt", "a,b"]
+NAMES = ["plain", "org/model", "llama3:8b", "my model", "modèle-été", "openai/gpt", "a,b"]
 STRAY_KEYS = ("OPENAI_API_KEY", "OLLAMA_API_KEY", "LLAMAFILE_API_KEY", "HOSTED_VLLM_API_KEY")
 BODY_KEYS = {"model", "messages", "max_tokens", "prompt", "input", "stream", "options", "images", "encoding_format"}
 

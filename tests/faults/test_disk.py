@@ -1,0 +1,126 @@
+"""A full disk and a read-only one, from every step on: refused or taken back, said in words, and nothing lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aiops.apply.transaction import STEPS
+from tests.faults.harness import Fault, Gateway, gateway
+
+SIZE = 12 * 1024 * 1024
+# At these nothing can be written and something has to be.
+WRITES = ("begin", "generation", "sources")
+from_each_step_on = pytest.mark.parametrize("step", STEPS)
+
+
+def can_mount() -> bool:
+    with tempfile.TemporaryDirectory() as directory:
+        tried = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", directory], capture_output=True)
+        return tried.returncode == 0 and subprocess.run(["umount", directory]).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def on_a_small_disk() -> Iterator[Gateway]:
+    if not can_mount():
+        assert "CI" not in os.environ, "mounting a file system needs root"
+        pytest.skip("mounting a file system needs root")
+    with gateway(disk=SIZE) as made:
+        yield made
+
+
+@pytest.fixture
+def here(on_a_small_disk: Gateway) -> Iterator[Gateway]:
+    on_a_small_disk.recover()
+    yield on_a_small_disk
+    _mend(on_a_small_disk)
+
+
+@from_each_step_on
+def test_a_full_disk(here: Gateway, step: str) -> None:
+    before, files, name = here.current, here.files(), here.new_name()
+    words = here.add(name)
+    with here.watched() as users:
+        ran = here.run(*words, fault=Fault("fill-disk", step, "before"))
+    assert users.failed == []
+    if ran.code == 0:
+        assert step not in WRITES, ran
+        assert here.current > before
+    else:
+        assert ran.code in (4, 5), ran
+        assert "No space left on device" in ran.err
+        assert "hint: the disk is full: `df -h` shows which one" in ran.err
+        assert here.files() == files
+        assert here.current == here.serving() == before
+    _mend(here)
+    again = here.ok(*words) if ran.code else here.ok("apply")
+    assert again.code == 0
+    here.require_consistent()
+    assert name.encode() in here.files()["providers.yaml"]
+
+
+@pytest.mark.parametrize("step", ["secrets", "prove", "confirm", "commit"])
+def test_a_full_disk_does_not_keep_a_failed_change_from_being_taken_back(here: Gateway, step: str) -> None:
+    before, files = here.current, here.files()
+    with here.watched() as users:
+        ran = here.run(*here.add(here.new_name()), fault=Fault("fill-disk-and-close-session", step, "before"))
+    assert users.failed == []
+    assert ran.code in (4, 5, 7), ran
+    assert here.files() == files
+    assert here.current == here.serving() == before
+    _mend(here)
+    here.ok("apply")
+    here.require_consistent()
+
+
+@from_each_step_on
+def test_a_read_only_disk(here: Gateway, step: str) -> None:
+    before, files, name = here.current, here.files(), here.new_name()
+    words = here.add(name)
+    with here.watched() as users:
+        ran = here.run(*words, fault=Fault("make-read-only", step, "before"))
+    assert users.failed == []
+    if STEPS.index(step) > STEPS.index("commit"):
+        assert ran.code == 0, ran
+        assert "warning: live, but not tidied up (Read-only file system)" in ran.err
+    else:
+        # What was replaced already cannot be put back before the disk is mended: 6 says so.
+        assert ran.code == 6 if step == "commit" else ran.code in (4, 5, 7), ran
+        assert "Read-only file system" in ran.err
+        assert here.current == here.serving() == before
+        if ran.code != 6:
+            assert here.files() == files
+    _mend(here)
+    here.ok(*words)
+    here.require_consistent()
+    assert name.encode() in here.files()["providers.yaml"]
+
+
+@pytest.mark.parametrize("number", [1, 6, 11, 16])
+def test_a_disk_that_breaks_down(here: Gateway, number: int) -> None:
+    """From the n-th write on nothing is stored any more. Whatever the verb says, the next one finds the truth."""
+    before = here.current
+    with here.watched() as users:
+        ran = here.run(*here.add(here.new_name()), fault={"fsync": number})
+    assert users.failed == []
+    assert ran.code in (0, 4, 5, 6), ran
+    if ran.code:
+        assert "Input/output error" in ran.err
+        assert here.current == before
+    here.ok("apply")
+    here.require_consistent()
+
+
+def _mend(here: Gateway) -> None:
+    while os.path.ismount(here.home) and _mounts(here) > 1:
+        subprocess.run(["umount", str(here.home)], check=True)
+    (here.home / "filler").unlink(missing_ok=True)
+
+
+def _mounts(here: Gateway) -> int:
+    return sum(line.split()[1] == str(here.home) for line in Path("/proc/self/mounts").read_text().splitlines())

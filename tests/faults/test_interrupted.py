@@ -1,0 +1,239 @@
+"""What happens between promote and confirm, two verbs at once, hand edits in the middle, workers that keep dying."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from aiops.apply.transaction import STEPS
+from aiops.situation import look
+from tests.faults.harness import Fault, Gateway
+
+HAND_EDIT = b"# written by hand\n"
+CONFIRM_SECONDS = 1
+
+
+@pytest.fixture
+def hasty(here: Gateway) -> Iterator[Gateway]:
+    """A gateway whose changes have to be confirmed within a second."""
+    file = here.instance.config / "aiops.yaml"
+    before = file.read_text()
+    assert "  # confirm_seconds: 30\n" in before
+    file.write_text(before.replace("  # confirm_seconds: 30\n", f"  confirm_seconds: {CONFIRM_SECONDS}\n"))
+    here.ok("apply")
+    yield here
+    file.write_text(before)
+    here.ok("apply")
+
+
+def wait_until(true: Callable[[], Any], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never became true"
+        time.sleep(0.01)
+
+
+# --- between promote and confirm ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("act", ["kill-cli", "hang-up"])
+def test_the_master_reverts_by_itself_when_the_command_line_is_gone(here: Gateway, act: str) -> None:
+    before = here.current
+    with here.watched() as users:
+        ran = here.run(*here.add(here.new_name()), fault=Fault(act, "confirm", "before"))
+        wait_until(lambda: not here.status()["change"], 1.0)
+        assert here.status()["generation"] == here.serving() == before
+    assert ran.code in (-signal.SIGKILL, -signal.SIGHUP), ran
+    assert users.failed == []
+    assert any(
+        "was taken back: the connection of whoever made the change was lost" in n for n in look(here.instance).notes
+    )
+    here.ok("apply")
+    here.require_consistent()
+
+
+def test_the_master_reverts_by_itself_when_nobody_confirms_in_time(hasty: Gateway) -> None:
+    before, name = hasty.current, hasty.new_name()
+    fault = Fault("wait", "sources", "before")
+    with hasty.watched() as users, hasty.start(*hasty.add(name), fault=fault, FAULT_SECONDS="2.5") as child:
+        hasty.wait_for_fault()
+        assert hasty.status()["change"]["phase"] == "provisional"
+        wait_until(lambda: hasty.status()["change"] is None, CONFIRM_SECONDS + 1)
+        assert child.poll() is None, "the command line is still there, and has not confirmed"
+        assert hasty.serving() == before
+        _, said = child.communicate(timeout=20)
+    assert child.returncode == 5, said
+    assert "nobody confirmed within 1 s" in said
+    assert users.failed == []
+    assert name.encode() not in hasty.files()["providers.yaml"]
+    hasty.require_consistent()
+
+
+def test_a_lost_control_connection_takes_the_change_back(here: Gateway) -> None:
+    for step in ("prove", "promote", "confirm", "sources", "commit"):
+        before, files = here.current, here.files()
+        ran = here.run(*here.add(here.new_name()), fault=Fault("close-session", step, "before"))
+        assert ran.code in (4, 5, 7), ran
+        assert here.files() == files
+        here.require_consistent()
+        assert here.current == before
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_ctrl_c_takes_the_change_back(here: Gateway, step: str) -> None:
+    before, files = here.current, here.files()
+    ran = here.run(*here.add(here.new_name()), fault=Fault("press-ctrl-c", step, "before"))
+    if STEPS.index(step) <= STEPS.index("commit"):
+        assert ran.code in (4, 5), ran
+        assert f"interrupted during `{step}`" in ran.err
+        assert here.files() == files
+        assert here.current == before
+    else:
+        here.ok("apply")
+        assert here.current > before
+    here.require_consistent()
+
+
+# --- two at once ----------------------------------------------------------------------------------------------
+
+
+def test_a_second_verb_says_whom_it_waits_for_and_then_works(here: Gateway) -> None:
+    first, second = here.new_name(), here.new_name()
+    fault = Fault("wait", "prove", "before")
+    with here.start(*here.add(first), fault=fault, FAULT_SECONDS="1.5") as holder:
+        here.wait_for_fault()
+        asked = look(here.instance).notes
+        impatient = here.run(*_no_mark(here, second), fault={"patience": 0.2})
+        patient = here.run(*_no_mark(here, second))
+        assert holder.wait(20) == 0
+    named = f"`aiops add-provider` by {_who()} (pid {holder.pid}, since "
+    assert any("a change is going on: " + named in note for note in asked), asked
+    assert impatient.code == 4, impatient
+    assert f"waiting for {named}" in impatient.err
+    assert f"error: another change is going on: {named}" in impatient.err
+    assert patient.code == 0, patient
+    assert f"waiting for {named}" in patient.err
+    here.require_consistent()
+    assert all(name.encode() in here.files()["providers.yaml"] for name in (first, second))
+
+
+def _no_mark(here: Gateway, name: str) -> list[str]:
+    words = here.add(name)
+    # The first one has taken its address, but not written it down yet.
+    words[words.index("--base-url") + 1] = here.providers.urls[-1]
+    return words
+
+
+def _who() -> str:
+    from aiops.host import clock
+
+    return clock.who()
+
+
+# --- hand edits in the middle ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_hand_edit_during_a_change_is_kept(here: Gateway, step: str) -> None:
+    before, files = here.current, here.files()
+    with here.watched() as users:
+        ran = here.run(*here.add(here.new_name()), fault=Fault("edit-source", step, "before"))
+    assert users.failed == []
+    assert here.files()["providers.yaml"].endswith(HAND_EDIT)
+    if STEPS.index(step) <= STEPS.index("sources"):
+        assert ran.code == 5, ran
+        assert "providers.yaml was edited while this change was being made; the old generation serves again" in ran.err
+        assert here.files()["providers.yaml"] == files["providers.yaml"] + HAND_EDIT
+        assert here.current == here.serving() == before
+    else:
+        assert ran.code == 0, ran
+        assert any("providers.yaml edited since" in drift for drift in look(here.instance).drift)
+    assert not here.journal_open
+    _take_the_edit_back(here)
+
+
+@pytest.mark.parametrize("step", ["prove", "sources", "commit", "finish"])
+def test_a_hand_edit_after_an_interruption_is_never_overwritten(here: Gateway, step: str) -> None:
+    here.run(*here.add(here.new_name()), fault=Fault("kill-cli", step, "before"))
+    edited = here.files()["providers.yaml"] + HAND_EDIT
+    (here.instance.config / "providers.yaml").write_bytes(edited)
+    following = here.ok("apply")
+    assert "providers.yaml was edited meanwhile and is left as it is" in following.err
+    assert here.files()["providers.yaml"] == edited
+    assert not here.journal_open
+    _take_the_edit_back(here)
+
+
+def _take_the_edit_back(here: Gateway) -> None:
+    file = here.instance.config / "providers.yaml"
+    file.write_bytes(file.read_bytes().replace(HAND_EDIT, b""))
+    here.ok("apply")
+
+
+# --- workers that die -----------------------------------------------------------------------------------------
+
+
+def test_a_crash_loop_is_backed_off_from_and_reported(here: Gateway) -> None:
+    died: list[float] = []
+    for _ in range(4):
+        wait_until(lambda: _serving_worker(here), 10)
+        os.kill(_serving_worker(here), signal.SIGKILL)
+        died.append(time.monotonic())
+        wait_until(lambda: not _serving_worker(here), 2)
+    now = look(here.instance)
+    assert now.gateway_state == "degraded"
+    assert any("keep dying: killed by signal 9" in note for note in now.notes), now.notes
+    gaps = [later - earlier for earlier, later in itertools.pairwise(died)]
+    assert gaps[-1] > gaps[0], "each new start has to wait longer"
+    wait_until(lambda: _serving_worker(here), 10)
+    assert here.serving() == here.current
+    here.ok(*here.add(here.new_name()))
+    here.require_consistent()
+    assert look(here.instance).gateway_state == "running"
+
+
+def _serving_worker(here: Gateway) -> int:
+    """The worker that answers; 0 while there is none."""
+    workers = [w for g in here.status()["groups"] if g["role"] == "serving" for w in g["workers"]]
+    return next((worker["pid"] for worker in workers if worker["role"] == "serving"), 0)
+
+
+def _starting_candidate(here: Gateway) -> int:
+    workers = [w for g in here.status()["groups"] if g["role"] == "candidate" for w in g["workers"]]
+    return next((worker["pid"] for worker in workers if worker["role"] == "starting"), 0)
+
+
+def test_a_candidate_that_dies_while_it_loads_is_refused(here: Gateway) -> None:
+    before, files = here.current, here.files()
+    with here.watched() as users, here.start(*here.add(here.new_name())) as child:
+        wait_until(lambda: _starting_candidate(here), 5)
+        os.kill(_starting_candidate(here), signal.SIGKILL)
+        _, said = child.communicate(timeout=10)
+    assert child.returncode == 7, said
+    assert "error: the new generation does not start: a worker ended: killed by signal 9" in said
+    assert users.failed == []
+    assert (here.files(), here.current) == (files, before)
+    here.require_consistent()
+
+
+@pytest.mark.timeout(60)
+def test_a_candidate_that_hangs_while_it_loads_is_given_up(here: Gateway) -> None:
+    """The deadline is the estimate for its size, but at least twenty seconds."""
+    before, files = here.current, here.files()
+    started = time.monotonic()
+    with here.start(*here.add(here.new_name())) as child:
+        wait_until(lambda: _starting_candidate(here), 5)
+        os.kill(_starting_candidate(here), signal.SIGSTOP)
+        assert here.serving() == before
+        _, said = child.communicate(timeout=40)
+    assert child.returncode == 7, said
+    assert "error: the new generation does not start: not ready after 2" in said
+    assert 19 < time.monotonic() - started < 30
+    assert (here.files(), here.current) == (files, before)
+    here.require_consistent()

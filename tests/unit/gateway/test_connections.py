@@ -1,0 +1,94 @@
+"""When a client's connection is idle: only then may it be handed over. And how one is handed over."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from aiops.gateway.connections import Exchange, Heirs, ask_for_listener, is_idle, retire
+
+
+def connection(**changes: Any) -> Any:
+    """As uvicorn's protocol looks between two requests; ``changes`` say what is different."""
+    scope: dict[str, Any] = {}
+    facts = {"closing": False, "unsent": 0, "pipeline": [], "scope": scope, "complete": True, "cycle_scope": scope}
+    facts |= changes
+    transport = SimpleNamespace(is_closing=lambda: facts["closing"], get_write_buffer_size=lambda: facts["unsent"])
+    cycle = SimpleNamespace(response_complete=facts["complete"], scope=facts["cycle_scope"])
+    return SimpleNamespace(
+        transport=transport,
+        pipeline=facts["pipeline"],
+        scope=facts["scope"],
+        cycle=cycle if facts["scope"] is not None else None,
+    )
+
+
+def test_between_two_requests_a_connection_is_idle() -> None:
+    assert is_idle(connection())
+
+
+def test_a_connection_on_which_nothing_was_sent_is_idle() -> None:
+    assert is_idle(connection(scope=None))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"closing": True}, {"unsent": 1}, {"pipeline": [object()]}, {"complete": False}, {"cycle_scope": {"an": "other"}}],
+    ids=["it is closing", "an answer is unsent", "a request waits", "a request runs", "a request is half received"],
+)
+def test_a_connection_is_not_idle_when(changes: dict[str, Any]) -> None:
+    assert not is_idle(connection(**changes))
+
+
+def test_a_connection_changes_hands_with_what_it_has_received(tmp_path: Path) -> None:
+    async def story() -> bytes:
+        adopted: list[socket.socket] = []
+        listener, (client, server) = socket.create_server(("127.0.0.1", 0)), socket.socketpair()
+        exchange = Exchange(tmp_path / "1.fd", listener, adopted.append, lambda heirs: None)
+        client.sendall(b"GET / HTTP/1.1")
+        with Heirs([str(tmp_path / "gone.fd"), str(tmp_path / "1.fd")]) as heirs:
+            assert heirs.any
+            assert heirs.give(server)
+            server.close()
+            await asyncio.sleep(0.05)
+            assert exchange.busy, "whoever may still give something is waited for"
+        await asyncio.sleep(0.05)
+        assert not exchange.busy
+        [taken] = adopted
+        with taken, client, listener:
+            exchange.close()
+            return taken.recv(100)
+
+    assert asyncio.run(story()) == b"GET / HTTP/1.1"
+
+
+def test_without_an_heir_the_connection_stays_where_it_is() -> None:
+    near, far = socket.socketpair()
+    with near, far, Heirs(["/nowhere/1.fd"]) as heirs:
+        assert not heirs.any
+        assert not heirs.give(near)
+        assert near.fileno() >= 0
+
+
+def test_the_next_master_gets_the_listener_and_can_retire_the_worker(tmp_path: Path) -> None:
+    async def story() -> None:
+        told: list[list[str]] = []
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            exchange = Exchange(tmp_path / "1.fd", listener, lambda sock: None, told.append)
+            inherited = await asyncio.to_thread(ask_for_listener, str(tmp_path / "1.fd"))
+            assert inherited is not None
+            with inherited:
+                assert inherited.getsockname() == listener.getsockname()
+            assert await asyncio.to_thread(retire, str(tmp_path / "1.fd"), ["2.fd"])
+            await asyncio.sleep(0.05)
+            exchange.close()
+        assert told == [["2.fd"]]
+        assert ask_for_listener(str(tmp_path / "1.fd")) is None
+        assert not retire(str(tmp_path / "1.fd"), [])
+
+    asyncio.run(story())
