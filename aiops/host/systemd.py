@@ -161,15 +161,19 @@ def environment() -> dict[str, str]:
 
 
 def runtime_directory() -> Path | None:
-    """``XDG_RUNTIME_DIR``, or where it is when a login manager made it but this shell was not told."""
+    """``XDG_RUNTIME_DIR``, or where it usually is when this shell was not told, or was told wrong.
+
+    One that this user's systemd listens in is right whatever the variable says: the gateway's sockets are found
+    there by every shell.
+    """
     given = os.environ.get("XDG_RUNTIME_DIR")
-    if given:
-        return Path(given)
-    usual = Path(f"/run/user/{os.getuid()}")
+    usual = Path(f"/run/user/{os.geteuid()}")
+    known = [Path(given)] if given else []
     try:
-        return usual if usual.stat().st_uid == os.getuid() else None
+        known += [usual] if usual.stat().st_uid == os.geteuid() else []
     except OSError:
-        return None
+        pass
+    return next((path for path in known if (path / "systemd/private").exists()), known[0] if known else None)
 
 
 def how_to_reach() -> str:

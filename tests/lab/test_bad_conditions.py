@@ -138,12 +138,26 @@ def test_without_a_bus_in_the_shell_it_is_still_found(gateway: Gateway) -> None:
     assert '"reachable": true' in gateway.host.run(bare).out
 
 
+def test_a_runtime_directory_that_is_wrong_does_not_mislead(gateway: Gateway) -> None:
+    master = gateway.master
+    wrong = "mkdir -p /tmp/nowhere && env -u DBUS_SESSION_BUS_ADDRESS XDG_RUNTIME_DIR=/tmp/nowhere aiops --json"
+    assert '"outcome": "unchanged"' in gateway.host.run(f"{wrong} up").out
+    assert gateway.master == master
+
+
 def test_a_manager_that_does_not_answer_is_said_and_nothing_is_started_beside_it(gateway: Gateway) -> None:
-    nowhere = "mkdir -p /tmp/nowhere && XDG_RUNTIME_DIR=/tmp/nowhere aiops --json"
-    refused = gateway.host.run(f"{nowhere} up", check=False)
-    assert refused.code == 4
-    assert "the user's systemd does not answer" in refused.out
-    assert "the user's systemd does not answer" in gateway.host.run(f"{nowhere} doctor", check=False).out
+    asked = "runuser -u ops -- env -i HOME=/home/ops PATH=/usr/local/bin:/usr/bin:/bin aiops"
+    gateway.host.inside("rm /var/lib/systemd/linger/ops; systemctl stop user@1000.service", timeout=150)
+    try:
+        refused = gateway.host.inside(f"{asked} up", check=False)
+        assert refused.code == 4
+        assert "the user's systemd does not answer" in refused.err
+        assert "`sudo loginctl enable-linger ops` starts it" in refused.err
+        assert "the user's systemd does not answer" in gateway.host.inside(f"{asked} doctor", check=False).out
+        assert gateway.processes() == []
+    finally:
+        gateway.host.inside("loginctl enable-linger ops")
+        until(lambda: gateway.systemctl("is-system-running", check=False).ok, 20, "the manager of ops")
 
 
 # --- in the middle of a change ---------------------------------------------------------------------------------------
