@@ -53,8 +53,8 @@ def held(state: Path, verb: str, patience: float, say: Callable[[str], None]) ->
         # Who holds it is only a courtesy: a full disk must not keep a rollback from happening.
         with suppress(OSError):
             file.truncate(0)
-            file.write(json.dumps(asdict(Holder(os.getpid(), clock.who(), verb, clock.now()))))
-            file.flush()
+            # Not through the file's buffer, which would try again, and fail, when the file is closed.
+            os.write(file.fileno(), json.dumps(asdict(Holder(os.getpid(), clock.who(), verb, clock.now()))).encode())
         try:
             yield
         finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -169,17 +170,15 @@ def runtime_directory() -> Path | None:
     given = os.environ.get("XDG_RUNTIME_DIR")
     usual = Path(f"/run/user/{os.geteuid()}")
     known = [Path(given)] if given else []
-    try:
+    with suppress(OSError):
         known += [usual] if usual.stat().st_uid == os.geteuid() else []
-    except OSError:
-        pass
     return next((path for path in known if (path / "systemd/private").exists()), known[0] if known else None)
 
 
 def how_to_reach() -> str:
     """What to type so that the user's own manager runs and answers."""
     user = getpass.getuser()
-    if runtime_directory() is None:
+    if runtime_directory() is None or not lingers():
         return f"`sudo loginctl enable-linger {user}` starts it, also after every boot; then log in again"
     return (
         f"log in by ssh or on a console instead of `su`, or `export XDG_RUNTIME_DIR=/run/user/{os.getuid()}`; "
