@@ -50,7 +50,12 @@ MAY_IMPORT |= dict.fromkeys(USE_CASES, PARTS | USE_CASES)
 MAY_IMPORT["commands"] = PARTS | USE_CASES | {"cli"}  # `cli` for the type of what every verb is given
 MAY_IMPORT["cli"] = {"commands", "change", "host", "output"}
 # The words the gateway process and the rest say to each other: both sides may know them, and they import nothing.
-SHARED_WITH_GATEWAY = {"aiops.gateway.protocol", "aiops.gateway.pointer", "aiops.gateway.installed", "aiops.gateway.journal"}
+SHARED_WITH_GATEWAY = {
+    "aiops.gateway.protocol",
+    "aiops.gateway.pointer",
+    "aiops.gateway.installed",
+    "aiops.gateway.journal",
+}
 SHARED_BY = {"host", "apply", "verify"}
 
 PURE = ("spec", "render", "plan")
