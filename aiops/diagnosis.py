@@ -60,7 +60,7 @@ def _disk(instance: Instance) -> Iterator[Finding]:
         yield Finding(
             enough, f"{free / 1e9:.1f} GB free for the {name} ({directory})", f"du -xh {directory} | sort -h | tail"
         )
-        writable = os.access(directory, os.W_OK)
+        writable = os.access(directory, os.W_OK, effective_ids=True)
         yield Finding(writable, f"{directory} is {'' if writable else 'not '}writable", f"ls -ld {directory}; mount")
 
 
@@ -69,9 +69,9 @@ def _modes(instance: Instance) -> Iterator[Finding]:
         if path.exists():
             closed = not path.stat().st_mode & 0o077
             yield Finding(closed, f"{path} is {'' if closed else 'not '}private", f"chmod go= {path}")
-            mine = path.stat().st_uid == os.getuid()
+            mine = path.stat().st_uid == os.geteuid()
             if not mine:
-                yield Finding(False, f"{path} belongs to user {path.stat().st_uid}", f"chown {os.getuid()} {path}")
+                yield Finding(False, f"{path} belongs to user {path.stat().st_uid}", f"chown {os.geteuid()} {path}")
 
 
 def _files(instance: Instance) -> Iterator[Finding]:

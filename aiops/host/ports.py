@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiops.errors import Precondition
+from aiops.host import privileges
 from aiops.host.process import command_line, unit_of
 
 LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp, proc(5)
@@ -38,8 +39,13 @@ def owners(port: int, apart_from: Collection[int] = ()) -> list[Owner]:
     that passed it to them, or their workers.
     """
     inodes = _listening_inodes(port)
+    with privileges.as_root():
+        return _owners(inodes, apart_from)
+
+
+def _owners(inodes: set[str], apart_from: Collection[int]) -> list[Owner]:
     for pid in apart_from:
-        inodes -= _socket_inodes(pid)
+        inodes = inodes - _socket_inodes(pid)
     if not inodes:
         return []
     found = [Owner(pid, command_line(pid), unit_of(pid)) for pid in _pids() if inodes & _socket_inodes(pid)]
