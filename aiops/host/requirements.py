@@ -60,7 +60,9 @@ def installed_version() -> str | None:
 
 def find_uv() -> Path:
     """The tool that resolves and installs: on PATH, next to this Python, or in the checkout's .tools."""
-    beside = [Path(sys.prefix) / "bin" / "uv", *sorted(_root().glob(".tools/uv-*/bin/uv"), reverse=True)]
+    checkouts = {_root(), Path(sys.prefix).parent}  # of this code, and of the environment it runs in
+    tools = [uv for checkout in checkouts for uv in checkout.glob(".tools/uv-*/bin/uv")]
+    beside = [Path(sys.prefix) / "bin" / "uv", *sorted(tools, reverse=True)]
     on_path = shutil.which("uv")
     for candidate in [*([Path(on_path)] if on_path else []), *beside]:
         if os.access(candidate, os.X_OK):

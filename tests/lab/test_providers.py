@@ -318,9 +318,8 @@ def test_a_dry_run_tells_all_of_it_and_does_nothing(gateway: Gateway) -> None:
     assert gateway.units()["llama"] == "inactive"
 
 
-def test_nothing_can_be_said_about_the_units_of_a_machine_without_a_user_manager(gateway: Gateway) -> None:
-    refused = gateway.host.run(
+def test_a_shell_that_does_not_know_its_bus_finds_the_units_all_the_same(gateway: Gateway) -> None:
+    done = gateway.host.run(
         "env -u DBUS_SESSION_BUS_ADDRESS XDG_RUNTIME_DIR=/nowhere aiops --yes provider start qwen", check=False
     )
-    assert refused.code == 4
-    assert "XDG_RUNTIME_DIR" in refused.err
+    assert (done.code, done.out) == (0, "qwen serves already\n")
