@@ -23,9 +23,9 @@ def serve(host: str, port: int, alias: str, directory: Path, ready: Callable[[st
     try:
         import xllamacpp
     except ImportError as error:
-        raise Precondition(
-            f"the demo llama.cpp server needs the demo extra: {error}", "uv sync --extra demo"
-        ) from error
+        missing_library = "libgomp" in str(error)
+        hint = "sudo apt install libgomp1" if missing_library else "uv sync --extra demo"
+        raise Precondition(f"the demo llama.cpp server cannot be loaded: {error}", hint) from error
     # llama.cpp would only say "failed to init server".
     _refuse_taken_port(host, port)
     parameters = xllamacpp.CommonParams()
