@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
-from aiops.spec.resolve import Route, RouteTable
+from aiops.spec.routes import Route, RouteTable
 from aiops.spec.summary import Summary
 
 Sign = Literal["+", "-", "~"]

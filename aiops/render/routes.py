@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from aiops.spec.resolve import RouteTable
+from aiops.spec.routes import RouteTable
 from aiops.spec.summary import Summary
 
 NAME = "routes.json"

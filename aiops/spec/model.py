@@ -6,20 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from aiops.spec.mappings import Chain, ExactMatch, Mappings
 from aiops.spec.provider_types import TYPES, Mode, ProviderType
+from aiops.spec.shape import Shape
 from aiops.spec.urls import api_base, is_local
 from aiops.spec.yaml12 import Document, Path
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
-
-
-class ModelSpec(_Shape):
+class ModelSpec(Shape):
     """One model of a provider. All but ``name`` and ``mode`` is documentation, carried into ``model_info``."""
 
     name: str
@@ -34,7 +32,7 @@ class ModelSpec(_Shape):
     pulled_at: str | None = None
 
 
-class Service(_Shape):
+class Service(Shape):
     """The systemd unit that runs a provider. Of one ``exclusive_group`` (a graphics card, …) one runs at a time."""
 
     unit: str
@@ -42,7 +40,7 @@ class Service(_Shape):
     exclusive_group: str | None = None
 
 
-class Provider(_Shape):
+class Provider(Shape):
     """A server that answers model requests. ``base_url`` is expanded and normalised to the server's root."""
 
     name: str
@@ -100,28 +98,7 @@ class Provider(_Shape):
         return next((model for model in self.models if model.name == name), None)
 
 
-class ExactMatch(_Shape):
-    """A served name and where it goes."""
-
-    provider: str
-    backend_model: str | None = None
-    fallback: str | None = None
-    priority: str | None = None
-    description: str | None = None
-    notes: str | None = None
-    tags: tuple[str, ...] = ()
-
-
-class Chain(_Shape):
-    """Where a model's requests go, in order, when it does not answer."""
-
-    chain: tuple[str, ...]
-    description: str | None = None
-    tier: str | None = None
-    notes: str | None = None
-
-
-class Gateway(_Shape):
+class Gateway(Shape):
     """The listening process. Times are seconds."""
 
     host: str = "127.0.0.1"
@@ -133,7 +110,7 @@ class Gateway(_Shape):
     retries: Annotated[int, Field(ge=0, le=10)] = 0
 
 
-class Verify(_Shape):
+class Verify(Shape):
     """How changes are proved. ``timeout`` is for one whole suite, ``confirm_seconds`` for the dead man's switch."""
 
     billable: bool = False
@@ -141,20 +118,20 @@ class Verify(_Shape):
     confirm_seconds: Seconds = 30
 
 
-class History(_Shape):
+class History(Shape):
     """How many generations are kept."""
 
     keep: Annotated[int, Field(ge=2, le=10000)] = 20
 
 
-class Container(_Shape):
+class Container(Shape):
     """What the supervisor ``container`` runs, and with which engine."""
 
     image: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]*$")] = "aiops-gateway:latest"
     engine: Literal["auto", "docker", "podman"] = "auto"
 
 
-class Settings(_Shape):
+class Settings(Shape):
     """``aiops.yaml``."""
 
     gateway: Gateway
@@ -176,6 +153,7 @@ class DesiredState:
     exact_matches: Mapping[str, ExactMatch]
     fallback_chains: Mapping[str, Chain]
     fingerprint: str
+    mappings: Mappings = field(default_factory=Mappings)
     documents: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -31,9 +31,17 @@ _LATER: dict[str, frozenset[str]] = {
         )
     ),
     PROVIDERS: frozenset(),
-    MAPPINGS: frozenset(["patterns", "capabilities", "load_balancing", "routing_rules", "special_cases"]),
+    MAPPINGS: frozenset(),
 }
 _LATER_IN_PROVIDER = frozenset({"options", "configuration", "rate_limit", "rate_limits"})
+_NAMED_BY_THE_OPERATOR = {
+    ("providers",),
+    ("exact_matches",),
+    ("capabilities",),
+    ("load_balancing",),
+    ("fallback_chains",),
+    ("routing_rules", "request_metadata_routing"),
+}
 _OTHER_NAMES = {"env_var": "api_key_env", "url": "base_url", "endpoint": "base_url", "api_base": "base_url"}
 
 
@@ -63,8 +71,8 @@ def _walk(doc: Document, value: Any, path: Path, problems: list[Problem]) -> Any
 
 
 def _is_key_of_ours(file: str, path: Path) -> bool:
-    """Keys below `providers:`, `exact_matches:` and `fallback_chains:` are the operator's own names."""
-    return path not in {("providers",), ("exact_matches",), ("fallback_chains",)}
+    """Keys below `providers:`, `exact_matches:` and the like are the operator's own names."""
+    return path not in _NAMED_BY_THE_OPERATOR
 
 
 def _refused(doc: Document, path: Path, value: Any) -> Problem | None:
@@ -76,10 +84,6 @@ def _refused(doc: Document, path: Path, value: Any) -> Problem | None:
             doc.file, line(path), f"`{name}` is not supported by this version", "remove it: it would have no effect"
         )
     if doc.file == PROVIDERS and path[0] == "providers" and key in _LATER_IN_PROVIDER:
-        return Problem(
-            doc.file, line(path), f"`{name}` is not supported by this version", "remove it: it would have no effect"
-        )
-    if doc.file == MAPPINGS and path[0] == "exact_matches" and len(path) == 3 and key in _LATER_IN_PROVIDER:
         return Problem(
             doc.file, line(path), f"`{name}` is not supported by this version", "remove it: it would have no effect"
         )

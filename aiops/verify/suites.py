@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from aiops.spec.resolve import Route, RouteTable
+from aiops.spec.routes import Route, RouteTable
 from aiops.verify.check import Check, Failed, Skipped, timed
 from aiops.verify.client import Client
 

@@ -9,7 +9,8 @@ import pytest
 
 from aiops.spec.edit import add_provider, set_value
 from aiops.spec.load import load
-from aiops.spec.model import Chain, ExactMatch, ModelSpec, Provider, Settings
+from aiops.spec.mappings import Chain, ExactMatch
+from aiops.spec.model import ModelSpec, Provider, Settings
 from aiops.spec.sources import FILES
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"

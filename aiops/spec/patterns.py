@@ -1,0 +1,94 @@
+"""Regular expressions for model names, in RE2's syntax: matching takes time in proportion to the name, whatever it is.
+
+https://github.com/google/re2/wiki/Syntax
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import re2
+
+MAX_NAME = 256
+"""Longer names are matched by no pattern; LiteLLM is given none that is longer either."""
+
+MAX_LENGTH = 500
+MAX_PROGRAM = 5_000
+MAX_PROGRAMS = 500_000
+_MEMORY = 64 * 1024 * 1024  # what RE2 may keep of its automaton for all patterns together
+
+_HINTS = (
+    ("invalid perl operator: (?=", "RE2 has no lookahead"),
+    ("invalid perl operator: (?!", "RE2 has no lookahead; write what it may match, or a pattern before this one"),
+    ("invalid perl operator: (?<", "RE2 has no lookbehind"),
+    ("invalid escape sequence: \\", "RE2 has no backreferences, and no escapes but its own"),
+    ("no argument for repetition operator: *", "for anything write `.*`"),
+    ("missing )", "for a bracket itself write `\\(`"),
+    ("invalid repetition size", "at most 1000"),
+)
+
+
+class PatternError(ValueError):
+    """What is wrong with a pattern, and what to write instead."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+def check(pattern: str) -> int:
+    """How many steps it compiles to. Raises PatternError when it does not, is too large, or matches no name."""
+    if not pattern:
+        raise PatternError("it is empty and would match every name", "for every name set `default_provider`")
+    if len(pattern) > MAX_LENGTH:
+        raise PatternError(f"it has {len(pattern)} characters, more than {MAX_LENGTH}", "write several patterns")
+    try:
+        compiled = re2.compile(pattern, _options())
+    except re2.error as error:
+        said = error.args[0]
+        words = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        hint = next((hint for start, hint in _HINTS if words.startswith(start)), "")
+        raise PatternError(f"it does not compile: {words}", hint) from None
+    size = int(compiled.programsize)
+    if size > MAX_PROGRAM:
+        raise PatternError(f"it compiles to {size:,} steps, more than {MAX_PROGRAM:,}", "use fewer or smaller `{n}`")
+    if _matches_nothing(compiled, size):
+        raise PatternError("it matches no name at all")
+    return size
+
+
+class PatternSet:
+    """Many patterns looked for at once: microseconds, also for a thousand."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._count = len(patterns)
+        self._set = re2.Set.SearchSet(_options())
+        for pattern in patterns:
+            self._set.Add(pattern)
+        if patterns:
+            self._set.Compile()
+
+    def matches(self, name: str) -> list[int]:
+        """Which patterns match, by their place in the list, in order."""
+        if not self._count or len(name) > MAX_NAME:
+            return []
+        return sorted(self._set.Match(name.encode(errors="replace")))
+
+
+def _options() -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    options.max_mem = _MEMORY
+    return options
+
+
+def _matches_nothing(compiled: re2._Regexp, size: int) -> bool:
+    if size == 1:  # RE2 found out by itself
+        return True
+    try:
+        shortest, longest = compiled.possiblematchrange(8)
+    except re2.error:
+        return False
+    # Only the empty text could match; no name is empty.
+    return not longest and not shortest and compiled.search("x x") is None
