@@ -7,7 +7,7 @@ from aiops.spec.model import ModelSpec, Provider
 from aiops.spec.routes import Info
 from aiops.spec.targets import Target
 
-_Value = str | int | list[str]
+_Value = str | int | float | list[str]
 
 
 def about_model(spec: ModelSpec | None, provider: Provider) -> Info:
@@ -35,7 +35,8 @@ def about_name(target: Target, chain: Chain | None) -> Info:
         for key in ("description", "notes"):
             _add(info, key, getattr(target.rule, key))
     if isinstance(target.rule, Balanced):
-        _add(info, "complexity_detection", target.rule.parameters.complexity_detection)
+        for key in ("complexity_detection", "saturation_threshold"):
+            _add(info, key, getattr(target.rule.parameters, key))
     for key in ("description", "tier", "notes"):
         _add(info, f"fallback_{key}", getattr(chain, key, None))
     return dict(sorted(info.items()))

@@ -12,7 +12,7 @@ from aiops.spec.rules import Member, RoutingTable
 
 _OFTEN_EMPTY = frozenset(("strategy", "is_capability", "endpoints", "rpm", "tpm"))
 
-Info = Mapping[str, str | int | list[str]]
+Info = Mapping[str, str | int | float | list[str]]
 
 
 @dataclass(frozen=True)
