@@ -5,7 +5,7 @@ https://github.com/google/re2/wiki/Syntax
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import re2
 
@@ -58,21 +58,60 @@ def check(pattern: str) -> int:
 
 
 class PatternSet:
-    """Many patterns looked for at once: microseconds, also for a thousand."""
+    """Many patterns looked for at once: microseconds, also for a thousand.
+
+    Those that begin with `^` are a set of their own: where nothing can begin later, RE2 has far less to keep in mind
+    (20 µs instead of 2 ms for a name that is new to a thousand of them).
+    """
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        self._count = len(patterns)
-        self._set = re2.Set.SearchSet(_options())
-        for pattern in patterns:
+        anchored = [is_anchored(pattern) for pattern in patterns]
+        self._sets = [
+            _Set(re2.Set.MatchSet, [(at, pattern) for at, pattern in enumerate(patterns) if anchored[at]]),
+            _Set(re2.Set.SearchSet, [(at, pattern) for at, pattern in enumerate(patterns) if not anchored[at]]),
+        ]
+
+    def matches(self, name: str) -> list[int]:
+        """Which patterns match, by their place in the list, in order."""
+        if len(name) > MAX_NAME:
+            return []
+        content = name.encode(errors="replace")
+        return sorted(place for one in self._sets for place in one.matches(content))
+
+
+class _Set:
+    def __init__(self, kind: Callable[[re2.Options], re2.Set], patterns: Sequence[tuple[int, str]]) -> None:
+        self._places = [place for place, _ in patterns]
+        self._set = kind(_options())
+        for _, pattern in patterns:
             self._set.Add(pattern)
         if patterns:
             self._set.Compile()
 
-    def matches(self, name: str) -> list[int]:
-        """Which patterns match, by their place in the list, in order."""
-        if not self._count or len(name) > MAX_NAME:
-            return []
-        return sorted(self._set.Match(name.encode(errors="replace")))
+    def matches(self, name: bytes) -> Iterator[int]:
+        if self._places:
+            yield from (self._places[index] for index in self._set.Match(name) or ())
+
+
+def is_anchored(pattern: str) -> bool:
+    """Whether it can only match from the beginning: `^…` without an alternative outside of brackets."""
+    if not pattern.startswith("^"):
+        return False
+    depth, in_class, quoted = 0, False, False
+    for character in pattern:
+        if quoted:
+            quoted = False
+        elif character == "\\":
+            quoted = True
+        elif in_class:
+            in_class = character != "]"
+        elif character == "[":
+            in_class = True
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+        elif character == "|" and depth == 0:
+            return False
+    return "\\Q" not in pattern and "(?" not in pattern and "[]" not in pattern and "[^]" not in pattern
 
 
 def _options() -> re2.Options:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from aiops.spec.size_ranges import SizeRange
+
 RuleKind = Literal["exact", "capability", "pattern", "default"]
 """Where a name is found, in the order in which that is looked for."""
 
@@ -111,9 +113,7 @@ class SizeRule:
 
     def holds(self, size: float) -> bool:
         """Whether it is for models of ``size`` billions."""
-        above = size > self.over or (self.includes_over and size == self.over)
-        below = self.up_to is None or size < self.up_to or (self.includes_up_to and size == self.up_to)
-        return above and below
+        return SizeRange(self.over, self.up_to, self.includes_over, self.includes_up_to).holds(size)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,12 @@ class SizeRange:
     includes_over: bool = False
     includes_up_to: bool = True
 
+    def holds(self, size: float) -> bool:
+        """Whether it is for models of ``size`` billions."""
+        above = size > self.over or (self.includes_over and size == self.over)
+        below = self.up_to is None or size < self.up_to or (self.includes_up_to and size == self.up_to)
+        return above and below
+
 
 def parse_range(text: str) -> SizeRange:
     """Read ``< 8B``, ``<= 8B``, ``8B - 13B`` (both ends belong to it), ``> 13B``, ``>= 13B``. Raises ValueError."""
