@@ -29,6 +29,8 @@ VARIABLE = "AIOPS_HANDOVER"
 MODULE = "aiops.gateway"
 # A program that does not get as far as answering within this time hands back. LiteLLM's import takes 5 to 14 s.
 START_SECONDS = 120
+# What a watchdog has to grant: a program that is given up at the last moment, and the import of the one before it.
+SILENT_SECONDS = 2 * START_SECONDS
 # The descriptors a service manager passed are handed over like all the others.
 STALE = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 

@@ -58,7 +58,7 @@ class Succession:
         """This program answers from now on."""
         if self._given is None:
             return
-        self._pulse(int(self._started_with.get("WATCHDOG_USEC") or 0))
+        self._watch_again()
         if self._given.hold:
             self._back_at = time.monotonic() + self._given.hold
         say(f"runs in {sys.prefix} now" + (f", because {self._given.error}" if self._given.error else ""))
@@ -100,11 +100,12 @@ class Succession:
             return
         (python, token, hold), self._wanted = self._wanted, None
         left = Handover(token, sys.executable, hold, control, listeners.descriptors(), handing.describe(groups))
-        self._pulse(handing.START_SECONDS * 1_000_000)
+        self._allow(handing.SILENT_SECONDS * 1_000_000)
         say(f"becomes {python}")
         try:
             handing.become(python, left, self._started_with)
         except OSError as error:
+            self._watch_again()
             say(f"cannot become {python}: {error.strerror}")
 
     def status(self) -> dict[str, Any]:
@@ -119,10 +120,13 @@ class Succession:
             "handover": {"token": given.token, "from": given.python, "error": given.error} if given else None,
         }
 
-    def _pulse(self, period: int) -> None:
+    def _allow(self, period: int) -> None:
         """A program that is starting cannot tell a watchdog that it lives. Microseconds."""
         if period and self._started_with.get("WATCHDOG_USEC"):
             Notifier(dict(self._started_with)).allow(period)
+
+    def _watch_again(self) -> None:
+        self._allow(int(self._started_with.get("WATCHDOG_USEC") or 0))
 
 
 def _tidy(groups: Sequence[Group]) -> bool:

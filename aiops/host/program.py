@@ -16,6 +16,7 @@ from aiops.host.control import MasterGone, MasterRefused, Session
 
 # LiteLLM's import takes 5 to 14 s; the new program gives itself 120 s before it hands back, and that one imports too.
 ANSWER_SECONDS = 180.0
+QUESTION_SECONDS = 5.0  # every question that is given up stays in the queue of the control socket
 ATTEMPTS = 3
 IMPORT_SECONDS = 7.0  # only the length of the progress bar
 
@@ -45,10 +46,13 @@ def switch(session: Session, run: Path, python: Path, hold: float, update: Updat
     token = secrets.token_hex(8)
     session.call("become", python=str(python), token=token, hold=hold)
     started = time.monotonic()
+    unanswered = 0
     while (elapsed := time.monotonic() - started) < ANSWER_SECONDS:
-        # The control socket itself stays open: who asks meanwhile waits, or is told that nobody answers yet.
-        status = control.status(run, timeout=0.5)
-        if status is None and elapsed > 1.0:
+        # The control socket itself stays open: who asks meanwhile is answered as soon as the new program can.
+        status = control.status(run, timeout=QUESTION_SECONDS)
+        # Once is no death: whom the old program had accepted but not answered is cut off when it becomes the new one.
+        unanswered = unanswered + 1 if status is None else 0
+        if unanswered > 1 and elapsed > 1.0:
             raise MasterGone("the gateway's master died while it changed its runtime", "`aiops up` starts it")
         handover = (status or {}).get("handover") or {}
         if handover.get("token") == token:
