@@ -63,9 +63,9 @@ class Gateway:
     def aiops(self, *arguments: str, timeout: float = 120, check: bool = False) -> Result:
         return self.host.run(f"aiops {shlex.join(arguments)}", check=check, timeout=timeout)
 
-    def must(self, *arguments: str) -> dict[str, Any]:
+    def must(self, *arguments: str, timeout: float = 120) -> dict[str, Any]:
         """A verb that has to succeed; its JSON."""
-        done = self.aiops("--json", *arguments)
+        done = self.aiops("--json", *arguments, timeout=timeout)
         assert done.code == 0, f"aiops {' '.join(arguments)}: exit {done.code}\n{done.out}{done.err}\n{self.journal()}"
         answer: dict[str, Any] = json.loads(done.out)
         return answer
