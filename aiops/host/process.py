@@ -46,6 +46,8 @@ def run(argv: Sequence[str], timeout: float, environment: Mapping[str, str] | No
             timeout=timeout,
             env=environment,
             check=False,
+            user=_for_good(os.geteuid(), os.getuid()),
+            group=_for_good(os.getegid(), os.getgid()),
         )
     except FileNotFoundError:
         return Done(127, "", f"there is no program {argv[0]}")
@@ -98,10 +100,14 @@ def start_detached(argv: Sequence[str], log: Path, environment: Mapping[str, str
             cwd="/",
             start_new_session=True,
             close_fds=True,
-            # Root at work on somebody's instance must not leave a process behind that could become root again.
-            user=os.geteuid() if os.geteuid() != os.getuid() else None,
-            group=os.getegid() if os.getegid() != os.getgid() else None,
+            user=_for_good(os.geteuid(), os.getuid()),
+            group=_for_good(os.getegid(), os.getgid()),
         )
+
+
+def _for_good(effective: int, real: int) -> int | None:
+    """Root at work on somebody's instance must not start a program that could become root again, setreuid(2)."""
+    return effective if effective != real else None
 
 
 def start_time(pid: int) -> int | None:
