@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -92,20 +91,17 @@ def changed_under_load(gateway: Gateway, requests: int, *verb: str) -> dict[str,
     return done
 
 
-def consistent_after_a_power_cut(gateway: Gateway, old: int) -> tuple[int, str]:
-    """Generation and LiteLLM that serve after the host is back: both old or both new, and everything agrees."""
+def serving_after_a_power_cut(gateway: Gateway, old: int) -> int:
+    """The generation that the host comes back with: in its own LiteLLM, and everything agrees."""
     gateway.host.power_cut()
     gateway.host.start()
     until(gateway.serves, 60, "the gateway")
     seen = int(gateway.ready().headers[GENERATION])
-    assert seen in (old, old + 1)
     gateway.must("up")
-    after = gateway.status
-    assert after["generation"] == seen
-    version = after["gateway"]["litellm"]
-    all_agree(gateway, version)
+    assert gateway.status["generation"] == seen
+    all_agree(gateway, HERE if seen == old else OTHER)
     assert gateway.must("verify")["ok"]
-    return seen, version
+    return seen
 
 
 def test_a_compromised_release_is_refused_and_nothing_is_downloaded(gateway: Gateway) -> None:
@@ -120,7 +116,7 @@ def test_a_power_cut_while_a_runtime_is_built_leaves_the_old_one(gateway: Gatewa
     upgrading = gateway.begin(f"aiops upgrade {OTHER}")
     until(lambda: gateway.host.run(f"ls {RUNTIMES}/*/lib/*/site-packages/*/", check=False).ok, 60, "half a runtime")
     assert not gateway.host.run(f"ls {RUNTIMES}/*/runtime.json", check=False).ok
-    assert consistent_after_a_power_cut(gateway, old) == (old, HERE)
+    assert serving_after_a_power_cut(gateway, old) == old
     upgrading.kill()
     upgrading.wait()
 
@@ -146,15 +142,6 @@ def test_a_restart_starts_the_runtime_of_the_upgrade(gateway: Gateway) -> None:
     all_agree(gateway, OTHER)
 
 
-def test_the_watchdog_still_finds_a_master_that_hangs_and_its_successor_is_the_upgraded_one(gateway: Gateway) -> None:
-    before, master = runs(gateway), gateway.master
-    gateway.host.run(f"kill -STOP {master}")
-    until(lambda: gateway.master not in (0, master) and gateway.show("SubState") == "running", 60)
-    assert "Watchdog timeout" in gateway.journal("-n", "100")
-    assert runs(gateway) == before
-    all_agree(gateway, OTHER)
-
-
 def test_a_reboot_comes_up_in_the_runtime_of_the_upgrade(gateway: Gateway) -> None:
     before = runs(gateway)
     gateway.host.restart()
@@ -169,23 +156,18 @@ def test_a_rollback_under_load_brings_the_previous_runtime_back(gateway: Gateway
     all_agree(gateway, HERE)
 
 
-@pytest.mark.parametrize(
-    ("moment", "possible"),
-    [
-        pytest.param(lambda gateway, old: OTHER in executable(gateway), {0: HERE}, id="importing"),
-        pytest.param(
-            lambda gateway, old: gateway.ready().headers[GENERATION] != str(old), {0: HERE, 1: OTHER}, id="promoted"
-        ),
-    ],
-)
-def test_a_power_cut_in_the_middle_of_an_upgrade_leaves_the_old_or_the_new(
-    gateway: Gateway, moment: Callable[[Gateway, int], bool], possible: dict[int, str]
-) -> None:
+@pytest.mark.parametrize("moment", ["importing", "promoted"])
+def test_a_power_cut_in_the_middle_of_an_upgrade_leaves_the_old_or_the_new(gateway: Gateway, moment: str) -> None:
+    def reached() -> bool:
+        if moment == "importing":
+            return OTHER in executable(gateway)
+        return int(gateway.ready().headers[GENERATION]) != old
+
     old = gateway.status["generation"]
     upgrading = gateway.begin(f"aiops upgrade {OTHER}")
-    until(lambda: moment(gateway, old), 60)
-    generation, version = consistent_after_a_power_cut(gateway, old)
+    until(reached, 90, moment)
+    seen = serving_after_a_power_cut(gateway, old)
     upgrading.kill()
     upgrading.wait()
-    assert possible[generation - old] == version
-    print(f"generation {generation - old:+d}, LiteLLM {version}, {time.monotonic():.0f}")
+    assert moment == "promoted" or seen == old
+    print(f"cut while {moment}: the {'old' if seen == old else 'new'} generation serves")
