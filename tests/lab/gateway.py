@@ -37,9 +37,10 @@ class Gateway:
 
     # --- making one -------------------------------------------------------------------------------------------
 
-    def make(self, *, supervisor: str = "auto", provider: bool = True) -> Gateway:
+    def make(self, *, supervisor: str = "auto", provider: bool = True, workers: int = 1) -> Gateway:
         """An instance that listens on every address, up, with one provider ``demo`` that serves ``alpha``."""
         self.init(supervisor)
+        self.host.run(rf"sed -i 's/^  # workers: 1/  workers: {workers}/' ~/.config/aiops/aiops.yaml")
         self.must("up")
         if provider:
             self.provider("demo", 8001, "alpha")

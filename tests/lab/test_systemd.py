@@ -24,7 +24,8 @@ EDIT = r"sed -i 's/^  \(# \)\?retries: [0-9]*/  retries: {0}/' ~/.config/aiops/a
 @pytest.fixture(scope="module")
 def made(lab: Lab) -> Iterator[Gateway]:
     (host,) = lab.up("systemd")
-    yield Gateway(host).make()
+    # One worker answers 40 requests in a second, which is what the tests under load would wait for.
+    yield Gateway(host).make(workers=2)
     lab.remove(host)
 
 
