@@ -58,8 +58,9 @@ def keeper(place: Path) -> Iterator[subprocess.Popen[bytes]]:
     yield child
     child.kill()
     child.wait()
-    if (place / "worker").exists():
-        subprocess.run(["kill", "-9", (place / "worker").read_text()], capture_output=True, check=False)
+    # They outlive it, as they should.
+    left = [*map(str, masters(place)), *([(place / "worker").read_text()] if (place / "worker").exists() else [])]
+    subprocess.run(["kill", "-9", *left], capture_output=True, check=False)
 
 
 def masters(place: Path) -> list[int]:
