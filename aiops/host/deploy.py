@@ -20,19 +20,23 @@ from aiops.host.systemd import Scope
 LOCAL = "@local"
 NOOP = "noop: "
 LINGER = "/var/lib/systemd/linger"
+COMMAND_SECONDS = 330  # the longest: a start, limited by the unit's TimeoutStartSec=
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """How a host has to be. Modes are octal text; ``linger`` names the user whose services start at boot.
+    """How a host has to be. Modes are octal text, empty for "as it is"; ``linger`` names the user whose services
+    start at boot.
 
-    ``start``: units that have to run; ``enable``: those that have to start at boot, too.
+    ``private``: files that only their owner may read, path -> content. ``start``: units that have to run; ``enable``:
+    those that have to start at boot. ``environment``: for commands on this machine; over SSH the login sets it.
     """
 
     scope: Scope
     unit_directory: str
     units: Mapping[str, bytes]
     directories: Mapping[str, str] = field(default_factory=dict)
+    private: Mapping[str, bytes] = field(default_factory=dict)
     linger: str = ""
     enable: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
@@ -52,9 +56,10 @@ class Step:
         return f"{'changed' if self.changed else 'as it was' if self.ok else 'failed'}: {self.name} ({self.why})"
 
 
-def converge(wanted: Wanted, host: str = LOCAL) -> list[Step]:
-    """Carry out what is missing on ``host``. Raises Precondition when it cannot be reached.
+def converge(wanted: Wanted, host: str = LOCAL, ssh_config: str | None = None) -> list[Step]:
+    """Carry out what is missing on ``host``, a name that ``ssh_config`` (or ``~/.ssh/config``) explains.
 
+    Raises Precondition when it cannot be reached. Its key has to be known: nobody is there to be asked about it.
     A step that fails ends the run and is the last one, except for linger, which is only noted: it may need root.
     """
     # pyinfra takes 0.4 s to import; nothing else in this module's callers may pay for that.
@@ -71,11 +76,13 @@ def converge(wanted: Wanted, host: str = LOCAL) -> list[Step]:
     logger.propagate = False
     logger.addHandler(story)
     try:
-        state = State(Inventory(([host], {})), Config())  # type: ignore[no-untyped-call]
+        ssh = {"ssh_config_file": ssh_config} if ssh_config else {}
+        data = {**ssh, "ssh_strict_host_key_checking": "yes"}
+        state = State(Inventory(([host], data)), Config())  # type: ignore[no-untyped-call]
         state.print_noop_info = True
         connect_all(state)
         try:
-            return _run(state, wanted, story)
+            return _run(state, wanted, story, wanted.environment if host == LOCAL else {})
         finally:
             disconnect_all(state)
     except PyinfraError as error:
@@ -87,13 +94,14 @@ def converge(wanted: Wanted, host: str = LOCAL) -> list[Step]:
         logger.propagate = propagate
 
 
-def _run(state: Any, wanted: Wanted, story: _Story) -> list[Step]:
+def _run(state: Any, wanted: Wanted, story: _Story, environment: Mapping[str, str]) -> list[Step]:
     from pyinfra.api.operation import add_op
     from pyinfra.api.operations import run_ops
     from pyinfra.operations import files, systemd
 
     user_mode = wanted.scope == "user"
-    common = {"_env": dict(wanted.environment)}
+    # On a host that was cut off a command would never end by itself.
+    common = {"_env": dict(environment), "_timeout": COMMAND_SECONDS}
     added: list[tuple[str, Any]] = []
 
     def do(operation: Callable[..., Any], name: str, **arguments: Any) -> Any:
@@ -102,12 +110,14 @@ def _run(state: Any, wanted: Wanted, story: _Story) -> list[Step]:
         return meta
 
     for path, mode in wanted.directories.items():
-        do(files.directory, f"directory {path}", path=path, mode=mode)
+        do(files.directory, f"directory {path}", path=path, mode=mode or None)
     do(files.directory, f"directory {wanted.unit_directory}", path=wanted.unit_directory)
     written = [
         do(files.put, name, src=io.BytesIO(content), dest=f"{wanted.unit_directory}/{name}", mode="644")
         for name, content in wanted.units.items()
     ]
+    for path, content in wanted.private.items():
+        do(files.put, path, src=io.BytesIO(content), dest=path, mode="600")
     reload_name = "daemon-reload"
     do(_operation(_daemon_reload), reload_name, written=written, units=list(wanted.units), user_mode=user_mode)
     if wanted.linger:

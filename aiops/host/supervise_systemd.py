@@ -131,11 +131,7 @@ class SystemdSupervisor:
             linger=getpass.getuser() if user else "",
             enable=(SOCKET, SERVICE),
             start=(SOCKET, SERVICE),
-            environment={
-                name: value
-                for name, value in systemd.environment().items()
-                if name in ("XDG_RUNTIME_DIR", "PATH", "HOME")
-            },
+            environment=systemd.essentials(),
         )
 
     def _require_ours(self) -> None:

@@ -34,6 +34,8 @@ USE_CASES = {
     "discover",
     "proof",
     "prover",
+    "provider_findings",
+    "provider_install",
     "provider_service",
     "provider_wait",
     "pull",
