@@ -18,15 +18,14 @@ from aiops.unit_findings import Finding
 
 
 def provider_findings(instance: Instance) -> Iterator[Finding]:
-    """One per provider with a unit that is well, and one for everything that is not."""
+    """What is wrong with units that providers name; those of disabled ones need not be there."""
     try:
         providers = desired(instance).providers.values()
     except AiopsError:
         return  # the files cannot be loaded: that is a finding of its own
     for provider in providers:
         if provider.service is not None and provider.status != "template":
-            found = list(_of(instance, provider, provider.service))
-            yield from found or [Finding(True, f"{provider.service.unit}, which runs {provider.name}, is well")]
+            yield from _of(instance, provider, provider.service)
 
 
 def _of(instance: Instance, provider: Provider, service: Service) -> Iterator[Finding]:
@@ -71,7 +70,9 @@ def _files(provider: Provider, kind: Kind, service: Service, manager: Systemd, i
     except OSError:
         return
     if kind.instances and not present:
-        yield Finding(False, f"{variables} is missing: {service.unit} cannot start", f"{install} --model PATH")
+        if provider.status == "active":
+            missing = f"{variables} is missing: {service.unit} cannot start"
+            yield Finding(False, missing, f"{install} --model PATH")
     elif kind.instances and present.get("PORT") != str(urlsplit(provider.root or "").port):
         what = f"{variables} has PORT={present.get('PORT', '')}, but clients of {provider.name} go to {provider.root}"
         yield Finding(False, what, install)

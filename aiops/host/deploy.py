@@ -163,7 +163,9 @@ def _daemon_reload(written: list[Any], units: list[str], user_mode: bool) -> Gen
     from pyinfra.facts.server import Command
 
     systemctl = "systemctl --user" if user_mode else "systemctl"
-    ask = f"{systemctl} show --property=NeedDaemonReload --value {shlex.join(units)}"
+    # A template itself cannot be asked about, but all of its instances can.
+    patterns = [unit.replace("@.", "@*.") for unit in units]
+    ask = f"{systemctl} show --property=NeedDaemonReload --value {shlex.join(patterns)}"
     stale = "yes" in (host.get_fact(Command, command=ask) or "")
     if stale or any(meta.did_change() if meta.is_complete() else meta.will_change for meta in written):
         yield f"{systemctl} daemon-reload"
