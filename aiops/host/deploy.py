@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import shlex
+import socket
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ from aiops.host.systemd import Scope
 LOCAL = "@local"
 NOOP = "noop: "
 LINGER = "/var/lib/systemd/linger"
-COMMAND_SECONDS = 330  # the longest: a start, limited by the unit's TimeoutStartSec=
+ALIVE_SECONDS, SILENT_SECONDS = 3, 15  # between signs of life over SSH, and without an answer to one
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def converge(wanted: Wanted, host: str = LOCAL, ssh_config: str | None = None) -
         state.print_noop_info = True
         connect_all(state)
         try:
+            _notice_when_cut_off(state)
             return _run(state, wanted, story, wanted.environment if host == LOCAL else {})
         finally:
             disconnect_all(state)
@@ -94,14 +96,27 @@ def converge(wanted: Wanted, host: str = LOCAL, ssh_config: str | None = None) -
         logger.propagate = propagate
 
 
+def _notice_when_cut_off(state: Any) -> None:
+    """A host that vanishes must not keep us waiting as long as TCP would, a quarter of an hour. tcp(7)"""
+    for transport in _transports(state):
+        if isinstance(transport.sock, socket.socket):
+            transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_SECONDS * 1000)
+            transport.set_keepalive(ALIVE_SECONDS)
+
+
+def _transports(state: Any) -> list[Any]:
+    """The connections of hosts that are reached over SSH."""
+    clients = [getattr(host.connector, "client", None) for host in state.inventory.iter_activated_hosts()]
+    return [transport for client in clients if client is not None and (transport := client.get_transport())]
+
+
 def _run(state: Any, wanted: Wanted, story: _Story, environment: Mapping[str, str]) -> list[Step]:
     from pyinfra.api.operation import add_op
     from pyinfra.api.operations import run_ops
     from pyinfra.operations import files, systemd
 
     user_mode = wanted.scope == "user"
-    # On a host that was cut off a command would never end by itself.
-    common = {"_env": dict(environment), "_timeout": COMMAND_SECONDS}
+    common = {"_env": dict(environment)}
     added: list[tuple[str, Any]] = []
 
     def do(operation: Callable[..., Any], name: str, **arguments: Any) -> Any:
@@ -131,6 +146,8 @@ def _run(state: Any, wanted: Wanted, story: _Story, environment: Mapping[str, st
         run_ops(state)
     except Exception as error:  # a host without a working operation is taken out: the step below says which and why
         failed = str(error)
+        if not all(transport.is_active() for transport in _transports(state)):
+            failed = "the connection was lost"
     return [step for name, meta in added if (step := _step(name, meta, story, failed)) is not None]
 
 
