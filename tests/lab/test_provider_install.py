@@ -50,6 +50,11 @@ PROVIDERS = """providers:
     status: disabled
     models: [cloud]
 """
+MAPPINGS = """exact_matches:
+  other: {provider: other, fallback: small}
+  far: {provider: elsewhere, fallback: small}
+  cloud: {provider: cloud, fallback: small}
+"""
 MODEL = "/srv/models/tiny.gguf"
 UNIT = "~/.config/systemd/user/llama-cpp@.service"
 VARIABLES = "~/.config/aiops/llama-cpp-small.env"
@@ -69,6 +74,7 @@ def made(lab: Lab) -> Iterator[Gateway]:
     gateway = Gateway(with_llama_cpp(host))
     gateway.init("systemd")
     host.run("cat >~/.config/aiops/providers.yaml", stdin=PROVIDERS)
+    host.run("cat >~/.config/aiops/model-mappings.yaml", stdin=MAPPINGS)
     yield gateway
     lab.remove(host)
 
@@ -204,7 +210,8 @@ def test_the_machines_own_systemd_runs_a_provider_as_the_gateways_user(new_host:
     home = "aiops --home /var/lib/aiops"
     host.inside("useradd --system --home-dir /var/lib/aiops --create-home --shell /usr/sbin/nologin aiops")
     host.run(f"runuser -u aiops -- {home} init --supervisor systemd --port 4000", user="root")
-    host.run("runuser -u aiops -- tee /var/lib/aiops/config/providers.yaml", user="root", stdin=PROVIDERS)
+    for name, text in (("providers", PROVIDERS), ("model-mappings", MAPPINGS)):
+        host.run(f"runuser -u aiops -- tee /var/lib/aiops/config/{name}.yaml", user="root", stdin=text)
     host.run(f"{home} provider install small --model {MODEL}", user="root")
     assert "scope: system" in host.run("cat /var/lib/aiops/config/providers.yaml", user="root").out
     assert host.run("stat -c '%U %a' /etc/aiops/llama-cpp-small.env", user="root").out == "root 600\n"
