@@ -32,6 +32,7 @@ USE_CASES = {
     "change",
     "diagnosis",
     "discover",
+    "moving",
     "proof",
     "prover",
     "provider_findings",
