@@ -264,3 +264,28 @@ def test_without_journald_it_serves_and_changes_and_restarts(gateway: Gateway) -
         assert gateway.ask().status_code == 200
     finally:
         gateway.host.inside(f"systemctl start {sockets} systemd-journald.service")
+
+
+def test_a_clock_that_is_not_synchronised_although_it_should_be_is_found(gateway: Gateway) -> None:
+    """A time service that runs and reaches nobody: no route leads out of the lab."""
+    service = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+    units, known = "/etc/systemd/system", "/usr/lib/systemd/ntp-units.d"
+    assert not [what for what in gateway.findings() if "clock" in what]
+    gateway.host.inside(f"mkdir -p {known} && echo keeper.service >{known}/50-keeper.list")
+    gateway.host.inside(f"printf '{service}' >{units}/keeper.service && systemctl daemon-reload")
+    gateway.host.inside("systemctl enable --quiet --now keeper && systemctl restart systemd-timedated")
+    try:
+        assert gateway.host.run("timedatectl show --property=NTP --value").out == "yes\n"
+        assert gateway.findings() == ["the clock is not synchronised"]
+    finally:
+        gateway.host.inside(f"systemctl disable --quiet --now keeper; rm {known}/50-keeper.list {units}/keeper.service")
+        gateway.host.inside("systemctl daemon-reload; systemctl restart systemd-timedated")
+
+
+def test_a_clock_that_was_set_back_is_found_by_files_from_the_future(gateway: Gateway) -> None:
+    gateway.host.run("touch -d '+2 hours' ~/.local/state/aiops")
+    try:
+        (found,) = gateway.findings()
+        assert found.startswith("the clock is wrong: files here are 7")
+    finally:
+        gateway.host.run("touch ~/.local/state/aiops")
