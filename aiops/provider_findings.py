@@ -23,9 +23,13 @@ def provider_findings(instance: Instance) -> Iterator[Finding]:
         providers = desired(instance).providers.values()
     except AiopsError:
         return  # the files cannot be loaded: that is a finding of its own
+    told = set()
     for provider in providers:
         if provider.service is not None and provider.status != "template":
-            yield from _of(instance, provider, provider.service)
+            for finding in _of(instance, provider, provider.service):
+                if finding.what not in told:  # of a template that several share
+                    yield finding
+                told.add(finding.what)
 
 
 def _of(instance: Instance, provider: Provider, service: Service) -> Iterator[Finding]:

@@ -106,7 +106,8 @@ def test_from_a_file_that_names_a_provider_to_a_model_that_answers(gateway: Gate
     assert gateway.host.run(f"stat -c %a {VARIABLES}").out == "600\n"
     assert gateway.status["drift"] == []
     (state,) = gateway.must("provider", "status", "small")["providers"]
-    assert (state["running"], state["at_boot"], state["routes"]) == ("active (running)", "enabled", ["small"])
+    assert (state["running"], state["at_boot"]) == ("active (running)", "enabled")
+    assert "small" in state["routes"]
 
 
 def test_a_second_install_changes_nothing_and_says_why(gateway: Gateway) -> None:
