@@ -77,6 +77,6 @@ def _files(provider: Provider, kind: Kind, service: Service, manager: Systemd, i
         if provider.status == "active":
             missing = f"{variables} is missing: {service.unit} cannot start"
             yield Finding(False, missing, f"{install} --model PATH")
-    elif kind.instances and present.get("PORT") != str(urlsplit(provider.root or "").port):
+    elif kind.instances and present.get("PORT") != str(urlsplit(provider.root or "").port or 80):
         what = f"{variables} has PORT={present.get('PORT', '')}, but clients of {provider.name} go to {provider.root}"
         yield Finding(False, what, install)

@@ -251,7 +251,7 @@ def _name_it(instance: Instance, wanted: Installation, out: Output) -> bool:
     name, scope = wanted.provider.name, wanted.manager.scope
     intent = Intent(VERB, edit=lambda sources: edit.set_service(sources, name, wanted.unit, scope), assume_yes=True)
     prepared = change.prepare(instance, intent)
-    if change.is_same(instance, prepared):
+    if change.is_same(instance, prepared) and not change.generated_is_edited(instance):
         change.make_held(instance, intent, out)
         return True
     # Edits that are not live yet are left to `apply`.

@@ -94,7 +94,8 @@ def _values(facts: UnitFacts) -> dict[str, str]:
         "group": facts.group,
         "systemctl": join([facts.systemctl, *(["--user"] if user else [])]),
         "target": "default.target" if user else "multi-user.target",
-        "environment_directory": facts.environment_directory or ("%E/aiops" if user else "/etc/aiops"),
+        "environment_directory": facts.environment_directory.replace("%", "%%")
+        or ("%E/aiops" if user else "/etc/aiops"),
         "program": quote(facts.program),
     }
 

@@ -61,6 +61,9 @@ def test_a_second_up_changes_nothing_and_says_why(gateway: Gateway) -> None:
     began = time.monotonic()
     done = gateway.aiops("up", check=True)
     print(f"a convergence that changes nothing takes {time.monotonic() - began:.2f} s")
+    began = time.monotonic()
+    gateway.aiops("status", check=True)
+    print(f"`status` takes {time.monotonic() - began:.2f} s")
     told = done.err.splitlines()
     assert [line for line in told if not line.startswith("as it was: ")] == []
     assert len(told) >= 12
