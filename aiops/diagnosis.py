@@ -14,6 +14,7 @@ from aiops.errors import AiopsError
 from aiops.host import credentials, ports
 from aiops.host.instance import Instance
 from aiops.host.supervise_process import ProcessSupervisor
+from aiops.provider_findings import provider_findings
 from aiops.service import desired
 from aiops.situation import Situation, look
 from aiops.unit_findings import Finding, unit_findings
@@ -91,6 +92,7 @@ def _gateway(instance: Instance) -> Iterator[Finding]:
     for sentence in [*now.drift, *now.notes]:
         yield Finding(False, sentence)
     yield from unit_findings(instance, now)
+    yield from provider_findings(instance)
     if now.desired_generation is None:
         return
     _, summary = GenerationStore(instance.state).get(now.desired_generation).routes()

@@ -8,6 +8,7 @@ import pwd
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -90,6 +91,11 @@ def systemd_supervisor(instance: Instance) -> SystemdSupervisor:
 def units(instance: Instance, where: Scope, host: str, port: int) -> Mapping[str, bytes]:
     """This instance's units. Raises Precondition when ``host`` is not an address of this machine."""
     return render_units(unit_facts(instance, where, host, port), templates(), GATEWAY_UNITS)
+
+
+def provider_facts(instance: Instance, where: Scope, variables: str) -> UnitFacts:
+    """What units of providers depend on. ``variables``: the directory with their files. Raises Precondition."""
+    return replace(unit_facts(instance, where, "127.0.0.1", 0), environment_directory=variables)
 
 
 def unit_facts(instance: Instance, where: Scope, host: str, port: int) -> UnitFacts:

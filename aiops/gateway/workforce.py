@@ -113,7 +113,16 @@ class Workforce:
             os.kill(handle.pid, signal.SIGKILL)
 
     def drop_empty(self) -> None:
-        """Forget the groups that have left, and the listeners that only they used."""
+        """Forget the groups that have left, and the listeners that only they used.
+
+        An address that only draining groups had is refused as soon as they have stopped accepting: they may take an
+        hour to finish, and whoever connects meanwhile would wait for nobody. When all are leaving it is the service
+        manager's to keep.
+        """
+        used = [group.listener for group in self.groups if group.role != protocol.DRAINING]
+        for group in self.groups if used else ():
+            if group.listener not in used and (not group.workers or group.all_in(protocol.DRAINING)):
+                self._listeners.let_go(group.listener)
         left = [group for group in self.groups if group.role == protocol.DRAINING and not group.workers]
         for group in left:
             self.groups.remove(group)

@@ -178,7 +178,6 @@ class ContainerSupervisor:
 
     def _converge(self, made: Made) -> None:
         self._systemd.call("reset-failed", UNIT)
-        kept = ("XDG_RUNTIME_DIR", "PATH", "HOME")
         steps = deploy.converge(
             Wanted(
                 scope=self._systemd.scope,
@@ -186,7 +185,7 @@ class ContainerSupervisor:
                 units={UNIT: made.unit},
                 enable=(UNIT,),
                 start=(UNIT,),
-                environment={name: value for name, value in systemd.environment().items() if name in kept},
+                environment=systemd.essentials(),
             )
         )
         self._require_well(steps)

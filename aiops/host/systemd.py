@@ -69,6 +69,11 @@ class Systemd:
         base = os.environ.get("XDG_CONFIG_HOME")
         return (Path(base) if base else Path.home() / ".config") / "systemd/user"
 
+    @property
+    def variables(self) -> Path:
+        """Where files of variables for units are kept that aiops installs."""
+        return Path("/etc/aiops") if self.scope == "system" else self.directory.parents[1] / "aiops"
+
     def command(self, *arguments: str) -> str:
         """The same for a person to type."""
         return " ".join(["systemctl", *self._flag, *arguments])
@@ -159,6 +164,12 @@ def environment() -> dict[str, str]:
     if directory is not None:
         known["XDG_RUNTIME_DIR"] = str(directory)
     return known
+
+
+def essentials() -> dict[str, str]:
+    """What commands need of it, wherever they are run from."""
+    known = environment()
+    return {name: known[name] for name in ("XDG_RUNTIME_DIR", "PATH", "HOME") if name in known}
 
 
 def runtime_directory() -> Path | None:

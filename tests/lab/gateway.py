@@ -83,12 +83,12 @@ class Gateway:
     def systemctl(self, *arguments: str, check: bool = True) -> Result:
         return self.host.run(f"systemctl --user {shlex.join(arguments)}", check=check, timeout=150)
 
-    def begin(self, command: str) -> subprocess.Popen[str]:
-        """Run something in a session of its own and do not wait for it."""
+    def begin(self, command: str, *options: str) -> subprocess.Popen[str]:
+        """Run something in a session of its own and do not wait for it. ``options``: of ssh."""
         argv = self.host.ssh_argv("--", command)
         pipe = subprocess.PIPE
         # A connection of its own: killing it must not end everybody else's.
-        argv[1:1] = ["-n", "-o", "ControlPath=none"]
+        argv[1:1] = ["-n", "-o", "ControlPath=none", *options]
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
 
     # --- what there is to see ---------------------------------------------------------------------------------
