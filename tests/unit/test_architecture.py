@@ -32,6 +32,7 @@ USE_CASES = {
     "change",
     "diagnosis",
     "discover",
+    "image_upgrade",
     "proof",
     "prover",
     "provider_service",
