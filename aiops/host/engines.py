@@ -71,10 +71,18 @@ class Engine:
 
     def containers(self, instance: str) -> list[Container]:
         """All of an instance, in the order in which they were made."""
-        columns = ["{{.Names}}", "{{.State}}", f'{{{{.Label "{IMAGE}"}}}}', f'{{{{.Label "{DEFINITION}"}}}}']
-        wanted = [f"--filter=label={INSTANCE}={instance}", f"--format={'|'.join(columns)}"]
-        listed = self.order("ps", "--all", "--no-trunc", *wanted).splitlines()
-        return sorted((Container(*line.split("|")) for line in listed), key=lambda each: each.number)
+        names = self.order("ps", "--all", f"--filter=label={INSTANCE}={instance}", "--format={{.Names}}").split()
+        if not names:
+            return []
+        # What ps shows differs between the engines. One that is removed meanwhile is simply not among the answers.
+        columns = [
+            "{{.Name}}",
+            "{{.State.Status}}",
+            *(f'{{{{index .Config.Labels "{k}"}}}}' for k in (IMAGE, DEFINITION)),
+        ]
+        listed = self.call("container", "inspect", f"--format={'|'.join(columns)}", *names).out.splitlines()
+        found = (Container(*line.lstrip("/").split("|")) for line in listed if line.count("|") == 3)
+        return sorted(found, key=lambda each: each.number)
 
     def logs(self, container: str, lines: int, follow: bool) -> Iterator[str]:
         with privileges.as_root():
