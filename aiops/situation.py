@@ -54,6 +54,7 @@ class Situation:
                 "pid": self.master.get("pid"),
                 "litellm": self.master.get("litellm"),
                 "runtime": self.master.get("runtime"),
+                "container": self.master.get("container"),
                 "uptime": self.master.get("uptime"),
                 "groups": self.master.get("groups", []),
             },

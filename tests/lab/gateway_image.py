@@ -19,7 +19,13 @@ ENGINES = {
 # How podman runs inside of nspawn, which allows neither these limits nor crun's system calls.
 _PODMAN = """
 mkdir -p /etc/containers
-printf '[containers]\\ndefault_ulimits = []\\npids_limit = 0\\n[engine]\\nruntime = "runc"\\n' >/etc/containers/containers.conf
+cat >/etc/containers/containers.conf <<'END'
+[containers]
+default_ulimits = []
+pids_limit = 0
+[engine]
+runtime = "runc"
+END
 """
 _STORAGE = {"docker": "docker", "podman": "containers"}  # of a host's disk, also seen from this machine
 _BASE = r"""

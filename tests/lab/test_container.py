@@ -238,9 +238,7 @@ def test_a_bad_candidate_changes_nothing(gateway: Gateway) -> None:
 
 
 def test_a_key_file_that_the_container_cannot_see_is_refused_with_what_to_type(gateway: Gateway) -> None:
-    gateway.host.run(
-        "install -m 600 -o ops -g ops /dev/null /tmp/provider.key && echo sk-x >/tmp/provider.key", user="root"
-    )
+    gateway.host.run("install -m 600 -o ops -g ops /etc/hostname /tmp/provider.key", user="root")
     where = ["--type", "openai_compatible", "--base-url", "http://127.0.0.1:9001", "--model", "two"]
     code, message, _ = gateway.refused("add-provider", "keyed", *where, "--api-key-file", "/tmp/provider.key")
     assert code == 3
@@ -267,26 +265,28 @@ def test_down_stops_it_and_up_brings_it_back_and_so_does_a_reboot(gateway: Gatew
 def test_where_no_systemd_runs_it_the_engine_does(gateway: Gateway) -> None:
     if gateway.engine != "docker":
         pytest.skip("podman has no daemon that would start it again at boot; the rest is the same")
-    host = gateway.host
-    host.run("id solo || useradd --create-home --groups docker solo", user="root")
-    # A user without a systemd of its own, and not in a session.
+
+    def root(command: str) -> str:
+        return gateway.host.run(command, user="root").out.strip()
+
+    # A user who has no systemd of its own and is in no session.
+    root("useradd --create-home --groups docker solo")
     alone = "runuser -u solo -- env -i HOME=/home/solo PATH=/usr/local/bin:/usr/bin:/bin "
-    solo = Gateway(host, "docker", user="root", home="/home/solo/gw", port=4200, prefix=alone)
-    host.run(
-        "docker tag aiops-kept:$(docker images --format '{{.Tag}}' aiops-kept | head -n 1) aiops-gateway:latest",
-        user="root",
-    )
-    host.run(f"{alone} aiops --home {solo.home} --yes init --supervisor container --port 4200", user="root")
+    solo = Gateway(gateway.host, "docker", user="root", home="/home/solo/gw", port=4200, prefix=alone)
+    root(f"docker tag {gateway.image.removeprefix('image-')} {gateway_image.NAME}")  # one that works
+    root(f"{alone} aiops --home {solo.home} --yes init --supervisor container --port {solo.port}")
     assert solo.must("up")["outcome"] == "applied"
-    name = host.run(
-        "docker ps --format '{{.Names}} {{.Command}}' --no-trunc | grep -F 4200 | cut -d' ' -f1", user="root"
-    ).out.strip()
-    assert (
-        host.run(f"docker inspect --format '{{{{.HostConfig.RestartPolicy.Name}}}}' {name}", user="root").out
-        == "unless-stopped\n"
-    )
-    host.run(f"kill -KILL $(docker inspect --format '{{{{.State.Pid}}}}' {name})", user="root")
+    first = solo.status["gateway"]["container"]
+    policy = "docker inspect --format '{{.HostConfig.RestartPolicy.Name}} {{.State.Pid}}' "
+    assert root(policy + first).startswith("unless-stopped ")
+    root(f"kill -KILL {root(policy + first).split()[1]}")
     until(solo.answers, 60, "an answer")
+    gateway_image.derive(gateway.host, "docker", "LABEL lab.image=solo")
+    assert solo.must("upgrade")["outcome"] == "applied"
+    second = solo.status["gateway"]["container"]
+    assert second != first
+    assert root(policy + second).startswith("unless-stopped ")
+    until(lambda: first not in root("docker ps --format '{{.Names}}'"), 30, "the end of the old container")
     assert solo.must("down")["outcome"] == "applied"
     assert not solo.answers()
 
