@@ -127,9 +127,15 @@ class ContainerSupervisor:
 
     def _converge(self, made: Made) -> None:
         self._systemd.call("reset-failed", UNIT)
+        with privileges.as_root():
+            steps = deploy.converge(self._wanted(made))
+        self._require_well(steps)
+        self._story += [str(step) for step in steps if step.changed]
+
+    def _wanted(self, made: Made) -> Wanted:
         user = self._systemd.scope == "user"
         kept = ("XDG_RUNTIME_DIR", "PATH", "HOME")
-        wanted = Wanted(
+        return Wanted(
             scope=self._systemd.scope,
             unit_directory=str(self._systemd.directory),
             units={UNIT: made.unit},
@@ -138,10 +144,6 @@ class ContainerSupervisor:
             start=(UNIT,),
             environment={name: value for name, value in systemd.environment().items() if name in kept},
         )
-        with privileges.as_root():
-            steps = deploy.converge(wanted)
-        self._require_well(steps)
-        self._story += [str(step) for step in steps if step.changed]
 
     def _require_well(self, steps: list[Step]) -> None:
         failed = [step for step in steps if not step.ok and not step.name.startswith("linger")]
