@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aiops.apply.store import Generation, GenerationStore
-from aiops.gateway import installed
 from aiops.host import control, engines, program, requirements
+from aiops.host.engines import is_image
 from aiops.host.image_program import ImageProgram
 from aiops.host.instance import Instance
 from aiops.host.program import Interpreter, Program
@@ -43,14 +43,14 @@ def choose(
     now = generations.get(base) if base is not None else None
     before = now.manifest.runtime if now is not None else None
     running = control.status(instance.run) or {}
-    if installed.is_image(running.get("runtime", before)):
+    if is_image(running.get("runtime", before)):
         return _image(instance, wanted, restore, now, state, running)
     notes: list[str] = []
     if wanted is not None:
         identity: str | None = wanted
     elif restore is not None:
         target = generations.get(restore)
-        identity = target.manifest.runtime if not installed.is_image(target.manifest.runtime) else None
+        identity = target.manifest.runtime if not is_image(target.manifest.runtime) else None
         notes += _not_the_same(target)
     else:
         # One that somebody removed cannot be kept; the change is proved in what is there.
@@ -83,7 +83,7 @@ def _image(
     identity = wanted or before
     if restore is not None:
         target = GenerationStore(instance.state).get(restore).manifest.runtime
-        identity = target if target is not None and installed.is_image(target) else before
+        identity = target if target is not None and is_image(target) else before
     elif wanted is None and now is not None and _image_name(now) not in (None, image):
         identity = engines.runtime_of(containers.wanted_image(image))
     was = str(running.get("litellm") or (now.manifest.litellm if now else ""))
@@ -115,10 +115,10 @@ def prune(instance: Instance, held: bool = False) -> list[str]:
     """Remove the runtimes that no generation and no process needs. ``held``: the caller has their lock."""
     runtimes = Runtimes(instance.state)
     running = (control.status(instance.run) or {}).get("runtime")
-    if not runtimes.ids() and not installed.is_image(running):
+    if not runtimes.ids() and not is_image(running):
         return []
     needed = {generation.manifest.runtime for generation in GenerationStore(instance.state).all()} | {running}
-    if installed.is_image(running):
+    if is_image(running):
         containers_of(instance).forget_images(needed)
     if held:
         return runtimes.prune(needed)

@@ -10,8 +10,8 @@ from aiops.apply import lock, recovery, switching
 from aiops.apply.store import GenerationStore, Manifest
 from aiops.apply.writes import read
 from aiops.errors import AiopsError
-from aiops.gateway import installed
 from aiops.host import control, credentials
+from aiops.host.engines import is_image
 from aiops.host.instance import GENERATED, Instance, read_sources
 from aiops.host.runtimes import Runtimes
 from aiops.host.supervise_process import ProcessSupervisor
@@ -116,7 +116,7 @@ def _runtime_notes(made: Manifest, master: dict[str, Any], instance: Instance) -
     if master["on_approval"]:
         notes.append("the gateway tries another runtime, and goes back by itself unless a change is confirmed in it")
     elif master["runtime"] != made.runtime:
-        ours = made.runtime is not None and not installed.is_image(made.runtime)
+        ours = made.runtime is not None and not is_image(made.runtime)
         gone = ours and Runtimes(instance.state).get(str(made.runtime)) is None
         mend = f"{instance.command} upgrade {made.litellm}" if gone else f"{instance.command} restart"
         notes.append(

@@ -94,6 +94,11 @@ def runtime_of(image: str) -> str:
     return installed.IMAGE + image.removeprefix("sha256:")[:SHORT]
 
 
+def is_image(runtime: str | None) -> bool:
+    """Whether a generation's runtime is an image."""
+    return installed.is_image(runtime)
+
+
 def current(containers: Sequence[Container], committed: str | None) -> Container | None:
     """The one that is to run: the newest made from the image the committed generation was proved in, or at all."""
     proved = [container for container in containers if container.runtime == committed]

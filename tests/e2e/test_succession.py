@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,6 +72,9 @@ class Containers:
     def serving(self) -> str | None:
         return self.status().get("container")
 
+    def keeper(self, name: str | None) -> Keeper:
+        return next(made for made in self._made if made.name == name)
+
     def stop(self) -> None:
         for made in self._made:
             if made.process.poll() is None:
@@ -84,15 +86,10 @@ class Containers:
 
 
 @pytest.fixture(scope="module")
-def prepared(running: Instance) -> Instance:
-    """A committed generation that serves `alpha`, and nobody who serves it."""
+def containers(running: Instance) -> Iterator[Containers]:
+    """One container that serves `alpha`. The tests follow each other, because a start takes seconds."""
     running.must("down")
-    return running
-
-
-@pytest.fixture
-def containers(prepared: Instance) -> Iterator[Containers]:
-    made = Containers(prepared)
+    made = Containers(running)
     first = made.start("aaaa")
     until(lambda: made.status().get("state") == "serving" and not made.status()["change"], 60, f"{first}")
     yield made
@@ -100,9 +97,10 @@ def containers(prepared: Instance) -> Iterator[Containers]:
 
 
 @pytest.fixture
-def load(prepared: Instance) -> Iterator[None]:
+def load(containers: Containers) -> Iterator[None]:
     """Clients for as long as the test lasts, none of which may lose anything."""
-    with BackgroundLoad(Target(prepared.url, prepared.key, "alpha"), MIX) as background:
+    instance = containers.instance
+    with BackgroundLoad(Target(instance.url, instance.key, "alpha"), MIX) as background:
         yield
     report = background.report
     assert (report.failed, report.truncated) == (0, 0), json.dumps(report.as_dict(), indent=1)
@@ -116,10 +114,42 @@ def again(containers: Containers, session: Session) -> None:
     session.call("promote", timeout=30, confirm_within=20.0)
 
 
+def test_a_container_that_nobody_invited_takes_nothing_over(containers: Containers) -> None:
+    old = containers.serving()
+    stranger = containers.start("cccc")
+    assert stranger.process.wait(60) == 0
+    assert containers.serving() == old
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["asked to", "whoever asked is gone"])
+def test_without_a_confirmed_change_everything_goes_back(containers: Containers, load: None, asked: bool) -> None:
+    old, master = containers.serving(), containers.status()["pid"]
+    new = containers.invite("bbbb", hold=30.0)
+    with Session(containers.run) as session:
+        again(containers, session)
+        if asked:
+            session.call("revert", timeout=30, reason="a test")
+            session.call("back")
+    until(lambda: containers.serving() == old, 30, f"{new}")
+    assert containers.status()["pid"] == master
+    assert new.process.wait(30) == 0, f"{new}"
+
+
+def test_a_new_master_that_is_killed_on_approval_leaves_the_old_one_serving(containers: Containers, load: None) -> None:
+    old = containers.serving()
+    new = containers.invite("bbbb", hold=30.0)
+    with Session(containers.run) as session:
+        again(containers, session)
+        os.kill(containers.status()["pid"], signal.SIGKILL)
+    until(lambda: containers.serving() == old, 30, f"{new}")
+    assert new.process.wait(60) == 0, f"its keeper starts no other beside the one that serves\n{new}"
+    assert containers.status()["state"] == "serving"
+
+
 def test_once_a_change_is_confirmed_the_new_one_stays_and_the_old_container_ends(
     containers: Containers, load: None
 ) -> None:
-    old = containers._made[0]
+    old = containers.keeper(containers.serving())
     new = containers.invite("bbbb", hold=30.0)
     assert containers.status()["on_approval"]
     with Session(containers.run) as session:
@@ -130,43 +160,9 @@ def test_once_a_change_is_confirmed_the_new_one_stays_and_the_old_container_ends
     assert not containers.status()["on_approval"]
 
 
-@pytest.mark.parametrize("asked", [True, False], ids=["asked to", "whoever asked is gone"])
-def test_without_a_confirmed_change_everything_goes_back(containers: Containers, load: None, asked: bool) -> None:
-    old = containers._made[0]
-    master = containers.status()["pid"]
-    new = containers.invite("bbbb", hold=30.0)
-    with Session(containers.run) as session:
-        again(containers, session)
-        if asked:
-            session.call("revert", timeout=30, reason="a test")
-            session.call("back")
-    until(lambda: containers.serving() == old.name, 30, f"{new}\n{old}")
-    assert containers.status()["pid"] == master
-    assert new.process.wait(30) == 0, f"{new}"
-    time.sleep(0.5)
-
-
-def test_a_new_master_that_is_killed_on_approval_leaves_the_old_one_serving(containers: Containers, load: None) -> None:
-    old = containers._made[0]
-    new = containers.invite("bbbb", hold=30.0)
-    with Session(containers.run) as session:
-        again(containers, session)
-        os.kill(containers.status()["pid"], signal.SIGKILL)
-    until(lambda: containers.serving() == old.name, 30, f"{new}\n{old}")
-    assert new.process.wait(60) == 0, f"its keeper starts no other beside the one that serves\n{new}"
-    assert containers.status()["state"] == "serving"
-
-
-def test_a_container_that_nobody_invited_takes_nothing_over(containers: Containers) -> None:
-    old = containers._made[0]
-    stranger = containers.start("cccc")
-    assert stranger.process.wait(60) == 0
-    assert containers.serving() == old.name
-
-
 def test_for_good_the_old_master_leaves_its_workers_and_no_other_follows_it(containers: Containers, load: None) -> None:
-    old = containers._made[0]
-    new = containers.invite("bbbb", hold=0.0)
+    old = containers.keeper(containers.serving())
+    new = containers.invite("dddd", hold=0.0)
     assert old.process.wait(30) == 0, f"{old}"
     until(lambda: containers.status().get("state") == "serving", 30, f"{new}")
     assert not containers.status()["orphans"]
