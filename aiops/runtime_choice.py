@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from aiops.apply.store import Generation, GenerationStore
+from aiops.errors import AiopsError
 from aiops.host import control, engines, program, requirements
 from aiops.host.engines import is_image
 from aiops.host.image_program import ImageProgram
@@ -119,7 +121,8 @@ def prune(instance: Instance, held: bool = False) -> list[str]:
         return []
     needed = {generation.manifest.runtime for generation in GenerationStore(instance.state).all()} | {running}
     if is_image(running):
-        containers_of(instance).forget_images(needed)
+        with suppress(AiopsError):  # what is not tidied up now is tidied up after the next change
+            containers_of(instance).forget_images(needed)
     if held:
         return runtimes.prune(needed)
     with runtimes.held(wait=False) as taken:

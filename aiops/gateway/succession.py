@@ -81,6 +81,8 @@ class Succession:
         """One of COMMANDS, to be done as soon as nothing is half done. Raises Refused when that cannot be."""
         if busy:
             raise Refused("a change is going on, or the gateway is stopping")
+        if message["command"] != "back" and self._link is not None:
+            raise Refused("this master is on approval itself")
         if message["command"] == "succeed":  # what it is given is the answer
             self._successor = (peer, str(message["token"]), float(message["hold"]))
             return

@@ -78,6 +78,10 @@ class Containers:
 
     # --- images -----------------------------------------------------------------------------------------------
 
+    def known(self, runtime: str | None = None) -> str:
+        """The id of the image of ``runtime``, or of the one that aiops.yaml names; empty when it is not there."""
+        return self.engine.image_id(runtime.removeprefix(installed.IMAGE) if runtime else self._wanted().name)
+
     def wanted_image(self, name: str | None = None) -> str:
         """The id of the image that ``name`` (of aiops.yaml, by default) stands for now. Raises Precondition."""
         name = name or self._wanted().name
@@ -90,7 +94,7 @@ class Containers:
 
     def image_of(self, runtime: str) -> str:
         """The id of the image that a generation was proved in. Raises Precondition when it is gone."""
-        if found := self.engine.image_id(runtime.removeprefix(installed.IMAGE)):
+        if found := self.known(runtime):
             return found
         raise Precondition(
             f"{self.engine} no longer has the image of {runtime}",
@@ -99,9 +103,8 @@ class Containers:
 
     def image_to_start(self) -> str:
         """That of the committed generation; where there is none or it is gone, the one that the files name."""
-        committed = installed.committed(self._instance.state) or ""
-        kept = self.engine.image_id(committed.removeprefix(installed.IMAGE)) if installed.is_image(committed) else ""
-        return kept or self.wanted_image()
+        committed = installed.committed(self._instance.state)
+        return (self.known(committed) if installed.is_image(committed) else "") or self.wanted_image()
 
     def versions(self, image: str) -> tuple[str, str]:
         """LiteLLM and aiops in an image. Raises Precondition when it is no image of a gateway."""

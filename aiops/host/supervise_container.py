@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiops.errors import Precondition
-from aiops.gateway import installed
 from aiops.host import control, deploy, engines, ports, privileges, systemd
 from aiops.host.container_unit import UNIT
 from aiops.host.containers import Containers, Made
@@ -169,12 +168,12 @@ class ContainerSupervisor:
     def _tell_if_outdated(self, status: dict[str, Any], host: str, port: int) -> None:
         """What a person might expect this command to do, and which one does it."""
         running = self.containers.get(str(status.get("container")))
-        if running is None or not installed.is_image(running.runtime):
+        if running is None:
             return
-        wanted = self.containers.made(self.containers.image_of(running.runtime), host, port)
-        if running.definition != wanted.definition:
+        image, named = (self.containers.known(name) for name in (running.runtime, None))
+        if image and running.definition != self.containers.made(image, host, port).definition:
             self._story.append(
                 f"the container would be made another way now: `{self._instance.command} restart` does, without a gap"
             )
-        if engines.runtime_of(self.containers.wanted_image()) != running.runtime:
+        if named and engines.runtime_of(named) != running.runtime:
             self._story.append(f"there is a new image: `{self._instance.command} upgrade` takes it live")
