@@ -15,7 +15,7 @@ import aiops
 from aiops import moving, runtime_choice
 from aiops.apply import audit, lock, recovery
 from aiops.apply.store import GenerationStore, Manifest
-from aiops.apply.transaction import Order, Report, Transaction
+from aiops.apply.transaction import Order, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put, read
 from aiops.errors import AiopsError, InvalidState, Precondition
 from aiops.host import clock, credentials, files
@@ -165,6 +165,7 @@ def prepare(instance: Instance, intent: Intent) -> Prepared:
     else:
         after = before
     state = _loaded(instance, intent, before, after)
+    credentials.require_mounted(instance, state)
     table = resolve(state)
     release = render(state, table, aiops_version=aiops.__version__)
     if intent.restore is not None:
@@ -176,7 +177,7 @@ def prepare(instance: Instance, intent: Intent) -> Prepared:
             )
     old = generations.get(base).routes() if base is not None else None
     plan = make_plan(base, old, state, table, release)
-    runtime = runtime_choice.choose(instance, intent.runtime, intent.restore, base)
+    runtime = runtime_choice.choose(instance, intent.runtime, intent.restore, base, state)
     return Prepared(before, after, state, table, release, plan, notes, runtime)
 
 
@@ -314,7 +315,7 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
         manifest=manifest,
         sources=prepared.after,
         release=prepared.release,
-        python=prepared.runtime.python,
+        program=prepared.runtime.program,
         secrets=_secrets_to_keep(instance, prepared),
         replaces=replaces,
         prove_private=prover.private,
@@ -330,7 +331,7 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
         try:
             transaction.execute()
         finally:
-            _copy(transaction.report, result)
+            result.steps, result.checks = transaction.report.steps, transaction.report.checks
             if intent.restore is not None:
                 _incident(instance, intent, prepared, number, result)
     result.outcome = "applied"
@@ -352,10 +353,6 @@ def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Calla
         bar.update(event["elapsed"], max(event["estimate"], 0.1), f"{event['ready']}/{event['workers']} workers")
 
     return progress
-
-
-def _copy(report: Report, result: Result) -> None:
-    result.steps, result.checks = report.steps, report.checks
 
 
 def _secrets_to_keep(instance: Instance, prepared: Prepared) -> FileChange | None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +80,18 @@ def _said_by(child: subprocess.Popen[str]) -> Iterator[str]:
     finally:
         with suppress(ProcessLookupError):
             child.terminate()
+        child.wait()
+
+
+@contextmanager
+def attached(argv: Sequence[str], ends_with: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that says what it says where this one does, and is sent ``ends_with`` when it is no longer wanted."""
+    child = subprocess.Popen(list(argv), stdin=subprocess.DEVNULL)
+    try:
+        yield child
+    finally:
+        with suppress(ProcessLookupError):
+            child.send_signal(ends_with)
         child.wait()
 
 

@@ -181,7 +181,7 @@ def runtime_directory() -> Path | None:
     given = os.environ.get("XDG_RUNTIME_DIR")
     usual = Path(f"/run/user/{os.geteuid()}")
     # After `sudo` or `runuser` it may be that of another user, which this one may not even look into.
-    known = [Path(given)] if given and os.access(given, os.X_OK) else []
+    known = [Path(given)] if given and os.access(given, os.X_OK, effective_ids=True) else []
     with suppress(OSError):
         known += [usual] if usual.stat().st_uid == os.geteuid() else []
     return next((path for path in known if (path / "systemd/private").exists()), known[0] if known else None)

@@ -32,6 +32,7 @@ USE_CASES = {
     "change",
     "diagnosis",
     "discover",
+    "image_upgrade",
     "moving",
     "proof",
     "prover",
