@@ -29,7 +29,7 @@ VERBS: dict[str, str] = {
     "remove-model": "Remove one model from a provider.",
     "disable": "Take a provider out for maintenance; fallbacks answer.",
     "enable": "Bring a disabled provider back.",
-    "provider": "Start, stop and look at the units that run providers.",
+    "provider": "Install, start, stop and look at the units that run providers.",
     "switch": "Change over between two providers of which one can run.",
     "validate": "Check the files; name every problem.",
     "generate": "Render the gateway's configuration and print it.",

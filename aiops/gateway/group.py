@@ -27,6 +27,7 @@ class WorkerHandle:
     exchange: str = ""
     failure: str = ""
     exit_code: int | None = None  # negative: the signal that killed it
+    child: bool = True  # of this master: of one in another container only the end of its channel is seen
 
     @property
     def ready(self) -> bool:

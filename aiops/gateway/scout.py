@@ -8,6 +8,7 @@ the master it is shared.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import sys
@@ -41,6 +42,14 @@ class Findings:
 
     modules: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+
+
+@functools.cache
+def warm_up() -> float:
+    """Import LiteLLM, and what a worker will need beyond it, once. The seconds the import took."""
+    seconds = runtime.load()
+    share(scout())
+    return seconds
 
 
 def scout() -> Findings:

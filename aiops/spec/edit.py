@@ -127,6 +127,16 @@ def set_status(sources: Sources, name: str, status: Literal["active", "disabled"
     return _edit(sources, providers, mappings)
 
 
+def set_service(sources: Sources, name: str, unit: str, scope: Literal["user", "system"]) -> Edit:
+    """Say which systemd unit runs a provider, unless one is named already."""
+    providers, mappings = _open(sources)
+    _known(providers, name)
+    if providers.get(("providers", name, "service")) is None:
+        service = {"unit": unit} | ({"scope": scope} if scope != "user" else {})
+        providers.put(("providers", name, "service"), service)
+    return _edit(sources, providers, mappings)
+
+
 def set_value(sources: Sources, file: str, path: tuple[str, ...], value: Scalar) -> Edit:
     """Set one scalar, for example ``("gateway", "port")`` in ``aiops.yaml``; it is added when it is not written yet."""
     if file not in FILES:
