@@ -10,7 +10,7 @@ from aiops.spec.documentation import together
 from aiops.spec.model import DesiredState, Provider
 from aiops.spec.provider_types import PLACEHOLDER_KEY, Mode
 from aiops.spec.routes import Info, Route, RouteTable
-from aiops.spec.rules import Member
+from aiops.spec.rules import Member, Strategy
 from aiops.spec.secrets import MASTER_KEY_ENV, key_variable
 from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
 from aiops.spec.yaml_text import block
@@ -82,11 +82,14 @@ def _deployments(state: DesiredState, table: RouteTable) -> list[dict[str, Any]]
         if not route.endpoints:
             found.append(_plain(route, state.providers[route.provider]))
         weighted = len({endpoint.member.weight for endpoint in route.endpoints}) > 1
-        for endpoint in route.endpoints:
+        in_order = len(route.endpoints) > 1 and route.strategy == Strategy.DIRECT
+        for place, endpoint in enumerate(route.endpoints, 1):
             member = endpoint.member
             one = _deployment(route.model, member, state.providers[member.provider], endpoint.mode)
             if weighted:
                 one["litellm_params"]["weight"] = member.weight
+            if in_order:
+                one["litellm_params"]["order"] = place
             found.append(_documented(one, together(endpoint.info, route.info)))
     return found + [_hidden(member, state.providers[member.provider]) for member in hidden_members(table.rules)]
 

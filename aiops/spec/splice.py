@@ -27,7 +27,7 @@ class Splice:
 
     def __init__(self, file: str, content: bytes) -> None:
         self.file = file
-        self.content = content
+        self.content = self.original = content
         if content.strip():
             self.doc = parse(file, content)
             if self.doc.problems:
@@ -44,8 +44,14 @@ class Splice:
 
     @property
     def changed(self) -> bool:
-        """Whether anything was asked for."""
-        return bool(self.cuts or self.inserts)
+        """Whether anything was asked for, here or before ``again``."""
+        return bool(self.cuts or self.inserts or self.content != self.original)
+
+    def again(self) -> Splice:
+        """The same file with the changes so far made, for changes inside of what was changed already."""
+        following = Splice(self.file, self.done())
+        following.original, following.lost_comments = self.original, self.lost_comments
+        return following
 
     # -- reading
 
@@ -141,9 +147,7 @@ class Splice:
         content = mark + text.encode()
         again = parse(self.file, content)
         if again.problems or again.data != self.data:
-            raise AiopsError(
-                f"{self.file} is written in a way that cannot be edited safely", "make this change by hand"
-            )
+            raise self._by_hand(())
         return content
 
     # -- inserting

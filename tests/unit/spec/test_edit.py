@@ -210,6 +210,88 @@ def test_removing_a_model_keeps_the_names_that_are_still_served() -> None:
     assert [model.name for model in load(edit.sources, {}).providers["big"].models] == ["large"]
 
 
+def groups() -> dict[str, bytes]:
+    """Rules of every kind that refer to the provider `a` and its model `m`, and to `b`."""
+    mappings = """\
+load_balancing:
+  m:
+    strategy: weighted_round_robin
+    providers:
+      - {provider: a, weight: 0.5}   # the first
+      - {provider: b, weight: 0.2}
+      - {provider: c, weight: 0.3}
+  only-a: {providers: [{provider: a}]}
+capabilities:
+  code:
+    preferred_models: [m2, b1, a]
+    routing_strategy: complexity_based
+    complexity_thresholds: {low: b1, high: m2}
+    fallback: a
+  fast: {provider: a}
+patterns:
+  - {pattern: "^a", provider: a}
+  - {pattern: "^b", provider: b, fallback: a}   # stays
+  - {pattern: "^m2", provider: a, backend_model: m2}
+fallback_chains:
+  b1: [only-a, m2, c1]
+routing_rules:
+  default_provider: a
+  default_fallback: b
+  request_metadata_routing:
+    urgent: {provider: a, condition: stream}
+    slow: {provider: b, condition: not stream}
+  model_size_routing: [{size: "< 8B", provider: a}, {size: "> 8B", provider: b, fallback: m2}]
+"""
+    providers = "providers:\n" + "".join(
+        f"  {name}: {{type: ollama, base_url: 'http://h:{port}', models: [{models}]}}\n"
+        for port, (name, models) in enumerate((("a", "m, m2"), ("b", "b1"), ("c", "c1")), 1)
+    )
+    return {
+        "aiops.yaml": b"gateway: {port: 4000}\n",
+        "providers.yaml": providers.encode(),
+        "model-mappings.yaml": mappings.encode(),
+    }
+
+
+def test_removing_a_provider_takes_it_out_of_every_rule() -> None:
+    edit = remove_provider(groups(), "a")
+    state = load(edit.sources, {})
+    rules = state.mappings
+    assert {member.provider: member.weight for member in rules.load_balancing["m"].providers} == {"b": 0.4, "c": 0.6}
+    assert set(rules.load_balancing) == {"m"}
+    assert rules.capabilities["code"].preferred_models == ("b1",)
+    assert rules.capabilities["code"].fallback is None
+    assert set(rules.capabilities) == {"code"}
+    assert [(rule.pattern, rule.fallback) for rule in rules.patterns] == [("^b", None)]
+    assert rules.rules.default_provider is None
+    assert set(rules.rules.request_metadata_routing) == {"slow"}
+    assert [(rule.size, rule.fallback) for rule in rules.rules.model_size_routing] == [("> 8B", None)]
+    assert state.fallback_chains["b1"].chain == ("c1",)
+    assert "# stays" in text(edit, "model-mappings.yaml")
+    for note in (
+        "`m` loses its member `a`",
+        "the other members of `m` share its weight",
+        "the balanced name `only-a` goes too",
+        "the capability `fast` goes too",
+        "the capability `code` loses its level `high`",
+        "the pattern `^a` goes too",
+        "the pattern `^b` loses its fallback `a`",
+        "`default_provider` goes too: unknown names are refused",
+        "the rule `urgent` goes too",
+        "the chain of `b1` loses `only-a`, `m2`",
+    ):
+        assert note in edit.notes
+
+
+def test_removing_a_model_takes_it_out_of_every_rule_and_leaves_its_provider_there() -> None:
+    edit = remove_model(groups(), "a", "m2")
+    rules = load(edit.sources, {}).mappings
+    assert rules.capabilities["code"].preferred_models == ("b1", "a")
+    assert [rule.pattern for rule in rules.patterns] == ["^a", "^b"]
+    assert rules.rules.default_provider == "a"
+    assert {member.provider for member in rules.load_balancing["m"].providers} == {"a", "b", "c"}
+
+
 def test_what_loses_everything_stays_empty_and_can_be_filled_again() -> None:
     edit = remove_provider(remove_provider(SOURCES, "lab").sources, "big")
     assert "providers: {}\n\n  # The big one.\n" in text(edit)
