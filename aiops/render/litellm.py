@@ -55,8 +55,9 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
             "disable_hf_tokenizer_download": True,
             # Else /v1/messages is sent to /v1/responses, which few servers have.
             "use_chat_completions_url_for_anthropic_messages": True,
-            # Lets `verify` prove a fallback without taking a provider down.
-            "callbacks": ["aiops.gateway.probe.instance"],
+            # The first lets `verify` prove a fallback without taking a provider down. It comes first, so that a
+            # failure it makes is not counted against a provider.
+            "callbacks": ["aiops.gateway.probe.instance", "aiops.gateway.routing.instance"],
         },
         "general_settings": {
             "master_key": f"os.environ/{MASTER_KEY_ENV}",
