@@ -13,14 +13,12 @@ from collections.abc import Callable, MutableMapping
 from aiops.gateway.call import Call, State
 from aiops.gateway.minutes import Minutes, Served, Tally
 from aiops.gateway.slots import AVOIDED_UNTIL, IN_FLIGHT, REASON, Slots
-from aiops.spec.choose import saturation
 from aiops.spec.rules import Group, ProviderFacts, RoutingTable
 
 SMOOTHING = 0.2  # the share of the newest measurement in the latency
 LATENCY_KEPT = 300.0  # seconds; then it counts as unknown, so that one slow start is not held against it for ever
 FAILURE_KEPT = 60.0  # seconds for which a deployment that failed counts as the slowest
 WARM_SECONDS = 300.0  # a provider that answered within this time is warm
-LOCAL_SATURATED = 0.8
 REASONS = ("", "it limits requests", "it failed too often in a row")
 _LIMITS, _FAILS = 1, 2
 BROKE_OFF = "broke off"
@@ -51,7 +49,6 @@ class Board:
         self._by_name: dict[str, int] = {}
         self._last_success: dict[str, float] = {}
         self._healthy: dict[str, bool] = {}
-        self._locals = [name for name, facts in table.providers.items() if facts.local]
         slots.clear(worker)
 
     # --- the request path ---------------------------------------------------------------------------------------
@@ -161,6 +158,9 @@ class Board:
     def parallel(self, provider: str) -> int:
         return self.table.providers.get(provider, UNKNOWN).parallel
 
+    def local(self, provider: str) -> bool:
+        return self.table.providers.get(provider, UNKNOWN).local
+
     def latency(self, deployment: str) -> float | None:
         now = self._clock()
         if now - self._last_failure.get(deployment, -math.inf) < FAILURE_KEPT:
@@ -207,6 +207,3 @@ class Board:
     def request_count(self, name: str) -> int:
         """Requests for ``name`` that this worker answers now, one that has just come included."""
         return self._by_name.get(name, 0) + 1
-
-    def local_saturated(self) -> bool:
-        return bool(self._locals) and all(saturation(name, self) >= LOCAL_SATURATED for name in self._locals)

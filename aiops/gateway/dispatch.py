@@ -90,8 +90,7 @@ class Dispatch:
         if self.table.metadata or (group.kind, group.name) in self._by_prompt:
             facts = request.facts(call.name, data, call.headers)
             facts.request_count = self.board.request_count(call.name)
-            facts.local_saturated = self.board.local_saturated()
-            preferred = choose.rule_for(self.table.metadata, facts, group.members)
+            preferred = choose.rule_for(self.table.metadata, group, facts, self.board)
         choices = choose.order(group, facts, self.board, self._random, preferred, takes_turn=takes_turn)
         return [choice.member.deployment for choice in choices]
 

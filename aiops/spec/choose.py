@@ -28,6 +28,9 @@ class Load(Protocol):
     def parallel(self, provider: str) -> int:
         """Requests it answers at the same time."""
 
+    def local(self, provider: str) -> bool:
+        """Whether it is a machine of one's own, near the gateway."""
+
     def latency(self, deployment: str) -> float | None:
         """Seconds to the first token (streams) or to the answer, smoothed. None: not known; inf: it failed lately."""
 
@@ -82,15 +85,16 @@ def order(
     ``takes_turn``: false when the group only stands by for another, so that nobody's turn is used up.
 
     A provider that is avoided comes last whatever else holds, then the provider a metadata rule moved the request to
-    comes first, then those whose condition holds, then those that still have room, then the warm ones. Among equals
-    the group's strategy decides. ``facts.saturation`` is set for each member in turn.
+    comes first, then those whose condition holds, then the warm ones. Among equals the group's strategy decides.
+    What ``facts`` says of saturation is filled in here, for each member in turn.
     """
     if len(group.members) == 1:
         return [Choice(group.members[0], "the only one")]
+    facts.local_saturated = _local_saturated(group, load)
     tiers: dict[tuple[bool, ...], list[Member]] = {}
     notes: dict[str, str] = {}
     for member in group.members:
-        tier, note = _standing(member, group, facts, load, preferred)
+        tier, note = _standing(member, facts, load, preferred)
         tiers.setdefault(tier, []).append(member)
         if note:
             notes[member.deployment] = note
@@ -106,9 +110,10 @@ def order(
     return choices
 
 
-def rule_for(rules: Iterable[MetadataRule], facts: Facts, members: Sequence[Member]) -> MetadataRule | None:
-    """The first rule of the file that holds and whose provider is among ``members``."""
-    providers = {member.provider for member in members}
+def rule_for(rules: Iterable[MetadataRule], group: Group, facts: Facts, load: Load) -> MetadataRule | None:
+    """The first rule of the file that holds and whose provider is in ``group``."""
+    facts.local_saturated = _local_saturated(group, load)
+    providers = {member.provider for member in group.members}
     return next((rule for rule in rules if rule.provider in providers and _parsed(rule.condition).holds(facts)), None)
 
 
@@ -128,16 +133,18 @@ def saturation(provider: str, load: Load) -> float:
     return load.in_flight(provider) / max(1, load.parallel(provider))
 
 
-def _standing(
-    member: Member, group: Group, facts: Facts, load: Load, preferred: MetadataRule | None
-) -> tuple[tuple[bool, ...], str]:
+def _local_saturated(group: Group, load: Load) -> bool:
+    local = {member.provider for member in group.members if load.local(member.provider)}
+    return bool(local) and all(saturation(provider, load) >= group.saturation_threshold for provider in local)
+
+
+def _standing(member: Member, facts: Facts, load: Load, preferred: MetadataRule | None) -> tuple[tuple[bool, ...], str]:
     avoided = load.avoided(member.provider)
     moved = preferred is not None and member.provider == preferred.provider
     unmet = False
     if member.condition is not None:
         facts.saturation = saturation(member.provider, load)
         unmet = not _parsed(member.condition).holds(facts)
-    full = group.saturation_threshold is not None and saturation(member.provider, load) >= group.saturation_threshold
     cold = not load.warm(member.provider)
     notes = []
     if avoided:
@@ -146,11 +153,9 @@ def _standing(
         notes.append(f"routing rule `{preferred.name}` holds")
     if unmet:
         notes.append(f"its condition `{member.condition}` does not hold")
-    if full:
-        notes.append(f"`{member.provider}` is full")
     if cold:
         notes.append(f"`{member.provider}` is cold")
-    return (avoided is not None, preferred is not None and not moved, unmet, full, cold), ", ".join(notes)
+    return (avoided is not None, preferred is not None and not moved, unmet, cold), ", ".join(notes)
 
 
 def _shuffled(members: Sequence[Member], random: Random) -> list[Member]:

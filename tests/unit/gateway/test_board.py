@@ -283,15 +283,6 @@ def test_a_provider_is_warm_when_it_answered_lately_or_is_healthy() -> None:
     assert not desk.board.warm("a")
 
 
-def test_local_is_saturated_when_every_local_provider_is(desk: Desk) -> None:
-    calls = [desk.call() for _ in range(4)]
-    for call in calls[:3]:
-        desk.board.begin(call, "d-a", "a")
-    assert not desk.board.local_saturated()  # 0.75
-    desk.board.begin(calls[3], "d-a", "a")
-    assert desk.board.local_saturated()
-
-
 # --- what is shown ------------------------------------------------------------------------------------------------
 
 

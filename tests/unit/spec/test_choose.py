@@ -36,6 +36,9 @@ class Idle:
     def parallel(self, provider: str) -> int:
         return self.slots.get(provider, 4)
 
+    def local(self, provider: str) -> bool:
+        return provider != "cloud"
+
     def latency(self, deployment: str) -> float | None:
         return self.seconds.get(deployment)
 
@@ -219,10 +222,11 @@ def test_saturation_in_a_condition_is_that_of_the_member_judged() -> None:
     assert Asked(conditional, Idle(flying={"a": 2, "b": 1})).once() == "ba"
 
 
-def test_a_full_provider_overflows_to_the_next() -> None:
-    overflowing = group(Strategy.DIRECT, A, B, saturation_threshold=0.75)
-    assert Asked(overflowing, Idle(flying={"a": 2})).once() == "ab"
-    assert Asked(overflowing, Idle(flying={"a": 3})).once() == "ba"
+def test_local_is_saturated_when_every_local_member_is() -> None:
+    cloud = Member("c", "cloud", "c", condition="local_saturated")
+    overflowing = group(Strategy.DIRECT, cloud, A, B, saturation_threshold=0.75)
+    assert Asked(overflowing, Idle(flying={"a": 3, "b": 2})).once() == "abc"
+    assert Asked(overflowing, Idle(flying={"a": 3, "b": 3})).once() == "cab"
 
 
 def test_the_avoided_come_last_whatever_else_holds() -> None:
@@ -247,7 +251,7 @@ def test_the_first_rule_that_holds_and_can_be_followed_counts() -> None:
         MetadataRule("this", "b", "tokens > 1"),
         MetadataRule("too late", "a", "tokens > 1"),
     ]
-    assert rule_for(rules, Facts(tokens=50), (A, B)) == rules[2]
+    assert rule_for(rules, group(Strategy.DIRECT, A, B), Facts(tokens=50), Idle()) == rules[2]
 
 
 def test_every_place_is_explained() -> None:
