@@ -44,11 +44,7 @@ class Dispatch:
         self._models = models
         self._random = chance
         self._open_ended = bool(table.patterns or table.sizes or table.default)
-        groups = [
-            *table.names.values(),
-            *(rule.group for rule in (*table.patterns, *table.sizes)),
-            *([table.default] if table.default else []),
-        ]
+        groups = list(table.groups())
         self.passing = frozenset(
             member.deployment for group in groups for member in group.members if member.model is None
         )

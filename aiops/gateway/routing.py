@@ -18,9 +18,7 @@ from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 
 from aiops.gateway import call, failure
 from aiops.gateway.dispatch import Dispatch
-
-HIDDEN = "aiops:"
-"""The names of deployments that belong to no name of their own begin like this; they are nobody's to call."""
+from aiops.spec.names import HIDDEN
 
 log = logging.getLogger("aiops.routing")
 
