@@ -32,13 +32,25 @@ def gateway() -> Iterator[Routed]:
         yield made
 
 
+@contextlib.contextmanager
+def also(gateway: Routed, more: str) -> Iterator[None]:
+    """With more in the mappings, for a while."""
+    mappings = gateway.instance.source("model-mappings.yaml")
+    mappings.write_text(MAPPINGS + more)
+    gateway.instance.must("apply")
+    try:
+        yield
+    finally:
+        gateway.calm()
+        mappings.write_text(MAPPINGS)
+        gateway.instance.must("apply")
+
+
 @pytest.fixture
 def avoiding(gateway: Routed) -> Iterator[Routed]:
-    gateway.instance.source("model-mappings.yaml").write_text(MAPPINGS + AVOIDING)
-    gateway.instance.must("apply")
-    yield gateway
-    gateway.instance.source("model-mappings.yaml").write_text(MAPPINGS)
-    gateway.instance.must("apply")
+    with also(gateway, AVOIDING):
+        gateway.east.forget_requests()  # those that proved it
+        yield gateway
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +145,14 @@ def test_a_provider_that_breaks_streams_in_the_middle_is_avoided_too(avoiding: R
     for _ in range(3):
         avoiding.ask("pool", stream=True)
     until(lambda: avoiding.providers()["east"]["avoided"], 2)
+
+
+def test_a_cold_provider_is_asked_after_a_warm_one(gateway: Routed) -> None:
+    gateway.east.control(mode="hang", paths=["/v1/models", "/health"])
+    with also(gateway, "special_cases:\n  first_request_routing: {warm_check_timeout_ms: 200}\n"):
+        assert gateway.who("pool") == "west"
+        gateway.east.control(mode="ok", paths=[])
+        until(lambda: gateway.who("pool") == "east", 15)
 
 
 # --- nothing is left behind ---------------------------------------------------------------------------------------
