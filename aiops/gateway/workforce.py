@@ -142,6 +142,7 @@ class Workforce:
         worker.run(
             worker.Assignment(
                 settings=group.settings,
+                slots=group.slots,
                 index=index,
                 environment=group.environment,
                 directory=self._sockets,

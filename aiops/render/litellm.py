@@ -55,8 +55,7 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
             "disable_hf_tokenizer_download": True,
             # Else /v1/messages is sent to /v1/responses, which few servers have.
             "use_chat_completions_url_for_anthropic_messages": True,
-            # Lets `verify` prove a fallback without taking a provider down.
-            "callbacks": ["aiops.gateway.probe.instance"],
+            "callbacks": _callbacks(table),
         },
         "general_settings": {
             "master_key": f"os.environ/{MASTER_KEY_ENV}",
@@ -65,6 +64,15 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
             "disable_model_info_refresh": True,
         },
     }
+
+
+def _callbacks(table: RouteTable) -> list[str]:
+    # The first lets `verify` prove a fallback without taking a provider down. It comes first, so that a failure it
+    # makes is not counted against a provider.
+    callbacks = ["aiops.gateway.probe.instance", "aiops.gateway.routing.instance"]
+    if any(group.strategy is Strategy.USAGE_BASED for group in table.rules.groups()):
+        callbacks.append("aiops.gateway.routing.usage")  # counts tokens, which costs every request
+    return callbacks
 
 
 def _ways_out(table: RouteTable) -> Iterator[int]:
