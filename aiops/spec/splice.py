@@ -120,7 +120,7 @@ class Splice:
                 raise self._by_hand(parent)
             self._remove_from(found[0], found[1], children)
         for path in sorted(paths, key=lambda path: [(isinstance(step, str), step) for step in path], reverse=True):
-            self.data = _without(self.data, path)
+            self.data = without(self.data, path)
 
     def done(self) -> bytes:
         """The new content. Raises AiopsError when it would not mean exactly what was asked."""
@@ -179,7 +179,7 @@ class Splice:
 
     def _add_lines(self, node: Node, lines: str, column: int) -> None:
         """Put whole lines after the last content of a block collection and the comments that belong to it."""
-        at = self._line_end(_end(self.text, node))
+        at = self._line_end(end_of(self.text, node))
         while True:
             following = re.compile(r"( *)#[^\n]*(\n|$)").match(self.text, at)
             if not following or len(following[1]) <= column or following.end() == at:
@@ -192,7 +192,7 @@ class Splice:
     def _add_inline(self, node: Node, text: str) -> None:
         """Put an entry before the closing bracket of a flow collection."""
         last = node.value[-1]
-        at = _end(self.text, last[1] if isinstance(last, tuple) else last)
+        at = end_of(self.text, last[1] if isinstance(last, tuple) else last)
         self.cuts.append((at, at, f", {text}"))
 
     def _open(self, node: Node, lines: str) -> None:
@@ -235,9 +235,9 @@ class Splice:
         empty = "{}" if mapping else "[]"
         if node.flow_style and "\n" in self.text[node.start_mark.index : node.end_mark.index]:
             for first, last in gone:
-                self._take(*self._with_comma(first.start_mark.index, _end(self.text, last)), last)
+                self._take(*self._with_comma(first.start_mark.index, end_of(self.text, last)), last)
         elif node.flow_style:
-            kept = [self.text[k.start_mark.index : _end(self.text, v)] for name, k, v in entries if name not in names]
+            kept = [self.text[k.start_mark.index : end_of(self.text, v)] for name, k, v in entries if name not in names]
             self.cuts.append((node.start_mark.index, node.end_mark.index, empty[0] + ", ".join(kept) + empty[1]))
         else:
             for first, last in gone:
@@ -267,7 +267,7 @@ class Splice:
         start = self.text.rfind("\n", 0, first.start_mark.index) + 1
         if self.text[start : first.start_mark.index].strip() != ("" if mapping else "-"):
             raise self._by_hand(path)
-        end = self._line_end(_end(self.text, last))
+        end = self._line_end(end_of(self.text, last))
         if re.search(r"(^|\n)[ \t\r]*\n$", self.text[max(0, start - 200) : start]):
             blank = re.compile(r"([ \t\r]*\n)+").match(self.text, end)
             end = blank.end() if blank else end
@@ -307,7 +307,7 @@ class Splice:
         """Whether the entries are separated by blank lines."""
         if len(node.value) < 2:
             return False
-        start = _end(self.text, node.value[-2][1])
+        start = end_of(self.text, node.value[-2][1])
         between = self.text[start : node.value[-1][0].start_mark.index]
         return bool(re.search(r"\n[ \t\r]*\n", between))
 
@@ -316,7 +316,7 @@ class Splice:
         return AiopsError(f"{where} is written in a way that cannot be edited safely", "make this change by hand")
 
 
-def _end(text: str, node: Node) -> int:
+def end_of(text: str, node: Node) -> int:
     """Where the content of a node ends. A block collection's own mark lies beyond the comments that follow it."""
     while isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
@@ -378,15 +378,15 @@ def _with(data: Any, path: Path, value: Any) -> Any:
     return {**(data or {}), step: _with(inner, path[1:], value)}
 
 
-def _without(data: Any, path: Path) -> Any:
+def without(data: Any, path: Path) -> Any:
     """A copy of ``data`` without ``path``."""
     step = path[0]
     if isinstance(step, int):
-        rest = () if len(path) == 1 else (_without(data[step], path[1:]),)
+        rest = () if len(path) == 1 else (without(data[step], path[1:]),)
         return (*data[:step], *rest, *data[step + 1 :])
     if len(path) == 1:
         return {name: value for name, value in data.items() if name != step}
-    return {**data, step: _without(data[step], path[1:])}
+    return {**data, step: without(data[step], path[1:])}
 
 
 def _plain(value: Any) -> Any:

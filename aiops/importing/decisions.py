@@ -1,0 +1,152 @@
+"""What the new files cannot say yet: set aside as comments, so that the rest serves while the operator decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiops.errors import InvalidState, Problem
+from aiops.importing.rewrite import Rewrite
+from aiops.spec.load import load
+from aiops.spec.sources import MAPPINGS, PROVIDERS
+from aiops.spec.yaml12 import Document, Path, parse
+
+MARK = "decide:"
+"""Begins the comment above everything that was set aside."""
+_ROUNDS = 20  # each set-aside may leave others without what they referred to
+_KEYS_ALONE = frozenset(
+    ("fallback", "rate_limit", "strategy", "routing_strategy", "options", "cost_per_1k_tokens", "max_parallel", "size")
+)
+"""Keys without which their entry still means something."""
+
+
+@dataclass(frozen=True)
+class Aside:
+    """One entry that became a comment. ``value``: what stood there; ``path``: where, when it was set aside."""
+
+    file: str
+    path: Path
+    value: Any
+    problem: Problem
+
+    @property
+    def sentence(self) -> str:
+        """Why, and what to do."""
+        return self.problem.message + (f" ({self.problem.hint})" if self.problem.hint else "")
+
+
+@dataclass
+class Settled:
+    """``problems``: what is left, when it could not be set aside."""
+
+    sources: dict[str, bytes]
+    asides: list[Aside] = field(default_factory=list)
+    problems: tuple[Problem, ...] = ()
+
+
+def settle(sources: Mapping[str, bytes], env: Mapping[str, str]) -> Settled:
+    """Given new sources, set aside what is wrong with them until they load or nothing more can be set aside."""
+    settled = Settled(dict(sources))
+    for _ in range(_ROUNDS):
+        try:
+            load(settled.sources, env)
+        except InvalidState as error:
+            settled.problems = error.problems
+            if not _round(settled, error.problems):
+                break
+        else:
+            settled.problems = ()
+            break
+    return settled
+
+
+def _round(settled: Settled, problems: tuple[Problem, ...]) -> bool:
+    """Set aside once; False when nothing could be."""
+    places: dict[str, dict[Path, Problem]] = {}
+    for file in (MAPPINGS, PROVIDERS):
+        found = [problem for problem in problems if problem.file == file and problem.line]
+        if found:
+            by_line = _by_line(parse(file, settled.sources[file]))
+            for problem in found:
+                unit = _unit(file, by_line.get(problem.line, ()), problem)
+                if unit:
+                    places.setdefault(file, {}).setdefault(unit, problem)
+    # Providers come last: most of what is wrong in the mappings is wrong because of them, and would go too.
+    if MAPPINGS in places:
+        places.pop(PROVIDERS, None)
+    for file, units in places.items():
+        rewrite = Rewrite(file, settled.sources[file])
+        for path, problem in _outermost(units).items():
+            aside = Aside(file, path, rewrite.get(path), problem)
+            rewrite.set_aside(path, f"{MARK} {aside.sentence}")
+            settled.asides.append(aside)
+        settled.sources[file] = rewrite.finish()
+    return bool(places)
+
+
+def _outermost(units: Mapping[Path, Problem]) -> dict[Path, Problem]:
+    return {
+        path: problem for path, problem in units.items() if not any(path[:end] in units for end in range(1, len(path)))
+    }
+
+
+def _by_line(document: Document) -> dict[int, Path]:
+    """Line -> the outermost thing that begins there."""
+    lines: dict[int, Path] = {}
+
+    def walk(value: Any, path: Path) -> None:
+        if path:
+            lines.setdefault(document.line(path), path)
+        items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, tuple) else ()
+        for step, item in items:
+            walk(item, (*path, step))
+
+    walk(document.data, ())
+    return lines
+
+
+def _unit(file: str, path: Path, problem: Problem) -> Path | None:
+    """What has to go so that the problem does; None when that would be too much."""
+    if not path:
+        return None
+    if "unknown key" in problem.message or path[-1] in _KEYS_ALONE:
+        return path
+    if file == PROVIDERS:
+        if "environment variable" in problem.message or len(path) < 2:
+            return None  # it is set on another day, or in another shell
+        models = len(path) > 3 and path[2] == "models"
+        return path[:4] if models else path[:2]
+    section = path[0]
+    if section == "fallback_chains" and isinstance(path[-1], int):
+        return path
+    if section == "capabilities" and len(path) == 4 and path[2] == "preferred_models":
+        return path
+    if section == "routing_rules" and len(path) > 2 and path[1] in ("request_metadata_routing", "model_size_routing"):
+        return path[:3]
+    return path[:2]
+
+
+def source_path(document: Document, aside: Aside) -> Path:
+    """Where what was set aside stands in the file it came from, whose lists were whole."""
+    path: Path = ()
+    value = document.data
+    for step in aside.path:
+        if isinstance(step, int) and isinstance(value, tuple) and aside.path[-1] == step:
+            same = [index for index, item in enumerate(value) if item == aside.value]
+            step = same[0] if same else step
+        path = (*path, step)
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            break
+    return path
+
+
+def new_line(sources: Mapping[str, bytes], aside: Aside) -> int:
+    """Where the comment about it stands now; 0 when there is none."""
+    wanted = f"# {MARK} {aside.sentence}"
+    for number, line in enumerate(sources[aside.file].decode().splitlines(), 1):
+        if line.strip() == wanted:
+            return number
+    return 0

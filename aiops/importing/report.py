@@ -1,0 +1,175 @@
+"""The account of an import: for every key that was found, what became of it and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from aiops.spec.yaml12 import Document, Path, dotted
+
+
+class Fate(StrEnum):
+    """What became of a key."""
+
+    KEPT = "kept"
+    TRANSLATED = "translated"
+    DOCUMENTATION = "documentation"
+    DROPPED = "dropped"
+    DECISION = "needs a decision"
+
+
+_FORGOTTEN = "aiops does not know this key"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One key. ``line`` is 1-based. ``under``: the key that was judged, this one or one around it.
+
+    ``to``: where it went, in words. Values are never repeated: they may be secrets.
+    """
+
+    file: str
+    line: int
+    key: str
+    fate: Fate
+    why: str = ""
+    to: str = ""
+    under: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        more = ": ".join(part for part in (self.fate.value, self.why) if part)
+        return f"{where}: `{self.key}` {more}" + (f" -> {self.to}" if self.to else "")
+
+
+@dataclass(frozen=True)
+class _Note:
+    fate: Fate
+    why: str
+    to: str
+
+
+class Ledger:
+    """The keys of one file. What nobody judged is reported as unknown, so nothing can be forgotten."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._notes: dict[Path, _Note] = {}
+
+    @property
+    def file(self) -> str:
+        """Its name, as messages give it."""
+        return self.document.file
+
+    def note(self, path: Path, fate: Fate, why: str = "", to: str = "") -> None:
+        """Judge ``path`` and everything below it that is not judged by itself. The last word counts."""
+        self._notes[path] = _Note(fate, why, to)
+
+    def kept(self, path: Path, why: str = "", to: str = "") -> None:
+        """It stays as it is."""
+        self.note(path, Fate.KEPT, why, to)
+
+    def translated(self, path: Path, why: str, to: str = "") -> None:
+        """It has the same effect under another name or in another place."""
+        self.note(path, Fate.TRANSLATED, why, to)
+
+    def documentation(self, path: Path, why: str = "", to: str = "") -> None:
+        """It has no effect, and people can still read it."""
+        self.note(path, Fate.DOCUMENTATION, why, to)
+
+    def dropped(self, path: Path, why: str, to: str = "") -> None:
+        """It goes, because it never had an effect or has none here."""
+        self.note(path, Fate.DROPPED, why, to)
+
+    def decide(self, path: Path, why: str, to: str = "") -> None:
+        """Only the operator knows."""
+        self.note(path, Fate.DECISION, why, to)
+
+    def overrule(self, path: Path, fate: Fate, why: str, to: str = "") -> None:
+        """Judge ``path`` and everything below it, whatever was said before."""
+        self._notes = {place: note for place, note in self._notes.items() if place[: len(path)] != path}
+        self.note(path, fate, why, to)
+
+    def judged(self, path: Path) -> Fate | None:
+        """What was said of exactly this path."""
+        found = self._notes.get(path)
+        return found.fate if found else None
+
+    def entries(self) -> Iterator[Entry]:
+        """One per key that holds a value; a list of plain values is one value."""
+        for path in leaves(self.document.data):
+            end = next((end for end in range(len(path), 0, -1) if path[:end] in self._notes), 0)
+            found = self._notes.get(path[:end], _Note(Fate.DECISION, _FORGOTTEN, ""))
+            line, under = self.document.line(path), dotted(path[:end] or path)
+            yield Entry(self.file, line, dotted(path), found.fate, found.why, found.to, under)
+
+
+def leaves(data: Any, path: Path = ()) -> Iterator[Path]:
+    """The paths of everything below which there is no further key."""
+    if isinstance(data, Mapping) and data:
+        for key, value in data.items():
+            yield from leaves(value, (*path, key))
+    elif isinstance(data, tuple) and any(isinstance(item, Mapping | tuple) and item for item in data):
+        for index, item in enumerate(data):
+            yield from leaves(item, (*path, index))
+    elif path:
+        yield path
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything an import has to say. ``edits``: what was changed by hand in a generated file.
+
+    ``remarks``: about whole files (backups that were seen, comments that could not be kept).
+    """
+
+    entries: tuple[Entry, ...] = ()
+    edits: tuple[Entry, ...] = ()
+    remarks: tuple[str, ...] = field(default=())
+
+    @property
+    def decisions(self) -> tuple[Entry, ...]:
+        """What the operator has to decide."""
+        return tuple(entry for entry in collapsed(self.entries) if entry.fate is Fate.DECISION)
+
+    def counts(self) -> dict[str, int]:
+        """How many keys met each fate, in the order of ``Fate``."""
+        return {fate.value: sum(entry.fate is fate for entry in self.entries) for fate in Fate}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, one entry per key."""
+        return {
+            "counts": self.counts(),
+            "entries": [asdict(entry) for entry in self.entries],
+            "edits": [asdict(entry) for entry in self.edits],
+            "remarks": list(self.remarks),
+        }
+
+    def text(self) -> str:
+        """For people: what was judged as one is told as one, file by file."""
+        lines = [f"{count:5} {fate}" for fate, count in self.counts().items()]
+        lines += ["", *(f"note: {remark}" for remark in self.remarks)]
+        for title, entries in (("keys", collapsed(self.entries)), ("edited by hand", self.edits)):
+            if entries:
+                lines += ["", f"{title}:", *(f"  {entry}" for entry in entries)]
+        return "\n".join(lines) + "\n"
+
+
+def collapsed(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """One entry for all keys that were judged together."""
+    told: dict[tuple[str, str, Fate], Entry] = {}
+    counts: dict[tuple[str, str, Fate], int] = {}
+    for entry in entries:
+        place = (entry.file, entry.under, entry.fate)
+        counts[place] = counts.get(place, 0) + 1
+        told.setdefault(place, entry)
+    return tuple(
+        Entry(entry.file, entry.line, _all(entry, counts[place]), entry.fate, entry.why, entry.to, entry.under)
+        for place, entry in told.items()
+    )
+
+
+def _all(entry: Entry, count: int) -> str:
+    return entry.key if count == 1 and entry.key == entry.under else entry.under
