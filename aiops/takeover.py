@@ -42,13 +42,11 @@ def look(path: Path, settings: Mapping[tuple[str, ...], Scalar]) -> Found:
             return _directory(path, settings)
         if not path.exists():
             raise UsageError(f"there is nothing at {path}", "give a LiteLLM config.yaml, or a directory with its files")
-        dotenv = _dotenv(path.parent)
         return Found(
             {},
-            {**os.environ, **dotenv},
+            {**os.environ, **_dotenv(path.parent)},
             defaults(),
             config=(path.name, _read(path)),
-            dotenv=dotenv,
             settings=settings,
             remarks=tuple(_backups(path.parent, path.stem)),
         )
@@ -71,13 +69,11 @@ def _directory(path: Path, settings: Mapping[tuple[str, ...], Scalar]) -> Found:
             f"`aiops import {path / generated[0].name}`" if generated else "give a LiteLLM config.yaml itself",
         )
     unread = [f"{each.name}: another LiteLLM configuration; it was not read" for each in generated[1:]]
-    dotenv = _dotenv(path)
     return Found(
         contents,
-        {**os.environ, **dotenv},
+        {**os.environ, **_dotenv(path)},
         defaults(),
         generated=(generated[0].name, _read(generated[0])) if generated else None,
-        dotenv=dotenv,
         settings=settings,
         remarks=(*unread, *_backups(path)),
     )

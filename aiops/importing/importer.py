@@ -8,7 +8,7 @@ from typing import Any
 
 from aiops.errors import InvalidState, Problem
 from aiops.importing import decisions
-from aiops.importing.decisions import Settled, settle
+from aiops.importing.decisions import Aside, Settled, settle
 from aiops.importing.generated import Expected, compare
 from aiops.importing.keys import Secrets
 from aiops.importing.litellm_config import Written, translate_config
@@ -31,8 +31,7 @@ PORTS = "ports.yaml"
 class Found:
     """What there is to import. ``generated`` and ``config`` are (name, bytes) of a LiteLLM configuration.
 
-    ``env``: variables that references may mean, those of ``dotenv`` (a file beside the others) included; what is
-    referred to is kept from there. ``defaults``: the commented files of a new instance.
+    ``env``: the variables that references may mean. ``defaults``: the commented files of a new instance.
     """
 
     files: Mapping[str, bytes]
@@ -40,7 +39,6 @@ class Found:
     defaults: Sources
     config: tuple[str, bytes] | None = None
     generated: tuple[str, bytes] | None = None
-    dotenv: Mapping[str, str] = field(default_factory=dict, repr=False)
     settings: Mapping[tuple[str, ...], Scalar] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
@@ -72,6 +70,7 @@ class _Import:
         self.remarks = list(found.remarks)
         self.ledgers: dict[str, Ledger] = {}
         self.edits: list[Entry] = []
+        self.new: list[Entry] = []
         self.origins: dict[tuple[str, Path], Path] = {}
         self.sources: dict[str, bytes] = dict(found.defaults)
 
@@ -87,6 +86,7 @@ class _Import:
         settled = settle(self.sources, {**self.found.env, **self.secrets.env})
         self._report_asides(settled, documents)
         entries = [entry for ledger in self.ledgers.values() for entry in ledger.entries()]
+        entries += self.new
         entries += [
             Entry(problem.file, problem.line, "", Fate.DECISION, _sentence(problem), "", f"{problem.line}")
             for problem in settled.problems
@@ -175,17 +175,17 @@ class _Import:
                 self.sources = dict(set_value(self.sources, SETTINGS, path, value).sources)
 
     def _keep_referred(self) -> None:
-        """From ``.env``, what the providers refer to: the gateway is not started in that directory."""
+        """The variables that providers refer to, while they are known: the gateway is started somewhere else."""
         kept = []
         for entry in _providers(parse(PROVIDERS, self.sources[PROVIDERS]).data):
             url = entry.get("base_url")
             wanted = [match[1].partition(":-")[0] for match in REFERENCE.finditer(url if isinstance(url, str) else "")]
             for name in [*wanted, str(entry.get("api_key_env"))]:
-                if name in self.found.dotenv and name not in self.secrets.env:
-                    self.secrets.env[name] = self.found.dotenv[name]
+                if self.found.env.get(name) and name not in self.secrets.env:
+                    self.secrets.env[name] = self.found.env[name]
                     kept.append(name)
         if kept:
-            self.remarks.append(f".env: {', '.join(sorted(kept))} copied to secrets/env; nothing else of it was")
+            self.remarks.append(f"{', '.join(sorted(kept))}: set here, and kept in secrets/env")
 
     def _hide(self) -> None:
         """A key that stands in a comment or a description is no better kept there."""
@@ -197,22 +197,26 @@ class _Import:
 
     def _report_asides(self, settled: Settled, documents: Mapping[str, Document]) -> None:
         for aside in settled.asides:
-            to = f"{aside.file}:{decisions.new_line(settled.sources, aside)}, set aside as a comment"
-            if self.found.config is None:
-                if aside.file not in documents:
-                    continue
-                path = decisions.source_path(documents[aside.file], aside)
-                ledger = self.ledgers[aside.file]
+            line = decisions.new_line(settled.sources, aside)
+            place = self._origin(aside, documents)
+            if place is None:
+                entry = Entry(
+                    aside.file, line, dotted(aside.path), Fate.DECISION, aside.sentence, "set aside", f"{line}"
+                )
+                self.new.append(entry)
             else:
-                ledger = self.ledgers[self.found.config[0]]
-                path = self._origin(aside.file, aside.path)
-            ledger.overrule(path, Fate.DECISION, aside.sentence, to)
+                to = f"{aside.file}:{line}, set aside as a comment"
+                self.ledgers[place[0]].overrule(place[1], Fate.DECISION, aside.sentence, to)
 
-    def _origin(self, file: str, path: Path) -> Path:
-        for end in range(len(path), 0, -1):
-            if (file, path[:end]) in self.origins:
-                return self.origins[(file, path[:end])]
-        return ()
+    def _origin(self, aside: Aside, documents: Mapping[str, Document]) -> tuple[str, Path] | None:
+        """(file, path) of what was set aside; None when it stands for no single key of what was imported."""
+        if self.found.config is not None:
+            path = self.origins.get((aside.file, aside.path))
+            return None if path is None else (self.found.config[0], path)
+        if aside.file not in documents:
+            return None
+        path = decisions.source_path(documents[aside.file], aside)
+        return (aside.file, path) if documents[aside.file].node(path) is not None else None
 
 
 def _providers(data: Any) -> Iterator[Mapping[str, Any]]:

@@ -211,6 +211,8 @@ def _serve(written: Written, ledger: Ledger, homes: _Homes, name: str, members: 
     limits = {key: value for key, value in (("rpm", only.rpm), ("tpm", only.tpm)) if value}
     if limits:
         match["rate_limit"] = limits
+        place = (*only.path, "litellm_params", next(iter(limits)))
+        written.origins[(MAPPINGS, ("exact_matches", name, "rate_limit"))] = place
         for key in limits:
             why = "a limit that holds; LiteLLM needs `enforce_model_rate_limits` for that"
             ledger.translated((*only.path, "litellm_params", key), why, f"exact_matches.{name}.rate_limit")
@@ -298,7 +300,8 @@ def _aliases(written: Written, ledger: Ledger) -> None:
         else:
             ledger.decide(path, f"`{target}` is not served, so this alias never answered")
             continue
-        written.origins[(MAPPINGS, ("exact_matches", alias))] = path
+        for section in ("exact_matches", "load_balancing"):
+            written.origins[(MAPPINGS, (section, alias))] = path
         if ledger.judged(path) is None:
             ledger.note(path, Fate.TRANSLATED, "a second name for the same", f"exact_matches.{alias}")
 
@@ -308,6 +311,8 @@ def _chains(written: Written) -> None:
     for name, (chain, path) in settings.chains.items():
         written.section("fallback_chains")[name] = {"chain": chain}
         written.origins[(MAPPINGS, ("fallback_chains", name))] = path
+        for index in range(len(chain)):
+            written.origins[(MAPPINGS, ("fallback_chains", name, "chain", index))] = (*path, index)
     if settings.rules:
         written.section("routing_rules").update(settings.rules)
     if settings.special:
