@@ -64,12 +64,13 @@ def settle(sources: Mapping[str, bytes], env: Mapping[str, str]) -> Settled:
 def _round(settled: Settled, problems: tuple[Problem, ...]) -> bool:
     """Set aside once; False when nothing could be."""
     places: dict[str, dict[Path, Problem]] = {}
-    for file in (MAPPINGS, PROVIDERS):
+    documents = {file: parse(file, settled.sources[file]) for file in (MAPPINGS, PROVIDERS)}
+    for file in documents:
         found = [problem for problem in problems if problem.file == file and problem.line]
         if found:
-            by_line = _by_line(parse(file, settled.sources[file]))
+            by_line = _by_line(documents[file])
             for problem in found:
-                unit = _unit(file, by_line.get(problem.line, ()), problem)
+                unit = _unit(file, by_line.get(problem.line, ()), problem, documents[file].data)
                 if unit:
                     places.setdefault(file, {}).setdefault(unit, problem)
     # Providers come last: most of what is wrong in the mappings is wrong because of them, and would go too.
@@ -106,7 +107,7 @@ def _by_line(document: Document) -> dict[int, Path]:
     return lines
 
 
-def _unit(file: str, path: Path, problem: Problem) -> Path | None:
+def _unit(file: str, path: Path, problem: Problem, data: Any) -> Path | None:
     """What has to go so that the problem does; None when that would be too much."""
     if not path:
         return None
@@ -118,12 +119,23 @@ def _unit(file: str, path: Path, problem: Problem) -> Path | None:
         models = len(path) > 3 and path[2] == "models"
         return path[:4] if models else path[:2]
     section = path[0]
-    if section == "fallback_chains" and isinstance(path[-1], int):
-        return path
+    if section == "fallback_chains":
+        return path if isinstance(path[-1], int) else _link(path, problem, data)
     if section == "capabilities" and len(path) == 4 and path[2] == "preferred_models":
         return path
     if section == "routing_rules" and len(path) > 2 and path[1] in ("request_metadata_routing", "model_size_routing"):
         return path[:3]
+    return path[:2]
+
+
+def _link(path: Path, problem: Problem, data: Any) -> Path:
+    """The one link of a chain on one line that is meant; the chain when it is all of it."""
+    chain = data["fallback_chains"].get(path[1])
+    where: Path = (*path[:2], "chain") if isinstance(chain, Mapping) else path[:2]
+    links = chain.get("chain") if isinstance(chain, Mapping) else chain
+    for index, name in enumerate(links if isinstance(links, tuple) else ()):
+        if any(f"{verb} `{name}`" in problem.message for verb in ("names", "back to", "contains")):
+            return (*where, index)
     return path[:2]
 
 

@@ -139,13 +139,13 @@ class _Import:
         if PORTS in documents and (port := gateway_port(documents[PORTS].data)) is not None:
             self.settings.values[("gateway", "port")] = port
         if self.found.generated is not None:
-            self._generated(documents)
+            self._generated()
 
-    def _generated(self, documents: Mapping[str, Document]) -> None:
+    def _generated(self) -> None:
         assert self.found.generated is not None
         ledger = self.ledgers[self.found.generated[0]]
         read_settings(ledger, self.secrets, self.settings)
-        data = {name: documents[name].data if name in documents else {} for name in (PROVIDERS, MAPPINGS)}
+        data = {name: parse(name, self.sources[name]).data for name in (PROVIDERS, MAPPINGS)}
         expected = Expected.of(data[PROVIDERS], data[MAPPINGS], self.found.env)
         for path, what in compare(ledger, expected):
             line = ledger.document.line(path)
@@ -205,7 +205,7 @@ class _Import:
                 )
                 self.new.append(entry)
             else:
-                to = f"{aside.file}:{line}, set aside as a comment"
+                to = f"{aside.file}:{line}, set aside as a comment" if line else f"taken out of {aside.file}"
                 self.ledgers[place[0]].overrule(place[1], Fate.DECISION, aside.sentence, to)
 
     def _origin(self, aside: Aside, documents: Mapping[str, Document]) -> tuple[str, Path] | None:

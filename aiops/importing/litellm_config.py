@@ -11,6 +11,7 @@ from aiops.importing.deployments import Deployment, read_deployment
 from aiops.importing.keys import Clear, Reference, Secrets, variable
 from aiops.importing.litellm_keys import DEPLOYMENT
 from aiops.importing.litellm_settings import Settings, read_settings
+from aiops.importing.options import options_of
 from aiops.importing.report import Fate, Ledger
 from aiops.spec.model import ModelSpec, Provider
 from aiops.spec.sources import MAPPINGS, PROVIDERS
@@ -85,13 +86,16 @@ class _Homes:
         providers, file = self.written.providers, PROVIDERS
         name = self.of(deployment)
         entry = providers[name]
+        model = _model(deployment, self.ledger)
         if not deployment.wildcard:
-            model = _model(deployment, self.ledger)
             listed = entry.setdefault("models", [])
-            if all(each["name"] != model["name"] for each in listed):
+            same = next((each for each in listed if each["name"] == model["name"]), None)
+            if same is None:
                 self.written.origins[(file, ("providers", name, "models", len(listed)))] = deployment.path
                 listed.append(model)
-        _rest(deployment, self.ledger, entry)
+            else:
+                model = same
+        _rest(deployment, self.ledger, entry, model)
 
     def of(self, deployment: Deployment) -> str:
         """The provider's name; the provider is made the first time."""
@@ -177,8 +181,9 @@ def _model(deployment: Deployment, ledger: Ledger) -> dict[str, Any]:
     return model
 
 
-def _rest(deployment: Deployment, ledger: Ledger, entry: dict[str, Any]) -> None:
+def _rest(deployment: Deployment, ledger: Ledger, entry: dict[str, Any], model: dict[str, Any]) -> None:
     """What else stands beside the model: options, limits, and keys in the wrong place."""
+    options = options_of(deployment.type) if "options" in ModelSpec.model_fields else {}
     params = (*deployment.path, "litellm_params")
     for key in deployment.extra:
         path = (*params, key)
@@ -187,12 +192,13 @@ def _rest(deployment: Deployment, ledger: Ledger, entry: dict[str, Any]) -> None
         if key == "max_parallel_requests" and "max_parallel" in Provider.model_fields:
             entry["max_parallel"] = max(entry.get("max_parallel", 0), deployment.extra[key])
             ledger.translated(path, "of the whole provider here", "max_parallel")
+        elif (option := options.get(key)) is not None:
+            model.setdefault("options", {})[option] = deployment.extra[key]
+            ledger.translated(path, "an option of the model", f"models[].options.{option}")
         elif key in DEPLOYMENT:
             ledger.decide(path, DEPLOYMENT[key])
         else:
-            ledger.decide(
-                path, "sent with every request; `options` of the model is the place for it, if the provider knows it"
-            )
+            ledger.decide(path, "was sent with every request; no option of this type of provider is called that")
     ledger.kept((*deployment.path, "model_name"))
     for key in ("rpm", "tpm"):
         where = (*deployment.path, key)
@@ -271,8 +277,8 @@ def _wildcard(written: Written, ledger: Ledger, homes: _Homes, deployment: Deplo
         )
     else:
         why = "a name with `*`: list the models of its provider, or write a pattern for it"
-        ledger.overrule(deployment.path, Fate.DECISION, why)
         homes.forget(homes.of(deployment))
+        ledger.overrule(deployment.path, Fate.DECISION, why)
 
 
 def _clashes(written: Written) -> None:
@@ -290,8 +296,10 @@ def _clashes(written: Written) -> None:
 def _aliases(written: Written, ledger: Ledger) -> None:
     groups, matches = written.mappings.get("load_balancing", {}), written.section("exact_matches")
     listed = {model["name"]: name for name, entry in written.providers.items() for model in entry.get("models", ())}
-    for alias, (target, path) in written.settings.aliases.items():
+    for alias, (target, path, why) in written.settings.aliases.items():
+        section = "exact_matches"
         if target in groups:
+            section = "load_balancing"
             written.section("load_balancing")[alias] = groups[target]
         elif target in matches:
             matches[alias] = {"backend_model": target, **matches[target]}
@@ -300,10 +308,8 @@ def _aliases(written: Written, ledger: Ledger) -> None:
         else:
             ledger.decide(path, f"`{target}` is not served, so this alias never answered")
             continue
-        for section in ("exact_matches", "load_balancing"):
-            written.origins[(MAPPINGS, (section, alias))] = path
-        if ledger.judged(path) is None:
-            ledger.note(path, Fate.TRANSLATED, "a second name for the same", f"exact_matches.{alias}")
+        written.origins[(MAPPINGS, (section, alias))] = path
+        ledger.translated(path, why, f"{section}.{alias}")
 
 
 def _chains(written: Written) -> None:

@@ -23,14 +23,15 @@ MASTER_KEY: Path = ("general_settings", "master_key")
 
 @dataclass
 class Settings:
-    """``values``: keys of aiops.yaml. ``chains`` and ``aliases`` come with the place where they were written.
+    """``values``: keys of aiops.yaml. ``chains`` and ``aliases`` come with the place where they were written,
+    an alias also with what is to be said of it.
 
     ``master_key_env``: the variable that holds the gateway's key, when it is not in clear.
     """
 
     values: dict[tuple[str, ...], int | float] = field(default_factory=dict)
     chains: dict[str, tuple[list[str], Path]] = field(default_factory=dict)
-    aliases: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    aliases: dict[str, tuple[str, Path, str]] = field(default_factory=dict)
     rules: dict[str, Any] = field(default_factory=dict)
     special: dict[str, Any] = field(default_factory=dict)
     master_key_env: str | None = None
@@ -136,13 +137,12 @@ class _Reader:
             if not isinstance(name, str):
                 self.ledger.decide(where, "an alias without a model")
                 continue
-            self.settings.aliases[alias] = (name, where)
+            why = "a second name for the same"
             if listed:
-                why = "a second name for the same; as a list it crashed LiteLLM at the first request"
-                self.ledger.translated(where, why, f"exact_matches.{alias}")
+                why += "; as a list it crashed LiteLLM at the first request"
             elif isinstance(target, Mapping) and target.get("hidden"):
-                why = "a second name for the same; it is listed too, as every name that is served"
-                self.ledger.translated(where, why, f"exact_matches.{alias}")
+                why += "; it is listed too, as every name that is served"
+            self.settings.aliases[alias] = (name, where, why)
 
     def _checks(self, path: Path, value: Any) -> None:
         if value == ("enforce_model_rate_limits",):

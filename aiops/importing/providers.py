@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from aiops.importing import provider_keys as known
 from aiops.importing.keys import Clear, Reference, Secrets, read_key, read_url, variable
+from aiops.importing.options import at_start, called
 from aiops.importing.report import Fate, Ledger
 from aiops.importing.rewrite import Rewrite
 from aiops.spec.model import ModelSpec, Provider
@@ -19,6 +20,7 @@ from aiops.spec.yaml12 import Path
 
 _PROVIDER_KEYS = frozenset(Provider.model_fields) - {"name"}
 _MODEL_KEYS = frozenset(ModelSpec.model_fields)
+_SLOTS = ("n_parallel", "parallel", "max_num_seqs", "num_parallel")
 _UNIT = re.compile(r".*/systemd/(user|system)/([A-Za-z0-9_][A-Za-z0-9:_.\\@-]*\.service)")
 
 
@@ -70,10 +72,41 @@ class _Provider:
                 continue
             elif key == "models":
                 self._models(path, value)
+            elif key == "options" and "options" in _PROVIDER_KEYS:
+                self._options(path, value)
             elif key in _PROVIDER_KEYS:
                 self.ledger.note(path, Fate.DOCUMENTATION if key in known.DOCUMENTED else Fate.KEPT)
             else:
                 self._aside(path, known.PROVIDER, _PROVIDER_KEYS)
+                if key == "configuration":
+                    self._parallel(value)
+
+    def _options(self, path: Path, options: Any) -> None:
+        """Each under the name its backend has for it; what no request can change becomes a comment."""
+        kind = known.TYPES.get(str(self.entry.get("type")), str(self.entry.get("type")))
+        self.ledger.kept(path)
+        for key in options if isinstance(options, Mapping) else ():
+            where, name = (*path, key), called(kind, key)
+            if name == key:
+                continue
+            if name is not None and name not in options:
+                self.rewrite.rename(where, name)
+                self.ledger.translated(where, f"{kind} calls it `{name}`; under the old name it had no effect", name)
+                continue
+            self.rewrite.set_aside(where)
+            if at_start(key):
+                self.ledger.dropped(where, "belongs to the start of the model server; no request can change it")
+            else:
+                self.ledger.dropped(where, f"{kind} would ignore it")
+
+    def _parallel(self, configuration: Any) -> None:
+        """How many requests the server was started for is what the gateway may send it at a time."""
+        for key in _SLOTS if isinstance(configuration, Mapping) else ():
+            slots = configuration.get(key)
+            if isinstance(slots, int) and slots > 0 and "max_parallel" in _PROVIDER_KEYS - set(self.entry):
+                self.rewrite.put((*self.path, "max_parallel"), slots)
+                self.ledger.translated((*self.path, "configuration", key), "requests at a time", "max_parallel")
+                return
 
     def _aside(self, path: Path, reasons: Mapping[str, tuple[Fate, str]], valid: frozenset[str]) -> None:
         key = str(path[-1])
@@ -160,7 +193,9 @@ class _Provider:
                 continue
             for key in item:
                 where = (*path, index, key)
-                if key in _MODEL_KEYS:
+                if key == "options" and "options" in _MODEL_KEYS:
+                    self._options(where, item[key])
+                elif key in _MODEL_KEYS:
                     documented = key in known.DOCUMENTED_OF_MODELS
                     self.ledger.note(where, Fate.DOCUMENTATION if documented else Fate.KEPT)
                 else:

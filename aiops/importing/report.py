@@ -98,12 +98,19 @@ class Ledger:
         return found.fate if found else None
 
     def entries(self) -> Iterator[Entry]:
-        """One per key that holds a value; a list of plain values is one value."""
+        """One per key that holds a value; a list of plain values is one, and each item that was judged by itself."""
+        items: dict[Path, list[Path]] = {}
+        for place in self._notes:
+            if place and isinstance(place[-1], int) and self.document.node(place) is not None:
+                items.setdefault(place[:-1], []).append(place)
         for path in leaves(self.document.data):
             end = next((end for end in range(len(path), 0, -1) if path[:end] in self._notes), 0)
             found = self._notes.get(path[:end], _Note(Fate.DECISION, _FORGOTTEN, ""))
             line, under = self.document.line(path), dotted(path[:end] or path)
             yield Entry(self.file, line, dotted(path), found.fate, found.why, found.to, under)
+            for place in items.get(path, ()):
+                found, key = self._notes[place], dotted(place)
+                yield Entry(self.file, self.document.line(place), key, found.fate, found.why, found.to, key)
 
 
 def leaves(data: Any, path: Path = ()) -> Iterator[Path]:

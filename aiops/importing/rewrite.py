@@ -110,15 +110,14 @@ class Rewrite(Splice):
 
 
 def _commented(pad: str, text: str, column: int, why: str, node: Node, name: str = "") -> str:
-    """The lines as comments. Comments that stand between them stay as they are."""
+    """The lines as comments: without the two characters in front of them they mean what they meant."""
     hidden = hide_secrets(text)
     for secret in _secret_values(node, name):
         hidden = hidden.replace(secret, "***")
     lines = [f"{pad}# {line}" for line in why.splitlines()]
     for line in hidden.splitlines():
-        bare = line.strip()
         cut = line[column:] if not line[:column].strip() else line.lstrip()
-        lines.append("" if not bare else f"{pad}{bare}" if bare.startswith("#") else f"{pad}# {cut.rstrip()}")
+        lines.append(f"{pad}# {cut.rstrip()}" if line.strip() else "")
     return "\n".join(lines) + "\n"
 
 
