@@ -18,6 +18,7 @@ ROUTER: dict[str, tuple[Fate, str]] = {
     "content_policy_fallbacks": (_D, _CONTEXT),
     "disable_cooldowns": (_N, "nothing is cooled down here unless `special_cases.error_based_routing` says so"),
     "max_fallbacks": (_N, "every fallback that is written is tried"),
+    "enable_weighted_failover": (_N, "always so here: when one deployment fails the others are tried"),
     "set_verbose": (_N, _NOISE),
     "debug_level": (_N, _NOISE),
     "enable_pre_call_checks": (_D, "a prompt that is too long goes to the provider here; `context_based` can avoid it"),

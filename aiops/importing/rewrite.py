@@ -85,6 +85,8 @@ class Rewrite(Splice):
             [(k.value, k, v) for k, v in node.value] if mapping else [(i, v, v) for i, v in enumerate(node.value)]
         )
         gone = {path[-1]: why for path, why in asides}
+        if not gone.keys() <= {name for name, _, _ in entries}:
+            raise self._by_hand(parent)  # it comes from an alias
         for place, (name, first, last) in enumerate(entries):
             if name in gone:
                 following = entries[place + 1][1] if place + 1 < len(entries) else None
