@@ -155,10 +155,11 @@ def source_path(document: Document, aside: Aside) -> Path:
     return path
 
 
-def new_line(sources: Mapping[str, bytes], aside: Aside) -> int:
-    """Where the comment about it stands now; 0 when there is none."""
-    wanted = f"# {MARK} {aside.sentence}"
-    for number, line in enumerate(sources[aside.file].decode().splitlines(), 1):
-        if line.strip() == wanted:
-            return number
-    return 0
+def comment_lines(sources: Mapping[str, bytes]) -> dict[tuple[str, str], int]:
+    """(file, why) -> the line of the comment that says so."""
+    return {
+        (file, line.strip().removeprefix(f"# {MARK} ")): number
+        for file, content in sources.items()
+        for number, line in enumerate(content.decode().splitlines(), 1)
+        if line.lstrip().startswith(f"# {MARK} ")
+    }

@@ -88,7 +88,7 @@ class _Import:
         entries = [entry for ledger in self.ledgers.values() for entry in ledger.entries()]
         entries += self.new
         entries += [
-            Entry(problem.file, problem.line, "", Fate.DECISION, _sentence(problem), "", f"{problem.line}")
+            Entry(problem.file, problem.line, "", Fate.DECISION, _sentence(problem), "", _sentence(problem))
             for problem in settled.problems
         ]
         report = Report(tuple(entries), tuple(self.edits), tuple(self.remarks))
@@ -196,8 +196,9 @@ class _Import:
                 self.remarks.append(f"{name}: what looked like a key in a comment or a text is `***` now")
 
     def _report_asides(self, settled: Settled, documents: Mapping[str, Document]) -> None:
+        lines = decisions.comment_lines(settled.sources)
         for aside in settled.asides:
-            line = decisions.new_line(settled.sources, aside)
+            line = lines.get((aside.file, aside.sentence), 0)
             place = self._origin(aside, documents)
             if place is None:
                 entry = Entry(

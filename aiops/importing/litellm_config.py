@@ -80,6 +80,7 @@ class _Homes:
     def __init__(self, written: Written, ledger: Ledger, secrets: Secrets) -> None:
         self.written, self.ledger, self.secrets = written, ledger, secrets
         self.names: dict[object, str] = {}
+        self.listed: dict[tuple[str, str], dict[str, Any]] = {}
 
     def add(self, deployment: Deployment) -> None:
         """Put a deployment where it belongs."""
@@ -89,12 +90,11 @@ class _Homes:
         model = _model(deployment, self.ledger)
         if not deployment.wildcard:
             listed = entry.setdefault("models", [])
-            same = next((each for each in listed if each["name"] == model["name"]), None)
-            if same is None:
+            same = self.listed.setdefault((name, model["name"]), model)
+            if same is model:
                 self.written.origins[(file, ("providers", name, "models", len(listed)))] = deployment.path
                 listed.append(model)
-            else:
-                model = same
+            model = same
         _rest(deployment, self.ledger, entry, model)
 
     def of(self, deployment: Deployment) -> str:

@@ -72,6 +72,7 @@ GENERAL: dict[str, tuple[Fate, str]] = {
 NEVER_READ: dict[str, str] = {
     "rate_limit_settings": "LiteLLM never read it; `exact_matches.NAME.rate_limit: {rpm, tpm}` is a limit that holds",
     "server_settings": "LiteLLM never read it; port and address are `gateway:` in aiops.yaml",
+    "model_mappings": "LiteLLM never read it; `exact_matches` in model-mappings.yaml is what it meant",
     "metadata": "about the file; nothing ever read it",
     "notes": "about the file; nothing ever read it",
 }
@@ -85,4 +86,15 @@ DEPLOYMENT: dict[str, str] = {
     "region_name": "this provider type has no regions",
     "litellm_credential_name": "write the key as `api_key_env` of the provider",
     "mock_response": "an answer without a model behind it",
+}
+
+SECTIONS: dict[str, str] = {
+    "include": "the files named there were not read: put everything into one file and import that",
+    "credential_list": "write each key as `api_key_env` of its provider",
+    "guardrails": "this version of aiops has no guardrails",
+    "mcp_servers": "this version of aiops serves models only",
+    "vector_store_registry": "this version of aiops serves models only",
+    "finetune_settings": "this version of aiops serves models only",
+    "files_settings": "this version of aiops serves models only",
+    "callback_settings": _LOGGING,
 }

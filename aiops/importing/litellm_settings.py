@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiops.importing.keys import Clear, Reference, Secrets, read_key
-from aiops.importing.litellm_keys import GENERAL, LITELLM, NEVER_READ, ROUTER
+from aiops.importing.litellm_keys import GENERAL, LITELLM, NEVER_READ, ROUTER, SECTIONS
 from aiops.importing.report import Fate, Ledger
 from aiops.spec.rules import ALIASES, Strategy
 from aiops.spec.screen import holds_secret
@@ -50,7 +50,7 @@ def read_settings(ledger: Ledger, secrets: Secrets, settings: Settings) -> None:
         elif section in NEVER_READ:
             ledger.dropped((section,), NEVER_READ[section])
         elif section != "model_list":
-            ledger.decide((section,), "aiops has nothing like this section")
+            ledger.decide((section,), SECTIONS.get(section, "aiops has nothing like this section"))
     reader.cooldowns()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -41,7 +41,8 @@ class Entry:
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
         more = ": ".join(part for part in (self.fate.value, self.why) if part)
-        return f"{where}: `{self.key}` {more}" + (f" -> {self.to}" if self.to else "")
+        what = f"`{self.key}` " if self.key else ""
+        return f"{where}: {what}{more}" + (f" -> {self.to}" if self.to else "")
 
 
 @dataclass(frozen=True)
@@ -167,16 +168,7 @@ class Report:
 def collapsed(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     """One entry for all keys that were judged together."""
     told: dict[tuple[str, str, Fate], Entry] = {}
-    counts: dict[tuple[str, str, Fate], int] = {}
     for entry in entries:
-        place = (entry.file, entry.under, entry.fate)
-        counts[place] = counts.get(place, 0) + 1
-        told.setdefault(place, entry)
-    return tuple(
-        Entry(entry.file, entry.line, _all(entry, counts[place]), entry.fate, entry.why, entry.to, entry.under)
-        for place, entry in told.items()
-    )
-
-
-def _all(entry: Entry, count: int) -> str:
-    return entry.key if count == 1 and entry.key == entry.under else entry.under
+        together = replace(entry, key=entry.under if entry.key else "")
+        told.setdefault((entry.file, entry.under, entry.fate), together)
+    return tuple(told.values())

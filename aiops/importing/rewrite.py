@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -9,7 +10,7 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
 from aiops.errors import AiopsError
 from aiops.spec.screen import hide_secrets, holds_secret
-from aiops.spec.splice import Splice, end_of, without
+from aiops.spec.splice import Splice, end_of
 from aiops.spec.yaml12 import Path
 from aiops.spec.yaml_text import block, inline, key
 
@@ -65,10 +66,13 @@ class Rewrite(Splice):
                 self._apply(parent, asides)
             except AiopsError:
                 self._beyond_editing = True
-        paths = [path for asides in self._asides.values() for path, _ in asides]
+        gone: dict[Any, Any] = {}
+        for path, _ in (aside for asides in self._asides.values() for aside in asides):
+            place = gone
+            for step in path:
+                place = place.setdefault(step, {})
         self._asides = {}
-        for path in sorted(paths, key=lambda path: [(isinstance(step, str), step) for step in path], reverse=True):
-            self.data = without(self.data, path)
+        self.data = _without(self.data, gone)
 
     def _apply(self, parent: Path, asides: list[tuple[Path, str]]) -> None:
         found = self.doc.node(parent)
@@ -144,4 +148,16 @@ def _renamed(data: Any, path: Path, new: str, *value: Any) -> Any:
         return {**data, step: _renamed(data[step], rest, new, *value)}
     return {
         (new if name == step else name): (value[0] if value and name == step else old) for name, old in data.items()
+    }
+
+
+def _without(data: Any, gone: Mapping[Any, Any]) -> Any:
+    """The data without what the tree ``gone`` ends in: one pass, however many there are."""
+    if isinstance(data, tuple):
+        kept = [(index, item) for index, item in enumerate(data) if gone.get(index) != {}]
+        return tuple([_without(item, gone[index]) if index in gone else item for index, item in kept])
+    return {
+        name: _without(item, gone[name]) if name in gone else item
+        for name, item in data.items()
+        if gone.get(name) != {}
     }

@@ -120,7 +120,7 @@ class Splice:
                 raise self._by_hand(parent)
             self._remove_from(found[0], found[1], children)
         for path in sorted(paths, key=lambda path: [(isinstance(step, str), step) for step in path], reverse=True):
-            self.data = without(self.data, path)
+            self.data = _without(self.data, path)
 
     def done(self) -> bytes:
         """The new content. Raises AiopsError when it would not mean exactly what was asked."""
@@ -378,15 +378,15 @@ def _with(data: Any, path: Path, value: Any) -> Any:
     return {**(data or {}), step: _with(inner, path[1:], value)}
 
 
-def without(data: Any, path: Path) -> Any:
+def _without(data: Any, path: Path) -> Any:
     """A copy of ``data`` without ``path``."""
     step = path[0]
     if isinstance(step, int):
-        rest = () if len(path) == 1 else (without(data[step], path[1:]),)
+        rest = () if len(path) == 1 else (_without(data[step], path[1:]),)
         return (*data[:step], *rest, *data[step + 1 :])
     if len(path) == 1:
         return {name: value for name, value in data.items() if name != step}
-    return {**data, step: without(data[step], path[1:])}
+    return {**data, step: _without(data[step], path[1:])}
 
 
 def _plain(value: Any) -> Any:
