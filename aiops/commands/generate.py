@@ -13,7 +13,6 @@ from aiops.errors import UsageError
 from aiops.host import files
 from aiops.host.instance import GENERATED
 from aiops.render.stock import stock_config
-from aiops.spec.rules import RoutingTable
 
 
 @click.command("generate", help="Render the gateway's configuration from the files. Makes nothing live.")
@@ -29,7 +28,7 @@ def command(context: Context, target: Path | None, stdout: bool, stock: bool) ->
     prepared = prepare(instance, Intent("generate"))
     content, gaps = prepared.release[GENERATED], list[str]()
     if stock:
-        plain = stock_config(prepared.state, prepared.table, getattr(prepared.table, "rules", RoutingTable()), aiops_version=aiops.__version__)
+        plain = stock_config(prepared.state, prepared.table, prepared.table.rules, aiops_version=aiops.__version__)
         content, gaps = plain.content, list(plain.gaps)
         for gap in gaps:
             out.say(f"left out: {gap}")
