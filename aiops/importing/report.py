@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -47,9 +47,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Note:
+    """``turn``: the how-manieth judgement it is. ``whole``: earlier ones below it count no more."""
+
     fate: Fate
     why: str
     to: str
+    turn: int = 0
+    whole: bool = False
 
 
 class Ledger:
@@ -58,6 +62,7 @@ class Ledger:
     def __init__(self, document: Document) -> None:
         self.document = document
         self._notes: dict[Path, _Note] = {}
+        self._turn = 0
 
     @property
     def file(self) -> str:
@@ -66,7 +71,8 @@ class Ledger:
 
     def note(self, path: Path, fate: Fate, why: str = "", to: str = "") -> None:
         """Judge ``path`` and everything below it that is not judged by itself. The last word counts."""
-        self._notes[path] = _Note(fate, why, to)
+        self._turn += 1
+        self._notes[path] = _Note(fate, why, to, self._turn)
 
     def kept(self, path: Path, why: str = "", to: str = "") -> None:
         """It stays as it is."""
@@ -90,8 +96,8 @@ class Ledger:
 
     def overrule(self, path: Path, fate: Fate, why: str, to: str = "") -> None:
         """Judge ``path`` and everything below it, whatever was said before."""
-        self._notes = {place: note for place, note in self._notes.items() if place[: len(path)] != path}
         self.note(path, fate, why, to)
+        self._notes[path] = replace(self._notes[path], whole=True)
 
     def judged(self, path: Path) -> Fate | None:
         """What was said of exactly this path."""
@@ -105,13 +111,20 @@ class Ledger:
             if place and isinstance(place[-1], int) and self.document.node(place) is not None:
                 items.setdefault(place[:-1], []).append(place)
         for path in leaves(self.document.data):
-            end = next((end for end in range(len(path), 0, -1) if path[:end] in self._notes), 0)
-            found = self._notes.get(path[:end], _Note(Fate.DECISION, _FORGOTTEN, ""))
-            line, under = self.document.line(path), dotted(path[:end] or path)
-            yield Entry(self.file, line, dotted(path), found.fate, found.why, found.to, under)
-            for place in items.get(path, ()):
-                found, key = self._notes[place], dotted(place)
-                yield Entry(self.file, self.document.line(place), key, found.fate, found.why, found.to, key)
+            for place in (path, *items.get(path, ())):
+                under, found = self._verdict(place)
+                line, key = self.document.line(place), dotted(place)
+                if place == path or under == place:
+                    yield Entry(self.file, line, key, found.fate, found.why, found.to, dotted(under))
+
+    def _verdict(self, path: Path) -> tuple[Path, _Note]:
+        """What counts for a path, and where that was said: the innermost, unless it was overruled."""
+        under, verdict = path, _Note(Fate.DECISION, _FORGOTTEN, "")
+        for end in range(1, len(path) + 1):
+            found = self._notes.get(path[:end])
+            if found is not None and not (verdict.whole and verdict.turn > found.turn):
+                under, verdict = path[:end], found
+        return under, verdict
 
 
 def leaves(data: Any, path: Path = ()) -> Iterator[Path]:
@@ -150,8 +163,8 @@ class Report:
         """Plain data, one entry per key."""
         return {
             "counts": self.counts(),
-            "entries": [asdict(entry) for entry in self.entries],
-            "edits": [asdict(entry) for entry in self.edits],
+            "entries": [dict(vars(entry)) for entry in self.entries],
+            "edits": [dict(vars(entry)) for entry in self.edits],
             "remarks": list(self.remarks),
         }
 
