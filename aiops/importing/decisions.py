@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiops.errors import InvalidState, Problem
@@ -14,6 +15,8 @@ from aiops.spec.yaml12 import Document, Path, parse
 
 MARK = "decide:"
 """Begins the comment above everything that was set aside."""
+PORTS = "ports.yaml"
+_IN_PORTS = re.compile(r"ports\.yaml \(line (\d+)\)")
 _ROUNDS = 20  # each set-aside may leave others without what they referred to
 _KEYS_ALONE = frozenset(
     ("fallback", "rate_limit", "strategy", "routing_strategy", "options", "cost_per_1k_tokens", "max_parallel", "size")
@@ -64,17 +67,18 @@ def settle(sources: Mapping[str, bytes], env: Mapping[str, str]) -> Settled:
 def _round(settled: Settled, problems: tuple[Problem, ...]) -> bool:
     """Set aside once; False when nothing could be."""
     places: dict[str, dict[Path, Problem]] = {}
-    documents = {file: parse(file, settled.sources[file]) for file in (MAPPINGS, PROVIDERS)}
+    files = (file for file in (MAPPINGS, PORTS, PROVIDERS) if file in settled.sources)
+    documents = {file: parse(file, settled.sources[file]) for file in files}
     for file in documents:
-        found = [problem for problem in problems if problem.file == file and problem.line]
+        found = [problem for problem in map(_blamed, problems) if problem.file == file and problem.line]
         if found:
             by_line = _by_line(documents[file])
             for problem in found:
                 unit = _unit(file, by_line.get(problem.line, ()), problem, documents[file].data)
                 if unit:
                     places.setdefault(file, {}).setdefault(unit, problem)
-    # Providers come last: most of what is wrong in the mappings is wrong because of them, and would go too.
-    if MAPPINGS in places:
+    # Providers come last: without what was wrong elsewhere there may be nothing wrong with them.
+    if len(places) > 1:
         places.pop(PROVIDERS, None)
     for file, units in places.items():
         rewrite = Rewrite(file, settled.sources[file])
@@ -84,6 +88,12 @@ def _round(settled: Settled, problems: tuple[Problem, ...]) -> bool:
             settled.asides.append(aside)
         settled.sources[file] = rewrite.finish()
     return bool(places)
+
+
+def _blamed(problem: Problem) -> Problem:
+    """A provider that the port registry contradicts serves; it is the registry that is set aside."""
+    found = _IN_PORTS.search(problem.message) if problem.file == PROVIDERS else None
+    return replace(problem, file=PORTS, line=int(found[1])) if found else problem
 
 
 def _outermost(units: Mapping[Path, Problem]) -> dict[Path, Problem]:
@@ -118,6 +128,8 @@ def _unit(file: str, path: Path, problem: Problem, data: Any) -> Path | None:
             return None  # it is set on another day, or in another shell
         models = len(path) > 3 and path[2] == "models"
         return path[:4] if models else path[:2]
+    if file == PORTS:
+        return path[:2] if path[0] == "reserved" and len(path) > 1 else path[:1]
     section = path[0]
     if section == "fallback_chains":
         return path if isinstance(path[-1], int) else _link(path, problem, data)

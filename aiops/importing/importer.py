@@ -8,7 +8,7 @@ from typing import Any
 
 from aiops.errors import InvalidState, Problem
 from aiops.importing import decisions
-from aiops.importing.decisions import Aside, Settled, settle
+from aiops.importing.decisions import PORTS, Aside, Settled, settle
 from aiops.importing.generated import Expected, compare
 from aiops.importing.keys import Secrets
 from aiops.importing.litellm_config import Written, translate_config
@@ -23,8 +23,6 @@ from aiops.spec.screen import hide_secrets
 from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS, Sources
 from aiops.spec.urls import REFERENCE
 from aiops.spec.yaml12 import Document, Path, dotted, parse
-
-PORTS = "ports.yaml"
 
 
 @dataclass(frozen=True)

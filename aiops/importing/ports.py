@@ -8,14 +8,23 @@ from typing import Any
 from aiops.importing.report import Ledger
 from aiops.importing.rewrite import Rewrite
 
-_GATEWAY = ("litellm_gateway", "litellm", "gateway", "aiops_gateway", "aiops")
-_ABOUT = frozenset(("metadata", "notes", "version", "ranges", "reserved"))
+_GATEWAY = ("litellm_gateway", "litellm", "gateway", "aiops_gateway", "aiops", "llm_gateway")
+_ABOUT = frozenset(("metadata", "notes", "version", "ranges", "last_updated", "description"))
+_DOCUMENTED = ("description", "health_check", "notes")
 
 
 def translate_ports(rewrite: Rewrite, ledger: Ledger) -> None:
-    """Judge every key."""
+    """Judge every key; what is about the file, and not about one port, becomes a comment."""
     for name, entry in rewrite.data.items():
-        ledger.documentation((name,))
+        if name in _ABOUT and not (isinstance(entry, Mapping) and "port" in entry):
+            ledger.documentation((name,), "about the file; it stays in it as a comment")
+            rewrite.set_aside((name,))
+            continue
+        ledger.kept((name,))
+        for key in _DOCUMENTED:
+            ledger.documentation((name, key))
+            for inner in entry if name == "reserved" and isinstance(entry, Mapping) else ():
+                ledger.documentation((name, inner, key))
         if name in _GATEWAY and isinstance(entry, Mapping) and "port" in entry:
             ledger.translated((name, "port"), "where the gateway listens", "aiops.yaml: gateway.port")
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from aiops.importing.report import Fate
 
-_SERVER = "how the model server is started; that belongs on its own command line, no gateway can set it"
+SERVER = "how the model server is started; that belongs on its own command line, no gateway can set it"
 _WORDS = "nothing reads it; it stays as a comment"
 
 PROVIDER: dict[str, tuple[Fate, str]] = {
-    "configuration": (Fate.DROPPED, _SERVER),
-    "gpu_memory_utilization": (Fate.DROPPED, _SERVER),
-    "tensor_parallel_size": (Fate.DROPPED, _SERVER),
-    "max_num_seqs": (Fate.DROPPED, _SERVER),
-    "n_gpu_layers": (Fate.DROPPED, _SERVER),
-    "max_model_len": (Fate.DROPPED, _SERVER),
+    "configuration": (Fate.DROPPED, SERVER),
+    "gpu_memory_utilization": (Fate.DROPPED, SERVER),
+    "tensor_parallel_size": (Fate.DROPPED, SERVER),
+    "max_num_seqs": (Fate.DROPPED, SERVER),
+    "n_gpu_layers": (Fate.DROPPED, SERVER),
+    "max_model_len": (Fate.DROPPED, SERVER),
     "hardware_requirements": (Fate.DOCUMENTATION, _WORDS),
     "api_format": (Fate.DROPPED, "the `type` says how to talk to it"),
     "requires_api_key": (Fate.DROPPED, "a provider with `api_key_env` or `api_key_file` has a key, others have none"),

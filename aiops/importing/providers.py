@@ -114,6 +114,8 @@ class _Provider:
             pass  # by another key of this provider
         elif key in reasons:
             self.ledger.note(path, *reasons[key])
+        elif at_start(key):
+            self.ledger.dropped(path, known.SERVER)
         elif near := nearest(key, valid):
             self.ledger.decide(path, f"nothing reads it; did you mean `{near}`? It stays as a comment")
         else:
