@@ -11,7 +11,7 @@ from aiops.cli import Context
 from aiops.host import files
 from aiops.importing.report import Fate, Report, collapsed
 
-_SHOWN = (Fate.TRANSLATED, Fate.DROPPED, Fate.DECISION)
+_SHOWN = (Fate.TRANSLATED, Fate.DROPPED)
 
 
 @click.command("import", help="Make an instance out of a LiteLLM config.yaml, or a directory with providers.yaml.")
@@ -68,15 +68,16 @@ def command(
 
 
 def _tell(context: Context, report: Report) -> None:
-    """What changed its meaning or place. What stayed as it was is in the report."""
+    """What is not as it was, what has to be decided last, where the eye is. What stayed is in the report."""
     out = context.out
     for remark in report.remarks:
         out.say(f"note: {remark}")
-    for fate in _SHOWN:
-        for entry in collapsed(report.entries):
-            if entry.fate is fate:
-                out.say(f"  {entry}")
+    for entry in collapsed(report.entries):
+        if entry.fate in _SHOWN:
+            out.say(f"  {entry}")
     for edit in report.edits:
         out.say(f"  edited by hand: {edit}")
+    for entry in report.decisions:
+        out.say(f"  {entry}")
     counts = ", ".join(f"{count} {fate}" for fate, count in report.counts().items() if count)
     out.result(f"{sum(report.counts().values())} keys: {counts}")

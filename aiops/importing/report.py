@@ -152,8 +152,13 @@ class Report:
 
     @property
     def decisions(self) -> tuple[Entry, ...]:
-        """What the operator has to decide."""
-        return tuple(entry for entry in collapsed(self.entries) if entry.fate is Fate.DECISION)
+        """What the operator has to decide, the edits of a generated file aside."""
+        edits = {(edit.file, edit.key) for edit in self.edits}
+        return tuple(
+            entry
+            for entry in collapsed(self.entries)
+            if entry.fate is Fate.DECISION and (entry.file, entry.key) not in edits
+        )
 
     def counts(self) -> dict[str, int]:
         """How many keys met each fate, in the order of ``Fate``."""
@@ -169,10 +174,12 @@ class Report:
         }
 
     def text(self) -> str:
-        """For people: what was judged as one is told as one, file by file."""
+        """For people: what has to be decided, what was edited by hand, then the rest in the order of the files."""
         lines = [f"{count:5} {fate}" for fate, count in self.counts().items()]
         lines += ["", *(f"note: {remark}" for remark in self.remarks)]
-        for title, entries in (("keys", collapsed(self.entries)), ("edited by hand", self.edits)):
+        rest = tuple(entry for entry in collapsed(self.entries) if entry.fate is not Fate.DECISION)
+        sections = (("to decide", self.decisions), ("edited by hand", self.edits), ("every other key", rest))
+        for title, entries in sections:
             if entries:
                 lines += ["", f"{title}:", *(f"  {entry}" for entry in entries)]
         return "\n".join(lines) + "\n"
