@@ -17,6 +17,7 @@ from aiops.output import Output
 # verb -> one line for `aiops --help`, so that help imports no verb.
 VERBS: dict[str, str] = {
     "init": "Make an instance: commented defaults and a master key.",
+    "import": "Make an instance out of an existing LiteLLM install.",
     "up": "Start the gateway.",
     "down": "Drain and stop the gateway.",
     "restart": "Start a new gateway process without refusing a connection.",

@@ -37,15 +37,16 @@ def read_master_key(path: Path) -> str:
     problems = []
     if mode & 0o077:
         problems.append(Problem(name, 0, "others can read the master key", f"`chmod 600 {path}`"))
-    if weakness := _weakness(key):
+    if weak := weakness(key):
         make_new = "`python3 -c 'import secrets; print(\"sk-\" + secrets.token_urlsafe(32))'` makes a good one"
-        problems.append(Problem(name, 0, f"the master key is weak: {weakness}", make_new))
+        problems.append(Problem(name, 0, f"the master key is weak: {weak}", make_new))
     if problems:
         raise InvalidState(problems)
     return key
 
 
-def _weakness(key: str) -> str:
+def weakness(key: str) -> str:
+    """Why nobody should guard a gateway with this key; empty when it is good."""
     if not key:
         return "it is empty"
     if not key.startswith("sk-"):

@@ -183,7 +183,7 @@ class Splice:
 
     def _add_lines(self, node: Node, lines: str, column: int) -> None:
         """Put whole lines after the last content of a block collection and the comments that belong to it."""
-        at = self._line_end(_end(self.text, node))
+        at = self._line_end(end_of(self.text, node))
         while True:
             following = re.compile(r"( *)#[^\n]*(\n|$)").match(self.text, at)
             if not following or len(following[1]) <= column or following.end() == at:
@@ -196,7 +196,7 @@ class Splice:
     def _add_inline(self, node: Node, text: str) -> None:
         """Put an entry before the closing bracket of a flow collection."""
         last = node.value[-1]
-        at = _end(self.text, last[1] if isinstance(last, tuple) else last)
+        at = end_of(self.text, last[1] if isinstance(last, tuple) else last)
         self.cuts.append((at, at, f", {text}"))
 
     def _open(self, node: Node, lines: str) -> None:
@@ -239,9 +239,9 @@ class Splice:
         empty = "{}" if mapping else "[]"
         if node.flow_style and "\n" in self.text[node.start_mark.index : node.end_mark.index]:
             for first, last in gone:
-                self._take(*self._with_comma(first.start_mark.index, _end(self.text, last)), last)
+                self._take(*self._with_comma(first.start_mark.index, end_of(self.text, last)), last)
         elif node.flow_style:
-            kept = [self.text[k.start_mark.index : _end(self.text, v)] for name, k, v in entries if name not in names]
+            kept = [self.text[k.start_mark.index : end_of(self.text, v)] for name, k, v in entries if name not in names]
             self.cuts.append((node.start_mark.index, node.end_mark.index, empty[0] + ", ".join(kept) + empty[1]))
         else:
             for first, last in gone:
@@ -271,7 +271,7 @@ class Splice:
         start = self.text.rfind("\n", 0, first.start_mark.index) + 1
         if self.text[start : first.start_mark.index].strip() != ("" if mapping else "-"):
             raise self._by_hand(path)
-        end = self._line_end(_end(self.text, last))
+        end = self._line_end(end_of(self.text, last))
         if re.search(r"(^|\n)[ \t\r]*\n$", self.text[max(0, start - 200) : start]):
             blank = re.compile(r"([ \t\r]*\n)+").match(self.text, end)
             end = blank.end() if blank else end
@@ -311,7 +311,7 @@ class Splice:
         """Whether the entries are separated by blank lines."""
         if len(node.value) < 2:
             return False
-        start = _end(self.text, node.value[-2][1])
+        start = end_of(self.text, node.value[-2][1])
         between = self.text[start : node.value[-1][0].start_mark.index]
         return bool(re.search(r"\n[ \t\r]*\n", between))
 
@@ -320,7 +320,7 @@ class Splice:
         return AiopsError(f"{where} is written in a way that cannot be edited safely", "make this change by hand")
 
 
-def _end(text: str, node: Node) -> int:
+def end_of(text: str, node: Node) -> int:
     """Where the content of a node ends. A block collection's own mark lies beyond the comments that follow it."""
     while isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
