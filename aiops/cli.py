@@ -31,6 +31,7 @@ VERBS: dict[str, str] = {
     "enable": "Bring a disabled provider back.",
     "provider": "Start, stop and look at the units that run providers.",
     "switch": "Change over between two providers of which one can run.",
+    "route": "Change how groups choose between deployments; explain where a request goes.",
     "validate": "Check the files; name every problem.",
     "generate": "Render the gateway's configuration and print it.",
     "plan": "What `apply` would do.",
