@@ -15,7 +15,7 @@ from aiops.spec.rules import ALIASES, Strategy
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, Sources
 from aiops.spec.splice import Splice
 from aiops.spec.suggest import did_you_mean, listed
-from aiops.spec.yaml12 import dotted
+from aiops.spec.yaml12 import Path, dotted
 
 Scalar = str | int | float | bool | None
 
@@ -148,9 +148,8 @@ def set_strategy(sources: Sources, strategy: Strategy, name: str | None = None) 
     The same under another name changes nothing. Raises UsageError for a name that has nothing to choose between.
     """
     providers, mappings = _open(sources)
-    if name is None:
-        path = ("routing_rules", "default_strategy")
-    else:
+    path: Path = ("routing_rules", "default_strategy")
+    if name is not None:
         path = _group_strategy(providers, mappings, name)
     written = mappings.get(path)
     if written is None or strategy_named(str(written)) != strategy:
@@ -163,7 +162,7 @@ def strategy_named(text: str) -> Strategy | None:
     return ALIASES.get(text) or next((strategy for strategy in Strategy if strategy.value == text), None)
 
 
-def _group_strategy(providers: Splice, mappings: Splice, name: str) -> tuple[str, ...]:
+def _group_strategy(providers: Splice, mappings: Splice, name: str) -> Path:
     for section, key in (("load_balancing", "strategy"), ("capabilities", "routing_strategy")):
         if name in mappings.mapping(section):
             return (section, name, key)
