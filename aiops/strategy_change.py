@@ -14,8 +14,8 @@ from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.prover import url_of
 from aiops.render import routing
-from aiops.spec.edit import set_strategy, strategy_named
-from aiops.spec.rules import ALIASES, Group, Member, RoutingTable, Strategy
+from aiops.spec.edit import set_strategy
+from aiops.spec.rules import ALIASES, Group, Member, RoutingTable, Strategy, strategy
 from aiops.spec.suggest import did_you_mean, listed
 from aiops.verify.client import Client
 from aiops.verify.comparison import Comparison
@@ -60,12 +60,12 @@ class _Groups:
 
 def wanted(text: str) -> Strategy:
     """The strategy that is meant. Raises UsageError with the nearest one that exists."""
-    strategy = strategy_named(text)
-    if strategy is None:
-        names = [*(each.value for each in Strategy), *ALIASES]
-        hint = did_you_mean(text, names, f"strategies: {listed([each.value for each in Strategy], 20)}")
-        raise UsageError(f"there is no strategy `{text}`", hint)
-    return strategy
+    try:
+        return strategy(text)
+    except ValueError:
+        names = [each.value for each in Strategy]
+        hint = did_you_mean(text, [*names, *ALIASES], f"strategies: {listed(names, 20)}")
+        raise UsageError(f"there is no strategy `{text}`", hint) from None
 
 
 def change(instance: Instance, wish: Wish, intent: Intent, out: Output) -> Changed:

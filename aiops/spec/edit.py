@@ -152,14 +152,9 @@ def set_strategy(sources: Sources, strategy: Strategy, name: str | None = None) 
     if name is not None:
         path = _group_strategy(providers, mappings, name)
     written = mappings.get(path)
-    if written is None or strategy_named(str(written)) != strategy:
+    if written is None or ALIASES.get(written, written) != strategy:
         mappings.put(path, strategy.value)
     return _edit(sources, mappings)
-
-
-def strategy_named(text: str) -> Strategy | None:
-    """The strategy of that name, its own or one that other tools have for it; None when there is none."""
-    return ALIASES.get(text) or next((strategy for strategy in Strategy if strategy.value == text), None)
 
 
 def _group_strategy(providers: Splice, mappings: Splice, name: str) -> Path:

@@ -83,8 +83,8 @@ def test_the_master_key_may_be_kept_elsewhere(gateway: Instance, tmp_path: Path)
 def test_no_more_generations_are_kept_than_asked_for(running: Instance) -> None:
     """The last one here: what it forgets cannot be gone back to."""
     running.edit("aiops.yaml", "  keep: 20", "  keep: 3")
-    written = "  # retries: 0"
-    for retries in (1, 2, 3, 4):
-        setting(running, written, f"  retries: {retries}")
-        written = f"  retries: {retries}"
+    written = "  # drain_seconds: 3600"
+    for seconds in (1, 2, 3, 4):
+        setting(running, written, f"  drain_seconds: {seconds}")
+        written = f"  drain_seconds: {seconds}"
     assert len(list((running.home / "state" / "generations").glob("[0-9]*"))) == 3

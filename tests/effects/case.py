@@ -10,7 +10,9 @@ from typing import Any
 import yaml
 
 from aiops.render.release import render
+from aiops.spec.explain import Explainer
 from aiops.spec.load import load
+from aiops.spec.request_facts import facts_of
 from aiops.spec.resolve import resolve
 from aiops.spec.sources import Sources
 
@@ -46,6 +48,17 @@ class Documents:
 
 
 @dataclass(frozen=True)
+class Explains:
+    """``aiops route explain NAME --tokens TOKENS`` answers in another way: ``shows`` is in it then, not before."""
+
+    name: str
+    old: str
+    new: str
+    shows: str
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
 class ShownBy:
     """Its effect is not in a release: this test shows it, as ``file::function``."""
 
@@ -68,7 +81,7 @@ class NotYet:
     why: str
 
 
-Case = Flips | Documents | ShownBy | Refuses | NotYet
+Case = Flips | Explains | Documents | ShownBy | Refuses | NotYet
 
 
 def released(sources: Sources) -> dict[str, Any]:
@@ -76,6 +89,13 @@ def released(sources: Sources) -> dict[str, Any]:
     state = load(sources, ENVIRONMENT)
     files = render(state, resolve(state), aiops_version="0")
     return {name: _parsed(name, files[name]) for name in READ_BY_THE_GATEWAY if name in files}
+
+
+def explained(sources: Sources, name: str, tokens: int) -> str:
+    """Who is asked first, and everything else but the order of the others."""
+    state = load(sources, ENVIRONMENT)
+    facts = facts_of(name, headers={}, tokens=tokens, length=4 * tokens, stream=False, batch_size=1)
+    return "\n".join(line for line in Explainer(state, resolve(state)).explain(facts).lines() if line[:4] != "then")
 
 
 def _parsed(name: str, content: bytes) -> Any:

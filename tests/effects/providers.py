@@ -27,7 +27,7 @@ CASES: dict[str, Case] = {
     "notes": Documents("notes: in the cellar", "notes: upstairs", '"upstairs"'),
     "location": Documents("location: cellar", "location: attic", '"attic"'),
     "tags": Documents("tags: [gpu]", "tags: [card]", '["card"]'),
-    "models[]": Flips("coder]", "coder, writer]", '"model_name": "writer"'),
+    "models[]": Flips("- bare", "- writer", '"model_name": "writer"'),
     "models[].name": Flips("name: spare", "name: spared", '"hosted_vllm/spared"'),
     "models[].mode": Flips("mode: chat", "mode: completion", '"mode": "completion"'),
     "models[].size": Documents("size: 7B", "size: 7.5B", '"size": "7.5B"'),

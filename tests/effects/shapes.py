@@ -9,15 +9,21 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from aiops.spec import model
+from aiops.spec import mappings, model
+from aiops.spec.shape import Shape
 from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
 
 # Where each shape is written. `*` stands for a name, `[]` for an item of a list.
 ROOTS: dict[str, type[BaseModel]] = {
     f"{SETTINGS}:": model.Settings,
     f"{PROVIDERS}: providers.*": model.Provider,
-    f"{MAPPINGS}: exact_matches.*": model.ExactMatch,
-    f"{MAPPINGS}: fallback_chains.*": model.Chain,
+    f"{MAPPINGS}: exact_matches.*": mappings.ExactMatch,
+    f"{MAPPINGS}: fallback_chains.*": mappings.Chain,
+    f"{MAPPINGS}: load_balancing.*": mappings.Balanced,
+    f"{MAPPINGS}: capabilities.*": mappings.Capability,
+    f"{MAPPINGS}: patterns[]": mappings.Pattern,
+    f"{MAPPINGS}: routing_rules": mappings.RoutingRules,
+    f"{MAPPINGS}: special_cases": mappings.SpecialCases,
 }
 # Not written by anybody: the key of the mapping it stands in.
 NAMES = {f"{PROVIDERS}: providers.*.name"}
@@ -77,7 +83,7 @@ def unreachable_shapes() -> set[str]:
 
     for root in ROOTS.values():
         visit(root)
-    return {shape.__name__ for shape in _subclasses(model._Shape)} - {shape.__name__ for shape in seen}
+    return {shape.__name__ for shape in _subclasses(Shape)} - {shape.__name__ for shape in seen}
 
 
 def _subclasses(shape: type[BaseModel]) -> Iterator[type[BaseModel]]:

@@ -17,6 +17,7 @@ from tests.effects import mappings, providers, settings
 from tests.effects.case import (
     Case,
     Documents,
+    Explains,
     Flips,
     NotYet,
     Refuses,
@@ -24,6 +25,7 @@ from tests.effects.case import (
     ShownBy,
     as_text,
     documentation,
+    explained,
     released,
     without_documentation,
 )
@@ -70,6 +72,9 @@ def test_every_key_has_an_effect(key: str) -> None:
             assert without_documentation(after).count(shows) >= count > without_documentation(base()).count(shows)
             if live:
                 assert_exists(live)
+        case Explains(name, old, new, shows, tokens):
+            assert shows in explained(changed(key, old, new), name, tokens)
+            assert shows not in explained(BASE, name, tokens)
         case Documents(old, new, shows):
             after = released(changed(key, old, new))
             assert shows in as_text(documentation(after))
