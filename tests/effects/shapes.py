@@ -7,10 +7,10 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aiops.spec.shape import Shape
 from pydantic import BaseModel
 
 from aiops.spec import mappings, model
-from aiops.spec.shape import Shape
 from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
 
 # Where each shape is written. `*` stands for a name, `[]` for an item of a list.
