@@ -98,6 +98,10 @@ class Idle:
         facts = self._table.providers.get(provider)
         return facts.parallel if facts else 1
 
+    def local(self, provider: str) -> bool:
+        facts = self._table.providers.get(provider)
+        return facts is not None and facts.local
+
     def latency(self, deployment: str) -> float | None:
         return None
 
@@ -166,8 +170,9 @@ class Explainer:
     def _grouped(
         self, group: Group, facts: Facts, named: tuple[str, str], fallbacks: Iterator[Fallback]
     ) -> Explanation:
-        preferred = choose.rule_for(self.table.rules.metadata, facts, group.members)
-        order = choose.order(group, facts, Idle(self.table.rules), lambda: HALF, preferred, takes_turn=False)
+        rules, idle = self.table.rules, Idle(self.table.rules)
+        preferred = choose.rule_for(rules.metadata, group, facts, idle)
+        order = choose.order(group, facts, idle, lambda: HALF, preferred, takes_turn=False)
         steps = [Step(choice.member.provider, choice.member.model or facts.model, choice.why) for choice in order]
         return Explanation(
             facts.model,
@@ -177,7 +182,7 @@ class Explainer:
             tuple(steps),
             tuple(fallbacks),
             tuple(self._shadowed(facts.model, group)),
-            (_moved(preferred),) if preferred else (),
+            (*([_moved(preferred)] if preferred else ()), *self._notes(group)),
         )
 
     def _named(self, name: str) -> tuple[str, str]:
@@ -206,11 +211,17 @@ class Explainer:
 
     def _of_rule(self, group: Group) -> Iterator[Fallback]:
         """The same for a rule that covers many names."""
-        default = self.state.fallback_chains.get(DEFAULT)
+        rules = self.state.mappings.rules
+        written = {
+            "pattern": {rule.pattern: rule.fallback for rule in self.state.mappings.patterns},
+            "size": {rule.size: rule.fallback for rule in rules.model_size_routing},
+            "default": {group.name: rules.default_fallback},
+        }
+        kind = "size" if group.name in written["size"] and group.kind == "default" else group.kind
+        has_own = written[kind].get(group.name) is not None
         where = self._line(MAPPINGS, ("fallback_chains", DEFAULT))
         for number, each in enumerate(group.fallbacks):
-            chained = default is not None and each in default.chain
-            why = f"the default chain ({where})" if chained and number else "the rule's fallback"
+            why = "the rule's fallback" if has_own and number == 0 else f"the default chain ({where})"
             yield Fallback(each, self._provider(each), why)
 
     def _provider(self, name: str) -> str:
@@ -223,6 +234,32 @@ class Explainer:
             rule = self.table.rules.patterns[index]
             if rule.group is not winner:
                 yield f"the pattern `{rule.pattern}` matches too ({rule.group.source})"
+
+    def _notes(self, group: Group) -> Iterator[str]:
+        """What else is written that bears on the order, or looks as if it did."""
+        for rule in self.state.mappings.patterns if group.kind == "pattern" else ():
+            if rule.pattern == group.name and rule.priority is not None:
+                yield f"`priority: {rule.priority}` is documentation: the first pattern of the file wins"
+        if len(group.members) == 1:
+            return
+        special, path = self.state.mappings.special, "special_cases"
+        first, limited, errors = (
+            special.first_request_routing,
+            special.rate_limited_fallback,
+            special.error_based_routing,
+        )
+        cases = []
+        if first is not None:
+            cases.append(("first_request_routing", "a cold provider", "", first.description))
+        if limited is not None and limited.enabled:
+            seconds = f" for {limited.fallback_duration_seconds:g} s"
+            cases.append(("rate_limited_fallback", "a provider that answers 429", seconds, limited.description))
+        if errors is not None and errors.enabled:
+            what = f"a provider that fails {errors.error_threshold} times in a row"
+            cases.append(("error_based_routing", what, f" for {errors.cooldown_seconds:g} s", errors.description))
+        for key, who, how_long, about in cases:
+            where = self._line(MAPPINGS, (path, key)) + (f", {about}" if about else "")
+            yield f"{who} is asked last{how_long} ({where})"
 
     def _line(self, file: str, path: Path) -> str:
         line = self.state.line(file, path)

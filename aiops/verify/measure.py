@@ -1,4 +1,4 @@
-"""How one group of deployments answers: a bounded number of tiny requests through the gateway, and what came of them."""
+"""How one group of deployments answers: a number of tiny requests through the gateway, and what came of them."""
 
 from __future__ import annotations
 

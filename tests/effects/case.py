@@ -25,16 +25,14 @@ Release = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Flips:
-    """With ``new`` in the place of ``old``, what the gateway reads differs: ``shows`` is in it then, not before.
+    """With ``new`` in the place of ``old``, what the gateway reads differs: ``shows`` is in it more often than before.
 
-    ``count``: how often it is in it then; before less often. ``live``: the test that sees it on a real gateway, for
-    what a person cannot tell from the release alone.
+    ``live``: the test that sees it on a real gateway, for what a person cannot tell from the release alone.
     """
 
     old: str
     new: str
     shows: str
-    count: int = 1
     live: str = ""
 
 
@@ -75,13 +73,18 @@ class Refuses:
 
 
 @dataclass(frozen=True)
+class Off:
+    """It stands in a section that can only be switched off, which is the effect of all of it."""
+
+
+@dataclass(frozen=True)
 class NotYet:
     """It is checked and recorded, and nothing reads it. There is to be none of these; ``why`` it is one."""
 
     why: str
 
 
-Case = Flips | Explains | Documents | ShownBy | Refuses | NotYet
+Case = Flips | Explains | Documents | ShownBy | Refuses | Off | NotYet
 
 
 def released(sources: Sources) -> dict[str, Any]:
@@ -108,11 +111,13 @@ def documentation(release: Release) -> list[Any]:
 
 
 def without_documentation(release: Release) -> str:
-    """The rest, as text."""
-    plain = json.loads(json.dumps(release))
-    for deployment in plain["litellm-unified.yaml"]["model_list"]:
-        deployment["model_info"].pop("documentation", None)
+    """The rest, as text. ``description`` and ``source`` of rules are for people, too."""
+    plain = json.loads(json.dumps(release), object_hook=_undocumented)
     return as_text(plain)
+
+
+def _undocumented(mapping: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if key not in ("documentation", "description", "source")}
 
 
 def as_text(value: Any) -> str:

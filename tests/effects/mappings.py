@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.effects.case import Case, Documents, Explains, Flips, Refuses
+from tests.effects.case import Case, Documents, Explains, Flips, Off, Refuses
 
 BALANCED = "load_balancing.*"
 CAPABILITY = "capabilities.*"
@@ -19,8 +19,8 @@ CASES: dict[str, Case] = {
     ),
     "exact_matches.*.backend_model": Flips(
         "fast: {provider: lab, backend_model: llama3",
-        "fast: {provider: lab, backend_model: other",
-        '"ollama_chat/other"',
+        "fast: {provider: lab, backend_model: coder",
+        '"ollama_chat/coder"',
     ),
     "exact_matches.*.fallback": Flips(
         "fallback: chat-7b, priority", "fallback: coder, priority", '{"fast": ["coder"]}'
@@ -36,15 +36,17 @@ CASES: dict[str, Case] = {
     "fallback_chains.*.tier": Documents("tier: local", "tier: cloud", '"fallback_tier": "cloud"'),
     "fallback_chains.*.notes": Documents("notes: n2", "notes: n4", '"fallback_notes": "n4"'),
     f"{BALANCED}.providers[].provider": Flips(
-        "{provider: lab, weight", "{provider: third, weight", '"provider": "third"'
+        "{provider: lab, weight: 0.3, preferred_model: llama3",
+        "{provider: third, weight: 0.3",
+        '"model": "openai/other"',
     ),
     f"{BALANCED}.providers[].weight": Flips(
-        'weight: 0.7, condition: "tokens > 10", preferred_model: chat-7b}\n      - {provider: lab, weight: 0.3',
-        'weight: 0.6, condition: "tokens > 10", preferred_model: chat-7b}\n      - {provider: lab, weight: 0.4',
+        'weight: 0.7, condition: "tokens > 10 and not local_saturated", preferred_model: chat-7b}\n      - {provider: lab, weight: 0.3',
+        'weight: 0.6, condition: "tokens > 10 and not local_saturated", preferred_model: chat-7b}\n      - {provider: lab, weight: 0.4',
         '"weight": 0.6',
     ),
     f"{BALANCED}.providers[].condition": Explains(
-        "chat", 'condition: "tokens > 10"', 'condition: "tokens < 10"', "cards"
+        "chat", 'condition: "tokens > 10 and', 'condition: "tokens < 10 and', "asked first: cards"
     ),
     f"{BALANCED}.providers[].preferred_model": Flips("preferred_model: llama3", "preferred_model: coder", '"coder"'),
     f"{BALANCED}.strategy": Flips(
@@ -54,7 +56,7 @@ CASES: dict[str, Case] = {
         "saturation_threshold: 0.7", "saturation_threshold: 0.6", '"saturation_threshold": 0.6'
     ),
     f"{BALANCED}.parameters.complexity_detection": Refuses(
-        "complexity_detection: token_count", "complexity_detection: guess", "`token_count`"
+        "complexity_detection: token_count", "complexity_detection: guess", "should be one of token_count"
     ),
     f"{BALANCED}.description": Documents("description: two servers", "description: both servers", '"both servers"'),
     f"{BALANCED}.notes": Documents("notes: n5", "notes: n6", '"n6"'),
@@ -105,12 +107,15 @@ CASES: dict[str, Case] = {
     ),
     "patterns[].pattern": Explains("gpt-4", 'pattern: "^gpt-"', 'pattern: "^gtp-"', "lab/gpt-4"),
     "patterns[].provider": Explains(
-        "gpt-4", "provider: cards, fallback: spare", "provider: third, fallback: spare", "third/"
+        "gpt-4",
+        "provider: cards, fallback: spare, backend_model: chat-7b",
+        "provider: third, fallback: spare, backend_model: other",
+        "third/other",
     ),
     "patterns[].fallback": Explains("gpt-4", "fallback: spare", "fallback: coder", "fallback: coder"),
     "patterns[].backend_model": Explains("gpt-4", "backend_model: chat-7b}", "backend_model: spare}", "cards/spare"),
     "patterns[].description": Explains("gpt-4", "description: renamed", "description: borrowed", "borrowed"),
-    "patterns[].priority": Explains("gpt-4", "priority: 1", "priority: 2", "priority 2"),
+    "patterns[].priority": Explains("gpt-4", "priority: 1", "priority: 2", "`priority: 2`"),
     f"{RULES}.default_strategy": Flips(
         "default_strategy: round-robin", "default_strategy: usage_based", '"strategy": "usage_based"'
     ),
@@ -119,8 +124,8 @@ CASES: dict[str, Case] = {
         "unheard-of", "default_fallback: chat-7b", "default_fallback: spare", "fallback: spare"
     ),
     f"{BIG}.provider": Flips("big: {provider: cards", "big: {provider: third", '"provider": "third"'),
-    f"{BIG}.condition": Explains("chat", '"tokens > 1000"', '"tokens > 10"', "the routing rule `big`", tokens=100),
-    f"{BIG}.description": Explains("chat", "description: long ones", "description: longest", "longest", tokens=2000),
+    f"{BIG}.condition": Explains("chat", '"tokens > 5000"', '"tokens > 10"', "the routing rule `big`", tokens=100),
+    f"{BIG}.description": Explains("chat", "description: long ones", "description: longest", "longest", tokens=6000),
     f"{SIZE}.size": Explains("new:9b", 'size: "< 8B"', 'size: "< 10B"', "third/"),
     f"{SIZE}.provider": Explains("new:7b", "provider: third, fallback", "provider: cards, fallback", "cards/"),
     f"{SIZE}.fallback": Explains("new:7b", "fallback: coder, reason", "fallback: spare, reason", "fallback: spare"),
@@ -131,6 +136,11 @@ CASES: dict[str, Case] = {
     f"{SPECIAL}.first_request_routing.warm_check_timeout_ms": Flips(
         "warm_check_timeout_ms: 100", "warm_check_timeout_ms: 200", '"warm_check": 0.2'
     ),
+    f"{SPECIAL}.first_request_routing.description": Explains("chat", "description: s1", "description: s5", "s5"),
+    f"{SPECIAL}.rate_limited_fallback.description": Explains("chat", "description: s2", "description: s6", "s6"),
+    f"{SPECIAL}.error_based_routing.description": Explains("chat", "description: s3", "description: s7", "s7"),
+    f"{SPECIAL}.geographic_routing.description": Off(),
+    f"{SPECIAL}.geographic_routing.prefer_local": Off(),
     f"{SPECIAL}.rate_limited_fallback.enabled": Flips(
         "rate_limited_fallback: {enabled: true", "rate_limited_fallback: {enabled: false", '"rate_limited": null'
     ),
@@ -147,6 +157,6 @@ CASES: dict[str, Case] = {
         "cooldown_seconds: 62", "cooldown_seconds: 63", '"cooldown": 63'
     ),
     f"{SPECIAL}.geographic_routing.enabled": Refuses(
-        "geographic_routing: {enabled: false", "geographic_routing: {enabled: true", "geographic_routing"
+        "geographic_routing: {enabled: false", "geographic_routing: {enabled: true", "routing by place is not supported"
     ),
 }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.effects.case import Case, Documents, Flips, ShownBy
+from tests.effects.case import Case, Documents, Explains, Flips, ShownBy
 
 SWITCH = "tests/lab/test_providers.py::test_a_switch_under_load_loses_no_request_and_cuts_no_stream"
 
 CASES: dict[str, Case] = {
     "type": Flips("type: vllm", "type: openai_compatible", '"openai/chat-7b"'),
     "base_url": Flips("${LAB_HOST:-lab}:8000", "${LAB_HOST:-lab}:8001", '"http://lab:8001/v1"'),
-    "status": Flips("status: active", "status: disabled", '"model": "ollama_chat/llama3"', count=3),
+    "status": Explains("chat-7b", "status: active", "status: disabled", "asked first: lab/llama3"),
     "health_endpoint": Flips("health_endpoint: /health", "health_endpoint: /ping", '"http://lab:8000/ping"'),
     "api_key_env": Flips("api_key_env: CARDS_KEY", "api_key_env: OTHER_KEY", "os.environ/OTHER_KEY"),
     "api_key_file": Flips("/etc/aiops/lab.key", "/etc/aiops/new.key", "/etc/aiops/new.key"),
@@ -28,13 +28,13 @@ CASES: dict[str, Case] = {
     "location": Documents("location: cellar", "location: attic", '"attic"'),
     "tags": Documents("tags: [gpu]", "tags: [card]", '["card"]'),
     "models[]": Flips("- bare", "- writer", '"model_name": "writer"'),
-    "models[].name": Flips("name: spare", "name: spared", '"hosted_vllm/spared"'),
+    "models[].name": Flips("name: unused", "name: reserve", '"hosted_vllm/reserve"'),
     "models[].mode": Flips("mode: chat", "mode: completion", '"mode": "completion"'),
-    "models[].size": Documents("size: 7B", "size: 7.5B", '"size": "7.5B"'),
+    "models[].size": Flips("size: 7B", "size: 7.5B", '"size": 7.5'),
     "models[].quantization": Documents("quantization: Q4", "quantization: Q8", '"Q8"'),
     "models[].specialty": Documents("specialty: general", "specialty: letters", '"letters"'),
     "models[].description": Documents("description: the small one", "description: the tiny one", '"the tiny one"'),
-    "models[].context_length": Documents("context_length: 8192", "context_length: 8193", '"context_length": 8193'),
+    "models[].context_length": Flips("context_length: 8192", "context_length: 8193", '"context": 8193'),
     "models[].tags": Documents("tags: [small]", "tags: [little]", '["little"]'),
     "models[].notes": Documents("notes: since spring", "notes: since autumn", '"since autumn"'),
     "models[].pulled_at": Documents("pulled_at: 2025-10-19", "pulled_at: 2025-10-20", '"2025-10-20"'),
