@@ -9,6 +9,7 @@ import click
 from aiops.change import Intent
 from aiops.cli import Context
 from aiops.commands._mutating import mutating, report
+from aiops.spec.rules import Strategy
 
 GO_BACK_REASON = "the other strategy was better"
 
@@ -34,7 +35,11 @@ def command() -> None:
     pass
 
 
-@command.command("strategy", help="Choose another way, measured before and after. `strategy` may be left out.")
+@command.command(
+    "strategy",
+    help="Choose another way, measured before and after. The word `strategy` may be left out.",
+    epilog=f"Strategies: {', '.join(Strategy)}.",
+)
 @click.argument("strategy")
 @click.option("--for", "group", metavar="NAME", help="Only this load-balancing group or capability.")
 @click.option(
