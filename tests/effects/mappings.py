@@ -11,6 +11,10 @@ BIG = "routing_rules.request_metadata_routing.*"
 SIZE = "routing_rules.model_size_routing[]"
 SPECIAL = "special_cases"
 
+WEIGHTS = """\
+      - {{provider: cards, preferred_model: chat-7b, condition: "tokens > 10 and not local_saturated", weight: {}}}
+      - {{provider: lab, weight: {}"""
+
 CASES: dict[str, Case] = {
     "exact_matches.*.provider": Flips(
         "fast: {provider: lab, backend_model: llama3, fallback: chat-7b",
@@ -40,11 +44,7 @@ CASES: dict[str, Case] = {
         "{provider: third, weight: 0.3",
         '"model": "openai/other"',
     ),
-    f"{BALANCED}.providers[].weight": Flips(
-        'weight: 0.7, condition: "tokens > 10 and not local_saturated", preferred_model: chat-7b}\n      - {provider: lab, weight: 0.3',
-        'weight: 0.6, condition: "tokens > 10 and not local_saturated", preferred_model: chat-7b}\n      - {provider: lab, weight: 0.4',
-        '"weight": 0.6',
-    ),
+    f"{BALANCED}.providers[].weight": Flips(WEIGHTS.format(0.7, 0.3), WEIGHTS.format(0.6, 0.4), '"weight": 0.6'),
     f"{BALANCED}.providers[].condition": Explains(
         "chat", 'condition: "tokens > 10 and', 'condition: "tokens < 10 and', "asked first: cards"
     ),
