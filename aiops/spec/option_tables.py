@@ -137,11 +137,17 @@ OPTIONS: Mapping[str, Options] = {
 
 LAUNCH: Mapping[str, str] = {
     # llama.cpp, and its Python server
-    **dict.fromkeys(("n_gpu_layers", "num_gpu_layers", "ngl", "n_ctx", "ctx_size", "n_parallel", "parallel", "threads", "n_threads", "n_batch", "batch_size", "ubatch_size", "n_ubatch", "flash_attn", "mlock", "use_mlock", "no_mmap", "cont_batching", "rope_freq_base", "rope_freq_scale", "tensor_split", "split_mode", "chat_template", "mmproj", "model_path"), "llama_cpp"),
+    **{name: "llama_cpp" for name in ("n_gpu_layers", "num_gpu_layers", "ngl", "n_ctx", "ctx_size", "n_parallel",
+       "parallel", "threads", "n_threads", "n_batch", "batch_size", "ubatch_size", "n_ubatch", "flash_attn", "mlock",
+       "use_mlock", "no_mmap", "cont_batching", "rope_freq_base", "rope_freq_scale", "tensor_split", "split_mode",
+       "chat_template", "mmproj", "model_path")},
     # vLLM
-    **dict.fromkeys(("gpu_memory_utilization", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "tensor_parallel_size", "pipeline_parallel_size", "dtype", "kv_cache_dtype", "quantization", "enforce_eager", "swap_space", "block_size", "enable_prefix_caching", "trust_remote_code", "served_model_name"), "vllm"),
+    **{name: "vllm" for name in ("gpu_memory_utilization", "max_model_len", "max_num_seqs", "max_num_batched_tokens",
+       "tensor_parallel_size", "pipeline_parallel_size", "dtype", "kv_cache_dtype", "quantization", "enforce_eager",
+       "swap_space", "block_size", "enable_prefix_caching", "trust_remote_code", "served_model_name")},
     # Ollama reads these from its environment: OLLAMA_NUM_PARALLEL, …
-    **dict.fromkeys(("num_parallel", "max_loaded_models", "kv_cache_type", "flash_attention", "context_length", "max_queue"), "ollama"),
+    **{name: "ollama" for name in ("num_parallel", "max_loaded_models", "kv_cache_type", "flash_attention",
+       "context_length", "max_queue")},
 }  # fmt: skip
 """Settings of a server's own start, which no request can change, and whose they are."""
 

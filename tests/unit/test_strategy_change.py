@@ -32,7 +32,7 @@ def test_a_strategy_is_known_by_its_name_and_by_those_of_other_tools(text: str, 
     assert wanted(text) is meant
 
 
-@pytest.mark.parametrize(("text", "near"), [("least_busi", "least-busy"), ("weightd_round_robin", "weighted_round_robin")])
+@pytest.mark.parametrize(("text", "near"), [("least_busi", "least-busy"), ("leest_loaded", "least_loaded")])
 def test_a_strategy_that_does_not_exist_is_refused_with_the_nearest(text: str, near: str) -> None:
     with pytest.raises(UsageError) as refused:
         wanted(text)
