@@ -160,7 +160,8 @@ def _busy(each: ProviderState) -> str:
 
 def _state(each: ProviderState) -> str:
     facts = [f"avoided for {each.seconds:.0f} s: {each.avoided}"] if each.avoided else []
-    facts += [f"{each.errors_in_a_row} errors in a row"] if each.errors_in_a_row else []
+    errors = each.errors_in_a_row
+    facts += [f"{errors} error{'s in a row' if errors > 1 else ''}"] if errors else []
     return ", ".join([*facts, *([] if each.warm else ["cold"])])
 
 
