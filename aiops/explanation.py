@@ -15,6 +15,7 @@ from aiops.spec.explain import Explainer, Explanation
 from aiops.spec.load import load
 from aiops.spec.request_facts import CHARACTERS_PER_TOKEN, facts_of
 from aiops.spec.resolve import resolve
+from aiops.spec.sources import Sources
 
 
 def request(model: str, headers: Sequence[str], tokens: int, stream: bool, batch: int) -> Facts:
@@ -33,17 +34,20 @@ def explain(instance: Instance, facts: Facts) -> Explanation:
     instance.require()
     prepared = prepare(instance, Intent("route"))
     found = Explainer(prepared.state, prepared.table).explain(facts)
-    note = _served_otherwise(instance, facts, found)
+    note = _served_otherwise(instance, prepared.before, facts, found)
     return replace(found, notes=(*found.notes, note)) if note else found
 
 
-def _served_otherwise(instance: Instance, facts: Facts, found: Explanation) -> str:
+def _served_otherwise(instance: Instance, sources: Sources, facts: Facts, found: Explanation) -> str:
     """A sentence when the gateway runs and would do something else."""
     serving = (control.status(instance.run) or {}).get("generation")
     if serving is None:
         return ""
+    serves = GenerationStore(instance.state).get(serving).sources()
+    if serves == sources:
+        return ""
     try:
-        state = load(GenerationStore(instance.state).get(serving).sources(), credentials.environment(instance))
+        state = load(serves, credentials.environment(instance))
     except AiopsError:
         return f"generation {serving}, which serves, cannot be compared: its sources do not load any more"
     served = Explainer(state, resolve(state)).explain(facts)

@@ -35,7 +35,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Changed:
-    """``notes``: which groups were not measured, and why."""
+    """``notes``: what was not compared, and why."""
 
     result: Result
     comparisons: tuple[Comparison, ...] = ()
@@ -45,7 +45,7 @@ class Changed:
         return {
             **self.result.to_json(),
             "comparison": [each.to_json() for each in self.comparisons],
-            "not_measured": list(self.notes),
+            "comparison_notes": list(self.notes),
         }
 
 
@@ -54,7 +54,7 @@ class _Groups:
     """What a change touches: the groups that will choose in another way, those worth measuring first."""
 
     changed: dict[str, tuple[Strategy, Strategy]] = field(default_factory=dict)
-    measured: list[str] = field(default_factory=list)
+    to_measure: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -75,7 +75,7 @@ def change(instance: Instance, wish: Wish, intent: Intent, out: Output) -> Chang
     prepared = prepare(instance, intent)
     groups = _touched(instance, prepared)
     asks = wish.requests > 0 and not intent.dry_run and control.status(instance.run) is not None
-    before = _measure(instance, groups.measured, wish.requests, out, "as it is") if asks else {}
+    before = _measure(instance, groups.to_measure, wish.requests, out, "as it is") if asks else {}
     result = make(instance, intent, out)
     if result.outcome != "applied":
         return Changed(result)
@@ -98,16 +98,18 @@ def _touched(instance: Instance, prepared: Prepared) -> _Groups:
         return groups
     was, now = RoutingTable.from_json(content), RoutingTable.from_json(prepared.release[routing.NAME])
     groups.changed = changed_strategies(was.names, now.names)
+    if not groups.changed:
+        groups.notes.append("no group chooses in another way than before")
     for name in groups.changed:
         paid = _billable(prepared, [*was.names[name].members, *now.names[name].members])
         if paid and not prepared.state.verify.billable:
             groups.notes.append(
                 f"`{name}` was not measured: {paid} costs money (`verify: {{billable: true}}` allows it)"
             )
-        elif len(groups.measured) == MOST_GROUPS:
+        elif len(groups.to_measure) == MOST_GROUPS:
             groups.notes.append(f"`{name}` was not measured: {MOST_GROUPS} groups were")
         else:
-            groups.measured.append(name)
+            groups.to_measure.append(name)
     return groups
 
 

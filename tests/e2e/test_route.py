@@ -114,7 +114,9 @@ def test_a_provider_that_costs_money_is_not_measured(gateway: Instance) -> None:
     gateway.must("apply")
     done = gateway.must("route", "least_loaded", "--for", "pair")
     assert done["comparison"] == []
-    assert done["not_measured"] == ["`pair` was not measured: two costs money (`verify: {billable: true}` allows it)"]
+    assert done["comparison_notes"] == [
+        "`pair` was not measured: two costs money (`verify: {billable: true}` allows it)"
+    ]
 
 
 def test_a_person_is_shown_both_and_asked_whether_to_go_back(gateway: Instance) -> None:
