@@ -94,9 +94,12 @@ def _touched(instance: Instance, prepared: Prepared) -> _Groups:
     groups = _Groups()
     base = prepared.plan.base_generation
     content = GenerationStore(instance.state).get(base).release().get(routing.NAME) if base is not None else None
-    if content is None:
+    try:
+        was = RoutingTable.from_json(content or b"")
+    except (ValueError, KeyError, TypeError):  # none, or one of another aiops
+        groups.notes.append("nothing was measured: what serves was made by another version")
         return groups
-    was, now = RoutingTable.from_json(content), RoutingTable.from_json(prepared.release[routing.NAME])
+    now = RoutingTable.from_json(prepared.release[routing.NAME])
     groups.changed = changed_strategies(was.names, now.names)
     if not groups.changed:
         groups.notes.append("no group chooses in another way than before")
