@@ -46,7 +46,8 @@ def test_a_fallback_that_was_taken_is_told_from_an_answer_of_its_own() -> None:
 
 
 def test_a_provider_that_is_avoided_is_shown_with_why_and_how_long() -> None:
-    live = merged([worker(busy=1), worker(busy=1, avoided={"reason": "it limits", "seconds": 12.3})])
+    told = [worker(busy=1), worker(busy=1, avoided={"reason": "it limits", "seconds": 12.3}), worker(busy=1)]
+    live = merged(told)
     assert live.lines()[-1] == "  cards     1/4   avoided for 12 s: it limits, 2 errors in a row"
 
 
