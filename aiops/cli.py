@@ -32,6 +32,7 @@ VERBS: dict[str, str] = {
     "enable": "Bring a disabled provider back.",
     "provider": "Install, start, stop and look at the units that run providers.",
     "switch": "Change over between two providers of which one can run.",
+    "route": "Change how groups choose between deployments; explain where a request goes.",
     "validate": "Check the files; name every problem.",
     "generate": "Render the gateway's configuration and print it.",
     "plan": "What `apply` would do.",

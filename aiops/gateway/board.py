@@ -38,6 +38,7 @@ class Board:
         self.minutes = Minutes()
         self.errors: dict[str, int] = {}  # of a provider, in a row
         self.routing_errors = 0
+        self.may_avoid = table.special.rate_limited is not None or table.special.error_threshold is not None
         self._clock = clock
         self._slots = slots
         self._worker = worker
@@ -176,7 +177,7 @@ class Board:
 
     def avoided(self, provider: str) -> str | None:
         place = self._place.get(provider)
-        if place is None:
+        if place is None or not self.may_avoid:
             return None
         until, worker = self._slots.latest(place, AVOIDED_UNTIL)
         return REASONS[int(self._slots.get(worker, place, REASON))] if until > self._clock() else None

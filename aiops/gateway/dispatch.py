@@ -49,7 +49,10 @@ class Dispatch:
             member.deployment for group in groups for member in group.members if member.model is None
         )
         """Deployments that are asked for the model by the name it was requested by."""
-        self._providers = {member.deployment: member.provider for group in groups for member in group.members}
+        self._fallbacks = frozenset(name for group in groups for name in group.fallbacks)
+        self._providers: dict[str, str | None] = {
+            member.deployment: member.provider for group in groups for member in group.members
+        }
         self._headers = {(group.kind, group.name): _header(group) for group in groups}
         self._by_prompt = {(group.kind, group.name) for group in groups if choose.asks_about_the_request(group)}
 
@@ -102,12 +105,14 @@ class Dispatch:
     def _avoided_last(self, targets: list[Target]) -> list[Target]:
         """A fallback goes before a member whose provider is avoided; each once."""
         once = list({str(target): target for target in targets}.values())
-        return sorted(once, key=self._is_avoided)
+        return sorted(once, key=self._is_avoided) if self.board.may_avoid else once
 
     def _is_avoided(self, target: Target) -> bool:
         if not isinstance(target, str):
             return False
-        provider = self._providers.get(target) or self._models.provider(target)
+        if target not in self._providers and target in self._fallbacks:
+            self._providers[target] = self._models.provider(target)
+        provider = self._providers.get(target)
         return provider is not None and self.board.avoided(provider) is not None
 
 

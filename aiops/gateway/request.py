@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiops.spec.conditions import Facts
+from aiops.spec.request_facts import CHARACTERS_PER_TOKEN, facts_of
 
-CHARACTERS_PER_TOKEN = 4  # no tokenizer runs in the request path; English text is near this
-LOW, MEDIUM = 50, 100  # tokens: up to these, complexity is low, medium; above it is high
 PROMPTS = ("messages", "prompt", "input", "system", "instructions", "contents")
-TRUE = frozenset({"true", "1", "yes"})
 
 
 def facts(name: str, body: Mapping[str, Any], headers: Iterable[tuple[bytes, bytes]]) -> Facts:
@@ -18,22 +16,14 @@ def facts(name: str, body: Mapping[str, Any], headers: Iterable[tuple[bytes, byt
     named = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in headers}
     length = sum(_characters(body.get(key)) for key in PROMPTS)
     tokens = -(-length // CHARACTERS_PER_TOKEN)
-    size = batch_size(body)
-    return Facts(
-        model=name,
+    return facts_of(
+        name,
+        headers=named,
         tokens=tokens,
         length=length,
         stream=body.get("stream") is True,
-        batch_size=size,
-        batch_mode=size > 1 or named.get("x-batch", "").strip().lower() in TRUE,
-        complexity=complexity(tokens),
-        quality_tier=named.get("x-quality-tier", "standard").strip().lower(),
-        headers=named,
+        batch_size=batch_size(body),
     )
-
-
-def complexity(tokens: int) -> str:
-    return "low" if tokens <= LOW else "medium" if tokens <= MEDIUM else "high"
 
 
 def batch_size(body: Mapping[str, Any]) -> int:

@@ -10,10 +10,11 @@ from aiops.errors import UsageError
 from aiops.spec.model import ModelSpec
 from aiops.spec.provider_types import TYPES
 from aiops.spec.references import forget, model_names
+from aiops.spec.rules import ALIASES, Strategy
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, Sources
 from aiops.spec.splice import Splice
 from aiops.spec.suggest import did_you_mean, listed
-from aiops.spec.yaml12 import dotted
+from aiops.spec.yaml12 import Path, dotted
 
 Scalar = str | int | float | bool | None
 
@@ -146,6 +147,38 @@ def set_value(sources: Sources, file: str, path: tuple[str, ...], value: Scalar)
     if current is missing or current != value or isinstance(current, bool) != isinstance(value, bool):
         splice.put(path, value)
     return _edit(sources, splice)
+
+
+def set_strategy(sources: Sources, strategy: Strategy, name: str | None = None) -> Edit:
+    """Let one load-balancing group or capability choose this way; without ``name`` every one that says nothing itself.
+
+    The same under another name changes nothing. Raises UsageError for a name that has nothing to choose between.
+    """
+    providers, mappings = _open(sources)
+    path: Path = ("routing_rules", "default_strategy")
+    if name is not None:
+        path = _group_strategy(providers, mappings, name)
+    written = mappings.get(path)
+    if written is None or ALIASES.get(written, written) != strategy:
+        mappings.put(path, strategy.value)
+    return _edit(sources, mappings)
+
+
+def _group_strategy(providers: Splice, mappings: Splice, name: str) -> Path:
+    for section, key in (("load_balancing", "strategy"), ("capabilities", "routing_strategy")):
+        if name in mappings.mapping(section):
+            return (section, name, key)
+    served = {*mappings.mapping("exact_matches")}
+    for entry in providers.mapping("providers").values():
+        served.update(model_names(entry))
+    groups = [*mappings.mapping("load_balancing"), *mappings.mapping("capabilities")]
+    if name in served:
+        raise UsageError(
+            f"one deployment answers `{name}`: there is nothing to choose between",
+            f"groups: {listed(groups)}" if groups else f"`load_balancing` in {MAPPINGS} gives it more than one",
+        )
+    hint = did_you_mean(name, groups, f"there are: {listed(groups)}" if groups else f"{MAPPINGS} has none yet")
+    raise UsageError(f"there is no load-balancing group or capability `{name}`", hint)
 
 
 def _open(sources: Sources) -> tuple[Splice, Splice]:

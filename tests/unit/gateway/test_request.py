@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiops.gateway.request import batch_size, complexity, facts
+from aiops.gateway.request import batch_size, facts
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 4000}}
 
@@ -42,11 +42,6 @@ def test_the_prompt_is_measured_whatever_its_shape(body: dict[str, Any], tokens:
 def test_a_batch_is_several_prompts_in_one_request(body: dict[str, Any], size: int) -> None:
     assert batch_size(body) == size
     assert facts("m", body, ()).batch_mode is (size > 1)
-
-
-@pytest.mark.parametrize(("tokens", "level"), [(50, "low"), (51, "medium"), (100, "medium"), (101, "high")])
-def test_complexity_goes_by_tokens(tokens: int, level: str) -> None:
-    assert complexity(tokens) == level
 
 
 def test_headers_are_known_by_their_lower_case_names() -> None:

@@ -17,10 +17,12 @@ from aiops.spec.edit import (
     remove_model,
     remove_provider,
     set_status,
+    set_strategy,
     set_value,
 )
 from aiops.spec.load import load
 from aiops.spec.model import ModelSpec
+from aiops.spec.rules import Strategy
 from aiops.spec.sources import FILES
 from aiops.spec.yaml12 import parse
 
@@ -408,3 +410,51 @@ def test_an_edit_of_ten_thousand_models_is_one_pass() -> None:
     edit = add_model(sources, "p50", "new", fallback="p1")
     assert time.process_time() - started < 20  # seconds of CPU; 1.2 on a quiet machine, hours if it were quadratic
     assert b"        size: 7B\n      - name: new\n  p51:" in edit.sources["providers.yaml"]
+
+
+GROUPS = {
+    **SOURCES,
+    "model-mappings.yaml": b"""\
+load_balancing:
+  # the two cards
+  chat:
+    providers: [{provider: big}, {provider: lab}]
+    strategy: least-busy   # by its other name
+  plain: {providers: [{provider: big}, {provider: lab}]}
+
+capabilities:
+  code: {provider: big, routing_strategy: direct}
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        (None, b"direct}\n", b"direct}\n\nrouting_rules:\n  default_strategy: cost-based\n"),
+        ("chat", b"strategy: least-busy   #", b"strategy: cost-based   #"),
+        ("plain", b"{provider: lab}]}", b"{provider: lab}], strategy: cost-based}"),
+        ("code", b"routing_strategy: direct", b"routing_strategy: cost-based"),
+    ],
+)
+def test_a_strategy_is_written_where_it_counts(name: str | None, old: bytes, new: bytes) -> None:
+    edited = set_strategy(GROUPS, Strategy.COST_BASED, name).sources
+    assert edited["model-mappings.yaml"] == GROUPS["model-mappings.yaml"].replace(old, new)
+    assert set_strategy(edited, Strategy.COST_BASED, name).sources == edited
+
+
+def test_the_same_strategy_under_another_name_changes_nothing() -> None:
+    assert set_strategy(GROUPS, Strategy.LEAST_LOADED, "chat").sources == GROUPS
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("coed", "there is no load-balancing group or capability `coed`", "did you mean `code`?"),
+        ("large", "one deployment answers `large`: there is nothing to choose between", "groups: chat, code, plain"),
+    ],
+)
+def test_a_name_with_nothing_to_choose_has_no_strategy(name: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        set_strategy(GROUPS, Strategy.DIRECT, name)
+    assert (refused.value.message, refused.value.hint) == (message, hint)
