@@ -36,7 +36,7 @@ def gateway(lab: Lab) -> Iterator[Gateway]:
     host.run(
         f"mkdir -p {DROP_INS} && cat >{DROP_INS}/10-mine.conf", stdin=f"[Service]\nWatchdogSec={WATCHDOG_SECONDS}\n"
     )
-    yield Gateway(host).make(workers=2)
+    yield Gateway(host).make()
     lab.remove(host)
 
 
