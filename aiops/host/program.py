@@ -14,8 +14,8 @@ from aiops.gateway import installed
 from aiops.host import control
 from aiops.host.control import MasterGone, MasterRefused, Session
 
-# LiteLLM's import takes 5 to 14 s; the new program gives itself 120 s before it hands back, and that one imports too.
-ANSWER_SECONDS = 180.0
+# The new program gives itself 300 s before it hands back, and the one before it imports again.
+ANSWER_SECONDS = 600.0
 QUESTION_SECONDS = 5.0  # every question that is given up stays in the queue of the control socket
 ATTEMPTS = 3
 IMPORT_SECONDS = 7.0  # only the length of the progress bar

@@ -94,9 +94,9 @@ class Instance:
         """``aiops VERB …`` as a person sees it."""
         return self._run(self.argv(*arguments), None, 120)
 
-    def must(self, *arguments: object, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def must(self, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 120) -> dict[str, Any]:
         """A verb that has to succeed; its JSON."""
-        answer = self.cli(*arguments, env=env)
+        answer = self.cli(*arguments, env=env, timeout=timeout)
         assert answer.code == 0, f"aiops {' '.join(map(str, arguments))}: exit {answer.code}\n{answer.out}{answer.err}"
         return answer.data
 

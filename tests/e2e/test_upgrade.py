@@ -108,7 +108,7 @@ def test_an_upgrade_under_load_loses_nothing(gateway: Instance) -> None:
     master, before = gateway.master, gateway.generation
     with BackgroundLoad(target(gateway), MIX) as load:
         time.sleep(0.3)
-        done = gateway.must("upgrade", OTHER, "--reason", "a test")
+        done = gateway.must("upgrade", OTHER, "--reason", "a test", timeout=400)
         time.sleep(0.5)
     assert (load.report.failed, load.report.truncated) == (0, 0), explained(gateway, load.report.as_dict())
     assert load.report.requests > 100

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pytest
 
 from tests.docs.console import commands, missing
 from tests.lab.command import Result
+from tests.lab.gateway import REQUESTS
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.places import CHECKOUT
@@ -23,8 +23,6 @@ PORT = 4000
 # Stands for a graphics card: both servers want the same port, so that two of them at once cannot work.
 CARD_PORT = 9001
 LOADING_SECONDS = 1.0
-# How many have to come through a switch, over and over; fewer for a quick look.
-REQUESTS = int(os.environ.get("AIOPS_LAB_REQUESTS", "5000"))
 UNIT = """
 [Unit]
 StartLimitIntervalSec=0

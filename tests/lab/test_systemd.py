@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
-from tests.lab.gateway import GENERATION, Gateway, until
+from tests.lab.gateway import GENERATION, REQUESTS, Gateway, until
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.load import BackgroundLoad, Mix, Target
 
-# How many requests have to be answered, none lost, while the gateway changes. Fewer to try things out.
-REQUESTS = int(os.environ.get("AIOPS_LAB_REQUESTS", "5000"))
 MIX = Mix(pause=0.0, idle_seconds=0.5)
 EDIT = r"sed -i 's/^  \(# \)\?retries: [0-9]*/  retries: {0}/' ~/.config/aiops/aiops.yaml"
 
@@ -25,7 +22,7 @@ EDIT = r"sed -i 's/^  \(# \)\?retries: [0-9]*/  retries: {0}/' ~/.config/aiops/a
 def made(lab: Lab) -> Iterator[Gateway]:
     (host,) = lab.up("systemd")
     # One worker answers 40 requests in a second, which is what the tests under load would wait for.
-    yield Gateway(host).make(workers=2)
+    yield Gateway(host).make()
     lab.remove(host)
 
 

@@ -6,20 +6,17 @@ The tests follow each other: a runtime takes most of a minute to build.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from aiops.host import requirements
-from tests.lab.gateway import GENERATION, Gateway, until
+from tests.lab.gateway import GENERATION, REQUESTS, Gateway, until
 from tests.lab.lab import Lab
 from tests.lab.wheels import other_litellm
 from tests.load import BackgroundLoad, Mix
 
-# How many requests have to be answered, none lost, while the gateway changes. Fewer to try things out.
-REQUESTS = int(os.environ.get("AIOPS_LAB_REQUESTS", "5000"))
 MIX = Mix(pause=0.0, idle_seconds=0.5)
 HERE, OTHER = str(requirements.installed_version()), other_litellm()
 RUNTIMES = "~/.local/state/aiops/runtimes"
@@ -36,7 +33,7 @@ def gateway(lab: Lab) -> Iterator[Gateway]:
     host.run(
         f"mkdir -p {DROP_INS} && cat >{DROP_INS}/10-mine.conf", stdin=f"[Service]\nWatchdogSec={WATCHDOG_SECONDS}\n"
     )
-    yield Gateway(host).make(workers=2)
+    yield Gateway(host).make()
     lab.remove(host)
 
 
