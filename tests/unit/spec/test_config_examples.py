@@ -9,11 +9,37 @@ import pytest
 
 from aiops.spec.edit import add_provider, set_value
 from aiops.spec.load import load
-from aiops.spec.mappings import Chain, ExactMatch
+from aiops.spec.load_mappings import SECTIONS
+from aiops.spec.mappings import (
+    Balanced,
+    BalancedMember,
+    Capability,
+    Chain,
+    ComplexityThresholds,
+    ContextThresholds,
+    ErrorBased,
+    ExactMatch,
+    FirstRequest,
+    MetadataRouting,
+    Parameters,
+    Pattern,
+    RateLimit,
+    RateLimitedFallback,
+    RoutingRules,
+    SizeRouting,
+    SpecialCases,
+    Threshold,
+)
 from aiops.spec.model import ModelSpec, Provider, Settings
+from aiops.spec.resolve import resolve
 from aiops.spec.sources import FILES
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
+MAPPING_SHAPES: list[type] = [
+    *(ExactMatch, RateLimit, Chain, Balanced, BalancedMember, Parameters, Capability, Threshold),
+    *(ComplexityThresholds, ContextThresholds, Pattern, RoutingRules, MetadataRouting, SizeRouting),
+    *(SpecialCases, FirstRequest, RateLimitedFallback, ErrorBased),
+]
 SOURCES = {file: (CONFIG / file).read_bytes() for file in FILES}
 
 
@@ -27,7 +53,7 @@ def test_the_examples_are_a_valid_empty_gateway() -> None:
     [
         ("aiops.yaml", [Settings]),
         ("providers.yaml", [Provider, ModelSpec]),
-        ("model-mappings.yaml", [ExactMatch, Chain]),
+        ("model-mappings.yaml", MAPPING_SHAPES),
     ],
 )
 def test_every_key_is_mentioned(file: str, kinds: list[type]) -> None:
@@ -48,14 +74,20 @@ def test_the_commented_example_is_valid_when_it_is_uncommented(file: str) -> Non
     def uncommented(name: str) -> bytes:
         lines = SOURCES[name].decode().splitlines()
         kept = [
-            line[2:] if re.match(r"# ( {2,}|providers:|exact_matches:|fallback_chains:)", line) else line
-            for line in lines
+            line[2:] if re.match(rf"# ( {{2,}}|providers:|(?:{'|'.join(SECTIONS)}):)", line) else line for line in lines
         ]
-        return "\n".join(line for line in kept if not re.search(r": \{\}$|api_key_file", line)).encode() + b"\n"
+        return (
+            "\n".join(line for line in kept if not re.search(r"^[a-z_]+: (\{\}|\[\])$|api_key_file", line)).encode()
+            + b"\n"
+        )
 
     state = load({"aiops.yaml": SOURCES["aiops.yaml"], **{name: uncommented(name) for name in FILES[1:]}}, {})
     assert set(state.providers) == {"local_llama", "openai"}
     assert set(state.exact_matches) == {"fast"}
+    assert set(state.mappings.load_balancing) == {"balanced-chat"}
+    assert set(state.mappings.capabilities) == {"code", "reading", "large"}
+    assert [rule.pattern for rule in state.mappings.patterns] == ["^openai/"]
+    assert resolve(state).rules.default is not None
     assert set(state.fallback_chains) == {"llama-3.1-8b", "default"}
 
 
