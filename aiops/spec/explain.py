@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from aiops.spec import choose
 from aiops.spec.conditions import Facts
+from aiops.spec.deployments import identity
 from aiops.spec.lookup import Resolver
 from aiops.spec.model import DesiredState
 from aiops.spec.routes import Route, RouteTable
@@ -129,11 +130,17 @@ class Explainer:
     table: RouteTable
     _routing: Routing = field(init=False)
     _resolver: Resolver = field(init=False)
+    _plain_names: Mapping[str, str] = field(init=False)  # by the id of their one deployment
 
     def __post_init__(self) -> None:
         state = self.state
         self._routing = Routing.of(state.providers, state.exact_matches, state.fallback_chains, state.mappings)
         self._resolver = Resolver(self.table.rules)
+        self._plain_names = {
+            identity(route.model, route.provider, route.backend_model): route.model
+            for route in self.table.routes
+            if not route.endpoints
+        }
 
     def explain(self, facts: Facts) -> Explanation:
         """What happens to a request of which ``facts`` are known."""
@@ -173,7 +180,10 @@ class Explainer:
         rules, idle = self.table.rules, Idle(self.table.rules)
         preferred = choose.rule_for(rules.metadata, group, facts, idle)
         order = choose.order(group, facts, idle, lambda: HALF, preferred, takes_turn=False)
-        steps = [Step(choice.member.provider, choice.member.model or facts.model, choice.why) for choice in order]
+        steps = [
+            Step(choice.member.provider, choice.member.model or facts.model, self._why(choice, facts.model))
+            for choice in order
+        ]
         return Explanation(
             facts.model,
             *named,
@@ -234,6 +244,11 @@ class Explainer:
             rule = self.table.rules.patterns[index]
             if rule.group is not winner:
                 yield f"the pattern `{rule.pattern}` matches too ({rule.group.source})"
+
+    def _why(self, choice: choose.Choice, name: str) -> str:
+        """Fallbacks are members where providers can be avoided, so that one of those is not asked in between."""
+        other = self._plain_names.get(choice.member.deployment, name)
+        return choice.why if other == name else f"{choice.why}; it is the fallback `{other}`"
 
     def _notes(self, group: Group) -> Iterator[str]:
         """What else is written that bears on the order, or looks as if it did."""

@@ -95,10 +95,10 @@ def released(sources: Sources) -> dict[str, Any]:
 
 
 def explained(sources: Sources, name: str, tokens: int) -> str:
-    """Who is asked first, and everything else but the order of the others."""
+    """All of it, as a person reads it."""
     state = load(sources, ENVIRONMENT)
     facts = facts_of(name, headers={}, tokens=tokens, length=4 * tokens, stream=False, batch_size=1)
-    return "\n".join(line for line in Explainer(state, resolve(state)).explain(facts).lines() if line[:4] != "then")
+    return "\n".join(Explainer(state, resolve(state)).explain(facts).lines())
 
 
 def _parsed(name: str, content: bytes) -> Any:

@@ -15,6 +15,11 @@ WEIGHTS = """\
       - {{provider: cards, preferred_model: chat-7b, condition: "tokens > 10 and not local_saturated", weight: {}}}
       - {{provider: lab, weight: {}"""
 
+
+def _first(name: str, old: str, new: str, who: str, tokens: int = 0) -> Explains:
+    return Explains(name, old, new, f"asked first: {who}", tokens)
+
+
 CASES: dict[str, Case] = {
     "exact_matches.*.provider": Flips(
         "fast: {provider: lab, backend_model: llama3, fallback: chat-7b",
@@ -45,8 +50,8 @@ CASES: dict[str, Case] = {
         '"model": "openai/other"',
     ),
     f"{BALANCED}.providers[].weight": Flips(WEIGHTS.format(0.7, 0.3), WEIGHTS.format(0.6, 0.4), '"weight": 0.6'),
-    f"{BALANCED}.providers[].condition": Explains(
-        "chat", 'condition: "tokens > 10 and', 'condition: "tokens < 10 and', "asked first: cards"
+    f"{BALANCED}.providers[].condition": _first(
+        "chat", 'condition: "tokens > 10 and', 'condition: "tokens < 10 and', "cards"
     ),
     f"{BALANCED}.providers[].preferred_model": Flips("preferred_model: llama3", "preferred_model: coder", '"coder"'),
     f"{BALANCED}.strategy": Flips(
@@ -62,73 +67,79 @@ CASES: dict[str, Case] = {
     f"{BALANCED}.notes": Documents("notes: n5", "notes: n6", '"n6"'),
     f"{CAPABILITY}.description": Documents("description: programs", "description: scripts", '"scripts"'),
     f"{CAPABILITY}.notes": Documents("notes: n7", "notes: n8", '"n8"'),
-    f"{CAPABILITY}.preferred_models": Explains("code", "[coder, chat-7b]", "[chat-7b, coder]", "cards/chat-7b"),
-    f"{CAPABILITY}.provider": Explains("alone", "alone: {provider: lab", "alone: {provider: third", "third/"),
-    f"{CAPABILITY}.providers": Explains("several", "providers: [lab, cards]", "providers: [cards, lab]", "cards/"),
+    f"{CAPABILITY}.preferred_models": _first("code", "[coder, chat-7b]", "[chat-7b, coder]", "cards/chat-7b"),
+    f"{CAPABILITY}.provider": _first("alone", "alone: {provider: lab", "alone: {provider: third", "third/"),
+    f"{CAPABILITY}.providers": _first("several", "providers: [lab, cards]", "providers: [cards, lab]", "cards/"),
     f"{CAPABILITY}.fallback": Flips("fallback: llama3, min", "fallback: spare, min", '"code": ["spare"]'),
     f"{CAPABILITY}.routing_strategy": Flips(
         "routing_strategy: direct", "routing_strategy: most_capacity", '"most_capacity"'
     ),
-    f"{CAPABILITY}.min_context": Explains("code", "min_context: 2048", "min_context: 8192", "cards/chat-7b"),
-    f"{CAPABILITY}.min_model_size": Explains("code", "min_model_size: 3B", "min_model_size: 7B", "cards/chat-7b"),
-    f"{CAPABILITY}.complexity_thresholds.low.model": Explains(
-        "by-work", "low: {model: coder, above: 0}", "low: {model: spare, above: 0}", "cards/spare", tokens=1
+    f"{CAPABILITY}.min_context": _first("code", "min_context: 2048", "min_context: 8192", "cards/chat-7b"),
+    f"{CAPABILITY}.min_model_size": _first("code", "min_model_size: 3B", "min_model_size: 7B", "cards/chat-7b"),
+    f"{CAPABILITY}.complexity_thresholds.low.model": _first(
+        "by-work",
+        "low: {model: coder, above: 0}",
+        "low: {model: spare, above: 0}",
+        "cards/spare",
+        tokens=1,
     ),
     f"{CAPABILITY}.complexity_thresholds.low.above": Refuses(
         "low: {model: coder, above: 0}", "low: {model: coder, above: 70}", "above"
     ),
-    f"{CAPABILITY}.complexity_thresholds.medium.model": Explains(
+    f"{CAPABILITY}.complexity_thresholds.medium.model": _first(
         "by-work", "medium: {model: llama3", "medium: {model: spare", "cards/spare", tokens=65
     ),
-    f"{CAPABILITY}.complexity_thresholds.medium.above": Explains(
+    f"{CAPABILITY}.complexity_thresholds.medium.above": _first(
         "by-work", "above: 60", "above: 70", "lab/coder", tokens=65
     ),
-    f"{CAPABILITY}.complexity_thresholds.high.model": Explains(
+    f"{CAPABILITY}.complexity_thresholds.high.model": _first(
         "by-work", "high: {model: chat-7b", "high: {model: spare", "cards/spare", tokens=130
     ),
-    f"{CAPABILITY}.complexity_thresholds.high.above": Explains(
+    f"{CAPABILITY}.complexity_thresholds.high.above": _first(
         "by-work", "above: 120", "above: 140", "lab/llama3", tokens=130
     ),
-    f"{CAPABILITY}.context_thresholds.standard.model": Explains(
+    f"{CAPABILITY}.context_thresholds.standard.model": _first(
         "by-length", "standard: {model: coder", "standard: {model: spare", "cards/spare", tokens=1
     ),
     f"{CAPABILITY}.context_thresholds.standard.above": Refuses("above: 1}", "above: 1200}", "above"),
-    f"{CAPABILITY}.context_thresholds.complex.model": Explains(
+    f"{CAPABILITY}.context_thresholds.complex.model": _first(
         "by-length", "complex: {model: llama3", "complex: {model: spare", "cards/spare", tokens=1150
     ),
-    f"{CAPABILITY}.context_thresholds.complex.above": Explains(
+    f"{CAPABILITY}.context_thresholds.complex.above": _first(
         "by-length", "above: 1100", "above: 1200", "lab/coder", tokens=1150
     ),
-    f"{CAPABILITY}.context_thresholds.large.model": Explains(
+    f"{CAPABILITY}.context_thresholds.large.model": _first(
         "by-length", "large: {model: chat-7b", "large: {model: spare", "cards/spare", tokens=2150
     ),
-    f"{CAPABILITY}.context_thresholds.large.above": Explains(
+    f"{CAPABILITY}.context_thresholds.large.above": _first(
         "by-length", "above: 2100", "above: 2200", "lab/llama3", tokens=2150
     ),
-    "patterns[].pattern": Explains("gpt-4", 'pattern: "^gpt-"', 'pattern: "^gtp-"', "lab/gpt-4"),
-    "patterns[].provider": Explains(
+    "patterns[].pattern": _first("gpt-4", 'pattern: "^gpt-"', 'pattern: "^gtp-"', "lab/gpt-4"),
+    "patterns[].provider": _first(
         "gpt-4",
         "provider: cards, fallback: spare, backend_model: chat-7b",
         "provider: third, fallback: spare, backend_model: other",
         "third/other",
     ),
-    "patterns[].fallback": Explains("gpt-4", "fallback: spare", "fallback: coder", "fallback: coder"),
-    "patterns[].backend_model": Explains("gpt-4", "backend_model: chat-7b}", "backend_model: spare}", "cards/spare"),
+    "patterns[].fallback": Explains("gpt-4", "fallback: spare", "fallback: coder", "the fallback `coder`"),
+    "patterns[].backend_model": _first("gpt-4", "backend_model: chat-7b}", "backend_model: spare}", "cards/spare"),
     "patterns[].description": Explains("gpt-4", "description: renamed", "description: borrowed", "borrowed"),
     "patterns[].priority": Explains("gpt-4", "priority: 1", "priority: 2", "`priority: 2`"),
     f"{RULES}.default_strategy": Flips(
         "default_strategy: round-robin", "default_strategy: usage_based", '"strategy": "usage_based"'
     ),
-    f"{RULES}.default_provider": Explains("unheard-of", "default_provider: lab", "default_provider: third", "third/"),
+    f"{RULES}.default_provider": _first("unheard-of", "default_provider: lab", "default_provider: third", "third/"),
     f"{RULES}.default_fallback": Explains(
-        "unheard-of", "default_fallback: chat-7b", "default_fallback: spare", "fallback: spare"
+        "unheard-of", "default_fallback: chat-7b", "default_fallback: spare", "the fallback `spare`"
     ),
     f"{BIG}.provider": Flips("big: {provider: cards", "big: {provider: third", '"provider": "third"'),
     f"{BIG}.condition": Explains("chat", '"tokens > 5000"', '"tokens > 10"', "the routing rule `big`", tokens=100),
     f"{BIG}.description": Explains("chat", "description: long ones", "description: longest", "longest", tokens=6000),
-    f"{SIZE}.size": Explains("new:9b", 'size: "< 8B"', 'size: "< 10B"', "third/"),
-    f"{SIZE}.provider": Explains("new:7b", "provider: third, fallback", "provider: cards, fallback", "cards/"),
-    f"{SIZE}.fallback": Explains("new:7b", "fallback: coder, reason", "fallback: spare, reason", "fallback: spare"),
+    f"{SIZE}.size": _first("new:9b", 'size: "< 8B"', 'size: "< 10B"', "third/"),
+    f"{SIZE}.provider": _first("new:7b", "provider: third, fallback", "provider: cards, fallback", "cards/"),
+    f"{SIZE}.fallback": Explains(
+        "new:7b", "fallback: coder, reason", "fallback: spare, reason", "the fallback `spare`"
+    ),
     f"{SIZE}.reason": Explains("new:7b", "reason: small ones", "reason: tiny ones", "tiny ones"),
     f"{SPECIAL}.first_request_routing.strategy": Refuses(
         "prefer_warm_providers", "prefer_cold_providers", "`prefer_warm_providers`"

@@ -139,3 +139,17 @@ def test_for_people_it_is_a_few_lines(explainer: Explainer) -> None:
         "then: lab/llama3, in the order written",
         "fallback: llama3 (lab), the default chain (model-mappings.yaml:21)",
     ]
+
+
+def test_a_fallback_that_became_a_member_is_still_said_to_be_one() -> None:
+    """Where providers can be avoided, so that an avoided one is not asked before it."""
+    special = "special_cases: {error_based_routing: {enabled: true}}\n"
+    sources = {
+        "aiops.yaml": b"gateway: {port: 4000}",
+        "providers.yaml": PROVIDERS.encode(),
+        "model-mappings.yaml": f"{MAPPINGS}{special}".encode(),
+    }
+    state = load(sources, {})
+    told = Explainer(state, resolve(state)).explain(facts("fast"))
+    assert [step.why for step in told.members][1] == "in the order written; it is the fallback `chat-7b`"
+    assert any(note.startswith("a provider that fails 3 times in a row is asked last") for note in told.notes)
