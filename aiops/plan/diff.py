@@ -84,7 +84,7 @@ def diff(old: RouteTable | None, new: RouteTable, old_summary: Summary | None, n
 
 def _served(route: Route | None) -> tuple[object, ...] | None:
     """Who answers. The fallbacks are not part of it: a longer chain would have every model proved again."""
-    return None if route is None else (route.provider, route.backend_model, route.mode)
+    return None if route is None else (route.provider, route.backend_model, route.mode, route.params)
 
 
 def _wire(facts: Mapping[str, Any]) -> tuple[object, ...]:
@@ -146,9 +146,16 @@ def _what(was: Route, now: Route) -> Iterator[str]:
         yield f"mode {was.mode} -> {now.mode}"
     if was.billable != now.billable:
         yield "billable now" if now.billable else "no longer billable"
+    if was.params != now.params:
+        yield f"options ({', '.join(_different(was.params, now.params))})"
+    if was.cost != now.cost:
+        yield f"cost {_value(was.cost)} -> {_value(now.cost)}"
     if was.info != now.info:
-        keys = sorted(key for key in {*was.info, *now.info} if was.info.get(key) != now.info.get(key))
-        yield f"documentation ({', '.join(keys)})"
+        yield f"documentation ({', '.join(_different(was.info, now.info))})"
+
+
+def _different(was: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    return sorted(key for key in {*was, *now} if was.get(key) != now.get(key))
 
 
 def _names(names: tuple[str, ...]) -> str:
@@ -163,8 +170,8 @@ def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change
 
 
 def _differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    keys = [key for key in now if was.get(key) != now[key]]
-    return "; ".join(f"{key} {_value(was.get(key))} -> {_value(now[key])}" for key in keys)
+    keys = [key for key in {**now, **was} if was.get(key) != now.get(key)]
+    return "; ".join(f"{key} {_value(was.get(key))} -> {_value(now.get(key))}" for key in keys)
 
 
 def _value(value: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from aiops.errors import InvalidState, Problem
 from aiops.spec.check import Draft, check
 from aiops.spec.model import Chain, DesiredState, ExactMatch, ModelSpec, Provider, Settings
+from aiops.spec.provider_check import check_provider, link_local
 from aiops.spec.provider_types import TYPES, ProviderType
 from aiops.spec.screen import is_secret, screen
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, REQUIRED, SETTINGS, Sources, fingerprint
@@ -124,6 +125,7 @@ def _provider(draft: Draft, name: str, raw: Any, env: Mapping[str, str], problem
         line = doc.line((*path, "type"))
         problems.append(Problem(PROVIDERS, line, f"unknown provider type `{_short(raw['type'])}`", hint))
     _keys(doc, path, raw, kind, problems)
+    problems.extend(check_provider(doc, path, raw, models))
     url = _url(doc, path, raw, kind, env, problems)
     for index, model in enumerate(models):
         if kind is not None and not kind.embeds and model.mode == "embedding":
@@ -214,6 +216,7 @@ def _url(
     url, bad = expand(url, env)
     bad = bad or list(check_url(url))
     line = doc.line((*path, "base_url"))
+    problems.extend([] if bad else link_local(doc, path, raw, url))
     problems.extend(Problem(doc.file, line, f"{name}: {item.message}", item.hint) for item in bad)
     return None if bad else normalise(url)
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 from aiops.spec.model import Chain, DesiredState
+from aiops.spec.options import Params
 from aiops.spec.provider_types import Mode
 from aiops.spec.routing import Routing, Target
 
@@ -16,7 +17,11 @@ Info = Mapping[str, str | int | list[str]]
 
 @dataclass(frozen=True)
 class Route:
-    """One served model. ``substitute_for``: the disabled provider whose model another one answers meanwhile."""
+    """One served model. ``substitute_for``: the disabled provider whose model another one answers meanwhile.
+
+    ``params``: the options of the provider and the model, under LiteLLM's names. ``cost``: US dollars per 1,000 tokens,
+    where it is written.
+    """
 
     model: str
     provider: str
@@ -25,6 +30,8 @@ class Route:
     substitute_for: str | None = None
     mode: Mode = "chat"
     billable: bool = False
+    params: Params = field(default_factory=dict, hash=False)
+    cost: float | None = None
     info: Info = field(default_factory=dict, hash=False)
 
 
@@ -108,7 +115,9 @@ def _route(target: Target, served_by: Target, fallbacks: list[str], chain: Chain
         fallbacks=tuple(fallbacks),
         substitute_for=None if served_by is target else target.provider.name,
         mode=served_by.mode,
-        billable=served_by.provider.is_billable,
+        billable=served_by.provider.bills(served_by.backend),
+        params=served_by.provider.params(served_by.spec),
+        cost=served_by.provider.written_price(served_by.backend, served_by.spec),
         info=_documentation(served_by, target, chain),
     )
 

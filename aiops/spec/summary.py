@@ -31,6 +31,8 @@ def summarise(state: DesiredState) -> Summary:
             else None,
             "billable": provider.is_billable if provider.status != "template" else False,
             "models": len(provider.models),
+            # Only where it is written, so that generations from before it are not different.
+            **({"max_parallel": provider.max_parallel} if provider.max_parallel is not None else {}),
         }
         for name, provider in sorted(state.providers.items())
     }
