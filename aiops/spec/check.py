@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from aiops.errors import Problem
-from aiops.spec.model import Chain, ExactMatch, Provider, Settings
+from aiops.spec.model import Chain, ExactMatch, Port, Provider, Settings
+from aiops.spec.ports import check_ports
 from aiops.spec.routing import DEFAULT, Routing, Target, suits
 from aiops.spec.sources import MAPPINGS, PROVIDERS
 from aiops.spec.suggest import did_you_mean
@@ -28,6 +29,7 @@ class Draft:
     providers: dict[str, Provider] = field(default_factory=dict)
     exact_matches: dict[str, ExactMatch] = field(default_factory=dict)
     fallback_chains: dict[str, Chain] = field(default_factory=dict)
+    ports: dict[str, Port] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     broken_matches: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -55,6 +57,7 @@ def check(draft: Draft) -> list[Problem]:
     """Every problem between the parts of a draft."""
     routing = Routing.of(draft.providers, draft.exact_matches, draft.fallback_chains)
     problems = [*_places(draft), *_groups(draft), *_lists(draft), *_clashes(draft, routing), *_idle(draft)]
+    problems += check_ports(draft.documents, draft.ports, draft.providers, draft.gateway_port)
     if draft.complete:
         problems += [*_matches(draft, routing), *_chains(draft, routing), *_cycles(draft, routing)]
     return problems

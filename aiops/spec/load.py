@@ -9,10 +9,11 @@ from typing import Any
 from aiops.errors import InvalidState, Problem
 from aiops.spec.check import Draft, check
 from aiops.spec.model import Chain, DesiredState, ExactMatch, ModelSpec, Provider, Settings
+from aiops.spec.ports import read_ports
 from aiops.spec.provider_check import check_provider, link_local
 from aiops.spec.provider_types import TYPES, ProviderType
 from aiops.spec.screen import is_secret, screen
-from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, REQUIRED, SETTINGS, Sources, fingerprint
+from aiops.spec.sources import FILES, MAPPINGS, PORTS, PROVIDERS, REQUIRED, SETTINGS, Sources, fingerprint
 from aiops.spec.suggest import did_you_mean, listed
 from aiops.spec.urls import check as check_url
 from aiops.spec.urls import expand, normalise
@@ -23,6 +24,7 @@ _EXPECTED = {
     SETTINGS: "a mapping with `gateway:`",
     PROVIDERS: "a mapping with `providers:`",
     MAPPINGS: "a mapping with `exact_matches:` or `fallback_chains:`",
+    PORTS: "a mapping of services, each with a `port:`",
 }
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _UNIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*\.service")
@@ -61,11 +63,19 @@ def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
         _mappings(draft, data[MAPPINGS], problems)
     elif MAPPINGS in documents:
         draft.complete = False
+    if data.get(PORTS) is not None:
+        draft.ports = read_ports(documents[PORTS], data[PORTS], problems)
     problems.extend(check(draft))
     if problems or draft.settings is None:
         raise InvalidState(problems, "nothing was changed; mend the files and run `aiops validate`")
     return DesiredState(
-        draft.settings, draft.providers, draft.exact_matches, draft.fallback_chains, fingerprint(sources), documents
+        draft.settings,
+        draft.providers,
+        draft.exact_matches,
+        draft.fallback_chains,
+        fingerprint(sources),
+        ports=draft.ports,
+        documents=documents,
     )
 
 

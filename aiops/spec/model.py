@@ -182,6 +182,21 @@ class Chain(_Shape):
     notes: str | None = None
 
 
+class Port(_Shape):
+    """One entry of ``ports.yaml``. ``service``: the systemd unit that listens there. ``health_check`` is shown to
+    people and never run; ``line`` is where the entry stands."""
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    protocol: Literal["http", "https", "tcp"] = "http"
+    required: bool = False
+    service: str | None = None
+    description: str | None = None
+    health_check: str | None = None
+    notes: str | None = None
+    status: Literal["used", "reserved"] = "used"
+    line: int = 0
+
+
 class Gateway(_Shape):
     """The listening process. Times are seconds."""
 
@@ -237,6 +252,7 @@ class DesiredState:
     exact_matches: Mapping[str, ExactMatch]
     fallback_chains: Mapping[str, Chain]
     fingerprint: str
+    ports: Mapping[str, Port] = field(default_factory=dict)
     documents: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -1,7 +1,7 @@
 """Per provider type, what may stand below ``options:``: the backend's own names, and how LiteLLM is told.
 
-Everything here was seen arriving at the backend under its name (tests/unit/spec/test_provider_wire.py), and gives way to
-the same parameter in a request. Sources: Ollama api/types.go (Options, Runner), vLLM's OpenAI protocol and
+Everything here was seen arriving at the backend under its name (tests/unit/spec/test_provider_wire.py), and gives way
+to the same parameter in a request. Sources: Ollama api/types.go (Options, Runner), vLLM's OpenAI protocol and
 SamplingParams, llama.cpp tools/server/README.md, the API references of OpenAI and Anthropic.
 """
 
@@ -171,8 +171,6 @@ SAME_AS: Mapping[str, tuple[str, ...]] = {
     "max_new_tokens": ("max_tokens", "num_predict"),
     "repeat_penalty": ("repetition_penalty",),
     "repetition_penalty": ("repeat_penalty",),
-    "frequency_penalty": ("repeat_penalty",),
-    "presence_penalty": ("repeat_penalty",),
     "stop": ("stop_sequences",),
     "stop_sequences": ("stop",),
 }

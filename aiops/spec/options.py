@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from aiops.errors import Problem
 from aiops.spec.option_tables import LAUNCH, OPTIONS, SAME_AS, Kind, Mode
@@ -51,7 +52,7 @@ def check_options(
             message, hint = _unknown(full, name, kind)
             yield Problem(doc.file, doc.line(where), message, hint)
         elif not _is(option.kind, value):
-            yield wrong_type(doc, where, _WANTED[option.kind], value)
+            yield _wrong(doc, where, option.kind, value)
         elif modes and not set(modes) & set(option.modes):
             whose = "this model" if of_model else "every model here"
             message = f"{full} would be ignored: {whose} is for {listed(set(modes))}"
@@ -78,6 +79,16 @@ def _unknown(full: str, name: str, kind: str) -> tuple[str, str]:
         f"{full}: {kind} would ignore it",
         f"did you mean `{close}`?" if close else f"known: {listed(table, 40)}",
     )
+
+
+def _wrong(doc: Document, where: Path, kind: Kind, value: object) -> Problem:
+    problem = wrong_type(doc, where, _WANTED[kind], value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return replace(problem, message=f"`{dotted(where)}` should be a finite number")
+    if isinstance(value, dict | tuple):
+        what = "is empty" if not value else "holds something else"
+        return replace(problem, message=f"`{dotted(where)}` should be {_WANTED[kind]}, {what}")
+    return problem
 
 
 def _is(kind: Kind, value: object) -> bool:

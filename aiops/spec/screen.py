@@ -9,7 +9,7 @@ from typing import Any
 from aiops.errors import Problem
 from aiops.spec.model import ModelSpec
 from aiops.spec.option_tables import LAUNCH
-from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
+from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
 from aiops.spec.yaml12 import Document, Path, dotted
 
 _SECRET_KEYS = frozenset(
@@ -33,6 +33,7 @@ _LATER: dict[str, frozenset[str]] = {
         )
     ),
     PROVIDERS: frozenset(),
+    PORTS: frozenset(),
     MAPPINGS: frozenset(["patterns", "capabilities", "load_balancing", "routing_rules", "special_cases"]),
 }
 _OF_THE_SERVER = "what a server is started with belongs to its own command line; what a request carries, to `options`"
@@ -72,7 +73,9 @@ def _walk(doc: Document, value: Any, path: Path, problems: list[Problem]) -> Any
 
 
 def _is_key_of_ours(file: str, path: Path) -> bool:
-    """Keys below `providers:`, `exact_matches:` and `fallback_chains:` are the operator's own names."""
+    """Keys below `providers:`, `exact_matches:` and `fallback_chains:` are the operator's names, as services are."""
+    if file == PORTS:
+        return path not in {(), ("reserved",)}
     return path not in {("providers",), ("exact_matches",), ("fallback_chains",)}
 
 

@@ -32,6 +32,7 @@ USE_CASES = {
     "change",
     "diagnosis",
     "discover",
+    "port_findings",
     "proof",
     "prover",
     "provider_service",
