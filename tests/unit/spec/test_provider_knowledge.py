@@ -1,0 +1,124 @@
+"""What follows from a provider's type, options and prices, and what is learnt from it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aiops.spec.edit import add_provider, learn
+from aiops.spec.link_local import forbidden
+from aiops.spec.load import load
+from aiops.spec.model import ModelSpec, Provider
+from aiops.spec.provider_types import TYPES
+
+SETTINGS = b"gateway: {port: 4000}\n"
+
+
+def provider(**facts: Any) -> Provider:
+    kind = facts.get("type", "vllm")
+    place = {"api_key_env": "K"} if TYPES[kind].cloud else {"base_url": "http://127.0.0.1:8000"}
+    entry = {"type": "vllm", **place, "models": ["m"], **facts}
+    sources = {"aiops.yaml": SETTINGS, "providers.yaml": json.dumps({"providers": {"p": entry}}).encode()}
+    return load(sources, {}).providers["p"]
+
+
+def test_options_of_a_model_go_before_those_of_its_provider_and_each_model_gets_what_it_can_take() -> None:
+    models = [
+        {"name": "chatty", "options": {"num_ctx": 4096, "temperature": 0.5}},
+        {"name": "vectors", "mode": "embedding"},
+    ]
+    it = provider(type="ollama", options={"num_ctx": 2048, "num_predict": 64, "stop": ["END"]}, models=models)
+    assert it.params(it.model("chatty")) == {
+        "num_ctx": 4096, "max_tokens": 64, "stop": ["END"], "temperature": 0.5,
+    }  # fmt: skip
+    assert it.params(it.model("vectors")) == {"num_ctx": 2048}
+    assert it.params(None) == {"num_ctx": 2048, "max_tokens": 64, "stop": ["END"]}
+
+
+def test_ollama_gives_a_request_no_more_context_than_num_ctx() -> None:
+    models = [{"name": "a", "context_length": 131072}, {"name": "b", "context_length": 2048}, {"name": "c"}]
+    it = provider(type="ollama", options={"num_ctx": 8192}, models=models)
+    assert [it.context(it.model(name)) for name in "abc"] == [8192, 2048, 8192]
+    assert provider(models=[{"name": "a", "context_length": 9}]).context(ModelSpec(name="a", context_length=9)) == 9
+
+
+@pytest.mark.parametrize(
+    ("kind", "parallel"),
+    [("ollama", 1), ("llama_cpp", 1), ("vllm", 256), ("openai_compatible", 8), ("openai", 100), ("groq", 100)],
+)
+def test_how_many_requests_a_provider_takes_at_once_is_the_types_until_somebody_says(kind: str, parallel: int) -> None:
+    assert provider(type=kind).parallel == parallel
+    assert provider(type=kind, max_parallel=3).parallel == 3
+
+
+@pytest.mark.parametrize(
+    ("facts", "name", "price"),
+    [
+        ({}, "m", 0.0),
+        ({"billable": True}, "m", None),
+        ({"type": "openai"}, "m", None),
+        ({"type": "openai", "cost_per_1k_tokens": 0.5}, "m", 0.5),
+        ({"type": "openai", "cost_per_1k_tokens": {"m": 0.25}}, "m", 0.25),
+        ({"cost_per_1k_tokens": 1, "models": [{"name": "m", "cost_per_1k_tokens": 0.1}]}, "m", 0.1),
+        ({"type": "ollama", "models": ["gpt-oss:120b-cloud"]}, "gpt-oss:120b-cloud", None),
+        ({"type": "ollama", "models": ["x:cloud"], "billable": False}, "x:cloud", 0.0),
+    ],
+)
+def test_a_price_is_what_is_written_nothing_where_nobody_bills_and_else_unknown(
+    facts: dict[str, Any], name: str, price: float | None
+) -> None:
+    it = provider(**facts)
+    assert it.price(name, it.model(name)) == price
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_service_costs_money_also_through_a_proxy_that_stands_here(kind: str) -> None:
+    it = provider(type=kind, base_url="http://127.0.0.1:9000")
+    assert it.is_billable is TYPES[kind].cloud
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "10.0.0.1", "192.168.1.9", "example.com", "2001:db8::1", "169.255.1.1", "169-254-1-1.lan",
+     "1.2.3.4.5", "0x", "metadata.example.com", "a9fea9fe", "fd00::1"],
+)  # fmt: skip
+def test_other_addresses_are_not_taken_for_link_local(host: str) -> None:
+    assert forbidden(f"http://[{host}]:80" if ":" in host else f"http://{host}:80") is None
+
+
+def test_a_full_width_spelling_of_the_metadata_address_is_seen_through() -> None:
+    assert forbidden("http://１６９.２５４.１６９.２５４") is not None
+
+
+def test_what_is_learnt_is_written_where_nothing_is_and_never_over_what_is() -> None:
+    before = (
+        b"providers:\n  p:\n    type: ollama\n    base_url: http://h:1\n    models:\n"
+        b"      - llama3   # the good one\n      - {name: big, size: 70B}\n      - name: other\n"
+    )
+    reported = [
+        ModelSpec(name="llama3:latest", size="8B", context_length=8192),
+        ModelSpec(name="big", size="71B", context_length=4096),
+        ModelSpec(name="never-listed", size="1B"),
+    ]
+    edit = learn({"aiops.yaml": SETTINGS, "providers.yaml": before}, "p", reported, 4)
+    assert edit.sources["providers.yaml"].decode() == (
+        "providers:\n  p:\n    type: ollama\n    base_url: http://h:1\n    models:\n"
+        "      - {name: llama3, size: \"8B\", context_length: 8192}   # the good one\n"
+        "      - {name: big, size: 70B, context_length: 4096}\n      - name: other\n    max_parallel: 4\n"
+    )
+    assert edit.notes == ("`big`: size 70B is written and stays; p reports 71B",)
+    assert learn(edit.sources, "p", reported, 8).sources == edit.sources
+
+
+def test_the_same_provider_again_is_no_change_when_it_has_more_slots_now() -> None:
+    empty = {"aiops.yaml": SETTINGS, "providers.yaml": b"providers: {}\n"}
+
+    def added(sources: Any, slots: int) -> Any:
+        facts = {"type": "llama_cpp", "base_url": "http://h:1", "models": [ModelSpec(name="m", size="7B")]}
+        return add_provider(sources, "p", max_parallel=slots, **facts).sources  # type: ignore[arg-type]
+
+    once = added(empty, 2)
+    assert load(once, {}).providers["p"].max_parallel == 2
+    assert added(once, 4) == once
