@@ -69,12 +69,12 @@ def _deployment(route: Route, provider: Provider) -> dict[str, Any]:
         params["api_base"] = provider.api_base
     variable = key_variable(provider)
     params["api_key"] = f"os.environ/{variable}" if variable is not None else PLACEHOLDER_KEY
-    # Named after the three above, so that no option can take their place.
-    params = {**route.params, **params}
+    params |= route.params  # none is called like one of these three
     info: dict[str, Any] = {"id": _identity(route), "mode": route.mode, "provider": route.provider}
     if route.cost is not None:
         # LiteLLM counts per token; with these it knows what a request cost.
-        info |= {"input_cost_per_token": route.cost / 1000, "output_cost_per_token": route.cost / 1000}
+        per_token = round(route.cost / 1000, 15)
+        info |= {"input_cost_per_token": per_token, "output_cost_per_token": per_token}
     if route.info:
         info["documentation"] = dict(route.info)
     return {"model_name": route.model, "litellm_params": params, "model_info": info}

@@ -9,8 +9,9 @@ import pytest
 
 from aiops.spec.edit import add_provider, set_value
 from aiops.spec.load import load
-from aiops.spec.model import Chain, ExactMatch, ModelSpec, Provider, Settings
-from aiops.spec.sources import FILES
+from aiops.spec.model import Chain, ExactMatch, ModelSpec, Port, Provider, Settings
+from aiops.spec.resolve import resolve
+from aiops.spec.sources import AT_INIT, FILES, PORTS
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 SOURCES = {file: (CONFIG / file).read_bytes() for file in FILES}
@@ -18,7 +19,9 @@ SOURCES = {file: (CONFIG / file).read_bytes() for file in FILES}
 
 def test_the_examples_are_a_valid_empty_gateway() -> None:
     state = load(SOURCES, {})
-    assert (state.gateway.port, dict(state.providers)) == (4000, {})
+    assert state.gateway.port == 4000
+    assert {provider.status for provider in state.providers.values()} == {"template"}
+    assert resolve(state).routes == ()
 
 
 @pytest.mark.parametrize(
@@ -27,11 +30,12 @@ def test_the_examples_are_a_valid_empty_gateway() -> None:
         ("aiops.yaml", [Settings]),
         ("providers.yaml", [Provider, ModelSpec]),
         ("model-mappings.yaml", [ExactMatch, Chain]),
+        ("ports.yaml", [Port]),
     ],
 )
 def test_every_key_is_mentioned(file: str, kinds: list[type]) -> None:
     text = SOURCES[file].decode()
-    keys = {key for kind in kinds for key in kind.model_fields}
+    keys = {key for kind in kinds for key in kind.model_fields} - ({"line", "status"} if file == PORTS else set())
     keys |= {
         inner
         for kind in kinds
@@ -50,10 +54,17 @@ def test_the_commented_example_is_valid_when_it_is_uncommented(file: str) -> Non
             line[2:] if re.match(r"# ( {2,}|providers:|exact_matches:|fallback_chains:)", line) else line
             for line in lines
         ]
-        return "\n".join(line for line in kept if not re.search(r": \{\}$|api_key_file", line)).encode() + b"\n"
+        text = "\n".join(line for line in kept if not re.search(r": \{\}$|api_key_file|allow_link_local", line)) + "\n"
+        # The example and the templates stand below a `providers:` each; the mappings' example falls back to openai.
+        text = text.replace("\nproviders:\n  template", "\n  template", 1)
+        filled = "openai:\n    type: openai\n    status: "
+        return text.replace(f"template_{filled}template", f"{filled}active").encode()
 
-    state = load({"aiops.yaml": SOURCES["aiops.yaml"], **{name: uncommented(name) for name in FILES[1:]}}, {})
-    assert set(state.providers) == {"local_llama", "openai"}
+    state = load({"aiops.yaml": SOURCES["aiops.yaml"], **{name: uncommented(name) for name in AT_INIT[1:]}}, {})
+    assert {name for name, provider in state.providers.items() if provider.status == "active"} == {
+        "local_llama",
+        "openai",
+    }
     assert set(state.exact_matches) == {"fast"}
     assert set(state.fallback_chains) == {"llama-3.1-8b", "default"}
 
@@ -62,6 +73,15 @@ def test_a_first_provider_and_a_port_are_put_in_the_right_place() -> None:
     edit = set_value(SOURCES, "aiops.yaml", ("gateway", "port"), 4111)
     edit = add_provider(edit.sources, "local", type="llama_cpp", base_url="http://127.0.0.1:8080", models=["tiny"])
     assert edit.sources["aiops.yaml"] == SOURCES["aiops.yaml"].replace(b"port: 4000", b"port: 4111")
-    block = b"providers:\n  local:\n    type: llama_cpp\n    base_url: http://127.0.0.1:8080\n    status: active\n"
+    block = b"\n  local:\n    type: llama_cpp\n    base_url: http://127.0.0.1:8080\n    status: active\n"
     block += b"    models:\n      - tiny\n"
-    assert edit.sources["providers.yaml"] == SOURCES["providers.yaml"].replace(b"providers: {}\n", block)
+    assert edit.sources["providers.yaml"] == SOURCES["providers.yaml"] + block
+
+
+def test_the_port_registrys_example_is_valid_when_it_is_uncommented() -> None:
+    lines = SOURCES[PORTS].decode().splitlines()
+    text = "\n".join(
+        line[2:] if re.match(r"# ([a-z]+:| {2})", line) and "ports.yaml:" not in line else line for line in lines
+    )
+    state = load({**SOURCES, PORTS: text.encode()}, {})
+    assert {name: port.port for name, port in state.ports.items()} == {"ollama": 11434, "gateway": 4000}

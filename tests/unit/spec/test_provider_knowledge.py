@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from aiops.spec.edit import add_provider, learn
 from aiops.spec.link_local import forbidden
 from aiops.spec.load import load
 from aiops.spec.model import ModelSpec, Provider
+from aiops.spec.option_tables import OPTIONS
 from aiops.spec.provider_types import TYPES
 
 SETTINGS = b"gateway: {port: 4000}\n"
@@ -105,7 +107,7 @@ def test_what_is_learnt_is_written_where_nothing_is_and_never_over_what_is() -> 
     edit = learn({"aiops.yaml": SETTINGS, "providers.yaml": before}, "p", reported, 4)
     assert edit.sources["providers.yaml"].decode() == (
         "providers:\n  p:\n    type: ollama\n    base_url: http://h:1\n    models:\n"
-        "      - {name: llama3, size: \"8B\", context_length: 8192}   # the good one\n"
+        '      - {name: llama3, size: "8B", context_length: 8192}   # the good one\n'
         "      - {name: big, size: 70B, context_length: 4096}\n      - name: other\n    max_parallel: 4\n"
     )
     assert edit.notes == ("`big`: size 70B is written and stays; p reports 71B",)
@@ -122,3 +124,20 @@ def test_the_same_provider_again_is_no_change_when_it_has_more_slots_now() -> No
     once = added(empty, 2)
     assert load(once, {}).providers["p"].max_parallel == 2
     assert added(once, 4) == once
+
+
+def test_the_page_about_providers_has_every_type_and_every_option_it_takes() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "providers.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")
+    ]
+    facts = {row[0].strip("`"): row for row in rows if len(row) == 6}
+    assert {kind: int(row[4]) for kind, row in facts.items()} == {kind: TYPES[kind].parallel for kind in TYPES}
+    options: dict[tuple[str, str], set[str]] = {}
+    for kind, modes, names in (row for row in rows if len(row) == 3 and row[0].strip("`") in TYPES):
+        options[kind.strip("`"), modes] = set(names.replace("`", "").split())
+    assert options == {
+        (kind, ", ".join(modes)): {name for name, option in table.items() if option.modes == modes}
+        for kind, table in OPTIONS.items()
+        for modes in {option.modes for option in table.values()}
+    }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -290,3 +292,38 @@ def test_litellm_counts_what_a_request_cost_with_the_written_price(litellm: Any,
     router = litellm.Router(model_list=config["model_list"], **config["router_settings"])
     answer = asyncio.run(router.acompletion(model="m", messages=[{"role": "user", "content": "hello"}]))
     assert answer._hidden_params["response_cost"] == pytest.approx(0.001)  # the double counts two tokens
+
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "config" / "providers.yaml"
+TEMPLATES = re.findall(r"^  (template_\w+):", EXAMPLES.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_works_when_it_is_filled_in(
+    litellm: Any, name: str, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(key, "sk-the-right-one")
+    # As a person would: the capitals, and the status of this one.
+    filled = EXAMPLES.read_text().replace("HOST:PORT", f"127.0.0.1:{recorder.port}").replace("PORT", str(recorder.port))
+    filled = filled.replace("127.0.0.1:11434", f"127.0.0.1:{recorder.port}").replace("- MODEL ", "- my-model ")
+    filled = filled.replace("- MODEL\n", "- my-model\n")
+    head, mark, rest = filled.partition(f"\n  {name}:")
+    text = head + mark + rest.replace("status: template", "status: active", 1)
+    state = load({"aiops.yaml": b"gateway: {port: 4000, request_timeout: 5}", "providers.yaml": text.encode()}, {})
+    [route] = resolve(state).routes
+    config = yaml.safe_load(litellm_config(state, resolve(state), aiops_version="1"))
+    if state.providers[name].kind.cloud:  # the service's own address, for once
+        params = config["model_list"][0]["litellm_params"]
+        params["api_base"] = f"http://127.0.0.1:{recorder.port}{state.providers[name].kind.suffix}"
+    router = litellm.Router(model_list=config["model_list"], **config["router_settings"])
+    recorder.seen.clear()
+    asyncio.run(router.acompletion(model=route.model, messages=[{"role": "user", "content": "hello"}], max_tokens=3))
+    [(path, key, body)] = recorder.seen
+    assert (path, body["model"]) == (PATHS[state.providers[name].type, "chat"], route.model)
+    assert key in (("sk-the-right-one",) if state.providers[name].kind.cloud else ("none", None))
+
+
+def test_there_is_a_template_for_each_kind_of_server() -> None:
+    own = {kind for kind in TYPES if not TYPES[kind].cloud} | {"openai", "anthropic"}
+    assert set(TEMPLATES) == {f"template_{kind}" for kind in own}
