@@ -11,7 +11,7 @@ from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.prover import SECONDS_A_PROBE, one_of_each, url_of
 from aiops.situation import drift
-from aiops.spec.resolve import RouteTable
+from aiops.spec.routes import RouteTable
 from aiops.verify import suites
 from aiops.verify.check import Check
 from aiops.verify.client import Client

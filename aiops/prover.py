@@ -12,7 +12,7 @@ from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.plan.plan import Plan
 from aiops.spec.model import DesiredState, Provider
-from aiops.spec.resolve import RouteTable
+from aiops.spec.routes import RouteTable
 from aiops.verify.check import Check, failures
 
 # A suite has its time-out and this much for every model that has to be proved.

@@ -20,7 +20,7 @@ from aiops.gateway import pointer
 from aiops.host import files
 from aiops.render.routes import NAME as ROUTES
 from aiops.render.routes import read_routes
-from aiops.spec.resolve import RouteTable
+from aiops.spec.routes import RouteTable
 from aiops.spec.sources import Sources
 from aiops.spec.summary import Summary
 

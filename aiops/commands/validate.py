@@ -8,6 +8,7 @@ from aiops.change import Intent, prepare
 from aiops.cli import Context
 from aiops.errors import VerificationFailed
 from aiops.host import credentials
+from aiops.spec.notes import notes
 from aiops.spec.summary import summarise
 
 
@@ -34,6 +35,17 @@ def command(context: Context, offline: bool) -> None:
             "the files are fine, but " + "; ".join(f"{check.id}: {check.detail}" for check in failed),
             "mend the provider, `aiops disable` it, or use --offline",
         )
+    remarks = notes(prepared.state, prepared.table)
+    for remark in remarks:
+        out.say(f"note: {remark}")
     models, count = len(prepared.table.routes), len(summarise(prepared.state).providers)
     out.result(f"valid: {count} provider{'s' * (count != 1)}, {models} model{'s' * (models != 1)} served")
-    out.data({"ok": True, "providers": count, "models": models, "checks": [check.to_json() for check in checks]})
+    out.data(
+        {
+            "ok": True,
+            "providers": count,
+            "models": models,
+            "notes": [str(remark) for remark in remarks],
+            "checks": [check.to_json() for check in checks],
+        }
+    )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
-from aiops.spec.resolve import Route, RouteTable
+from aiops.plan.words import path, what
+from aiops.spec.options import Params
+from aiops.spec.routes import Route, RouteTable
 from aiops.spec.summary import Summary
 
 Sign = Literal["+", "-", "~"]
-Kind = Literal["model", "provider", "setting"]
+Kind = Literal["model", "provider", "setting", "rule"]
 Entry = TypeVar("Entry")
 
 
@@ -45,7 +48,7 @@ class Diff:
         return not self.changes
 
     def lines(self) -> list[str]:
-        """One fact per line, providers first, then models, then settings."""
+        """One fact per line, providers first, then models, then rules, then settings."""
         return [str(change) for change in self.changes]
 
     def to_json(self) -> dict[str, Any]:
@@ -60,6 +63,7 @@ def diff(old: RouteTable | None, new: RouteTable, old_summary: Summary | None, n
     changes = [
         *_providers(was.providers, new_summary.providers),
         *_models(before, after),
+        *_rules(was.rules, new_summary.rules),
         # The first generation would list every default.
         *(_settings(was.settings, new_summary.settings) if old_summary is not None else ()),
     ]
@@ -72,7 +76,7 @@ def diff(old: RouteTable | None, new: RouteTable, old_summary: Summary | None, n
     proofs = tuple(
         route.model
         for route in after.routes
-        if route.provider in changed_providers or _served(routes.get(route.model)) != _served(route)
+        if _providers_of(route) & changed_providers or _served(routes.get(route.model)) != _served(route)
     )
     ways = tuple(
         route.model
@@ -84,7 +88,21 @@ def diff(old: RouteTable | None, new: RouteTable, old_summary: Summary | None, n
 
 def _served(route: Route | None) -> tuple[object, ...] | None:
     """Who answers. The fallbacks are not part of it: a longer chain would have every model proved again."""
-    return None if route is None else (route.provider, route.backend_model, route.mode, route.params)
+    if route is None:
+        return None
+    if route.endpoints:
+        members = ((one.member.provider, one.member.model, one.mode, _key(one.params)) for one in route.endpoints)
+        return tuple(sorted(members))
+    return (route.provider, route.backend_model, route.mode, _key(route.params))
+
+
+def _key(params: Params) -> str:
+    """Comparable with others."""
+    return json.dumps(params, sort_keys=True)
+
+
+def _providers_of(route: Route) -> set[str]:
+    return {member.provider for member in route.members} or {route.provider}
 
 
 def _wire(facts: Mapping[str, Any]) -> tuple[object, ...]:
@@ -115,51 +133,30 @@ def _models(old: RouteTable, new: RouteTable) -> Iterator[Change]:
     for name, was, now in _pairs(before, {route.model: route for route in new.routes}):
         if was is None and now is not None:
             again = " again" if name in was_without else ""
-            yield Change("+", "model", name, _path(now) + again)
+            yield Change("+", "model", name, path(now) + again)
         elif now is None:
             reason = f"no route: {without[name].reason}" if name in without else ""
             yield Change("-", "model", name, reason)
         elif was is not None and was != now:
-            yield Change("~", "model", name, "; ".join(_what(was, now)))
+            yield Change("~", "model", name, "; ".join(what(was, now)))
     for name in sorted(without.keys() - before.keys() - was_without):
         yield Change("-", "model", name, f"no route: {without[name].reason}")
     for name in sorted(was_without - without.keys() - {route.model for route in new.routes}):
         yield Change("-", "model", name, "had no route")
 
 
-def _path(route: Route) -> str:
-    backend = f" as {route.backend_model}" if route.backend_model != route.model else ""
-    fallbacks = f", then {', '.join(route.fallbacks)}" if route.fallbacks else ""
-    substitute = f" in place of {route.substitute_for}" if route.substitute_for else ""
-    return f"{route.provider}{backend}{substitute}{fallbacks}"
-
-
-def _what(was: Route, now: Route) -> Iterator[str]:
-    if was.provider != now.provider or was.substitute_for != now.substitute_for:
-        substitute = f" in place of {now.substitute_for}" if now.substitute_for else ""
-        yield f"provider {was.provider} -> {now.provider}{substitute}"
-    if was.backend_model != now.backend_model:
-        yield f"backend {was.backend_model} -> {now.backend_model}"
-    if was.fallbacks != now.fallbacks:
-        yield f"fallbacks {_names(was.fallbacks)} -> {_names(now.fallbacks)}"
-    if was.mode != now.mode:
-        yield f"mode {was.mode} -> {now.mode}"
-    if was.billable != now.billable:
-        yield "billable now" if now.billable else "no longer billable"
-    if was.params != now.params:
-        yield f"options ({', '.join(_different(was.params, now.params))})"
-    if was.cost != now.cost:
-        yield f"cost {_value(was.cost)} -> {_value(now.cost)}"
-    if was.info != now.info:
-        yield f"documentation ({', '.join(_different(was.info, now.info))})"
-
-
-def _different(was: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    return sorted(key for key in {*was, *now} if was.get(key) != now.get(key))
-
-
-def _names(names: tuple[str, ...]) -> str:
-    return f"[{', '.join(names)}]"
+def _rules(old: tuple[tuple[str, str], ...], new: tuple[tuple[str, str], ...]) -> Iterator[Change]:
+    before, after = dict(old), dict(new)
+    for name, was, now in _pairs(before, after):
+        if was is None and now is not None:
+            yield Change("+", "rule", name, now)
+        elif now is None:
+            yield Change("-", "rule", name)
+        elif was != now:
+            yield Change("~", "rule", name, f"{was} -> {now}")
+    kept = [name for name in before if name in after]
+    if kept != [name for name in after if name in before]:
+        yield Change("~", "rule", "order", "the first that matches wins, and they are in another order now")
 
 
 def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:

@@ -10,7 +10,7 @@ from typing import Any
 from aiops.plan.diff import Diff, diff
 from aiops.render.release import digest
 from aiops.spec.model import DesiredState
-from aiops.spec.resolve import RouteTable, Unrouted
+from aiops.spec.routes import RouteTable, Unrouted
 from aiops.spec.summary import Summary, summarise
 
 

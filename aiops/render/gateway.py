@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from aiops.spec.model import DesiredState
-from aiops.spec.resolve import RouteTable
+from aiops.spec.routes import RouteTable
 from aiops.spec.secrets import EnvRef, FileRef, secret_env
 
 NAME = "gateway.json"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
 from typing import Any
 
+from aiops.spec.deployments import ANY_MODEL, hidden_members, hidden_name, identity
+from aiops.spec.documentation import together
 from aiops.spec.model import DesiredState, Provider
-from aiops.spec.provider_types import PLACEHOLDER_KEY
-from aiops.spec.resolve import Route, RouteTable
+from aiops.spec.options import Params
+from aiops.spec.provider_types import PLACEHOLDER_KEY, Mode
+from aiops.spec.routes import Info, Route, RouteTable
+from aiops.spec.rules import Member
 from aiops.spec.secrets import MASTER_KEY_ENV, key_variable
 from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
 from aiops.spec.yaml_text import block
@@ -29,7 +33,7 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
     """The configuration as plain data."""
     gateway = state.gateway
     fallbacks = [{route.model: list(route.fallbacks)} for route in table.routes if route.fallbacks]
-    longest = max((len(route.fallbacks) for route in table.routes), default=0)
+    longest = max(_ways_out(table), default=0)
     router: dict[str, Any] = {
         "fallbacks": fallbacks,
         # LiteLLM stops after five by default.
@@ -39,10 +43,12 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
         "disable_cooldowns": True,
         "timeout": gateway.request_timeout,
     }
+    if any(route.rpm or route.tpm for route in table.routes):
+        router["optional_pre_call_checks"] = ["enforce_model_rate_limits"]
     if gateway.stream_timeout is not None:
         router["stream_timeout"] = gateway.stream_timeout
     return {
-        "model_list": [_deployment(route, state.providers[route.provider]) for route in table.routes],
+        "model_list": _deployments(state, table),
         "router_settings": router,
         "litellm_settings": {
             "request_timeout": gateway.request_timeout,
@@ -62,25 +68,69 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
     }
 
 
-def _deployment(route: Route, provider: Provider) -> dict[str, Any]:
+def _ways_out(table: RouteTable) -> Iterator[int]:
+    """How many others one request may have to try: fallbacks, and the other members of its group."""
+    for route in table.routes:
+        yield len(route.fallbacks)
+    for group in table.rules.groups():
+        yield len(group.members) - 1 + len(group.fallbacks)
+
+
+def _deployments(state: DesiredState, table: RouteTable) -> list[dict[str, Any]]:
+    """One for each plain name, one for each member of a group under the group's name, then the hidden ones."""
+    found = []
+    for route in table.routes:
+        if not route.endpoints:
+            found.append(_plain(route, state.providers[route.provider]))
+        weighted = len({endpoint.member.weight for endpoint in route.endpoints}) > 1
+        for endpoint in route.endpoints:
+            member = endpoint.member
+            one = _deployment(route.model, member, state.providers[member.provider], endpoint.mode)
+            _tell(one, endpoint.params, endpoint.cost)
+            if weighted:
+                one["litellm_params"]["weight"] = member.weight
+            found.append(_documented(one, together(endpoint.info, route.info)))
+    return found + [_hidden(member, state.providers[member.provider]) for member in hidden_members(table.rules)]
+
+
+def _plain(route: Route, provider: Provider) -> dict[str, Any]:
+    identifier = identity(route.model, route.provider, route.backend_model)
+    one = _deployment(route.model, Member(identifier, route.provider, route.backend_model), provider, route.mode)
+    # With `enforce_model_rate_limits`, else they would only be weights.
+    one["litellm_params"] |= {key: limit for key, limit in (("rpm", route.rpm), ("tpm", route.tpm)) if limit}
+    _tell(one, route.params, route.cost)
+    return _documented(one, route.info)
+
+
+def _hidden(member: Member, provider: Provider) -> dict[str, Any]:
+    """A deployment that only rules lead to. What is asked of it is put in by the gateway when it has no model."""
+    spec = provider.model(member.model) if member.model else None
+    one = _deployment(hidden_name(provider.name), member, provider, spec.mode if spec else "chat")
+    _tell(one, provider.params(spec), provider.written_price(member.model or "", spec))
+    return one
+
+
+def _deployment(name: str, member: Member, provider: Provider, mode: Mode) -> dict[str, Any]:
     kind = provider.kind
-    params: dict[str, Any] = {"model": f"{kind.prefix_for(route.mode)}/{route.backend_model}"}
+    params: dict[str, Any] = {"model": f"{kind.prefix_for(mode)}/{member.model or ANY_MODEL}"}
     if provider.api_base is not None:
         params["api_base"] = provider.api_base
     variable = key_variable(provider)
     params["api_key"] = f"os.environ/{variable}" if variable is not None else PLACEHOLDER_KEY
-    params |= route.params  # none is called like one of these three
-    info: dict[str, Any] = {"id": _identity(route), "mode": route.mode, "provider": route.provider}
-    if route.cost is not None:
+    info = {"id": member.deployment, "mode": mode, "provider": provider.name}
+    return {"model_name": name, "litellm_params": params, "model_info": info}
+
+
+def _tell(deployment: dict[str, Any], params: Params, cost: float | None) -> None:
+    """Add the backend's options, none of which is called like a parameter of LiteLLM's own, and the price."""
+    deployment["litellm_params"] |= params
+    if cost is not None:
         # LiteLLM counts per token; with these it knows what a request cost.
-        per_token = round(route.cost / 1000, 15)
-        info |= {"input_cost_per_token": per_token, "output_cost_per_token": per_token}
-    if route.info:
-        info["documentation"] = dict(route.info)
-    return {"model_name": route.model, "litellm_params": params, "model_info": info}
+        per_token = round(cost / 1000, 15)
+        deployment["model_info"] |= {"input_cost_per_token": per_token, "output_cost_per_token": per_token}
 
 
-def _identity(route: Route) -> str:
-    """The same deployment keeps its id over generations and machines; a random one would make every release new."""
-    text = "\0".join((route.model, route.provider, route.backend_model))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def _documented(deployment: dict[str, Any], info: Info) -> dict[str, Any]:
+    if info:
+        deployment["model_info"]["documentation"] = dict(info)
+    return deployment

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from aiops.render import gateway, litellm, routes
+from aiops.render import gateway, litellm, routes, routing
 from aiops.spec.model import DesiredState
-from aiops.spec.resolve import RouteTable
+from aiops.spec.routes import RouteTable
 from aiops.spec.summary import summarise
 
 
@@ -16,6 +16,7 @@ def render(state: DesiredState, table: RouteTable, *, aiops_version: str) -> dic
     return {
         litellm.NAME: litellm.litellm_config(state, table, aiops_version=aiops_version),
         gateway.NAME: gateway.gateway_json(state, table),
+        routing.NAME: routing.routing_json(table),
         routes.NAME: routes.routes_json(table, summarise(state)),
     }
 

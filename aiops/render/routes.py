@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from aiops.spec.resolve import RouteTable
+from aiops.spec.routes import RouteTable
 from aiops.spec.summary import Summary
 
 NAME = "routes.json"
@@ -13,10 +13,13 @@ NAME = "routes.json"
 def routes_json(table: RouteTable, summary: Summary) -> bytes:
     """Deterministic JSON, one line."""
     data = {**table.to_data(), "providers": summary.providers, "settings": summary.settings}
+    if summary.rules:
+        data["rules"] = summary.rules
     return (json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
 
 def read_routes(content: bytes) -> tuple[RouteTable, Summary]:
     """The inverse of ``routes_json``."""
     data = json.loads(content)
-    return RouteTable.from_data(data), Summary(data["providers"], data["settings"])
+    rules = tuple((name, words) for name, words in data.get("rules", ()))
+    return RouteTable.from_data(data), Summary(data["providers"], data["settings"], rules)

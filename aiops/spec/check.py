@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from aiops.errors import Problem
-from aiops.spec.model import Chain, ExactMatch, Port, Provider, Settings
+from aiops.spec.check_fallbacks import fallback_problem, unsuited, unsuited_words
+from aiops.spec.check_groups import check_groups
+from aiops.spec.check_rules import check_rules
+from aiops.spec.draft import Draft, Suggester
+from aiops.spec.mappings import Mappings
 from aiops.spec.ports import check_ports
-from aiops.spec.routing import DEFAULT, Routing, Target, suits
+from aiops.spec.routing import DEFAULT, Routing
 from aiops.spec.sources import MAPPINGS, PROVIDERS
-from aiops.spec.suggest import did_you_mean
 from aiops.spec.urls import is_loopback, place
-from aiops.spec.yaml12 import Document, Path
-
-_SUGGESTIONS = 20
-"""Finding the nearest of 10,000 names takes tens of milliseconds: after this many the reader has got the idea."""
-
-
-@dataclass
-class Draft:
-    """A desired state on its way: the well-formed parts, and the names of the rest, which are not unknown."""
-
-    documents: Mapping[str, Document]
-    settings: Settings | None = None
-    gateway_port: int | None = None
-    providers: dict[str, Provider] = field(default_factory=dict)
-    exact_matches: dict[str, ExactMatch] = field(default_factory=dict)
-    fallback_chains: dict[str, Chain] = field(default_factory=dict)
-    ports: dict[str, Port] = field(default_factory=dict)
-    broken: set[str] = field(default_factory=set)
-    broken_matches: set[str] = field(default_factory=set)
-    names: set[str] = field(default_factory=set)
-    templates: dict[str, str] = field(default_factory=dict)
-    complete: bool = True
-
-    def declare(self, provider: str, models: list[str], status: object) -> None:
-        """Remember what a provider lists, well-formed or not."""
-        if status == "template":
-            self.templates.update(dict.fromkeys(models, provider))
-        else:
-            self.names.update(models)
-
-    @property
-    def all_providers(self) -> set[str]:
-        """Every provider that is written down, broken ones included."""
-        return set(self.providers) | self.broken
-
-    def problem(self, file: str, path: Path, message: str, hint: str = "") -> Problem:
-        """A problem at the line of ``path``."""
-        return Problem(file, self.documents[file].line(path) if file in self.documents else 0, message, hint)
+from aiops.spec.yaml12 import Path
 
 
 def check(draft: Draft) -> list[Problem]:
     """Every problem between the parts of a draft."""
-    routing = Routing.of(draft.providers, draft.exact_matches, draft.fallback_chains)
+    mappings = draft.mappings if draft.rules_complete else None
+    quiet = draft.names | draft.broken
+    routing = Routing.of(draft.providers, draft.exact_matches, draft.fallback_chains, mappings, quiet)
     problems = [*_places(draft), *_groups(draft), *_lists(draft), *_clashes(draft, routing), *_idle(draft)]
     problems += check_ports(draft.documents, draft.ports, draft.providers, draft.gateway_port)
     if draft.complete:
         problems += [*_matches(draft, routing), *_chains(draft, routing), *_cycles(draft, routing)]
+    if draft.complete and draft.rules_complete:
+        problems += [*check_groups(draft, routing), *check_rules(draft, routing)]
     return problems
 
 
@@ -137,62 +106,47 @@ def _line_of_model(draft: Draft, provider: str, model: str) -> int:
 
 def _idle(draft: Draft) -> Iterator[Problem]:
     """An active provider serves something."""
-    used = {match.provider for match in draft.exact_matches.values()}
+    used = {match.provider for match in draft.exact_matches.values()} | _used_by_rules(draft.mappings)
     for name, provider in draft.providers.items():
         if (
             provider.status == "active"
             and not provider.models
             and name not in used
             and draft.complete
+            and draft.rules_complete
             and not draft.broken_matches
         ):
             hint = "list some, or `status: disabled`"
             yield draft.problem(PROVIDERS, ("providers", name), f"`{name}` is active but has no models", hint)
 
 
+def _used_by_rules(mappings: Mappings) -> set[str | None]:
+    """Providers that answer for names they do not list."""
+    rules = mappings.rules
+    return {
+        rules.default_provider,
+        *(rule.provider for rule in mappings.patterns),
+        *(rule.provider for rule in rules.model_size_routing),
+        *(member.provider for balanced in mappings.load_balancing.values() for member in balanced.providers),
+    }
+
+
 def _matches(draft: Draft, routing: Routing) -> Iterator[Problem]:
     """Exact matches point at something that exists, and fall back to something that answers."""
-    suggest = _Suggester(draft)
+    suggest = Suggester(draft)
     for name, match in draft.exact_matches.items():
-        path = ("exact_matches", name)
-        provider = draft.providers.get(match.provider)
-        if match.provider not in draft.all_providers:
-            hint = did_you_mean(match.provider, draft.all_providers, f"it is not in {PROVIDERS}")
-            yield draft.problem(MAPPINGS, (*path, "provider"), f"`{name}`: unknown provider `{match.provider}`", hint)
-        elif provider is not None and provider.status == "template":
-            message = f"`{name}`: the provider `{match.provider}` is a template"
-            yield draft.problem(MAPPINGS, (*path, "provider"), message, "fill it in and set `status: active`")
-        elif provider is not None and provider.models and provider.model(match.backend_model or name) is None:
-            backend = match.backend_model or name
-            key = "backend_model" if match.backend_model else "provider"
-            offered = [model.name for model in provider.models]
-            hint = did_you_mean(backend, offered, "set `backend_model` to one that it lists")
-            yield draft.problem(MAPPINGS, (*path, key), f"`{name}`: `{match.provider}` does not list `{backend}`", hint)
+        path: Path = ("exact_matches", name)
+        yield from draft.provider_problem((*path, "provider"), f"`{name}`", match.provider)
+        backend = match.backend_model or name
+        at = (*path, "backend_model" if match.backend_model else "provider")
+        hint = "set `backend_model` to one that it lists"
+        yield from draft.listed_problem(at, f"`{name}`", match.provider, backend, hint)
         if match.fallback is not None:
-            yield from _fallback(draft, routing, suggest, name, match.fallback)
-
-
-def _fallback(draft: Draft, routing: Routing, suggest: _Suggester, name: str, wanted: str) -> Iterator[Problem]:
-    path = ("exact_matches", name, "fallback")
-    target = routing.targets.get(name)
-    if wanted == name:
-        yield draft.problem(MAPPINGS, path, f"`{name}` falls back to itself")
-    elif wanted in draft.names:
-        if target is not None and _unsuited(routing, target, wanted):
-            yield draft.problem(MAPPINGS, path, *_unsuited_words(name, wanted))
-    elif wanted in draft.all_providers:
-        if target is not None and wanted in draft.providers and routing.stand_in(target, wanted) is None:
-            message = f"`{name}`: the provider `{wanted}` serves no other model to fall back to"
-            yield draft.problem(MAPPINGS, path, message, "name a served model, or `fallback: null`")
-    else:
-        hint = suggest(wanted, also=draft.all_providers)
-        yield draft.problem(
-            MAPPINGS, path, f"`{name}`: the fallback `{wanted}` is neither a served model nor a provider", hint
-        )
+            yield from fallback_problem(draft, routing, suggest, (*path, "fallback"), name, match.fallback)
 
 
 def _chains(draft: Draft, routing: Routing) -> Iterator[Problem]:
-    suggest = _Suggester(draft)
+    suggest = Suggester(draft)
     for name, chain in draft.fallback_chains.items():
         path: Path = ("fallback_chains", name)
         if name != DEFAULT and name not in draft.names:
@@ -211,20 +165,33 @@ def _chains(draft: Draft, routing: Routing) -> Iterator[Problem]:
                 yield draft.problem(
                     MAPPINGS, at, f"the chain of `{name}` names `{wanted}`, which is not served", suggest(wanted)
                 )
-            elif name in routing.targets and name != DEFAULT and _unsuited(routing, routing.targets[name], wanted):
-                yield draft.problem(MAPPINGS, at, *_unsuited_words(name, wanted))
+            elif name in routing.targets and name != DEFAULT and unsuited(routing, routing.targets[name], wanted):
+                yield draft.problem(MAPPINGS, at, *unsuited_words(name, wanted))
             seen.add(wanted)
 
 
 def _cycles(draft: Draft, routing: Routing) -> Iterator[Problem]:
-    """No cycle among models that name each other; provider names and the default chain are resolved without one."""
+    """No circle among models that name each other, nor one of chains that closes over the default chain.
+
+    Provider names are resolved without one, and the members of the default chain do not fall back to themselves.
+    """
     edges: dict[str, list[tuple[str, Path]]] = {}
+    chains = draft.fallback_chains
     for name, match in draft.exact_matches.items():
         if match.fallback in draft.names and match.fallback != name:
             edges.setdefault(name, []).append((match.fallback, ("exact_matches", name, "fallback")))
-    for name, chain in draft.fallback_chains.items():
+    for name, capability in draft.mappings.capabilities.items():
+        if capability.fallback in draft.names and capability.fallback != name:
+            edges.setdefault(name, []).append((capability.fallback, ("capabilities", name, "fallback")))
+    for name, chain in chains.items():
         if name != DEFAULT:
             edges.setdefault(name, []).extend((to, ("fallback_chains", name)) for to in chain.chain if to != name)
+    if DEFAULT in chains:
+        last = chains[DEFAULT].chain
+        edges[DEFAULT] = [(name, ("fallback_chains", DEFAULT)) for name in last if name in chains]
+        for to in {to for name, chain in chains.items() if name != DEFAULT for to in chain.chain}:
+            if to not in chains and to not in last:
+                edges.setdefault(to, []).append((DEFAULT, ("fallback_chains", DEFAULT)))
     done: set[str] = set()
     for start in edges:
         yield from _walk(draft, edges, start, done)
@@ -246,35 +213,13 @@ def _walk(draft: Draft, edges: dict[str, list[tuple[str, Path]]], start: str, do
         to, path = step
         if to in on_trail:
             cycle = " -> ".join([*trail[on_trail[to] :], to])
-            yield draft.problem(MAPPINGS, path, f"fallbacks go in a circle: {cycle}", "let one of them end")
+            yield draft.problem(MAPPINGS, path, f"fallbacks go in a circle: {cycle}", _end(trail))
         elif to not in done:
             on_trail[to] = len(trail)
             trail.append(to)
             stack.append(iter(edges.get(to, ())))
 
 
-def _unsuited(routing: Routing, target: Target, wanted: str) -> bool:
-    other = routing.targets.get(wanted)
-    return other is not None and other.name != target.name and not suits(target, other)
-
-
-def _unsuited_words(name: str, wanted: str) -> tuple[str, str]:
-    return (
-        f"`{name}` cannot fall back to `{wanted}`: only one of them is an embedding model",
-        "name one of the same `mode`",
-    )
-
-
-class _Suggester:
-    """The nearest served name, for the first few problems only."""
-
-    def __init__(self, draft: Draft) -> None:
-        self.draft, self.left = draft, _SUGGESTIONS
-
-    def __call__(self, name: str, also: set[str] = frozenset()) -> str:  # type: ignore[assignment]
-        if name in self.draft.templates:
-            return f"the provider `{self.draft.templates[name]}` that lists it is a template"
-        if self.left == 0:
-            return ""
-        self.left -= 1
-        return did_you_mean(name, self.draft.names | also)
+def _end(trail: list[str]) -> str:
+    over_default = DEFAULT in trail and trail[-1] != DEFAULT
+    return f"let one of them end, for example `{trail[-1]}: []`" if over_default else "let one of them end"

@@ -10,6 +10,7 @@ from aiops.errors import UsageError
 from aiops.spec.model import ModelSpec
 from aiops.spec.provider_types import TYPES
 from aiops.spec.references import forget, model_names
+from aiops.spec.rule_references import share_weights
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, Sources
 from aiops.spec.splice import Splice
 from aiops.spec.suggest import did_you_mean, listed
@@ -74,6 +75,7 @@ def remove_provider(sources: Sources, name: str) -> Edit:
     """Remove a provider, the exact matches that point at it, and what refers to models that nobody serves then."""
     providers, mappings = _open(sources)
     _known(providers, name)
+    mappings = share_weights(mappings, name, None)
     notes = forget(providers, mappings, name, None)
     providers.remove([("providers", name)])
     return _edit(sources, providers, mappings, notes)
@@ -111,6 +113,7 @@ def remove_model(sources: Sources, provider: str, model: str) -> Edit:
         raise UsageError(
             f"`{provider}` does not list the model `{model}`", did_you_mean(model, names, f"it lists: {listed(names)}")
         )
+    mappings = share_weights(mappings, provider, model)
     notes = forget(providers, mappings, provider, model)
     providers.remove([(*path, index) for index, name in enumerate(names) if name == model])
     return _edit(sources, providers, mappings, notes)
@@ -197,7 +200,9 @@ def _fallback_exists(
 ) -> None:
     if fallback is None:
         return
-    known = {*providers.mapping("providers"), *mappings.mapping("exact_matches"), *models}
+    known = {*providers.mapping("providers"), *models}
+    for section in ("exact_matches", "load_balancing", "capabilities"):
+        known.update(mappings.mapping(section))
     for entry in providers.mapping("providers").values():
         known.update(model_names(entry))
     if fallback not in known:

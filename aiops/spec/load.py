@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiops.errors import InvalidState, Problem
-from aiops.spec.check import Draft, check
-from aiops.spec.model import Chain, DesiredState, ExactMatch, ModelSpec, Provider, Settings
+from aiops.spec.check import check
+from aiops.spec.draft import Draft
+from aiops.spec.load_mappings import load_mappings, section
+from aiops.spec.model import DesiredState, ModelSpec, Provider, Settings
+from aiops.spec.names import check_model_name, quoted, short
 from aiops.spec.ports import read_ports
 from aiops.spec.provider_check import check_provider, link_local
 from aiops.spec.provider_types import TYPES, ProviderType
@@ -29,9 +32,6 @@ _EXPECTED = {
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _UNIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*\.service")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MODEL_LIMIT = 256
-# LiteLLM cuts the first off and sends the rest upstream, and looks the second up in the environment.
-_MISREAD = ("responses/", "os.environ/")
 
 
 def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
@@ -60,7 +60,7 @@ def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
     else:
         draft.complete = False
     if data.get(MAPPINGS) is not None:
-        _mappings(draft, data[MAPPINGS], problems)
+        load_mappings(draft, data[MAPPINGS], problems)
     elif MAPPINGS in documents:
         draft.complete = False
     if data.get(PORTS) is not None:
@@ -74,8 +74,9 @@ def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
         draft.exact_matches,
         draft.fallback_chains,
         fingerprint(sources),
-        ports=draft.ports,
-        documents=documents,
+        draft.mappings,
+        draft.ports,
+        documents,
     )
 
 
@@ -96,22 +97,12 @@ def _settings(draft: Draft, data: dict[str, Any], problems: list[Problem]) -> No
         )
 
 
-def _section(doc: Document, data: dict[str, Any], key: str, problems: list[Problem]) -> dict[str, Any]:
-    value = data.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        problems.append(wrong_type(doc, (key,), "a mapping", value))
-        return {}
-    return value
-
-
 def _providers(draft: Draft, data: dict[str, Any], env: Mapping[str, str], problems: list[Problem]) -> None:
     doc = draft.documents[PROVIDERS]
     problems.extend(unknown_key(doc, (key,), ["providers"]) for key in data if key != "providers")
     if "providers" not in data:
         problems.append(Problem(PROVIDERS, 0, "`providers` is missing", "`providers: {}` is fine"))
-    for name, raw in _section(doc, data, "providers", problems).items():
+    for name, raw in section(doc, data, ("providers",), problems).items():
         provider = _provider(draft, name, raw, env, problems)
         if provider is not None:
             draft.providers[name] = provider
@@ -133,14 +124,14 @@ def _provider(draft: Draft, name: str, raw: Any, env: Mapping[str, str], problem
     if kind is None and isinstance(raw.get("type"), str):
         hint = did_you_mean(raw["type"], TYPES, f"types: {listed(TYPES, 30)}")
         line = doc.line((*path, "type"))
-        problems.append(Problem(PROVIDERS, line, f"unknown provider type `{_short(raw['type'])}`", hint))
+        problems.append(Problem(PROVIDERS, line, f"unknown provider type `{short(raw['type'])}`", hint))
     _keys(doc, path, raw, kind, problems)
     problems.extend(check_provider(doc, path, raw, models))
     url = _url(doc, path, raw, kind, env, problems)
     for index, model in enumerate(models):
         if kind is not None and not kind.embeds and model.mode == "embedding":
             message = f"`{name}`: LiteLLM cannot ask a provider of type {raw['type']} for embeddings"
-            hint = f"remove the model `{_short(model.name)}`"
+            hint = f"remove the model `{short(model.name)}`"
             problems.append(Problem(PROVIDERS, doc.line((*path, "models", index)), message, hint))
     if provider is None or len(problems) > before:
         return None
@@ -170,7 +161,7 @@ def _model_list(doc: Document, path: tuple[str, str], raw: dict[str, Any], probl
             problems.append(Problem(doc.file, doc.line(where), message, hint))
             continue
         if model is not None:
-            _model_name(doc, where, model.name, problems)
+            check_model_name(doc, where, model.name, problems)
             models.append(model)
     return models
 
@@ -231,64 +222,7 @@ def _url(
     return None if bad else normalise(url)
 
 
-def _mappings(draft: Draft, data: dict[str, Any], problems: list[Problem]) -> None:
-    doc = draft.documents[MAPPINGS]
-    known = ["exact_matches", "fallback_chains"]
-    problems.extend(unknown_key(doc, (key,), known) for key in data if key not in known)
-    for name, raw in _section(doc, data, "exact_matches", problems).items():
-        path = ("exact_matches", name)
-        _model_name(doc, path, name, problems)
-        match = shaped(ExactMatch, raw, doc, path, problems)
-        if match is not None and match.backend_model is not None:
-            _model_name(doc, (*path, "backend_model"), match.backend_model, problems)
-        draft.names.add(name)
-        if match is not None:
-            draft.exact_matches[name] = match
-        else:
-            draft.broken_matches.add(name)
-    for name, raw in _section(doc, data, "fallback_chains", problems).items():
-        path = ("fallback_chains", name)
-        chain = shaped(Chain, {"chain": raw} if isinstance(raw, tuple) else raw, doc, path, problems)
-        if chain is not None:
-            draft.fallback_chains[name] = chain
-
-
 def _name(doc: Document, path: tuple[str, str], name: str, problems: list[Problem]) -> None:
     if not _PROVIDER_NAME.fullmatch(name) or len(name) > 64:
         hint = "letters, digits, `_`, `.` and `-`, at most 64, the first a letter or digit"
-        problems.append(Problem(doc.file, doc.line(path), f"the provider name {_quoted(name)} is not usable", hint))
-
-
-def _model_name(doc: Document, path: tuple[str | int, ...], name: str, problems: list[Problem]) -> None:
-    """Control characters, blanks at the ends, over-long names; and what LiteLLM would take for something else."""
-    message = hint = ""
-    if not name:
-        message = "a model name is empty"
-    elif any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029\ufeff" for c in name):
-        message = f"the model name {_quoted(name)} contains a control character"
-    elif name != name.strip():
-        message, hint = f"the model name {_quoted(name)} begins or ends with a blank", "remove it"
-    elif len(name) > _MODEL_LIMIT:
-        message = f"the model name {_quoted(name)} has {len(name)} characters, more than {_MODEL_LIMIT}"
-    elif any(ord(c) > 255 for c in name):
-        # LiteLLM copies it into response headers, which hold Latin-1: every answer would be an HTTP 500.
-        message = f"LiteLLM cannot serve the model name {_quoted(name)}: it has characters beyond Latin-1"
-        hint = "have the provider serve it under another name"
-    elif "*" in name:
-        message, hint = f"the model name {_quoted(name)} contains `*`", "patterns are not supported by this version"
-    elif name.startswith(_MISREAD):
-        message, hint = (
-            f"LiteLLM would misread the model name {_quoted(name)}",
-            f"it may not begin with `{name.split('/')[0]}/`",
-        )
-    if message:
-        problems.append(Problem(doc.file, doc.line(path), message, hint))
-
-
-def _quoted(name: str) -> str:
-    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in _short(name))
-    return f"`{text}`"
-
-
-def _short(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+        problems.append(Problem(doc.file, doc.line(path), f"the provider name {quoted(name)} is not usable", hint))

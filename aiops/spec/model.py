@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from aiops.spec import sizes
+from aiops.spec.mappings import Chain, ExactMatch, Mappings
 from aiops.spec.options import Value
 from aiops.spec.options import params as litellm_params
 from aiops.spec.provider_types import TYPES, Mode, ProviderType
+from aiops.spec.shape import Shape
 from aiops.spec.urls import api_base, is_local
 from aiops.spec.yaml12 import Document, Path
 
@@ -22,11 +24,7 @@ Cost = Annotated[float, Field(ge=0, le=1000)]
 _CLOUD_OF_OLLAMA = ("-cloud", ":cloud")
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
-
-
-class ModelSpec(_Shape):
+class ModelSpec(Shape):
     """One model of a provider. ``options`` go to the backend; ``size``, ``context_length`` (tokens) and
     ``cost_per_1k_tokens`` are what routing compares; the rest but ``name`` and ``mode`` is documentation, carried into
     ``model_info``."""
@@ -42,7 +40,7 @@ class ModelSpec(_Shape):
     notes: str | None = None
     pulled_at: str | None = None
     cost_per_1k_tokens: Cost | None = None
-    options: dict[str, Any] = {}  # checked by ``options.check_options``
+    options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
 
     @property
     def billions(self) -> float | None:
@@ -50,7 +48,7 @@ class ModelSpec(_Shape):
         return sizes.parse(self.size) if self.size is not None else sizes.in_name(self.name)
 
 
-class Service(_Shape):
+class Service(Shape):
     """The systemd unit that runs a provider. Of one ``exclusive_group`` (a graphics card, …) one runs at a time."""
 
     unit: str
@@ -58,7 +56,7 @@ class Service(_Shape):
     exclusive_group: str | None = None
 
 
-class Provider(_Shape):
+class Provider(Shape):
     """A server that answers model requests. ``base_url`` is expanded and normalised to the server's root.
 
     ``max_parallel``: requests it answers at the same time. ``options``: for each of its models that takes them.
@@ -75,7 +73,7 @@ class Provider(_Shape):
     billable: bool | None = None
     max_parallel: Annotated[int, Field(ge=1, le=100_000)] | None = None
     cost_per_1k_tokens: Cost | dict[str, Cost] | None = None
-    options: dict[str, Any] = {}  # checked by ``options.check_options``
+    options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
     allow_link_local: bool = False
     service: Service | None = None
     description: str | None = None
@@ -161,28 +159,7 @@ class Provider(_Shape):
         return next((model for model in self.models if model.name == name), None)
 
 
-class ExactMatch(_Shape):
-    """A served name and where it goes."""
-
-    provider: str
-    backend_model: str | None = None
-    fallback: str | None = None
-    priority: str | None = None
-    description: str | None = None
-    notes: str | None = None
-    tags: tuple[str, ...] = ()
-
-
-class Chain(_Shape):
-    """Where a model's requests go, in order, when it does not answer."""
-
-    chain: tuple[str, ...]
-    description: str | None = None
-    tier: str | None = None
-    notes: str | None = None
-
-
-class Port(_Shape):
+class Port(Shape):
     """One entry of ``ports.yaml``. ``service``: the systemd unit that listens there. ``health_check`` is shown to
     people and never run; ``line`` is where the entry stands."""
 
@@ -197,7 +174,7 @@ class Port(_Shape):
     line: int = 0
 
 
-class Gateway(_Shape):
+class Gateway(Shape):
     """The listening process. Times are seconds."""
 
     host: str = "127.0.0.1"
@@ -209,7 +186,7 @@ class Gateway(_Shape):
     retries: Annotated[int, Field(ge=0, le=10)] = 0
 
 
-class Verify(_Shape):
+class Verify(Shape):
     """How changes are proved. ``timeout`` is for one whole suite, ``confirm_seconds`` for the dead man's switch."""
 
     billable: bool = False
@@ -217,20 +194,20 @@ class Verify(_Shape):
     confirm_seconds: Seconds = 30
 
 
-class History(_Shape):
+class History(Shape):
     """How many generations are kept."""
 
     keep: Annotated[int, Field(ge=2, le=10000)] = 20
 
 
-class Container(_Shape):
+class Container(Shape):
     """What the supervisor ``container`` runs, and with which engine."""
 
     image: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]*$")] = "aiops-gateway:latest"
     engine: Literal["auto", "docker", "podman"] = "auto"
 
 
-class Settings(_Shape):
+class Settings(Shape):
     """``aiops.yaml``."""
 
     gateway: Gateway
@@ -252,6 +229,7 @@ class DesiredState:
     exact_matches: Mapping[str, ExactMatch]
     fallback_chains: Mapping[str, Chain]
     fingerprint: str
+    mappings: Mappings = field(default_factory=Mappings)
     ports: Mapping[str, Port] = field(default_factory=dict)
     documents: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiops.spec.routing import DEFAULT
+from aiops.spec.rule_references import Leaving, forget_rules, lost_groups
 from aiops.spec.splice import Splice
 from aiops.spec.yaml12 import Path
 
@@ -32,11 +33,16 @@ def forget(providers: Splice, mappings: Splice, provider: str, model: str | None
             still |= set() if model is None else listed - {model}
         elif isinstance(entry, Mapping) and entry.get("status") != "template":
             still |= listed
-    gone -= still
+    # A balanced name is served by its other members whatever becomes of the model that it is called after.
+    unknown = gone - still | ({provider} if model is None else set())
+    groups = {*mappings.mapping("load_balancing"), *mappings.mapping("capabilities")}
+    lost = lost_groups(mappings, provider, model, unknown)
+    still |= groups - lost
+    gone = (gone | lost) - still
     unknown = gone | ({provider} if model is None else set())
 
-    notes: list[str] = []
-    paths: list[Path] = []
+    leaving = Leaving(provider, model, unknown)
+    notes, paths = leaving.notes, leaving.paths
     for name in matches:
         if name in dropped:
             paths.append(("exact_matches", name))
@@ -46,6 +52,7 @@ def forget(providers: Splice, mappings: Splice, provider: str, model: str | None
             notes.append(f"`{name}` loses its fallback `{matches[name]['fallback']}`")
     for name, chain in chains.items():
         paths += _chain(name, chain, gone, notes)
+    forget_rules(mappings, leaving, lost)
     mappings.remove(paths)
     return notes
 

@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from aiops.spec.model import Chain, ExactMatch, ModelSpec, Provider
-from aiops.spec.provider_types import Mode
+from aiops.spec.mappings import Balanced, Capability, Chain, ExactMatch, Mappings
+from aiops.spec.members import Fault, Members
+from aiops.spec.model import Provider
+from aiops.spec.targets import Place, Target, suits
 
 DEFAULT = "default"
 
 
-@dataclass(frozen=True)
-class Target:
-    """One served name: the provider and the name that provider knows the model by."""
-
-    name: str
-    provider: Provider
-    backend: str
-    spec: ModelSpec | None
-    match: ExactMatch | None = None
-
-    @property
-    def live(self) -> bool:
-        """Whether its own provider is active."""
-        return self.provider.status == "active"
-
-    @property
-    def mode(self) -> Mode:
-        """What kind of requests it answers."""
-        return self.spec.mode if self.spec else "chat"
-
-
 @dataclass
 class Routing:
-    """The served names of a desired state. ``clashes``: names that several active providers offer."""
+    """The served names of a desired state. ``clashes``: names that several active providers offer.
+
+    ``faults``: what is wrong with the members of groups.
+    """
 
     targets: dict[str, Target] = field(default_factory=dict)
     clashes: dict[str, list[str]] = field(default_factory=dict)
     by_provider: dict[str, list[Target]] = field(default_factory=dict)  # in the order in which each lists its models
     chains: Mapping[str, Chain] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    # The first two names (one may be who asks) by provider, whether they embed, and backend; None is any backend.
+    _offered: dict[tuple[str, bool, str | None], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
-        cls, providers: Mapping[str, Provider], matches: Mapping[str, ExactMatch], chains: Mapping[str, Chain]
+        cls,
+        providers: Mapping[str, Provider],
+        matches: Mapping[str, ExactMatch],
+        chains: Mapping[str, Chain],
+        mappings: Mappings | None = None,
+        quiet: Collection[str] = (),
     ) -> Routing:
-        """Resolve every served name; templates are never served."""
+        """Resolve every served name; templates are never served. ``quiet``: names of parts that are broken."""
         specs = {name: {model.name: model for model in provider.models} for name, provider in providers.items()}
         routing = cls(chains=chains)
         targets = routing.targets
@@ -54,23 +46,50 @@ class Routing:
             if provider is not None and provider.status != "template":
                 backend = match.backend_model or name
                 targets[name] = Target(name, provider, backend, specs[provider.name].get(backend), match)
+        balanced: Collection[str] = mappings.load_balancing if mappings else ()
         for status in ("active", "disabled"):
             for provider in providers.values():
                 if provider.status == status:
-                    routing._offer(provider, matches)
+                    routing._offer(provider, matches, balanced)
         order = {name: {model: place for place, model in enumerate(models)} for name, models in specs.items()}
         for target in targets.values():
             routing.by_provider.setdefault(target.provider.name, []).append(target)
         for name, offered in routing.by_provider.items():
             offered.sort(key=lambda target: order[name].get(target.backend, len(order[name])))
+            for target in offered:
+                routing._remember(target, target.backend)
+                routing._remember(target, None)
+        if mappings is not None:
+            routing._add_groups(providers, mappings, quiet)
         return routing
 
-    def _offer(self, provider: Provider, matches: Mapping[str, ExactMatch]) -> None:
+    def _remember(self, target: Target, backend: str | None) -> None:
+        key = (target.provider.name, target.mode == "embedding", backend)
+        self._offered[key] = (*self._offered.get(key, ()), target.name)[:2]
+
+    def _add_groups(self, providers: Mapping[str, Provider], mappings: Mappings, quiet: Collection[str]) -> None:
+        members = Members(providers, dict(self.targets), self.by_provider, quiet, self.faults)
+        for name, balanced in mappings.load_balancing.items():
+            self._group(name, balanced, members.balanced(name, balanced))
+        for name, capability in mappings.capabilities.items():
+            if name not in self.targets:
+                self._group(name, capability, members.capability(name, capability, mappings.capabilities))
+
+    def _group(self, name: str, rule: Balanced | Capability, places: tuple[Place, ...]) -> None:
+        first = next((place for place in places if place.live), next(iter(places), None))
+        if first is not None:
+            base = self.targets.get(name)
+            match = base.match if base else None
+            self.targets[name] = Target(name, first.provider, first.backend, first.spec, match, rule, places)
+
+    def _offer(self, provider: Provider, matches: Collection[str], balanced: Collection[str]) -> None:
         for model in provider.models:
             held = self.targets.get(model.name)
             if held is None and model.name not in matches:
                 self.targets[model.name] = Target(model.name, provider, model.name, model)
-            elif held is not None and held.match is None and held.live and provider.status == "active":
+            elif held is None or held.match is not None or model.name in balanced:
+                continue  # decided
+            elif held.live and provider.status == "active":
                 self.clashes.setdefault(model.name, [held.provider.name])
                 if provider.name not in self.clashes[model.name]:
                     self.clashes[model.name].append(provider.name)
@@ -78,17 +97,14 @@ class Routing:
     def stand_in(self, target: Target, provider: str) -> str | None:
         """The name under which ``provider`` can answer for ``target``: the same backend model if it serves it, else
         its first model of the same kind. None when it serves nothing suitable under a name of its own."""
-        first: str | None = None
-        for other in self.by_provider.get(provider, ()):
-            if suits(target, other):
-                if other.backend == target.backend:
-                    return other.name
-                first = first or other.name
-        return first
+        embeds = target.mode == "embedding"
+        same = self._offered.get((provider, embeds, target.backend), ())
+        others = (*same, *self._offered.get((provider, embeds, None), ()))
+        return next((name for name in others if name != target.name), None)
 
     def own_fallback(self, target: Target) -> str | None:
-        """The served name that the exact match's ``fallback`` means: a model, or a provider's stand-in."""
-        wanted = target.match.fallback if target.match else None
+        """The served name that its ``fallback`` means: a model, or a provider's stand-in."""
+        wanted = target.wanted_fallback
         if wanted is None or wanted in self.targets:
             return wanted
         return self.stand_in(target, wanted)
@@ -108,8 +124,3 @@ class Routing:
         elif chain is not None:
             names += chain.chain
         return [name for name in dict.fromkeys(names) if name != target.name and name in self.targets]
-
-
-def suits(target: Target, other: Target) -> bool:
-    """Whether ``other`` can answer for ``target``: an embedding is no answer to a chat, nor the other way round."""
-    return other.name != target.name and (target.mode == "embedding") == (other.mode == "embedding")

@@ -7,10 +7,12 @@ Names that are one plain deployment are not in it: LiteLLM serves those by itsel
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
+
+from aiops.spec.size_ranges import SizeRange
 
 RuleKind = Literal["exact", "capability", "pattern", "default"]
 """Where a name is found, in the order in which that is looked for."""
@@ -47,6 +49,11 @@ ALIASES: Mapping[str, Strategy] = {
 """Other names for the same, as LiteLLM and older installs have them."""
 
 
+def strategy(name: str) -> Strategy:
+    """The strategy of that name. Raises ValueError for one that does not exist."""
+    return ALIASES.get(name) or Strategy(name)
+
+
 @dataclass(frozen=True)
 class Member:
     """One deployment that may answer.
@@ -73,6 +80,7 @@ class Group:
     """What answers one name, or every name that one rule covers. ``members`` in the order they were written.
 
     ``fallbacks``: served names, tried in order after the other members. ``source``: ``file:line`` of the rule.
+    ``saturation_threshold``: what ``local_saturated`` means in the conditions of its members.
     """
 
     name: str
@@ -81,6 +89,8 @@ class Group:
     members: tuple[Member, ...]
     fallbacks: tuple[str, ...] = ()
     source: str = ""
+    description: str = ""
+    saturation_threshold: float = 0.8
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,10 @@ class SizeRule:
     includes_over: bool = False  # whether ``over`` itself belongs to it
     includes_up_to: bool = True
 
+    def holds(self, size: float) -> bool:
+        """Whether it is for models of ``size`` billions."""
+        return SizeRange(self.over, self.up_to, self.includes_over, self.includes_up_to).holds(size)
+
 
 @dataclass(frozen=True)
 class MetadataRule:
@@ -110,6 +124,7 @@ class MetadataRule:
     provider: str
     condition: str
     source: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,8 +153,12 @@ class Special:
 
 @dataclass(frozen=True)
 class RoutingTable:
-    """``names``: exact names with more than one member, and capabilities; every other rule in the order of the file."""
+    """``names``: exact names with more than one member, and capabilities; every other rule in the order of the file.
 
+    ``plain``: the exact names that LiteLLM serves by itself; no rule takes them.
+    """
+
+    plain: tuple[str, ...] = ()
     names: Mapping[str, Group] = field(default_factory=dict)
     patterns: tuple[PatternRule, ...] = ()
     sizes: tuple[SizeRule, ...] = ()
@@ -153,6 +172,14 @@ class RoutingTable:
         """Whether LiteLLM can do all of it alone, so that no request has to be looked at."""
         return not (self.names or self.patterns or self.sizes or self.default or self.metadata)
 
+    def groups(self) -> Iterator[Group]:
+        """The groups of every rule."""
+        yield from self.names.values()
+        yield from (rule.group for rule in self.patterns)
+        yield from (rule.group for rule in self.sizes)
+        if self.default is not None:
+            yield self.default
+
     def to_json(self) -> bytes:
         """Deterministic JSON, one line."""
         return (json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
@@ -163,6 +190,7 @@ class RoutingTable:
         data = json.loads(content)
         default = data["default"]
         return cls(
+            plain=tuple(data["plain"]),
             names={name: _group(group) for name, group in data["names"].items()},
             patterns=tuple(PatternRule(item["pattern"], _group(item["group"])) for item in data["patterns"]),
             sizes=tuple(SizeRule(**{**item, "group": _group(item["group"])}) for item in data["sizes"]),
@@ -181,4 +209,6 @@ def _group(data: dict[str, Any]) -> Group:
         members=tuple(Member(**member) for member in data["members"]),
         fallbacks=tuple(data["fallbacks"]),
         source=data["source"],
+        description=data["description"],
+        saturation_threshold=data["saturation_threshold"],
     )

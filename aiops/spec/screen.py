@@ -34,7 +34,7 @@ _LATER: dict[str, frozenset[str]] = {
     ),
     PROVIDERS: frozenset(),
     PORTS: frozenset(),
-    MAPPINGS: frozenset(["patterns", "capabilities", "load_balancing", "routing_rules", "special_cases"]),
+    MAPPINGS: frozenset(),
 }
 _OF_THE_SERVER = "what a server is started with belongs to its own command line; what a request carries, to `options`"
 _NOT_HERE = {
@@ -44,6 +44,14 @@ _NOT_HERE = {
     "rate_limits": f"limits belong to a served name: `exact_matches.NAME.rate_limit` in {MAPPINGS}",
 }
 """Keys that operators write at a provider or a model, where nothing would read them."""
+_NAMED_BY_THE_OPERATOR = {
+    ("providers",),
+    ("exact_matches",),
+    ("capabilities",),
+    ("load_balancing",),
+    ("fallback_chains",),
+    ("routing_rules", "request_metadata_routing"),
+}
 _OTHER_NAMES = {"env_var": "api_key_env", "url": "base_url", "endpoint": "base_url", "api_base": "base_url"}
 
 
@@ -73,10 +81,10 @@ def _walk(doc: Document, value: Any, path: Path, problems: list[Problem]) -> Any
 
 
 def _is_key_of_ours(file: str, path: Path) -> bool:
-    """Keys below `providers:`, `exact_matches:` and `fallback_chains:` are the operator's names, as services are."""
+    """Keys below `providers:`, `exact_matches:` and the like are the operator's own names, as services are."""
     if file == PORTS:
         return path not in {(), ("reserved",)}
-    return path not in {("providers",), ("exact_matches",), ("fallback_chains",)}
+    return path not in _NAMED_BY_THE_OPERATOR
 
 
 def _refused(doc: Document, path: Path, value: Any) -> Problem | None:

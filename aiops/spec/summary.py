@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiops.spec.mappings import Mappings
 from aiops.spec.model import DesiredState
 
 
 @dataclass(frozen=True)
 class Summary:
-    """``providers``: name -> its facts; ``settings``: dotted name -> value."""
+    """``providers``: name -> its facts; ``settings``: dotted name -> value.
+
+    ``rules``: (name, what it does) of patterns and other rules that cover names, in the order in which they are tried.
+    """
 
     providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    rules: tuple[tuple[str, str], ...] = ()
 
 
 def summarise(state: DesiredState) -> Summary:
@@ -45,4 +50,37 @@ def summarise(state: DesiredState) -> Summary:
             settings |= {f"{key}.{inner}": item for inner, item in value.items()}
         else:
             settings[key] = value
-    return Summary(providers, dict(sorted(settings.items())))
+    return Summary(providers, dict(sorted({**settings, **_special(state)}.items())), tuple(_rules(state.mappings)))
+
+
+def _special(state: DesiredState) -> Mapping[str, Any]:
+    """Special cases and the default strategy, where they are written."""
+    found: dict[str, Any] = {}
+    if state.mappings.rules.default_strategy is not None:
+        found["default_strategy"] = state.mappings.rules.default_strategy
+    for key, case in state.mappings.special:
+        if case is not None:
+            found |= {f"{key}.{inner}": value for inner, value in case if value is not None}
+    return found
+
+
+def _rules(mappings: Mappings) -> Iterator[tuple[str, str]]:
+    rules = mappings.rules
+    for name, metadata in rules.request_metadata_routing.items():
+        yield f"metadata {name}", _words(f"{metadata.provider} when {metadata.condition}", None, metadata.description)
+    for pattern in mappings.patterns:
+        backend = f" as {pattern.backend_model}" if pattern.backend_model else ""
+        priority = f"priority {pattern.priority}" if pattern.priority is not None else None
+        yield (
+            f"pattern {pattern.pattern}",
+            _words(f"{pattern.provider}{backend}", pattern.fallback, pattern.description, priority),
+        )
+    for size in rules.model_size_routing:
+        yield f"size {size.size}", _words(size.provider, size.fallback, size.reason)
+    if rules.default_provider is not None:
+        yield "default_provider", _words(rules.default_provider, rules.default_fallback)
+
+
+def _words(goes_to: str, fallback: str | None, *documentation: str | None) -> str:
+    said = [text for text in documentation if text]
+    return goes_to + (f", then {fallback}" if fallback else "") + (f" ({'; '.join(said)})" if said else "")

