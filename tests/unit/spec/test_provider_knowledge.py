@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
+from aiops.errors import InvalidState
+from aiops.plan.diff import diff
+from aiops.render.litellm import config
 from aiops.spec.edit import add_provider, learn
 from aiops.spec.link_local import forbidden
 from aiops.spec.load import load
-from aiops.spec.model import ModelSpec, Provider
+from aiops.spec.model import DesiredState, ModelSpec, Provider
 from aiops.spec.option_tables import OPTIONS
 from aiops.spec.provider_types import TYPES
+from aiops.spec.resolve import resolve
+from aiops.spec.summary import summarise
 
 SETTINGS = b"gateway: {port: 4000}\n"
 
@@ -141,3 +146,55 @@ def test_the_page_about_providers_has_every_type_and_every_option_it_takes() -> 
         for kind, table in OPTIONS.items()
         for modes in {option.modes for option in table.values()}
     }
+
+
+GROUP = b"""
+load_balancing:
+  both:
+    providers: [{provider: lab, preferred_model: small:8b}, {provider: paid, preferred_model: large}]
+    strategy: cost-based
+patterns:
+  - {pattern: "^gpt-", provider: lab}
+"""
+
+
+def grouped(lab: str, paid: str) -> DesiredState:
+    providers = (
+        "providers:\n"
+        "  lab: {type: ollama, base_url: 'http://127.0.0.1:1', "
+        f"models: [{{name: 'small:8b', context_length: 9000}}]{lab}}}\n"
+        f"  paid: {{type: openai, api_key_env: K, models: [{{name: large, size: 70B}}]{paid}}}\n"
+    )
+    return load({"aiops.yaml": SETTINGS, "providers.yaml": providers.encode(), "model-mappings.yaml": GROUP}, {})
+
+
+def test_rules_know_what_their_providers_and_models_are_like() -> None:
+    rules = resolve(grouped(", max_parallel: 3, options: {num_ctx: 4096}", ", cost_per_1k_tokens: 0.5")).rules
+    members = rules.names["both"].members
+    assert [(member.size, member.context, member.cost) for member in members] == [(8, 4096, 0.0), (70, None, 0.5)]
+    assert {name: facts.parallel for name, facts in rules.providers.items()} == {"lab": 3, "paid": 100}
+
+
+def test_the_cheapest_cannot_be_chosen_while_a_price_is_unknown() -> None:
+    with pytest.raises(InvalidState, match=r"`large` of `paid` costs money, but not known how much"):
+        grouped("", "")
+    grouped("", ", cost_per_1k_tokens: 0")
+    grouped("", ", billable: false")
+
+
+def test_every_deployment_of_a_provider_carries_its_options_also_those_that_only_rules_lead_to() -> None:
+    state = grouped(", options: {num_ctx: 4096}", ", cost_per_1k_tokens: 0.5")
+    deployments = config(state, resolve(state))["model_list"]
+    lab = [one["litellm_params"] for one in deployments if one["model_info"]["provider"] == "lab"]
+    assert len(lab) == 3  # its own name, the group's member, the pattern's
+    assert [params.get("num_ctx") for params in lab] == [4096, 4096, 4096]
+    prices = [one["model_info"].get("input_cost_per_token") for one in deployments if "paid" in str(one["model_info"])]
+    assert set(prices) == {0.0005}
+
+
+def test_another_option_is_proved_again_and_said_in_the_plan() -> None:
+    before, after = grouped("", ", billable: false"), grouped(", options: {num_ctx: 4096}", ", billable: false")
+    found = diff(resolve(before), resolve(after), summarise(before), summarise(after))
+    assert set(found.changed_models) == {"both", "small:8b"}
+    assert "~ model small:8b: options (num_ctx)" in found.lines()
+    assert "~ model both: options of lab (num_ctx)" in found.lines()
