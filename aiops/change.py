@@ -31,7 +31,7 @@ from aiops.spec.load import load
 from aiops.spec.model import DesiredState
 from aiops.spec.resolve import RouteTable, resolve
 from aiops.spec.secrets import EnvRef, secret_env
-from aiops.spec.sources import FILES, Sources, fingerprint
+from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, Sources, fingerprint
 from aiops.verify.check import Check
 
 LOCK_PATIENCE_SECONDS = 30.0
@@ -266,7 +266,7 @@ def _require_unedited(instance: Instance, intent: Intent, out: Output) -> None:
     if not intent.force:
         raise Precondition(
             f"{instance.generated} was edited by hand, and this change would overwrite it",
-            f"`{instance.command} diff --generated` shows the edit; move it into {', '.join(FILES[1:])}, "
+            f"`{instance.command} diff --generated` shows the edit; move it into {PROVIDERS} or {MAPPINGS}, "
             "or repeat with --force (your edited copy is kept beside it)",
         )
     copy = instance.generated.with_name(f"{GENERATED}.edited-{clock.now().replace(':', '')}")

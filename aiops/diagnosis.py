@@ -14,6 +14,7 @@ from aiops.errors import AiopsError
 from aiops.host import credentials, ports
 from aiops.host.instance import Instance
 from aiops.host.supervise_process import ProcessSupervisor
+from aiops.port_findings import port_findings
 from aiops.provider_findings import provider_findings
 from aiops.service import desired
 from aiops.situation import Situation, look
@@ -82,6 +83,7 @@ def _files(instance: Instance) -> Iterator[Finding]:
         yield Finding(True, "the files are valid")
         credentials.read_master_key(instance.secrets / (state.settings.master_key_file or "master_key"))
         yield Finding(True, "the master key is good")
+        yield from port_findings(state, instance.command)
     except AiopsError as error:
         yield Finding(False, error.message, error.hint or f"{instance.command} validate")
 

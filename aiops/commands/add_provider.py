@@ -11,6 +11,7 @@ from aiops.cli import Context
 from aiops.commands._mutating import mutating, run
 from aiops.errors import UsageError
 from aiops.spec import edit
+from aiops.spec.model import ModelSpec
 from aiops.spec.sources import Sources
 
 
@@ -21,7 +22,7 @@ from aiops.spec.sources import Sources
 )
 @click.option("--base-url", metavar="URL", help="Where it is; services know their own address.")
 @click.option("--model", "models", multiple=True, metavar="M", help="A model it serves; repeat for more.")
-@click.option("--discover", is_flag=True, help="Ask the provider which models it serves.")
+@click.option("--discover", is_flag=True, help="Ask the provider for its models, and what it says of them.")
 @click.option("--fallback", metavar="M", help="The served model, or provider, that answers when this one cannot.")
 @click.option("--api-key-env", metavar="VAR", help="The environment variable that holds its key.")
 @click.option("--api-key-file", metavar="F", help="The file that holds its key.")
@@ -51,10 +52,15 @@ def command(
         raise UsageError("--api-key-env and --api-key-file exclude each other", "keep one of them")
     if api_key_file:
         api_key_file = str(Path(api_key_file).expanduser().absolute())
+    found: tuple[ModelSpec, ...] = ()
+    slots = None
     if discover:
         from aiops.discover import models_of
 
-        models = (*models, *models_of(context.instance, kind, base_url, api_key_env, api_key_file, known=models))
+        report = models_of(context.instance, kind, base_url, api_key_env, api_key_file, known=models)
+        found, slots = report.models, report.parallel
+        for note in report.notes:
+            context.out.say(note)
 
     def add(sources: Sources) -> edit.Edit:
         return edit.add_provider(
@@ -62,12 +68,13 @@ def command(
             name,
             type=kind,
             base_url=base_url,
-            models=models,
+            models=(*models, *found),
             fallback=fallback,
             api_key_env=api_key_env,
             api_key_file=api_key_file,
             description=description,
             health_endpoint=health_endpoint,
+            max_parallel=slots,
         )
 
     run(context, Intent("add-provider", reason, add, dry_run=dry_run, force=force, assume_yes=context.assume_yes))

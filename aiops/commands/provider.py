@@ -1,15 +1,19 @@
-"""``aiops provider install|start|stop|status``"""
+"""``aiops provider install|start|stop|status|discover``"""
 
 from __future__ import annotations
 
 import click
 
 from aiops import provider_install, provider_service
+from aiops.change import Intent
 from aiops.cli import Context
-from aiops.commands._mutating import mutating
+from aiops.commands._mutating import mutating, run
+from aiops.spec import edit
 
 
-@click.group("provider", help="Install, start, stop and look at the units that run providers.")
+@click.group(
+    "provider", help="Install, start, stop and look at the units of providers; learn what they serve."
+)
 def command() -> None:
     pass
 
@@ -99,6 +103,29 @@ def stop(context: Context, name: str, drain: float, force: bool, dry_run: bool, 
     )
     context.out.result(outcome.sentence)
     context.out.data(outcome.to_json())
+
+
+@command.command("discover", help="Write what a provider says of its models, where nothing is written yet.")
+@click.argument("name")
+@mutating()
+@click.pass_obj
+def discover(context: Context, name: str, dry_run: bool, reason: str) -> None:
+    from aiops.discover import report_of
+
+    context.instance.require()
+    report = report_of(context.instance, name)
+    for note in report.notes:
+        context.out.say(note)
+    run(
+        context,
+        Intent(
+            "provider discover",
+            reason,
+            lambda sources: edit.learn(sources, name, report.models, report.parallel),
+            dry_run=dry_run,
+            assume_yes=context.assume_yes,
+        ),
+    )
 
 
 @command.command("status", help="Units, health and models of one provider, or of all.")

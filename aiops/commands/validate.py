@@ -9,6 +9,7 @@ from aiops.cli import Context
 from aiops.errors import VerificationFailed
 from aiops.host import credentials
 from aiops.spec.notes import notes
+from aiops.spec.summary import summarise
 
 
 @click.command("validate", help="Check the files and name every problem; then ask each active provider for its models.")
@@ -37,7 +38,7 @@ def command(context: Context, offline: bool) -> None:
     remarks = notes(prepared.state, prepared.table)
     for remark in remarks:
         out.say(f"note: {remark}")
-    models, count = len(prepared.table.routes), len(prepared.state.providers)
+    models, count = len(prepared.table.routes), len(summarise(prepared.state).providers)
     out.result(f"valid: {count} provider{'s' * (count != 1)}, {models} model{'s' * (models != 1)} served")
     out.data(
         {

@@ -15,6 +15,7 @@ WHEN = "2026-01-01T00:00:00Z"
 SIZE = 4_000_000
 DETAILS = {"parent_model": "", "format": "gguf", "family": "llama", "families": ["llama"],
            "parameter_size": "7B", "quantization_level": "Q4_0"}  # fmt: skip
+MODEL_INFO = {"general.architecture": "llama", "general.parameter_count": 6738415616, "llama.context_length": 8192}
 
 
 def get(path: str, control: Control) -> Answer | None:
@@ -44,7 +45,7 @@ def post(path: str, request: dict[str, Any], control: Control, add: Callable[[st
         return as_json({"error": f"model '{name}' not found"}, 404)
     if path == "/api/show":
         return as_json({"license": "", "modelfile": f"FROM {name}", "parameters": "", "template": "{{ .Prompt }}",
-                        "details": DETAILS, "model_info": {"general.architecture": "llama"},
+                        "details": DETAILS, "model_info": MODEL_INFO,
                         "capabilities": ["completion"], "modified_at": WHEN})  # fmt: skip
     if path == "/api/embeddings":
         return as_json({"embedding": embedding(str(request.get("prompt", "")))})

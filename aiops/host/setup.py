@@ -8,7 +8,7 @@ from pathlib import Path
 from aiops.host import credentials, files
 from aiops.host.instance import Instance
 from aiops.spec.edit import set_value
-from aiops.spec.sources import FILES, SETTINGS, Sources
+from aiops.spec.sources import AT_INIT, SETTINGS, Sources
 
 
 def make_instance(instance: Instance, *, profile: str | None, supervisor: str | None, port: int | None) -> list[Path]:
@@ -23,7 +23,7 @@ def make_instance(instance: Instance, *, profile: str | None, supervisor: str | 
         instance.make_directories()
         fresh = not instance.exists
         # aiops.yaml last: it is what says that there is an instance.
-        for name in sorted(FILES, key=lambda each: each == SETTINGS):
+        for name in sorted(AT_INIT, key=lambda each: each == SETTINGS):
             if fresh and not (instance.config / name).exists():
                 files.write(instance.config / name, sources[name])
                 made.append(instance.config / name)
@@ -38,5 +38,5 @@ def defaults() -> dict[str, bytes]:
     checkout = Path(__file__).parents[2] / "config"
     return {
         name: (packaged / name).read_bytes() if (packaged / name).is_file() else (checkout / name).read_bytes()
-        for name in FILES
+        for name in AT_INIT
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 from aiops.plan.words import path, what
+from aiops.spec.options import Params
 from aiops.spec.routes import Route, RouteTable
 from aiops.spec.summary import Summary
 
@@ -89,8 +91,14 @@ def _served(route: Route | None) -> tuple[object, ...] | None:
     if route is None:
         return None
     if route.endpoints:
-        return tuple(sorted((one.member.provider, one.member.model, one.mode) for one in route.endpoints))
-    return (route.provider, route.backend_model, route.mode)
+        members = ((one.member.provider, one.member.model, one.mode, _key(one.params)) for one in route.endpoints)
+        return tuple(sorted(members))
+    return (route.provider, route.backend_model, route.mode, _key(route.params))
+
+
+def _key(params: Params) -> str:
+    """Comparable with others."""
+    return json.dumps(params, sort_keys=True)
 
 
 def _providers_of(route: Route) -> set[str]:
@@ -159,8 +167,8 @@ def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change
 
 
 def _differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    keys = [key for key in now if was.get(key) != now[key]]
-    return "; ".join(f"{key} {_value(was.get(key))} -> {_value(now[key])}" for key in keys)
+    keys = [key for key in {**now, **was} if was.get(key) != now.get(key)]
+    return "; ".join(f"{key} {_value(was.get(key))} -> {_value(now.get(key))}" for key in keys)
 
 
 def _value(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from aiops.spec.routes import Route
 from aiops.spec.rules import Member
@@ -42,9 +42,20 @@ def what(was: Route, now: Route) -> Iterator[str]:
         before, after = getattr(was, key), getattr(now, key)
         if before != after:
             yield f"{key} {before or 'unlimited'} -> {after or 'unlimited'}"
+    if was.params != now.params:
+        yield f"options ({_different(was.params, now.params)})"
+    if was.cost != now.cost:
+        yield f"cost {_cost(was.cost)} -> {_cost(now.cost)}"
     if was.info != now.info:
-        keys = sorted(key for key in {*was.info, *now.info} if was.info.get(key) != now.info.get(key))
-        yield f"documentation ({', '.join(keys)})"
+        yield f"documentation ({_different(was.info, now.info)})"
+
+
+def _different(was: Mapping[str, object], now: Mapping[str, object]) -> str:
+    return ", ".join(sorted(key for key in {*was, *now} if was.get(key) != now.get(key)))
+
+
+def _cost(cost: float | None) -> str:
+    return "unknown" if cost is None else f"{cost:g}"
 
 
 def _members(was: Route, now: Route) -> Iterator[str]:
@@ -58,9 +69,21 @@ def _members(was: Route, now: Route) -> Iterator[str]:
     for place, member in after.items():
         if place in before and _facts(before[place]) != _facts(member):
             yield f"{_member(was, before[place])} -> {_member(now, member)}"
+    yield from _told(was, now)
     kept = [place for place in before if place in after]
     if kept != [place for place in after if place in before]:
         yield f"in the order {', '.join(member.provider for member in now.members)}"
+
+
+def _told(was: Route, now: Route) -> Iterator[str]:
+    """Options and prices of the members that stay."""
+    before = {(one.member.provider, one.member.model): one for one in was.endpoints}
+    for one in now.endpoints:
+        old = before.get((one.member.provider, one.member.model))
+        if old is not None and old.params != one.params:
+            yield f"options of {one.member.provider} ({_different(old.params, one.params)})"
+        if old is not None and old.cost != one.cost:
+            yield f"cost of {one.member.provider} {_cost(old.cost)} -> {_cost(one.cost)}"
 
 
 def _by_place(route: Route) -> dict[tuple[str, str | None], Member]:

@@ -8,6 +8,7 @@ from typing import Any
 from aiops.spec.deployments import ANY_MODEL, hidden_members, hidden_name, identity
 from aiops.spec.documentation import together
 from aiops.spec.model import DesiredState, Provider
+from aiops.spec.options import Params
 from aiops.spec.provider_types import PLACEHOLDER_KEY, Mode
 from aiops.spec.routes import Info, Route, RouteTable
 from aiops.spec.rules import Member, Strategy
@@ -94,6 +95,7 @@ def _deployments(state: DesiredState, table: RouteTable) -> list[dict[str, Any]]
         for place, endpoint in enumerate(route.endpoints, 1):
             member = endpoint.member
             one = _deployment(route.model, member, state.providers[member.provider], endpoint.mode)
+            _tell(one, endpoint.params, endpoint.cost)
             if weighted:
                 one["litellm_params"]["weight"] = member.weight
             if in_order:
@@ -107,13 +109,16 @@ def _plain(route: Route, provider: Provider) -> dict[str, Any]:
     one = _deployment(route.model, Member(identifier, route.provider, route.backend_model), provider, route.mode)
     # With `enforce_model_rate_limits`, else they would only be weights.
     one["litellm_params"] |= {key: limit for key, limit in (("rpm", route.rpm), ("tpm", route.tpm)) if limit}
+    _tell(one, route.params, route.cost)
     return _documented(one, route.info)
 
 
 def _hidden(member: Member, provider: Provider) -> dict[str, Any]:
     """A deployment that only rules lead to. What is asked of it is put in by the gateway when it has no model."""
     spec = provider.model(member.model) if member.model else None
-    return _deployment(hidden_name(provider.name), member, provider, spec.mode if spec else "chat")
+    one = _deployment(hidden_name(provider.name), member, provider, spec.mode if spec else "chat")
+    _tell(one, provider.params(spec), provider.written_price(member.model or "", spec))
+    return one
 
 
 def _deployment(name: str, member: Member, provider: Provider, mode: Mode) -> dict[str, Any]:
@@ -125,6 +130,15 @@ def _deployment(name: str, member: Member, provider: Provider, mode: Mode) -> di
     params["api_key"] = f"os.environ/{variable}" if variable is not None else PLACEHOLDER_KEY
     info = {"id": member.deployment, "mode": mode, "provider": provider.name}
     return {"model_name": name, "litellm_params": params, "model_info": info}
+
+
+def _tell(deployment: dict[str, Any], params: Params, cost: float | None) -> None:
+    """Add the backend's options, none of which is called like a parameter of LiteLLM's own, and the price."""
+    deployment["litellm_params"] |= params
+    if cost is not None:
+        # LiteLLM counts per token; with these it knows what a request cost.
+        per_token = round(cost / 1000, 15)
+        deployment["model_info"] |= {"input_cost_per_token": per_token, "output_cost_per_token": per_token}
 
 
 def _documented(deployment: dict[str, Any], info: Info) -> dict[str, Any]:

@@ -31,9 +31,6 @@ from aiops.spec.yaml12 import Path
 _ONE_MODEL = ("vllm", "llama_cpp")
 """Types that serve one model: whatever is asked for, they can only answer with it."""
 
-_PARALLEL = {"ollama": 1, "llama_cpp": 1, "vllm": 256, "openai_compatible": 8}
-_PARALLEL_CLOUD = 100
-
 
 def build_rules(
     state: DesiredState, routing: Routing, routes: Sequence[Route]
@@ -230,8 +227,8 @@ def _hidden(provider: Provider, backend: str | None) -> Member:
 
 
 def _facts(provider: Provider) -> ProviderFacts:
-    parallel = _PARALLEL.get(provider.type, _PARALLEL_CLOUD)
-    return ProviderFacts(parallel, provider.root is not None and is_local(provider.root), provider.health_url)
+    local = provider.root is not None and is_local(provider.root)
+    return ProviderFacts(provider.parallel, local, provider.health_url)
 
 
 def _special(cases: SpecialCases) -> Special:

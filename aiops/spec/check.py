@@ -11,6 +11,7 @@ from aiops.spec.check_groups import check_groups
 from aiops.spec.check_rules import check_rules
 from aiops.spec.draft import Draft, Suggester
 from aiops.spec.mappings import Mappings
+from aiops.spec.ports import check_ports
 from aiops.spec.routing import DEFAULT, Routing
 from aiops.spec.sources import MAPPINGS, PROVIDERS
 from aiops.spec.urls import is_loopback, place
@@ -23,6 +24,7 @@ def check(draft: Draft) -> list[Problem]:
     quiet = draft.names | draft.broken
     routing = Routing.of(draft.providers, draft.exact_matches, draft.fallback_chains, mappings, quiet)
     problems = [*_places(draft), *_groups(draft), *_lists(draft), *_clashes(draft, routing), *_idle(draft)]
+    problems += check_ports(draft.documents, draft.ports, draft.providers, draft.gateway_port)
     if draft.complete:
         problems += [*_matches(draft, routing), *_chains(draft, routing), *_cycles(draft, routing)]
     if draft.complete and draft.rules_complete:

@@ -216,7 +216,7 @@ def _members(draft: Draft, path: Path, target: Target, wanted: str | None) -> It
             hint = f"write it in {PROVIDERS}: {{name: {place.backend}, size: 7B}}"
             message = f"`{target.name}`: the size of {model} is not known, and `{chosen}` goes by it"
             yield draft.problem(MAPPINGS, path, message, hint)
-        if chosen is Strategy.COST_BASED and place.provider.is_billable and not place.cost:
+        if chosen is Strategy.COST_BASED and place.price is None:
             hint = f"write it in {PROVIDERS}: {{name: {place.backend}, cost_per_1k_tokens: 0.002}}"
             message = f"`{target.name}`: {model} costs money, but not known how much, and `{chosen}` goes by it"
             yield draft.problem(MAPPINGS, path, message, hint)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiops.errors import Problem
 from aiops.spec.mappings import Chain, ExactMatch, Mappings
-from aiops.spec.model import Provider, Settings
+from aiops.spec.model import Port, Provider, Settings
 from aiops.spec.sources import MAPPINGS, PROVIDERS
 from aiops.spec.suggest import did_you_mean
 from aiops.spec.yaml12 import Document, Path
@@ -27,6 +27,7 @@ class Draft:
     exact_matches: dict[str, ExactMatch] = field(default_factory=dict)
     fallback_chains: dict[str, Chain] = field(default_factory=dict)
     mappings: Mappings = field(default_factory=Mappings)
+    ports: dict[str, Port] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     broken_matches: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)

@@ -39,6 +39,7 @@ def add_provider(
     api_key_file: str | None = None,
     description: str | None = None,
     health_endpoint: str | None = None,
+    max_parallel: int | None = None,
 ) -> Edit:
     """Add an active provider, and with ``fallback`` an exact match per model.
 
@@ -54,7 +55,7 @@ def add_provider(
         "api_key_file": api_key_file,
         "models": tuple(_entry(model) for model in models),
     }
-    entry["health_endpoint"] = health_endpoint
+    entry |= {"health_endpoint": health_endpoint, "max_parallel": max_parallel}
     entry = {key: value for key, value in entry.items() if value not in (None, ())}
     existing = providers.get(("providers", name))
     if existing is None:
@@ -113,6 +114,38 @@ def remove_model(sources: Sources, provider: str, model: str) -> Edit:
         )
     mappings, notes = forget(providers, mappings, provider, model)
     providers.remove([(*path, index) for index, name in enumerate(names) if name == model])
+    return _edit(sources, providers, mappings, notes)
+
+
+def learn(sources: Sources, provider: str, models: Sequence[ModelSpec], max_parallel: int | None) -> Edit:
+    """Write what a provider reports about the models it is listed with, where nothing is written yet.
+
+    What is written stays: a note says where the provider reports something else.
+    """
+    providers, mappings = _open(sources)
+    _known(providers, provider)
+    entry, notes = providers.mapping("providers", provider), []
+    reported = {model.name: model for model in models}
+    for index, name in enumerate(model_names(entry)):
+        # Ollama lists `name:latest` for what everybody calls `name`.
+        model = reported.get(name) or reported.get(f"{name}:latest")
+        if model is None:
+            continue
+        path: Path = ("providers", provider, "models", index)
+        item, new = providers.get(path), {}
+        for key, value in (("size", model.size), ("context_length", model.context_length)):
+            written = item.get(key) if isinstance(item, Mapping) else None
+            if value is not None and written is None:
+                new[key] = value
+            elif value is not None and written != value:
+                notes.append(f"`{name}`: {key} {written} is written and stays; {provider} reports {value}")
+        if new and isinstance(item, str):
+            providers.put(path, {"name": item, **new})
+        else:
+            for key, value in new.items():
+                providers.put((*path, key), value)
+    if max_parallel is not None and "max_parallel" not in entry:
+        providers.put(("providers", provider, "max_parallel"), max_parallel)
     return _edit(sources, providers, mappings, notes)
 
 
@@ -255,6 +288,7 @@ def _same(existing: Any, entry: Mapping[str, Any]) -> bool:
     present, wanted = {"status": "active", **existing}, dict(entry)
     names, models = model_names(present), model_names(wanted)
     wanted.pop("models", None)
+    wanted.pop("max_parallel", None)  # discovered: `provider discover` brings it up to date
     url = str(wanted.pop("base_url", "")).rstrip("/").removesuffix("/v1")
     return (
         url == str(present.pop("base_url", "")).rstrip("/").removesuffix("/v1")

@@ -12,9 +12,11 @@ from aiops.spec.draft import Draft
 from aiops.spec.load_mappings import load_mappings, section
 from aiops.spec.model import DesiredState, ModelSpec, Provider, Settings
 from aiops.spec.names import check_model_name, quoted, short
+from aiops.spec.ports import read_ports
+from aiops.spec.provider_check import check_provider, link_local
 from aiops.spec.provider_types import TYPES, ProviderType
 from aiops.spec.screen import is_secret, screen
-from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, REQUIRED, SETTINGS, Sources, fingerprint
+from aiops.spec.sources import FILES, MAPPINGS, PORTS, PROVIDERS, REQUIRED, SETTINGS, Sources, fingerprint
 from aiops.spec.suggest import did_you_mean, listed
 from aiops.spec.urls import check as check_url
 from aiops.spec.urls import expand, normalise
@@ -25,6 +27,7 @@ _EXPECTED = {
     SETTINGS: "a mapping with `gateway:`",
     PROVIDERS: "a mapping with `providers:`",
     MAPPINGS: "a mapping with `exact_matches:` or `fallback_chains:`",
+    PORTS: "a mapping of services, each with a `port:`",
 }
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _UNIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*\.service")
@@ -60,6 +63,8 @@ def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
         load_mappings(draft, data[MAPPINGS], problems)
     elif MAPPINGS in documents:
         draft.complete = False
+    if data.get(PORTS) is not None:
+        draft.ports = read_ports(documents[PORTS], data[PORTS], problems)
     problems.extend(check(draft))
     if problems or draft.settings is None:
         raise InvalidState(problems, "nothing was changed; mend the files and run `aiops validate`")
@@ -70,6 +75,7 @@ def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
         draft.fallback_chains,
         fingerprint(sources),
         draft.mappings,
+        draft.ports,
         documents,
     )
 
@@ -120,6 +126,7 @@ def _provider(draft: Draft, name: str, raw: Any, env: Mapping[str, str], problem
         line = doc.line((*path, "type"))
         problems.append(Problem(PROVIDERS, line, f"unknown provider type `{short(raw['type'])}`", hint))
     _keys(doc, path, raw, kind, problems)
+    problems.extend(check_provider(doc, path, raw, models))
     url = _url(doc, path, raw, kind, env, problems)
     for index, model in enumerate(models):
         if kind is not None and not kind.embeds and model.mode == "embedding":
@@ -210,6 +217,7 @@ def _url(
     url, bad = expand(url, env)
     bad = bad or list(check_url(url))
     line = doc.line((*path, "base_url"))
+    problems.extend([] if bad else link_local(doc, path, raw, url))
     problems.extend(Problem(doc.file, line, f"{name}: {item.message}", item.hint) for item in bad)
     return None if bad else normalise(url)
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from aiops.spec import sizes
 from aiops.spec.mappings import Chain, ExactMatch, Mappings
+from aiops.spec.options import Value
+from aiops.spec.options import params as litellm_params
 from aiops.spec.provider_types import TYPES, Mode, ProviderType
 from aiops.spec.shape import Shape
 from aiops.spec.urls import api_base, is_local
 from aiops.spec.yaml12 import Document, Path
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
+Cost = Annotated[float, Field(ge=0, le=1000)]
+"""US dollars."""
+
+_CLOUD_OF_OLLAMA = ("-cloud", ":cloud")
 
 
 class ModelSpec(Shape):
-    """One model of a provider. All but ``name`` and ``mode`` is documentation, carried into ``model_info``."""
+    """One model of a provider. ``options`` go to the backend; ``size``, ``context_length`` (tokens) and
+    ``cost_per_1k_tokens`` are what routing compares; the rest but ``name`` and ``mode`` is documentation, carried into
+    ``model_info``."""
 
     name: str
     mode: Mode = "chat"
@@ -30,6 +39,13 @@ class ModelSpec(Shape):
     tags: tuple[str, ...] = ()
     notes: str | None = None
     pulled_at: str | None = None
+    cost_per_1k_tokens: Cost | None = None
+    options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
+
+    @property
+    def billions(self) -> float | None:
+        """Parameters in billions: what is written, else what stands in its name. None when neither says."""
+        return sizes.parse(self.size) if self.size is not None else sizes.in_name(self.name)
 
 
 class Service(Shape):
@@ -41,7 +57,10 @@ class Service(Shape):
 
 
 class Provider(Shape):
-    """A server that answers model requests. ``base_url`` is expanded and normalised to the server's root."""
+    """A server that answers model requests. ``base_url`` is expanded and normalised to the server's root.
+
+    ``max_parallel``: requests it answers at the same time. ``options``: for each of its models that takes them.
+    """
 
     name: str
     type: str
@@ -52,6 +71,10 @@ class Provider(Shape):
     api_key_env: str | None = None
     api_key_file: str | None = None
     billable: bool | None = None
+    max_parallel: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    cost_per_1k_tokens: Cost | dict[str, Cost] | None = None
+    options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
+    allow_link_local: bool = False
     service: Service | None = None
     description: str | None = None
     features: tuple[str, ...] = ()
@@ -77,10 +100,48 @@ class Provider(Shape):
 
     @property
     def is_billable(self) -> bool:
-        """Whether a request may cost money: what the operator says, else whether it leaves the private network."""
+        """Whether a request may cost money: what the operator says, else whether it leaves the private network.
+
+        A service costs money also when it is reached through a proxy that stands here.
+        """
         if self.billable is not None:
             return self.billable
-        return not (self.root and is_local(self.root))
+        return self.kind.cloud or not (self.root and is_local(self.root))
+
+    def bills(self, model: str) -> bool:
+        """The same for one model: what a local Ollama passes on to Ollama's cloud counts on an account there."""
+        passed_on = self.type == "ollama" and self.billable is None and model.endswith(_CLOUD_OF_OLLAMA)
+        return self.is_billable or passed_on
+
+    @property
+    def parallel(self) -> int:
+        """Requests it answers at the same time: what the operator says, else what its type usually does."""
+        return self.max_parallel if self.max_parallel is not None else self.kind.parallel
+
+    def written_price(self, name: str, spec: ModelSpec | None) -> float | None:
+        """US dollars per 1,000 tokens of its model ``name``, as the operator wrote it; None when nothing is written."""
+        if spec is not None and spec.cost_per_1k_tokens is not None:
+            return spec.cost_per_1k_tokens
+        general = self.cost_per_1k_tokens
+        return general.get(name) if isinstance(general, dict) else general
+
+    def price(self, name: str, spec: ModelSpec | None) -> float | None:
+        """The same, and 0.0 when nobody sends a bill. None: it costs money and nobody said how much."""
+        written = self.written_price(name, spec)
+        return 0.0 if written is None and not self.bills(name) else written
+
+    def context(self, spec: ModelSpec | None) -> int | None:
+        """Tokens that a model really gets: for Ollama ``num_ctx`` where it is written. None when nobody said."""
+        if spec is None:
+            return None
+        served = spec.options.get("num_ctx", self.options.get("num_ctx")) if self.type == "ollama" else None
+        known = [limit for limit in (spec.context_length, served) if isinstance(limit, int)]
+        return min(known, default=None)
+
+    def params(self, spec: ModelSpec | None) -> dict[str, Value]:
+        """The options of a model under LiteLLM's names; of one that is not listed, those of any chat model."""
+        own, mode = (spec.options, spec.mode) if spec is not None else ({}, "chat")
+        return litellm_params(self.type, self.options, own, mode) if own or self.options else {}
 
     @property
     def discovery_url(self) -> str | None:
@@ -96,6 +157,21 @@ class Provider(Shape):
     def model(self, name: str) -> ModelSpec | None:
         """The model of that name, or None."""
         return next((model for model in self.models if model.name == name), None)
+
+
+class Port(Shape):
+    """One entry of ``ports.yaml``. ``service``: the systemd unit that listens there. ``health_check`` is shown to
+    people and never run; ``line`` is where the entry stands."""
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    protocol: Literal["http", "https", "tcp"] = "http"
+    required: bool = False
+    service: str | None = None
+    description: str | None = None
+    health_check: str | None = None
+    notes: str | None = None
+    status: Literal["used", "reserved"] = "used"
+    line: int = 0
 
 
 class Gateway(Shape):
@@ -154,6 +230,7 @@ class DesiredState:
     fallback_chains: Mapping[str, Chain]
     fingerprint: str
     mappings: Mappings = field(default_factory=Mappings)
+    ports: Mapping[str, Port] = field(default_factory=dict)
     documents: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -1,7 +1,7 @@
 """Per provider type, what may stand below ``options:``: the backend's own names, and how LiteLLM is told.
 
-Everything here was seen arriving at the backend under its name (tests/unit/spec/test_options_wire.py), and gives way to
-the same parameter in a request. Sources: Ollama api/types.go (Options, Runner), vLLM's OpenAI protocol and
+Everything here was seen arriving at the backend under its name (tests/unit/spec/test_provider_wire.py), and gives way
+to the same parameter in a request. Sources: Ollama api/types.go (Options, Runner), vLLM's OpenAI protocol and
 SamplingParams, llama.cpp tools/server/README.md, the API references of OpenAI and Anthropic.
 """
 
@@ -135,20 +135,23 @@ OPTIONS: Mapping[str, Options] = {
     "xai": _service("seed", "stop", *_BOTH_PENALTIES),
 }
 
-LAUNCH: Mapping[str, str] = {
+_LAUNCH: Mapping[str, tuple[str, ...]] = {
     # llama.cpp, and its Python server
-    **{name: "llama_cpp" for name in ("n_gpu_layers", "num_gpu_layers", "ngl", "n_ctx", "ctx_size", "n_parallel",
-       "parallel", "threads", "n_threads", "n_batch", "batch_size", "ubatch_size", "n_ubatch", "flash_attn", "mlock",
-       "use_mlock", "no_mmap", "cont_batching", "rope_freq_base", "rope_freq_scale", "tensor_split", "split_mode",
-       "chat_template", "mmproj", "model_path")},
-    # vLLM
-    **{name: "vllm" for name in ("gpu_memory_utilization", "max_model_len", "max_num_seqs", "max_num_batched_tokens",
-       "tensor_parallel_size", "pipeline_parallel_size", "dtype", "kv_cache_dtype", "quantization", "enforce_eager",
-       "swap_space", "block_size", "enable_prefix_caching", "trust_remote_code", "served_model_name")},
+    "llama_cpp": (
+        *("n_gpu_layers", "num_gpu_layers", "ngl", "n_ctx", "ctx_size", "n_parallel", "parallel", "threads"),
+        *("n_threads", "n_batch", "batch_size", "ubatch_size", "n_ubatch", "flash_attn", "mlock", "use_mlock"),
+        *("no_mmap", "cont_batching", "rope_freq_base", "rope_freq_scale", "tensor_split", "split_mode"),
+        *("chat_template", "mmproj", "model_path"),
+    ),
+    "vllm": (
+        *("gpu_memory_utilization", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "dtype"),
+        *("tensor_parallel_size", "pipeline_parallel_size", "kv_cache_dtype", "quantization", "enforce_eager"),
+        *("swap_space", "block_size", "enable_prefix_caching", "trust_remote_code", "served_model_name"),
+    ),
     # Ollama reads these from its environment: OLLAMA_NUM_PARALLEL, …
-    **{name: "ollama" for name in ("num_parallel", "max_loaded_models", "kv_cache_type", "flash_attention",
-       "context_length", "max_queue")},
-}  # fmt: skip
+    "ollama": ("num_parallel", "max_loaded_models", "kv_cache_type", "flash_attention", "context_length", "max_queue"),
+}
+LAUNCH: Mapping[str, str] = {name: kind for kind, names in _LAUNCH.items() for name in names}
 """Settings of a server's own start, which no request can change, and whose they are."""
 
 SAME_AS: Mapping[str, tuple[str, ...]] = {
@@ -168,8 +171,6 @@ SAME_AS: Mapping[str, tuple[str, ...]] = {
     "max_new_tokens": ("max_tokens", "num_predict"),
     "repeat_penalty": ("repetition_penalty",),
     "repetition_penalty": ("repeat_penalty",),
-    "frequency_penalty": ("repeat_penalty",),
-    "presence_penalty": ("repeat_penalty",),
     "stop": ("stop_sequences",),
     "stop_sequences": ("stop",),
 }

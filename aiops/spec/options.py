@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from aiops.errors import Problem
-from aiops.spec.option_tables import LAUNCH, OPTIONS, SAME_AS, Kind, Mode, Option
+from aiops.spec.option_tables import LAUNCH, OPTIONS, SAME_AS, Kind, Mode
 from aiops.spec.suggest import listed, nearest
 from aiops.spec.wording import described, wrong_type
 from aiops.spec.yaml12 import Document, Path, dotted
 
-Value = bool | int | float | str | list["Value"] | dict[str, "Value"]
+Value = bool | int | float | str | None | list["Value"] | dict[str, "Value"]
 Params = Mapping[str, Value]
 """Parameters under LiteLLM's names, as JSON has them."""
 
@@ -51,7 +52,7 @@ def check_options(
             message, hint = _unknown(full, name, kind)
             yield Problem(doc.file, doc.line(where), message, hint)
         elif not _is(option.kind, value):
-            yield wrong_type(doc, where, _WANTED[option.kind], value)
+            yield _wrong(doc, where, option.kind, value)
         elif modes and not set(modes) & set(option.modes):
             whose = "this model" if of_model else "every model here"
             message = f"{full} would be ignored: {whose} is for {listed(set(modes))}"
@@ -80,6 +81,16 @@ def _unknown(full: str, name: str, kind: str) -> tuple[str, str]:
     )
 
 
+def _wrong(doc: Document, where: Path, kind: Kind, value: object) -> Problem:
+    problem = wrong_type(doc, where, _WANTED[kind], value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return replace(problem, message=f"`{dotted(where)}` should be a finite number")
+    if isinstance(value, dict | tuple):
+        what = "is empty" if not value else "holds something else"
+        return replace(problem, message=f"`{dotted(where)}` should be {_WANTED[kind]}, {what}")
+    return problem
+
+
 def _is(kind: Kind, value: object) -> bool:
     whole = isinstance(value, int) and not isinstance(value, bool)
     number = whole or (isinstance(value, float) and math.isfinite(value))
@@ -92,7 +103,7 @@ def _is(kind: Kind, value: object) -> bool:
         "switch": isinstance(value, bool),
         "texts": bool(items) and all(isinstance(item, str) for item in items),
         "wholes": bool(items) and all(isinstance(item, int) and not isinstance(item, bool) for item in items),
-        "mapping": isinstance(value, dict) and bool(value),
+        "mapping": isinstance(value, dict) and bool(value) and _is_json(value),
         "duration": number or text,
         "switch_or_text": text or isinstance(value, bool),
     }[kind]
@@ -104,8 +115,12 @@ def _plain(value: object) -> Value:
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    assert isinstance(value, bool | int | float | str), described(value)
+    assert value is None or isinstance(value, bool | int | float | str), described(value)
     return value
 
 
-__all__ = ["Option", "Params", "Value", "check_options", "params"]
+def _is_json(value: object) -> bool:
+    """JSON knows no infinity."""
+    if isinstance(value, tuple | Mapping):
+        return all(map(_is_json, value.values() if isinstance(value, Mapping) else value))
+    return not isinstance(value, float) or math.isfinite(value)

@@ -7,9 +7,8 @@ LiteLLM's own list of providers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-Mode = Literal["chat", "completion", "embedding"]
+from aiops.spec.option_tables import Mode as Mode
 
 PLACEHOLDER_KEY = "none"
 """Written where a provider has no key. Without one LiteLLM takes the type's usual environment variable
@@ -25,6 +24,7 @@ class ProviderType:
     ``discovery`` and ``health``: paths below the root, for listing models and for probing without cost.
     ``cloud``: a service with an address of its own, which needs a key; several providers may share the address.
     ``embeds``: whether LiteLLM can ask it for embeddings.
+    ``parallel``: requests it answers at the same time when nobody says otherwise (the sources stand beside the rows).
     """
 
     prefix: str
@@ -35,6 +35,7 @@ class ProviderType:
     health: str | None = "/v1/models"
     cloud: bool = False
     embeds: bool = True
+    parallel: int = 100
 
     def prefix_for(self, mode: Mode) -> str:
         """LiteLLM's provider name for a model of this mode."""
@@ -57,10 +58,11 @@ TYPES: dict[str, ProviderType] = {
         (("completion", "ollama"), ("embedding", "ollama")),
         discovery="/api/tags",
         health="/api/tags",
+        parallel=1,  # OLLAMA_NUM_PARALLEL
     ),
-    "llama_cpp": ProviderType("llamafile", suffix="/v1", health="/health"),
-    "vllm": ProviderType("hosted_vllm", suffix="/v1", health="/health"),
-    "openai_compatible": ProviderType("openai", suffix="/v1"),
+    "llama_cpp": ProviderType("llamafile", suffix="/v1", health="/health", parallel=1),  # --parallel
+    "vllm": ProviderType("hosted_vllm", suffix="/v1", health="/health", parallel=256),  # --max-num-seqs
+    "openai_compatible": ProviderType("openai", suffix="/v1", parallel=8),  # unknown: a guess to be corrected
     "openai": ProviderType("openai", suffix="/v1", default_url="https://api.openai.com", cloud=True),
     "anthropic": ProviderType("anthropic", default_url="https://api.anthropic.com", cloud=True, embeds=False),
     "cerebras": _cloud("cerebras", embeds=False),

@@ -50,13 +50,15 @@ def _route(target: Target, served_by: Target, fallbacks: list[str], chain: Chain
         fallbacks=tuple(fallbacks),
         substitute_for=None if served_by is target else target.provider.name,
         mode=served_by.mode,
-        billable=any(place.provider.is_billable for place in places) if places else served_by.provider.is_billable,
+        billable=any(place.bills for place in places) if places else served_by.provider.bills(served_by.backend),
         info=about if places else together(about_model(served_by.spec, served_by.provider), about),
         strategy=_strategy(served_by, default).value if places else None,
         is_capability=isinstance(target.rule, Capability),
         endpoints=tuple(_endpoint(target.name, place) for place in places),
         rpm=limit.rpm if limit else None,
         tpm=limit.tpm if limit else None,
+        params={} if places else served_by.provider.params(served_by.spec),
+        cost=None if places else served_by.provider.written_price(served_by.backend, served_by.spec),
     )
 
 
@@ -73,7 +75,14 @@ def _endpoint(name: str, place: Place) -> Endpoint:
         context=place.context,
         cost=place.cost,
     )
-    return Endpoint(member, place.mode, provider.is_billable, about_model(place.spec, provider))
+    return Endpoint(
+        member,
+        place.mode,
+        place.bills,
+        about_model(place.spec, provider),
+        provider.params(place.spec),
+        provider.written_price(place.backend, place.spec),
+    )
 
 
 def _strategy(target: Target, default: Strategy) -> Strategy:

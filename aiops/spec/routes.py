@@ -7,22 +7,28 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
+from aiops.spec.options import Params
 from aiops.spec.provider_types import Mode
 from aiops.spec.rules import Member, RoutingTable
 
-_OFTEN_EMPTY = frozenset(("strategy", "is_capability", "endpoints", "rpm", "tpm"))
+_OFTEN_EMPTY = frozenset(("strategy", "is_capability", "endpoints", "rpm", "tpm", "params", "cost"))
 
 Info = Mapping[str, str | int | float | list[str]]
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One member of a route with several. ``info``: what the operator wrote about this model and provider."""
+    """One member of a route with several. ``info``: what the operator wrote about this model and provider.
+
+    ``params`` and ``cost`` as of a route.
+    """
 
     member: Member
     mode: Mode = "chat"
     billable: bool = False
     info: Info = field(default_factory=dict, hash=False)
+    params: Params = field(default_factory=dict, hash=False)
+    cost: float | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ class Route:
     """One served name. ``substitute_for``: the disabled provider whose model another one answers meanwhile.
 
     With ``endpoints`` it is a balanced name or a capability, and ``provider`` and ``backend_model`` are the first's.
-    ``rpm`` and ``tpm``: requests and tokens it may use in a minute.
+    ``rpm`` and ``tpm``: requests and tokens it may use in a minute. ``params``: the options of the provider and the
+    model, under LiteLLM's names. ``cost``: US dollars per 1,000 tokens, where it is written.
     """
 
     model: str
@@ -46,6 +53,8 @@ class Route:
     endpoints: tuple[Endpoint, ...] = ()
     rpm: int | None = None
     tpm: int | None = None
+    params: Params = field(default_factory=dict, hash=False)
+    cost: float | None = None
 
     @property
     def members(self) -> tuple[Member, ...]:

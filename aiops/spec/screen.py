@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aiops.errors import Problem
-from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
+from aiops.spec.model import ModelSpec
+from aiops.spec.option_tables import LAUNCH
+from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
 from aiops.spec.yaml12 import Document, Path, dotted
 
 _SECRET_KEYS = frozenset(
@@ -31,9 +33,17 @@ _LATER: dict[str, frozenset[str]] = {
         )
     ),
     PROVIDERS: frozenset(),
+    PORTS: frozenset(),
     MAPPINGS: frozenset(),
 }
-_LATER_IN_PROVIDER = frozenset({"options", "configuration", "rate_limit", "rate_limits"})
+_OF_THE_SERVER = "what a server is started with belongs to its own command line; what a request carries, to `options`"
+_NOT_HERE = {
+    "configuration": _OF_THE_SERVER,
+    **dict.fromkeys(LAUNCH.keys() - ModelSpec.model_fields.keys(), _OF_THE_SERVER),
+    "rate_limit": f"limits belong to a served name: `exact_matches.NAME.rate_limit` in {MAPPINGS}",
+    "rate_limits": f"limits belong to a served name: `exact_matches.NAME.rate_limit` in {MAPPINGS}",
+}
+"""Keys that operators write at a provider or a model, where nothing would read them."""
 _NAMED_BY_THE_OPERATOR = {
     ("providers",),
     ("exact_matches",),
@@ -71,7 +81,9 @@ def _walk(doc: Document, value: Any, path: Path, problems: list[Problem]) -> Any
 
 
 def _is_key_of_ours(file: str, path: Path) -> bool:
-    """Keys below `providers:`, `exact_matches:` and the like are the operator's own names."""
+    """Keys below `providers:`, `exact_matches:` and the like are the operator's own names, as services are."""
+    if file == PORTS:
+        return path not in {(), ("reserved",)}
     return path not in _NAMED_BY_THE_OPERATOR
 
 
@@ -83,10 +95,8 @@ def _refused(doc: Document, path: Path, value: Any) -> Problem | None:
         return Problem(
             doc.file, line(path), f"`{name}` is not supported by this version", "remove it: it would have no effect"
         )
-    if doc.file == PROVIDERS and path[0] == "providers" and key in _LATER_IN_PROVIDER:
-        return Problem(
-            doc.file, line(path), f"`{name}` is not supported by this version", "remove it: it would have no effect"
-        )
+    if doc.file == PROVIDERS and key in _NOT_HERE and (len(path) == 3 or (len(path) == 5 and path[2] == "models")):
+        return Problem(doc.file, line(path), f"`{name}` would have no effect", _NOT_HERE[key])
     if doc.file == PROVIDERS and len(path) == 3 and key in _OTHER_NAMES:
         return Problem(doc.file, line(path), f"unknown key `{name}`", f"call it `{_OTHER_NAMES[key]}`")
     return None

@@ -9,11 +9,15 @@ SETTINGS = "aiops.yaml"
 PROVIDERS = "providers.yaml"
 MAPPINGS = "model-mappings.yaml"
 
-FILES = (SETTINGS, PROVIDERS, MAPPINGS)
+PORTS = "ports.yaml"
+
+FILES = (SETTINGS, PROVIDERS, MAPPINGS, PORTS)
+AT_INIT = (SETTINGS, PROVIDERS, MAPPINGS)
+"""What `aiops init` writes: an instance without a port registry is complete."""
 REQUIRED = (SETTINGS, PROVIDERS)
 
 Sources = Mapping[str, bytes]
-"""File name -> bytes. A missing file is absent; only ``model-mappings.yaml`` may be."""
+"""File name -> bytes. A missing file is absent; only those that are not ``REQUIRED`` may be."""
 
 
 def fingerprint(sources: Sources) -> str:

@@ -76,9 +76,12 @@ class Splice:
         """Set the value of a key: replaced when it is written already, else added, with the mappings around it."""
         found = self.doc.node(path)
         if found is not None:
-            if not isinstance(found[1], ScalarNode) or isinstance(value, Mapping | tuple | list):
+            if not isinstance(found[1], ScalarNode) or isinstance(value, tuple | list):
                 raise self._by_hand(path)
-            self._replace(found[1], value)
+            if isinstance(value, Mapping):
+                self._swap(found[1], inline(value))
+            else:
+                self._replace(found[1], value)
             self.data = _with(self.data, path, value)
             return
         # Inserted at the end of the innermost mapping that is written; several go there together.

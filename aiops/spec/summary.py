@@ -27,17 +27,20 @@ def summarise(state: DesiredState) -> Summary:
     providers = {
         name: {
             "type": provider.type,
-            "url": provider.root if provider.status != "template" else provider.base_url,
+            "url": provider.root,
             "status": provider.status,
             "key": f"env {provider.api_key_env}"
             if provider.api_key_env
             else f"file {provider.api_key_file}"
             if provider.api_key_file
             else None,
-            "billable": provider.is_billable if provider.status != "template" else False,
+            "billable": provider.is_billable,
             "models": len(provider.models),
+            # Only where it is written, so that generations from before it are not different.
+            **({"max_parallel": provider.max_parallel} if provider.max_parallel is not None else {}),
         }
         for name, provider in sorted(state.providers.items())
+        if provider.status != "template"  # an example: nothing of it is served, watched or proved
     }
     settings: dict[str, Any] = {}
     for key, value in state.settings.model_dump().items():

@@ -34,22 +34,27 @@ class Place:
     @property
     def size(self) -> float | None:
         """Billions of parameters: what is written, else what stands in the name."""
-        if self.spec is not None and self.spec.size is not None:
-            try:
-                return sizes.parse(self.spec.size)
-            except ValueError:
-                return None
-        return sizes.in_name(self.backend)
+        return self.spec.billions if self.spec is not None else sizes.in_name(self.backend)
 
     @property
     def context(self) -> int | None:
         """Tokens it can read; None when nobody said."""
-        return self.spec.context_length if self.spec else None
+        return self.provider.context(self.spec)
+
+    @property
+    def price(self) -> float | None:
+        """US dollars per 1,000 tokens: 0 for what costs nothing; None when it costs money and nobody said how much."""
+        return self.provider.price(self.backend, self.spec)
 
     @property
     def cost(self) -> float:
-        """US dollars per 1,000 tokens; 0 where nobody said, and for what costs nothing."""
-        return 0.0
+        """The same, and 0 where nobody said."""
+        return self.price or 0.0
+
+    @property
+    def bills(self) -> bool:
+        """Whether a request may cost money."""
+        return self.provider.bills(self.backend)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,8 @@ def is_local(root: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return "." not in host or host.endswith(_LOCAL_SUFFIXES)
-    return address.is_private or address.is_loopback or address.is_link_local
+    # Not the same as `is_private`: 100.64.0.0/10, where VPNs put their machines, is neither private nor global.
+    return not address.is_global
 
 
 def _split(url: str) -> SplitResult | None:

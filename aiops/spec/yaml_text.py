@@ -32,7 +32,9 @@ def scalar(value: str | int | float | bool | None, plain: re.Pattern[str] = _PLA
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        text = str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        # 6e-07 is text to a YAML 1.1 reader, LiteLLM's among them: it wants a dot.
+        return text.replace("e", ".0e") if "e" in text and "." not in text else text
     return str(value)
 
 

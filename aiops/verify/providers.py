@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import httpx
 
@@ -59,15 +60,28 @@ def _healthy(provider: Provider, key: str | None) -> None:
 
 def discover(provider: Provider, key: str | None) -> list[str]:
     """The models a provider lists. Raises Failed with the reason, Skipped when its type lists none."""
+    found = listing(provider, key)
+    return [str(item.get("id") or item.get("name")) for item in found.get("data") or found.get("models") or []]
+
+
+def listing(provider: Provider, key: str | None) -> Mapping[str, Any]:
+    """A provider's list of models, as it answers it. Raises Failed with the reason, Skipped when its type has none."""
     url = provider.discovery_url
     if url is None:
         raise Skipped(f"a provider of type {provider.type} does not list its models")
+    return ask(provider, url, key)
+
+
+def ask(provider: Provider, url: str, key: str | None, body: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    """What a page about models says: a GET, or a POST of ``body``. Raises Failed with the reason, or Skipped when the
+    provider has no such page."""
     headers = {}
     if key:
         headers = {"x-api-key": key, "anthropic-version": "2023-06-01"} if provider.type == "anthropic" else {}
         headers = headers or {"authorization": f"Bearer {key}"}
     try:
-        answer = httpx.get(url, headers=headers, timeout=LISTING_SECONDS, verify=url.startswith("https"))
+        with httpx.Client(headers=headers, timeout=LISTING_SECONDS, verify=url.startswith("https")) as client:
+            answer = client.get(url) if body is None else client.post(url, json=body)
     except httpx.TimeoutException as error:
         raise Failed(f"{url} did not answer within {LISTING_SECONDS:g} s") from error
     except httpx.HTTPError as error:
@@ -83,7 +97,7 @@ def discover(provider: Provider, key: str | None) -> list[str]:
         raise Skipped(f"{url} answered HTTP {answer.status_code}: it does not list its models")
     if answer.status_code != 200:
         raise Failed(f"{url} answered HTTP {answer.status_code}: {reason(answer.text)}")
-    return _names(answer, url)
+    return _object(answer, url)
 
 
 def _why_not(error: httpx.HTTPError, url: str) -> str:
@@ -98,14 +112,16 @@ def _why_not(error: httpx.HTTPError, url: str) -> str:
     return text or type(error).__name__
 
 
-def _names(answer: httpx.Response, url: str) -> list[str]:
+def _object(answer: httpx.Response, url: str) -> Mapping[str, Any]:
     kind = answer.headers.get("content-type", "nothing").split(";")[0]
     try:
         data = answer.json()
-        listed = data.get("data") or data.get("models") or []
-        return [str(item.get("id") or item.get("name")) for item in listed]
+        items = data.get("data") or data.get("models") or []
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise TypeError
     except (ValueError, AttributeError, TypeError) as error:
         raise Failed(f"{url} answered {kind}, not a list of models: is this a model server?") from error
+    return cast("Mapping[str, Any]", data)
 
 
 def _lists(provider: Provider, keys: Mapping[str, str]) -> str:

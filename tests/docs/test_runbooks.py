@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from aiops.spec.sources import FILES
+from aiops.spec.sources import AT_INIT
 from tests.docs.conftest import BIN, ROOT, Instance
 from tests.docs.console import Shell, commands
 
@@ -92,7 +92,7 @@ def test_a_page_tells_when_what_and_what_next(page: Path) -> None:
 @pytest.fixture
 def restored(instance: Instance) -> Iterator[Instance]:
     """The instance; afterwards it runs again and has the configuration it had before."""
-    before = {name: (instance.home / "config" / name).read_bytes() for name in FILES}
+    before = {name: (instance.home / "config" / name).read_bytes() for name in AT_INIT}
     yield instance
     instance.aiops("--yes", "up")
     for name, content in before.items():

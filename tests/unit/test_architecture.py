@@ -37,6 +37,7 @@ USE_CASES = {
     "moving",
     "explanation",
     "live_routes",
+    "port_findings",
     "proof",
     "prover",
     "provider_findings",

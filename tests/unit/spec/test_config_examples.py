@@ -30,9 +30,9 @@ from aiops.spec.mappings import (
     SpecialCases,
     Threshold,
 )
-from aiops.spec.model import ModelSpec, Provider, Settings
+from aiops.spec.model import ModelSpec, Port, Provider, Settings
 from aiops.spec.resolve import resolve
-from aiops.spec.sources import FILES
+from aiops.spec.sources import AT_INIT, FILES, PORTS
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 MAPPING_SHAPES: list[type] = [
@@ -45,7 +45,9 @@ SOURCES = {file: (CONFIG / file).read_bytes() for file in FILES}
 
 def test_the_examples_are_a_valid_empty_gateway() -> None:
     state = load(SOURCES, {})
-    assert (state.gateway.port, dict(state.providers)) == (4000, {})
+    assert state.gateway.port == 4000
+    assert {provider.status for provider in state.providers.values()} == {"template"}
+    assert resolve(state).routes == ()
 
 
 @pytest.mark.parametrize(
@@ -54,11 +56,12 @@ def test_the_examples_are_a_valid_empty_gateway() -> None:
         ("aiops.yaml", [Settings]),
         ("providers.yaml", [Provider, ModelSpec]),
         ("model-mappings.yaml", MAPPING_SHAPES),
+        ("ports.yaml", [Port]),
     ],
 )
 def test_every_key_is_mentioned(file: str, kinds: list[type]) -> None:
     text = SOURCES[file].decode()
-    keys = {key for kind in kinds for key in kind.model_fields}
+    keys = {key for kind in kinds for key in kind.model_fields} - ({"line", "status"} if file == PORTS else set())
     keys |= {
         inner
         for kind in kinds
@@ -76,13 +79,24 @@ def test_the_commented_example_is_valid_when_it_is_uncommented(file: str) -> Non
         kept = [
             line[2:] if re.match(rf"# ( {{2,}}|providers:|(?:{'|'.join(SECTIONS)}):)", line) else line for line in lines
         ]
-        return (
-            "\n".join(line for line in kept if not re.search(r"^[a-z_]+: (\{\}|\[\])$|api_key_file", line)).encode()
-            + b"\n"
+        text = (
+            "\n".join(
+                line
+                for line in kept
+                if not re.search(r"^[a-z_]+: (\{\}|\[\])$|options: \{\}$|api_key_file|allow_link_local", line)
+            )
+            + "\n"
         )
+        # The example and the templates stand below a `providers:` each; the mappings' example falls back to openai.
+        text = text.replace("\nproviders:\n  template", "\n  template", 1)
+        filled = "openai:\n    type: openai\n    status: "
+        return text.replace(f"template_{filled}template", f"{filled}active").encode()
 
-    state = load({"aiops.yaml": SOURCES["aiops.yaml"], **{name: uncommented(name) for name in FILES[1:]}}, {})
-    assert set(state.providers) == {"local_llama", "openai"}
+    state = load({"aiops.yaml": SOURCES["aiops.yaml"], **{name: uncommented(name) for name in AT_INIT[1:]}}, {})
+    assert {name for name, provider in state.providers.items() if provider.status == "active"} == {
+        "local_llama",
+        "openai",
+    }
     assert set(state.exact_matches) == {"fast"}
     assert set(state.mappings.load_balancing) == {"balanced-chat"}
     assert set(state.mappings.capabilities) == {"code", "reading", "large"}
@@ -95,6 +109,15 @@ def test_a_first_provider_and_a_port_are_put_in_the_right_place() -> None:
     edit = set_value(SOURCES, "aiops.yaml", ("gateway", "port"), 4111)
     edit = add_provider(edit.sources, "local", type="llama_cpp", base_url="http://127.0.0.1:8080", models=["tiny"])
     assert edit.sources["aiops.yaml"] == SOURCES["aiops.yaml"].replace(b"port: 4000", b"port: 4111")
-    block = b"providers:\n  local:\n    type: llama_cpp\n    base_url: http://127.0.0.1:8080\n    status: active\n"
+    block = b"\n  local:\n    type: llama_cpp\n    base_url: http://127.0.0.1:8080\n    status: active\n"
     block += b"    models:\n      - tiny\n"
-    assert edit.sources["providers.yaml"] == SOURCES["providers.yaml"].replace(b"providers: {}\n", block)
+    assert edit.sources["providers.yaml"] == SOURCES["providers.yaml"] + block
+
+
+def test_the_port_registrys_example_is_valid_when_it_is_uncommented() -> None:
+    lines = SOURCES[PORTS].decode().splitlines()
+    text = "\n".join(
+        line[2:] if re.match(r"# ([a-z]+:| {2})", line) and "ports.yaml:" not in line else line for line in lines
+    )
+    state = load({**SOURCES, PORTS: text.encode()}, {})
+    assert {name: port.port for name, port in state.ports.items()} == {"ollama": 11434, "gateway": 4000}

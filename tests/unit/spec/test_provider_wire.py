@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ import yaml
 
 from aiops.render.litellm import litellm_config
 from aiops.spec.load import load
+from aiops.spec.option_tables import OPTIONS
 from aiops.spec.provider_types import TYPES, Mode
 from aiops.spec.resolve import resolve
 
@@ -187,3 +190,140 @@ def test_the_table_says_truly_which_types_can_embed(litellm: Any, kind: str) -> 
             max_retries=0,
         )
     assert ("Unmapped LLM provider" not in str(caught.value)) is TYPES[kind].embeds
+
+
+VALUES: dict[str, Any] = {
+    "whole": 3, "number": 0.5, "text": "low", "switch": False, "texts": ["END"], "wholes": [1, 2],
+    "mapping": {"a": 1}, "duration": "5m", "switch_or_text": False,
+}  # fmt: skip
+SPECIAL: dict[str, Any] = {"service_tier": "flex", "thinking": {"type": "enabled", "budget_tokens": 2000}}
+# LiteLLM takes these for models that it knows to have them.
+ONLY_ON = {"reasoning_effort": "gpt-5", "verbosity": "gpt-5", "thinking": "claude-sonnet-4-5-20250929"}
+BESIDE_THE_OPTIONS = {"keep_alive", "think", "truncate"}
+
+
+def _sent(litellm: Any, kind: str, mode: Mode, name: str, value: Any, recorder: Recorder, **request: Any) -> Any:
+    """The body that arrives at a provider with that one option, asked through a router as the gateway has it."""
+    model = "text-embedding-3-small" if (kind, mode) == ("openai", "embedding") else "m"
+    model = ONLY_ON.get(name, model) if kind in ("openai", "anthropic") else model
+    provider = {
+        "type": kind,
+        "base_url": f"http://127.0.0.1:{recorder.port}",
+        "options": {name: value},
+        "models": [{"name": model, "mode": mode}],
+    }
+    if TYPES[kind].cloud:
+        provider["api_key_env"] = "AIOPS_TEST_KEY"
+    sources = {"aiops.yaml": b"gateway: {port: 4000, request_timeout: 5}"}
+    state = load({**sources, "providers.yaml": json.dumps({"providers": {"p": provider}}).encode()}, {})
+    config = yaml.safe_load(litellm_config(state, resolve(state), aiops_version="1"))
+    router = litellm.Router(model_list=config["model_list"], **config["router_settings"])
+    calls = {
+        "embedding": (router.aembedding, {"input": ["x"]}),
+        "completion": (router.atext_completion, {"prompt": "hello"}),
+        "chat": (router.acompletion, {"messages": [{"role": "user", "content": "hello"}]}),
+    }
+    call, content = calls[mode]
+    recorder.seen.clear()
+    asyncio.run(call(model=model, **content, **request))
+    return recorder.seen[-1][2]
+
+
+def _arrived(kind: str, name: str, body: dict[str, Any]) -> Any:
+    if name == "extra_body":
+        return {key: body.get(key) for key in VALUES["mapping"]}
+    return body["options"].get(name) if kind == "ollama" and name not in BESIDE_THE_OPTIONS else body.get(name)
+
+
+@pytest.mark.parametrize(("kind", "mode"), PATHS)
+def test_every_option_reaches_the_backend_under_its_own_name(
+    litellm: Any, kind: str, mode: Mode, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIOPS_TEST_KEY", "sk-the-right-one")
+    wrong = {}
+    for name, option in OPTIONS[kind].items():
+        if mode in option.modes:
+            value = SPECIAL.get(name, VALUES[option.kind])
+            got = _arrived(kind, name, _sent(litellm, kind, mode, name, value, recorder))
+            if got != value:
+                wrong[name] = got
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "request_name"),
+    [
+        ("ollama", "num_predict", "max_tokens"),
+        ("ollama", "temperature", "temperature"),
+        ("llama_cpp", "top_k", "top_k"),
+        ("llama_cpp", "max_tokens", "max_tokens"),
+        ("vllm", "min_tokens", "min_tokens"),
+        ("openai_compatible", "temperature", "temperature"),
+        ("anthropic", "max_tokens", "max_tokens"),
+    ],
+)
+def test_what_a_request_asks_for_goes_before_an_option(
+    litellm: Any, kind: str, name: str, request_name: str, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIOPS_TEST_KEY", "sk-the-right-one")
+    body = _sent(litellm, kind, "chat", name, 5, recorder, **{request_name: 77})
+    assert _arrived(kind, name, body) == 77
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TYPES if TYPES[kind].discovery is None])
+def test_litellm_passes_every_option_of_a_service_on(litellm: Any, kind: str) -> None:
+    known = litellm.get_supported_openai_params(model="some-model", custom_llm_provider=TYPES[kind].prefix)
+    assert set(OPTIONS[kind]) <= set(known)
+
+
+def test_every_type_has_options() -> None:
+    assert OPTIONS.keys() == TYPES.keys()
+    for table in OPTIONS.values():  # two names for one thing could not both be right
+        names = [option.litellm or name for name, option in table.items()]
+        assert len(set(names)) == len(names)
+
+
+def test_litellm_counts_what_a_request_cost_with_the_written_price(litellm: Any, recorder: Recorder) -> None:
+    provider = {"type": "vllm", "base_url": f"http://127.0.0.1:{recorder.port}", "models": ["m"]}
+    provider["cost_per_1k_tokens"] = 0.5
+    sources = {"aiops.yaml": b"gateway: {port: 4000, request_timeout: 5}"}
+    state = load({**sources, "providers.yaml": json.dumps({"providers": {"p": provider}}).encode()}, {})
+    config = yaml.safe_load(litellm_config(state, resolve(state), aiops_version="1"))
+    router = litellm.Router(model_list=config["model_list"], **config["router_settings"])
+    answer = asyncio.run(router.acompletion(model="m", messages=[{"role": "user", "content": "hello"}]))
+    assert answer._hidden_params["response_cost"] == pytest.approx(0.001)  # the double counts two tokens
+
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "config" / "providers.yaml"
+TEMPLATES = re.findall(r"^  (template_\w+):", EXAMPLES.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_works_when_it_is_filled_in(
+    litellm: Any, name: str, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(key, "sk-the-right-one")
+    # As a person would: the capitals, and the status of this one.
+    filled = EXAMPLES.read_text().replace("HOST:PORT", f"127.0.0.1:{recorder.port}").replace("PORT", str(recorder.port))
+    filled = filled.replace("127.0.0.1:11434", f"127.0.0.1:{recorder.port}").replace("- MODEL ", "- my-model ")
+    filled = filled.replace("- MODEL\n", "- my-model\n")
+    head, mark, rest = filled.partition(f"\n  {name}:")
+    text = head + mark + rest.replace("status: template", "status: active", 1)
+    state = load({"aiops.yaml": b"gateway: {port: 4000, request_timeout: 5}", "providers.yaml": text.encode()}, {})
+    [route] = resolve(state).routes
+    config = yaml.safe_load(litellm_config(state, resolve(state), aiops_version="1"))
+    if state.providers[name].kind.cloud:  # the service's own address, for once
+        params = config["model_list"][0]["litellm_params"]
+        params["api_base"] = f"http://127.0.0.1:{recorder.port}{state.providers[name].kind.suffix}"
+    router = litellm.Router(model_list=config["model_list"], **config["router_settings"])
+    recorder.seen.clear()
+    asyncio.run(router.acompletion(model=route.model, messages=[{"role": "user", "content": "hello"}], max_tokens=3))
+    [(path, key, body)] = recorder.seen
+    assert (path, body["model"]) == (PATHS[state.providers[name].type, "chat"], route.model)
+    assert key in (("sk-the-right-one",) if state.providers[name].kind.cloud else ("none", None))
+
+
+def test_there_is_a_template_for_each_kind_of_server() -> None:
+    own = {kind for kind in TYPES if not TYPES[kind].cloud} | {"openai", "anthropic"}
+    assert set(TEMPLATES) == {f"template_{kind}" for kind in own}

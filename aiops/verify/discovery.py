@@ -1,0 +1,128 @@
+"""What a provider says about its models: how large they are, how long a context they get, how many requests it takes.
+
+Sources: Ollama docs/api.md (/api/tags, /api/show, /api/ps), vLLM's model cards (``max_model_len``), llama.cpp
+tools/server/README.md (/props), the model lists of OpenRouter and Groq.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiops.spec import sizes
+from aiops.spec.model import ModelSpec, Provider
+from aiops.spec.provider_types import Mode
+from aiops.verify.check import Failed, Skipped
+from aiops.verify.providers import ask, listing
+
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d+)\s*$", re.MULTILINE)
+_CONTEXT_KEYS = ("max_model_len", "context_length", "context_window", "max_context_length")
+
+
+@dataclass(frozen=True)
+class Report:
+    """``models`` in the provider's order, with what it says about each. ``parallel``: requests at the same time.
+
+    ``notes``: what the reader has to know to judge the figures.
+    """
+
+    models: tuple[ModelSpec, ...]
+    parallel: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+def report(provider: Provider, key: str | None) -> Report:
+    """Ask a provider. Raises Failed when it does not answer, Skipped when its type lists no models."""
+    entries = list(_entries(listing(provider, key)))
+    if provider.type == "ollama":
+        return _ollama(provider, key, entries)
+    if provider.type == "llama_cpp":
+        return _llama_cpp(provider, key, entries)
+    return Report(tuple(_model(name, context=_first(entry, _CONTEXT_KEYS)) for name, entry in entries))
+
+
+def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for item in data.get("data") or data.get("models") or []:
+        if isinstance(item, dict):
+            yield str(item.get("id") or item.get("name")), item
+
+
+def _ollama(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Report:
+    loaded = {
+        name: _whole(entry.get("context_length")) for name, entry in _entries(_optional(provider, key, "/api/ps"))
+    }
+    models, unsure = [], []
+    for name, entry in entries:
+        shown = _optional(provider, key, "/api/show", {"model": name})
+        info = _mapping(shown.get("model_info"))
+        most = next((_whole(value) for field, value in info.items() if field.endswith(".context_length")), None)
+        written = _NUM_CTX.search(str(shown.get("parameters") or ""))
+        given = int(written[1]) if written else loaded.get(name)
+        capabilities = shown.get("capabilities") or ()
+        embeds = "embedding" in capabilities and "completion" not in capabilities
+        if most and not given and not embeds:
+            unsure.append(name)
+        models.append(
+            _model(
+                name,
+                size=_size(_mapping(entry.get("details")).get("parameter_size"), info.get("general.parameter_count")),
+                context=min(filter(None, (most, given)), default=None),
+                mode="embedding" if embeds else "chat",
+            )
+        )
+    return Report(tuple(models), notes=(_whole_context(unsure),) if unsure else ())
+
+
+def _whole_context(names: list[str]) -> str:
+    return (
+        f"context_length of {', '.join(names[:8])} is what the model can do at most; Ollama gives a request `num_ctx` "
+        "tokens of it (4096 unless it was told otherwise), which `options: {num_ctx: N}` sets"
+    )
+
+
+def _llama_cpp(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Report:
+    props = _optional(provider, key, "/props")
+    # Of one slot: llama.cpp divides its context among them.
+    served = _whole(_mapping(props.get("default_generation_settings")).get("n_ctx"))
+    models = []
+    for name, entry in entries:
+        meta = _mapping(entry.get("meta"))
+        trained = _whole(meta.get("n_ctx_train"))
+        models.append(_model(name, size=_size(None, meta.get("n_params")), context=served or trained))
+    return Report(tuple(models), _whole(props.get("total_slots")))
+
+
+def _model(name: str, *, size: str | None = None, context: int | None = None, mode: Mode = "chat") -> ModelSpec:
+    return ModelSpec(name=name, size=size, context_length=context, mode=mode)
+
+
+def _size(text: object, count: object) -> str | None:
+    """What it says itself ("8.0B"), else its count of parameters in the same way."""
+    try:
+        return sizes.shown(sizes.parse(str(text))) if text else sizes.shown(float(str(count)) / 1e9) if count else None
+    except ValueError:
+        return None
+
+
+def _optional(
+    provider: Provider, key: str | None, path: str, body: Mapping[str, str] | None = None
+) -> Mapping[str, Any]:
+    """What an extra page says; nothing when an older server does not have it."""
+    try:
+        return ask(provider, f"{provider.root}{path}", key, body)
+    except (Failed, Skipped):
+        return {}
+
+
+def _first(entry: Mapping[str, Any], keys: tuple[str, ...]) -> int | None:
+    return next((found for key in keys if (found := _whole(entry.get(key))) is not None), None)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

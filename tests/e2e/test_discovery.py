@@ -1,0 +1,72 @@
+"""What providers say of their models: asked of the doubles, of a real llama.cpp, and written by the command line."""
+
+from __future__ import annotations
+
+import yaml
+
+from aiops.demo.child import DemoProvider
+from aiops.spec.model import ModelSpec, Provider
+from aiops.verify import discovery
+from tests.e2e.instance import Instance
+
+
+def asked(kind: str, url: str) -> discovery.Report:
+    return discovery.report(Provider(name="it", type=kind, base_url=url), None)
+
+
+def test_ollama_says_size_and_context_and_that_the_context_is_not_what_a_request_gets() -> None:
+    with DemoProvider.double(face="ollama", models=("llama3:8b",)) as provider:
+        report = asked("ollama", provider.url)
+    assert report.models == (ModelSpec(name="llama3:8b", size="7B", context_length=8192),)
+    assert report.parallel is None
+    assert "num_ctx" in report.notes[0]
+
+
+def test_vllm_says_the_context_it_was_started_with() -> None:
+    with DemoProvider.double(face="vllm", models=("org/model",)) as provider:
+        report = asked("vllm", provider.url)
+    assert report.models == (ModelSpec(name="org/model", context_length=2048),)
+
+
+def test_a_server_that_says_nothing_but_names_is_no_problem() -> None:
+    with DemoProvider.double(face="openai", models=("a", "b")) as provider:
+        assert asked("openai_compatible", provider.url).models == (ModelSpec(name="a"), ModelSpec(name="b"))
+
+
+def test_a_real_llama_cpp_says_the_context_of_one_slot_and_how_many_slots_it_has() -> None:
+    with DemoProvider.llama_cpp() as provider:
+        report = asked("llama_cpp", provider.url)
+    assert report == discovery.Report((ModelSpec(name="tiny-random", size="108K", context_length=1024),), 2)
+
+
+def providers(gateway: Instance) -> dict[str, object]:
+    found: dict[str, object] = yaml.safe_load((gateway.home / "config" / "providers.yaml").read_text())["providers"]
+    return found
+
+
+def test_add_provider_writes_what_was_discovered_and_provider_discover_what_is_missing(gateway: Instance) -> None:
+    with DemoProvider.llama_cpp(alias="small") as provider:
+        gateway.must(*gateway.adding("real", provider.url, kind="llama_cpp"), "--discover")
+        written = providers(gateway)["real"]
+        assert isinstance(written, dict)
+        assert written["models"] == [{"name": "small", "size": "108K", "context_length": 1024}]
+        assert written["max_parallel"] == 2
+        again = gateway.must(*gateway.adding("real", provider.url, kind="llama_cpp"), "--discover")
+        assert again["outcome"] == "unchanged"
+        gateway.must("remove-provider", "real", "--force")
+        gateway.must(*gateway.adding("real", provider.url, "small", kind="llama_cpp"))
+        assert providers(gateway)["real"]["models"] == ["small"]  # type: ignore[index]
+        planned = gateway.must("provider", "discover", "real", "--dry-run")
+        assert planned["outcome"] == "planned"
+        assert gateway.must("provider", "discover", "real")["outcome"] == "applied"
+        assert providers(gateway)["real"] == {**written, "max_parallel": 2}
+        assert gateway.must("provider", "discover", "real")["outcome"] == "unchanged"
+        gateway.must("remove-provider", "real", "--force")
+
+
+def test_a_provider_that_is_down_or_unknown_changes_nothing(gateway: Instance, one: DemoProvider) -> None:
+    before = gateway.snapshot()
+    assert gateway.cli("provider", "discover", "onee").code == 2
+    one.control(mode="500", paths=["/v1/models"])
+    assert gateway.cli("provider", "discover", "one").code == 7
+    assert gateway.snapshot() == before
