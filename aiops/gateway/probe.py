@@ -25,10 +25,11 @@ MOCK_ANSWER = "ok"
 
 @dataclass
 class Probe:
-    """What is asked of one request; ``fired`` proves that LiteLLM called the hook."""
+    """What is asked of one request; ``fired`` proves that LiteLLM called the hook. ``group``: what was asked for."""
 
     mode: str
     fired: int = 0
+    group: str | None = None
 
 
 private: ContextVar[bool] = ContextVar("aiops_private", default=False)
@@ -52,9 +53,22 @@ class ProbeHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed 
         if probe.mode == MOCK:
             kwargs["mock_response"] = MOCK_ANSWER
             return kwargs
-        if probe.mode == FAIL and probe.fired == 1:
+        if probe.fired == 1:
+            probe.group = _group(kwargs)
+        # With `gateway.retries` LiteLLM asks the same again before any fallback: that has to fail too.
+        again = probe.group is not None and _group(kwargs) == probe.group
+        if probe.mode == FAIL and (probe.fired == 1 or again):
             raise InternalServerError(message=MARKER, model=str(kwargs.get("model")), llm_provider="")
         return None
+
+
+def _group(kwargs: dict[str, Any]) -> str | None:
+    """The name by which LiteLLM's router was asked for the deployment; a fallback has another one."""
+    for key in ("litellm_metadata", "metadata"):
+        found = kwargs.get(key)
+        if isinstance(found, dict) and isinstance(found.get("model_group"), str):
+            return str(found["model_group"])
+    return None
 
 
 instance = ProbeHook()

@@ -118,11 +118,8 @@ def test_a_dry_run_makes_nothing_and_reports_the_edits_of_the_generated_file(old
     report = tmp_path / "report.txt"
     answer = instance.must("import", old, "--dry-run", "--report", report)
     assert not instance.home.exists()
-    assert [edit["key"] for edit in answer["report"]["edits"]] == [
-        "model_list[1].litellm_params.api_base",
-        "model_list",
-    ]
-    assert "set aside as a comment" in report.read_text()
+    assert [edit["key"] for edit in answer["report"]["edits"]] == ["model_list[1].litellm_params.api_base"]
+    assert "taken out of model-mappings.yaml" in report.read_text()
     assert "key-of-one" not in report.read_text()
 
 

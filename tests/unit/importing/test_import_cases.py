@@ -105,9 +105,8 @@ def test_no_key_is_told_twice_and_each_has_a_line(case: Path, tmp_path: Path) ->
 def test_the_files_load_or_the_report_names_what_is_left_with_file_and_line(case: Path, tmp_path: Path) -> None:
     result = imported(case, tmp_path)
     if not result.problems:
-        load(
-            {name: content for name, content in result.sources.items() if name in FILES}, {**ENV, **result.secrets.env}
-        )
+        sources = {name: content for name, content in result.sources.items() if name in FILES}
+        load(sources, {**ENV, **result.secrets.env})
     for problem in result.problems:
         assert any(
             e.fate is Fate.DECISION and (e.file, e.line) == (problem.file, problem.line) for e in result.report.entries
