@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, MutableMapping
 
 from aiops.gateway.call import Call, State
+from aiops.gateway.latency import Latency
 from aiops.gateway.minutes import Minutes, Served, Tally
 from aiops.gateway.slots import AVOIDED_UNTIL, IN_FLIGHT, REASON, Slots
 from aiops.spec.rules import Group, ProviderFacts, RoutingTable
 
-SMOOTHING = 0.2  # the share of the newest measurement in the latency
-LATENCY_KEPT = 300.0  # seconds; then it counts as unknown, so that one slow start is not held against it for ever
 FAILURE_KEPT = 60.0  # seconds for which a deployment that failed counts as the slowest
 WARM_SECONDS = 300.0  # a provider that answered within this time is warm
 REASONS = ("", "it limits requests", "it failed too often in a row")
@@ -44,7 +43,7 @@ class Board:
         self._worker = worker
         self._place = {name: place for place, name in enumerate(table.providers)}
         self._mine = dict.fromkeys(table.providers, 0)
-        self._latency: dict[str, tuple[float, float]] = {}  # of a deployment: seconds, and when that was measured
+        self._latency: dict[str, Latency] = {}
         self._last_failure: dict[str, float] = {}
         self._turns: dict[tuple[str, str], dict[str, float]] = {}
         self._by_name: dict[str, int] = {}
@@ -76,9 +75,7 @@ class Board:
             return
         call.state = State.ANSWERING
         now = self._clock()
-        seconds = now - call.began
-        before = self._latency.get(call.deployment, (seconds, now))[0]
-        self._latency[call.deployment] = (before + SMOOTHING * (seconds - before), now)
+        self._latency.setdefault(call.deployment, Latency()).add(now - call.began, now)
         self._last_success[call.provider] = now
 
     def failed(self, call: Call, status: int | None, failure: str) -> None:
@@ -166,8 +163,8 @@ class Board:
         now = self._clock()
         if now - self._last_failure.get(deployment, -math.inf) < FAILURE_KEPT:
             return math.inf
-        seconds, measured = self._latency.get(deployment, (0.0, -math.inf))
-        return seconds if now - measured < LATENCY_KEPT else None
+        measured = self._latency.get(deployment)
+        return None if measured is None else measured.known(now)
 
     def tokens_this_minute(self, deployment: str) -> int:
         return self.minutes.tokens_this_minute(self._clock(), deployment)

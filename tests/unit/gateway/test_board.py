@@ -6,9 +6,10 @@ import os
 
 import pytest
 
-from aiops.gateway.board import FAILURE_KEPT, LATENCY_KEPT, REASONS, WARM_SECONDS, Board
+from aiops.gateway.board import FAILURE_KEPT, REASONS, WARM_SECONDS, Board
 from aiops.gateway.call import Call, State
 from aiops.gateway.introspect import describe
+from aiops.gateway.latency import KEPT
 from aiops.gateway.minutes import MOST_NAMES, OTHERS
 from aiops.gateway.slots import Slots
 from aiops.spec.rules import ProviderFacts, RoutingTable, Special
@@ -237,17 +238,22 @@ def test_a_provider_that_breaks_every_stream_ends_up_avoided() -> None:
 
 
 def test_latency_is_smoothed_and_forgotten(desk: Desk) -> None:
-    assert desk.board.latency("d-a") is None
-    desk.answered("a", 1.0)
+    for seconds in (9.0, 1.0):  # a slow start
+        desk.answered("a", seconds)
+        assert desk.board.latency("d-a") is None
+    desk.answered("a", 1.5)
     assert desk.board.latency("d-a") == 1.0
     desk.answered("a", 2.0)
     assert desk.board.latency("d-a") == pytest.approx(1.2)
-    desk.clock.now += LATENCY_KEPT
+    desk.clock.now += KEPT
     assert desk.board.latency("d-a") is None
+    desk.answered("a", 5.0)
+    assert desk.board.latency("d-a") is None  # measured afresh
 
 
 def test_a_failure_makes_a_deployment_the_slowest_for_a_while(desk: Desk) -> None:
-    desk.answered("a", 1.0)
+    for _ in range(3):
+        desk.answered("a", 1.0)
     desk.failed("a")
     assert desk.board.latency("d-a") == float("inf")
     desk.clock.now += FAILURE_KEPT
