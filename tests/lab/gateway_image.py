@@ -36,7 +36,7 @@ tar -C / --exclude=EXTERNALLY-MANAGED --exclude=__pycache__ -c \
     ENGINE import --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin' - lab-debian
 cat >/tmp/pip <<'END'
 #!/bin/sh
-exec python3 /usr/share/python-wheels/pip-*.whl/pip "$@"
+exec python3 "$(echo /usr/share/python-wheels/pip-*.whl)/pip" "$@"
 END
 chmod 755 /tmp/pip
 printf 'FROM lab-debian\nCOPY pip /usr/bin/pip\n' >/tmp/Containerfile.base
