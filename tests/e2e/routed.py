@@ -94,7 +94,10 @@ def routed(mappings: str, workers: int = 1) -> Iterator[Routed]:
             instance.source("providers.yaml").write_text(yaml.safe_dump(providers(east, west)))
             instance.source("model-mappings.yaml").write_text(mappings)
             instance.up()
-            yield Routed(instance, east, west)
+            made = Routed(instance, east, west)
+            yield made
+            if made.east is not east:  # a test killed it and started another
+                made.east.stop()
         finally:
             instance.destroy()
 
