@@ -128,8 +128,12 @@ def changed_strategies(was: Mapping[str, Group], now: Mapping[str, Group]) -> di
 def _billable(prepared: Prepared, members: Sequence[Member]) -> str:
     """Who of them costs money, or is not known any more and may."""
     known = prepared.state.providers
-    names = {member.provider for member in members}
-    return listed({name for name in names if name not in known or known[name].is_billable})
+    paid = {
+        member.provider
+        for member in members
+        if member.provider not in known or known[member.provider].bills(member.model or "")
+    }
+    return listed(paid)
 
 
 def _measure(instance: Instance, names: Sequence[str], requests: int, out: Output, how: str) -> dict[str, Measured]:

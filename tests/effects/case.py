@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from aiops.port_findings import expectations
 from aiops.render.release import render
 from aiops.spec.explain import Explainer
 from aiops.spec.load import load
@@ -57,6 +58,15 @@ class Explains:
 
 
 @dataclass(frozen=True)
+class Expects:
+    """`aiops doctor` expects something else on the machine's ports: ``shows`` is in it then, not before."""
+
+    old: str
+    new: str
+    shows: str
+
+
+@dataclass(frozen=True)
 class ShownBy:
     """Its effect is not in a release: this test shows it, as ``file::function``."""
 
@@ -84,7 +94,7 @@ class NotYet:
     why: str
 
 
-Case = Flips | Explains | Documents | ShownBy | Refuses | Off | NotYet
+Case = Flips | Explains | Documents | Expects | ShownBy | Refuses | Off | NotYet
 
 
 def released(sources: Sources) -> dict[str, Any]:
@@ -99,6 +109,11 @@ def explained(sources: Sources, name: str, tokens: int) -> str:
     state = load(sources, ENVIRONMENT)
     facts = facts_of(name, headers={}, tokens=tokens, length=4 * tokens, stream=False, batch_size=1)
     return "\n".join(Explainer(state, resolve(state)).explain(facts).lines())
+
+
+def expected(sources: Sources) -> str:
+    """What `aiops doctor` looks for on the ports of this machine."""
+    return "\n".join(map(repr, expectations(load(sources, ENVIRONMENT), "aiops")))
 
 
 def _parsed(name: str, content: bytes) -> Any:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from tests.effects.case import Case, Documents, Explains, Flips, ShownBy
+from tests.effects.case import Case, Documents, Explains, Flips, Refuses, ShownBy
 
 SWITCH = "tests/lab/test_providers.py::test_a_switch_under_load_loses_no_request_and_cuts_no_stream"
 
 CASES: dict[str, Case] = {
+    "max_parallel": Flips("max_parallel: 32", "max_parallel: 33", '"parallel": 33'),
+    "cost_per_1k_tokens": Flips("cost_per_1k_tokens: 0.001", "cost_per_1k_tokens: 0.003", '"cost": 0.003'),
+    "options": Flips("top_p: 0.9", "top_p: 0.8", '"top_p": 0.8'),
+    "allow_link_local": Refuses("allow_link_local: true", "allow_link_local: false", "link-local"),
+    "models[].cost_per_1k_tokens": Flips("cost_per_1k_tokens: 0.002", "cost_per_1k_tokens: 0.004", '"cost": 0.004'),
+    "models[].options": Flips("repeat_last_n: 64", "repeat_last_n: 65", '"repeat_last_n": 65'),
     "type": Flips("type: vllm", "type: openai_compatible", '"openai/chat-7b"'),
     "base_url": Flips("${LAB_HOST:-lab}:8000", "${LAB_HOST:-lab}:8001", '"http://lab:8001/v1"'),
     "status": Explains("chat-7b", "status: active", "status: disabled", "asked first: lab/llama3"),

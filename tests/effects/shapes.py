@@ -11,12 +11,13 @@ from pydantic import BaseModel
 
 from aiops.spec import mappings, model
 from aiops.spec.shape import Shape
-from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
+from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
 
 # Where each shape is written. `*` stands for a name, `[]` for an item of a list.
 ROOTS: dict[str, type[BaseModel]] = {
     f"{SETTINGS}:": model.Settings,
     f"{PROVIDERS}: providers.*": model.Provider,
+    f"{PORTS}: *": model.Port,
     f"{MAPPINGS}: exact_matches.*": mappings.ExactMatch,
     f"{MAPPINGS}: fallback_chains.*": mappings.Chain,
     f"{MAPPINGS}: load_balancing.*": mappings.Balanced,
@@ -25,8 +26,8 @@ ROOTS: dict[str, type[BaseModel]] = {
     f"{MAPPINGS}: routing_rules": mappings.RoutingRules,
     f"{MAPPINGS}: special_cases": mappings.SpecialCases,
 }
-# Not written by anybody: the key of the mapping it stands in.
-NAMES = {f"{PROVIDERS}: providers.*.name"}
+# Not written by anybody: the key of the mapping it stands in, the section, the line.
+NAMES = {f"{PROVIDERS}: providers.*.name", f"{PORTS}: *.status", f"{PORTS}: *.line"}
 # Written in a way the shapes do not show: a bare name for a model.
 SHORT = {f"{PROVIDERS}: providers.*.models[]"}
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from aiops.errors import InvalidState
-from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, SETTINGS, Sources
-from tests.effects import mappings, providers, settings
+from aiops.spec.sources import FILES, MAPPINGS, PORTS, PROVIDERS, SETTINGS, Sources
+from tests.effects import mappings, ports, providers, settings
 from tests.effects.case import (
     Case,
     Documents,
+    Expects,
     Explains,
     Flips,
     NotYet,
@@ -26,6 +27,7 @@ from tests.effects.case import (
     ShownBy,
     as_text,
     documentation,
+    expected,
     explained,
     released,
     without_documentation,
@@ -39,6 +41,7 @@ BASE: Sources = {
 CASES: dict[str, Case] = {
     **{f"{SETTINGS}: {key}": case for key, case in settings.CASES.items()},
     **{f"{PROVIDERS}: providers.*.{key}": case for key, case in providers.CASES.items()},
+    **{f"{PORTS}: *.{key}": case for key, case in ports.CASES.items()},
     **{f"{MAPPINGS}: {key}": case for key, case in mappings.CASES.items()},
 }
 
@@ -91,6 +94,9 @@ def test_every_key_has_an_effect(key: str) -> None:
             with pytest.raises(InvalidState) as refused:
                 released(changed(key, old, new))
             assert says in str(refused.value)
+        case Expects(old, new, shows):
+            assert shows in expected(changed(key, old, new))
+            assert shows not in expected(BASE)
         case ShownBy(test):
             assert_exists(test)
         case Off() | NotYet():
@@ -98,7 +104,10 @@ def test_every_key_has_an_effect(key: str) -> None:
 
 
 def test_what_is_recorded_and_never_read_is_known() -> None:
-    assert {key for key, case in CASES.items() if isinstance(case, NotYet)} == {f"{SETTINGS}: profile"}
+    assert {key for key, case in CASES.items() if isinstance(case, NotYet)} == {
+        f"{SETTINGS}: profile",
+        f"{PORTS}: *.notes",
+    }
 
 
 def test_what_can_only_be_off_is_refused_when_it_is_on() -> None:
