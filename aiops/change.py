@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiops
-from aiops import runtime_choice
+from aiops import moving, runtime_choice
 from aiops.apply import audit, lock, recovery
 from aiops.apply.store import GenerationStore, Manifest
-from aiops.apply.transaction import Order, Report, Transaction
+from aiops.apply.transaction import Order, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put, read
 from aiops.errors import AiopsError, InvalidState, Precondition
-from aiops.host import clock, credentials, files, ports
+from aiops.host import clock, credentials, files
 from aiops.host.control import MasterGone
 from aiops.host.instance import GENERATED, Instance, read_sources
-from aiops.host.supervise_process import ProcessSupervisor
 from aiops.output import Output, Progress
 from aiops.plan.plan import Plan, make_plan
 from aiops.prover import Prover
@@ -166,6 +165,7 @@ def prepare(instance: Instance, intent: Intent) -> Prepared:
     else:
         after = before
     state = _loaded(instance, intent, before, after)
+    credentials.require_mounted(instance, state)
     table = resolve(state)
     release = render(state, table, aiops_version=aiops.__version__)
     if intent.restore is not None:
@@ -177,7 +177,7 @@ def prepare(instance: Instance, intent: Intent) -> Prepared:
             )
     old = generations.get(base).routes() if base is not None else None
     plan = make_plan(base, old, state, table, release)
-    runtime = runtime_choice.choose(instance, intent.runtime, intent.restore, base)
+    runtime = runtime_choice.choose(instance, intent.runtime, intent.restore, base, state)
     return Prepared(before, after, state, table, release, plan, notes, runtime)
 
 
@@ -290,7 +290,7 @@ def _source_changes(instance: Instance, prepared: Prepared) -> list[FileChange]:
 def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> None:
     key_file = instance.secrets / (prepared.state.settings.master_key_file or "master_key")
     key = credentials.read_master_key(key_file)
-    _require_address(instance, prepared)
+    moving.require_address(instance, prepared.plan.base_generation, prepared.state)
     generations = GenerationStore(instance.state)
     number = generations.next_number()
     prover = Prover(instance, prepared.state, prepared.table, prepared.plan, number, key, out, prepared.runtime.changes)
@@ -315,7 +315,7 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
         manifest=manifest,
         sources=prepared.after,
         release=prepared.release,
-        python=prepared.runtime.python,
+        program=prepared.runtime.program,
         secrets=_secrets_to_keep(instance, prepared),
         replaces=replaces,
         prove_private=prover.private,
@@ -331,20 +331,13 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
         try:
             transaction.execute()
         finally:
-            _copy(transaction.report, result)
+            result.steps, result.checks = transaction.report.steps, transaction.report.checks
             if intent.restore is not None:
                 _incident(instance, intent, prepared, number, result)
     result.outcome = "applied"
     result.generation = number
+    moving.follow(instance, prepared.plan.base_generation, prepared.state, out)
     runtime_choice.prune(instance)
-
-
-def _require_address(instance: Instance, prepared: Prepared) -> None:
-    """A change to another port says who has it, before anything is begun. Raises Precondition."""
-    base, gateway = prepared.plan.base_generation, prepared.state.gateway
-    settings = GenerationStore(instance.state).get(base).routes()[1].settings if base is not None else {}
-    if (settings.get("gateway.host"), settings.get("gateway.port")) != (gateway.host, gateway.port):
-        ports.require_free(gateway.host, gateway.port, ProcessSupervisor(instance).pids())
 
 
 def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Callable[[dict[str, Any]], None]:
@@ -360,10 +353,6 @@ def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Calla
         bar.update(event["elapsed"], max(event["estimate"], 0.1), f"{event['ready']}/{event['workers']} workers")
 
     return progress
-
-
-def _copy(report: Report, result: Result) -> None:
-    result.steps, result.checks = report.steps, report.checks
 
 
 def _secrets_to_keep(instance: Instance, prepared: Prepared) -> FileChange | None:

@@ -17,6 +17,7 @@ from aiops.output import Output
 # verb -> one line for `aiops --help`, so that help imports no verb.
 VERBS: dict[str, str] = {
     "init": "Make an instance: commented defaults and a master key.",
+    "import": "Make an instance out of an existing LiteLLM install.",
     "up": "Start the gateway.",
     "down": "Drain and stop the gateway.",
     "restart": "Start a new gateway process without refusing a connection.",
@@ -29,8 +30,9 @@ VERBS: dict[str, str] = {
     "remove-model": "Remove one model from a provider.",
     "disable": "Take a provider out for maintenance; fallbacks answer.",
     "enable": "Bring a disabled provider back.",
-    "provider": "Start, stop and look at the units that run providers.",
+    "provider": "Install, start, stop and look at the units that run providers.",
     "switch": "Change over between two providers of which one can run.",
+    "route": "Change how groups choose between deployments; explain where a request goes.",
     "validate": "Check the files; name every problem.",
     "generate": "Render the gateway's configuration and print it.",
     "plan": "What `apply` would do.",

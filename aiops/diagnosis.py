@@ -15,8 +15,10 @@ from aiops.host import credentials, ports
 from aiops.host.instance import Instance
 from aiops.host.supervise_process import ProcessSupervisor
 from aiops.port_findings import port_findings
+from aiops.provider_findings import provider_findings
 from aiops.service import desired
 from aiops.situation import Situation, look
+from aiops.supervision import containers_of
 from aiops.unit_findings import Finding, unit_findings
 
 LEAST_FREE_BYTES = 500 * 1024 * 1024
@@ -93,6 +95,9 @@ def _gateway(instance: Instance) -> Iterator[Finding]:
     for sentence in [*now.drift, *now.notes]:
         yield Finding(False, sentence)
     yield from unit_findings(instance, now)
+    yield from provider_findings(instance)
+    if now.supervisor == "container":
+        yield from _engine(instance)
     if now.desired_generation is None:
         return
     _, summary = GenerationStore(instance.state).get(now.desired_generation).routes()
@@ -102,6 +107,16 @@ def _gateway(instance: Instance) -> Iterator[Finding]:
     if strangers and not (well and ours) and not _is_held_for_us(now):
         named = ", ".join(map(str, strangers))
         yield Finding(False, f"port {port} is taken by {named}", "stop it, or set another gateway.port in aiops.yaml")
+
+
+def _engine(instance: Instance) -> Iterator[Finding]:
+    """Whether there is what runs containers, and what is to run in one."""
+    containers = containers_of(instance)
+    try:
+        yield Finding(True, f"{containers.engine} answers")
+        yield Finding(True, f"there is an image {containers.image_to_start().removeprefix('sha256:')[:12]}")
+    except AiopsError as error:
+        yield Finding(False, error.message, error.hint)
 
 
 def _is_held_for_us(now: Situation) -> bool:

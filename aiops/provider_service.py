@@ -18,6 +18,7 @@ from aiops.host.units import STOPPED, ProviderUnit
 from aiops.output import Output
 from aiops.prover import provider_keys
 from aiops.provider_wait import Managed, routes_to, wait_until_drained, wait_until_serving
+from aiops.render.provider_units import KINDS
 from aiops.service import desired
 from aiops.spec.model import DesiredState, Provider
 from aiops.spec.suggest import did_you_mean, listed
@@ -74,9 +75,14 @@ def managed(instance: Instance, state: DesiredState, name: str) -> Managed:
     if provider.service is None:
         raise Precondition(
             f"`{name}` names no unit that runs it",
-            f"in providers.yaml, below `{name}:`, for example `service: {{unit: {_usual_unit(provider)}}}`",
+            f"`{instance.command} provider install {name}` makes one"
+            if provider.type in KINDS
+            else f"in providers.yaml, below `{name}:`, for example `service: {{unit: {name}.service}}`",
         )
-    return Managed(provider, ProviderUnit(provider.service), _key(instance, provider))
+    kind = KINDS.get(provider.type)
+    ours = kind is not None and kind.instance(provider.service.unit) is not None
+    install = f"{instance.command} provider install {name}" if ours else ""
+    return Managed(provider, ProviderUnit(provider.service, install), _key(instance, provider))
 
 
 def start(
@@ -232,12 +238,6 @@ def known(state: DesiredState, name: str) -> Provider:
 
 def _key(instance: Instance, provider: Provider) -> str | None:
     return provider_keys(instance, [provider], credentials.environment(instance)).get(provider.name)
-
-
-def _usual_unit(provider: Provider) -> str:
-    return {"vllm": f"vllm@{provider.name}", "llama_cpp": f"llama-cpp@{provider.name}"}.get(
-        provider.type, provider.type.replace("_", "-")
-    ) + ".service"
 
 
 def _audit(instance: Instance, verb: str, outcome: Outcome, reason: str) -> None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from aiops.apply.store import Generation, GenerationStore
-from aiops.host import control, program, requirements
+from aiops.errors import AiopsError
+from aiops.host import control, engines, program, requirements
+from aiops.host.engines import is_image
+from aiops.host.image_program import ImageProgram
 from aiops.host.instance import Instance
+from aiops.host.program import Interpreter, Program
 from aiops.host.runtimes import Runtimes
+from aiops.spec.model import DesiredState
+from aiops.supervision import containers_of
 
 
 @dataclass(frozen=True)
@@ -17,7 +25,7 @@ class Choice:
     """``id`` None is the environment of this installation. ``lines`` tell people what changes; empty when nothing."""
 
     id: str | None
-    python: Path
+    program: Program
     litellm: str
     lines: tuple[str, ...] = ()
 
@@ -26,36 +34,75 @@ class Choice:
         return bool(self.lines)
 
 
-def choose(instance: Instance, wanted: str | None, restore: int | None, base: int | None) -> Choice:
+def choose(
+    instance: Instance, wanted: str | None, restore: int | None, base: int | None, state: DesiredState
+) -> Choice:
     """``wanted``: a runtime that was built for this change; ``restore``: go back to what that generation ran in.
 
-    Raises Precondition when that one is gone.
+    ``state`` is what the change leads to. Raises Precondition when that runtime is gone.
     """
     generations, runtimes = GenerationStore(instance.state), Runtimes(instance.state)
     now = generations.get(base) if base is not None else None
     before = now.manifest.runtime if now is not None else None
+    running = control.status(instance.run) or {}
+    if is_image(running.get("runtime", before)):
+        return _image(instance, wanted, restore, now, state, running)
     notes: list[str] = []
     if wanted is not None:
         identity: str | None = wanted
     elif restore is not None:
         target = generations.get(restore)
-        identity = target.manifest.runtime
+        identity = target.manifest.runtime if not is_image(target.manifest.runtime) else None
         notes += _not_the_same(target)
     else:
         # One that somebody removed cannot be kept; the change is proved in what is there.
         identity = before if before is not None and runtimes.get(before) is not None else None
     if identity is None:
-        python = program.python_for(instance.state, None, control.status(instance.run) or {} if before else {})
-        version = requirements.installed_version() or ""
-        chosen = Choice(None, python or Path(sys.executable), version)
+        python = program.python_for(instance.state, None, running if before else {}) or Path(sys.executable)
+        chosen = Choice(None, Interpreter(python, instance.run), requirements.installed_version() or "")
     else:
         made = runtimes.get(identity)
-        chosen = Choice(identity, runtimes.python(identity), made.litellm if made else "")
+        python = runtimes.python(identity)
+        chosen = Choice(identity, Interpreter(python, instance.run), made.litellm if made else "")
     if identity == before:
         return chosen
     was = (now.manifest.litellm if now is not None else "") or "?"
     line = f"~ runtime {before or 'installation'} → {identity or 'installation'} (LiteLLM {was} → {chosen.litellm})"
-    return Choice(chosen.id, chosen.python, chosen.litellm, (line, *notes))
+    return replace(chosen, lines=(line, *notes))
+
+
+def _image(
+    instance: Instance,
+    wanted: str | None,
+    restore: int | None,
+    now: Generation | None,
+    state: DesiredState,
+    running: dict[str, Any],
+) -> Choice:
+    """In a container the image is the runtime. Another: by `upgrade`, by its name in aiops.yaml, or by going back."""
+    before = str(running.get("runtime") or (now.manifest.runtime if now else ""))
+    containers, image = containers_of(instance), state.settings.container.image
+    identity = wanted or before
+    if restore is not None:
+        target = GenerationStore(instance.state).get(restore).manifest.runtime
+        identity = target if target is not None and is_image(target) else before
+    elif wanted is None and now is not None and _image_name(now) not in (None, image):
+        identity = engines.runtime_of(containers.wanted_image(image))
+    was = str(running.get("litellm") or (now.manifest.litellm if now else ""))
+    if identity == before:
+        return Choice(before, Interpreter(Path(sys.executable), instance.run), was)
+    found = containers.image_of(identity)
+    litellm, _ = containers.versions(found)
+    requirements.require_acceptable(litellm)
+    made = containers.made(found, state.gateway.host, state.gateway.port)
+    line = f"~ runtime {before} → {identity} (LiteLLM {was or '?'} → {litellm})"
+    return Choice(identity, ImageProgram(containers, made, instance.run), litellm, (line,))
+
+
+def _image_name(generation: Generation) -> str | None:
+    """What aiops.yaml called the image then; None when that was no container."""
+    name = generation.routes()[1].settings.get("container.image")
+    return str(name) if name else None
 
 
 def _not_the_same(target: Generation) -> list[str]:
@@ -69,10 +116,13 @@ def _not_the_same(target: Generation) -> list[str]:
 def prune(instance: Instance, held: bool = False) -> list[str]:
     """Remove the runtimes that no generation and no process needs. ``held``: the caller has their lock."""
     runtimes = Runtimes(instance.state)
-    if not runtimes.ids():
+    running = (control.status(instance.run) or {}).get("runtime")
+    if not runtimes.ids() and not is_image(running):
         return []
-    needed = {generation.manifest.runtime for generation in GenerationStore(instance.state).all()}
-    needed.add((control.status(instance.run) or {}).get("runtime"))
+    needed = {generation.manifest.runtime for generation in GenerationStore(instance.state).all()} | {running}
+    if is_image(running):
+        with suppress(AiopsError):  # what is not tidied up now is tidied up after the next change
+            containers_of(instance).forget_images(needed)
     if held:
         return runtimes.prune(needed)
     with runtimes.held(wait=False) as taken:

@@ -46,7 +46,9 @@ class Service:
 def desired(instance: Instance) -> DesiredState:
     """Raises Precondition when there is no instance, InvalidState with every problem."""
     instance.require()
-    return load(read_sources(instance), credentials.environment(instance))
+    state = load(read_sources(instance), credentials.environment(instance))
+    credentials.require_mounted(instance, state)
+    return state
 
 
 @dataclass(frozen=True)

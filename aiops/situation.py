@@ -11,6 +11,7 @@ from aiops.apply.store import GenerationStore, Manifest
 from aiops.apply.writes import read
 from aiops.errors import AiopsError
 from aiops.host import control, credentials
+from aiops.host.engines import is_image
 from aiops.host.instance import GENERATED, Instance, read_sources
 from aiops.host.runtimes import Runtimes
 from aiops.host.supervise_process import ProcessSupervisor
@@ -53,6 +54,7 @@ class Situation:
                 "pid": self.master.get("pid"),
                 "litellm": self.master.get("litellm"),
                 "runtime": self.master.get("runtime"),
+                "container": self.master.get("container"),
                 "uptime": self.master.get("uptime"),
                 "groups": self.master.get("groups", []),
             },
@@ -114,7 +116,8 @@ def _runtime_notes(made: Manifest, master: dict[str, Any], instance: Instance) -
     if master["on_approval"]:
         notes.append("the gateway tries another runtime, and goes back by itself unless a change is confirmed in it")
     elif master["runtime"] != made.runtime:
-        gone = made.runtime is not None and Runtimes(instance.state).get(made.runtime) is None
+        ours = made.runtime is not None and not is_image(made.runtime)
+        gone = ours and Runtimes(instance.state).get(str(made.runtime)) is None
         mend = f"{instance.command} upgrade {made.litellm}" if gone else f"{instance.command} restart"
         notes.append(
             f"the gateway runs in {master['runtime'] or 'the installation'}, but generation {made.generation} was "

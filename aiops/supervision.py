@@ -8,6 +8,7 @@ import pwd
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -15,9 +16,10 @@ from pathlib import Path
 from aiops.apply.store import GenerationStore
 from aiops.errors import InvalidState, Precondition
 from aiops.host import credentials, process, systemd
+from aiops.host.container_unit import UNIT as CONTAINER_UNIT
+from aiops.host.containers import Circumstances, Containers, Image, Made
 from aiops.host.instance import Instance, read_sources
-from aiops.host.supervise_container import UNIT as CONTAINER_UNIT
-from aiops.host.supervise_container import Circumstances, ContainerSupervisor, Image, Made
+from aiops.host.supervise_container import ContainerSupervisor
 from aiops.host.supervise_process import ProcessSupervisor
 from aiops.host.supervise_systemd import SERVICE, SystemdSupervisor, owner
 from aiops.host.supervisor import Supervisor
@@ -42,17 +44,44 @@ def choose(instance: Instance, wanted: str) -> Supervisor:
         return ProcessSupervisor(instance)
     if wanted == "auto":
         return systemd_supervisor(instance)
-    return ContainerSupervisor(instance, scope(), partial(_image, instance), partial(_container, instance))
+    return ContainerSupervisor(instance, scope(), containers_of(instance))
+
+
+def containers_of(instance: Instance) -> Containers:
+    """Those of the supervisor ``container``. Nothing is asked of an engine yet."""
+    name = container.name_of(str(instance.state))
+    return Containers(instance, scope(), name, partial(_image, instance), partial(_container, instance))
 
 
 def _container(instance: Instance, circumstances: Circumstances) -> Made:
+    owner_of = instance.config.stat()
+    if owner_of.st_uid == 0:
+        raise Precondition(
+            f"{instance.config} belongs to root, and the gateway does not run as root",
+            f"`chown -R` {instance.home or instance.config} to a user of its own",
+        )
     facts = container.ContainerFacts(
-        **vars(circumstances), state=str(instance.state), run=str(instance.run), secrets=str(instance.secrets)
+        **vars(circumstances),
+        state=str(instance.state),
+        run=str(instance.run),
+        secrets=str(instance.secrets),
+        uid=owner_of.st_uid,
+        gid=owner_of.st_gid,
+        supervised=_is_supervised(),
+        scope=scope(),
+        python=sys.executable,
     )
     argv = tuple(container.create(facts))
     target = "default.target" if scope() == "user" else "multi-user.target"
     unit = container.unit(facts, templates()[CONTAINER_UNIT], target)
-    return Made(facts.name, facts.image, argv, container.label_of(argv), unit, facts.supervised)
+    return Made(facts.image, argv, container.label_of(argv), unit, facts.supervised)
+
+
+def _is_supervised() -> bool:
+    """Whether a systemd unit runs the container: one that outlives this command."""
+    manager = Systemd(scope())
+    lasts = manager.scope == "system" or systemd.lingers() or systemd.in_session()
+    return systemd.booted() and lasts and not manager.why_not()
 
 
 def _image(instance: Instance) -> Image:
@@ -90,6 +119,11 @@ def systemd_supervisor(instance: Instance) -> SystemdSupervisor:
 def units(instance: Instance, where: Scope, host: str, port: int) -> Mapping[str, bytes]:
     """This instance's units. Raises Precondition when ``host`` is not an address of this machine."""
     return render_units(unit_facts(instance, where, host, port), templates(), GATEWAY_UNITS)
+
+
+def provider_facts(instance: Instance, where: Scope, variables: str) -> UnitFacts:
+    """What units of providers depend on. ``variables``: the directory with their files. Raises Precondition."""
+    return replace(unit_facts(instance, where, "127.0.0.1", 0), environment_directory=variables)
 
 
 def unit_facts(instance: Instance, where: Scope, host: str, port: int) -> UnitFacts:

@@ -20,6 +20,7 @@ from aiops.host import control, requirements
 from aiops.host.instance import Instance
 from aiops.host.requirements import Source
 from aiops.host.runtimes import Runtimes, our_code
+from aiops.image_upgrade import upgrade_image
 from aiops.output import Output
 from aiops.situation import drift
 
@@ -38,9 +39,16 @@ class Wanted:
 def upgrade(instance: Instance, wanted: Wanted, out: Output) -> Result:
     """Raises UsageError, Precondition, VerificationFailed before anything is touched; ChangeFailed after."""
     started = time.monotonic()
-    version = _version(wanted)
+    if wanted.version is not None:
+        requirements.require_acceptable(wanted.version)
     instance.require()
-    status, current = _running(instance)
+    status, current, supervisor = _running(instance)
+    if supervisor == "container":
+        intent = Intent("upgrade", wanted.reason, dry_run=wanted.dry_run, assume_yes=wanted.assume_yes)
+        result = upgrade_image(instance, wanted.version, intent, status, out)
+        result.seconds = time.monotonic() - started
+        return result
+    version = _version(wanted)
     result = Result("planned", None, current)
     if (status["litellm"], status["code"]) == (version, our_code()):
         result.outcome, result.generation = "unchanged", current
@@ -79,17 +87,15 @@ def _version(wanted: Wanted) -> str:
     return version
 
 
-def _running(instance: Instance) -> tuple[dict[str, Any], int]:
-    """What runs now. Raises Precondition when that is not what was committed: an upgrade changes one thing only."""
+def _running(instance: Instance) -> tuple[dict[str, Any], int, str]:
+    """What runs now, which generation, under which supervisor.
+
+    Raises Precondition when that is not what was committed: an upgrade changes one thing only.
+    """
     generations = GenerationStore(instance.state)
     current, status = generations.current(), control.status(instance.run)
     if current is None or status is None:
         raise Precondition("the gateway is not running", f"`{instance.command} up` starts it")
-    if generations.get(current).routes()[1].settings["supervisor"] == "container":
-        raise Precondition(
-            "the gateway runs in a container, which has no other runtime than that of its image",
-            f"build a new image (units/Containerfile), then `{instance.command} down` and `{instance.command} up`",
-        )
     if status["state"] != "serving":
         raise Precondition(f"the gateway is {status['state']}", f"`{instance.command} status` shows when it serves")
     if edited := drift(instance, generations, current):
@@ -97,7 +103,7 @@ def _running(instance: Instance) -> tuple[dict[str, Any], int]:
             f"an upgrade changes the runtime and nothing else, but {'; '.join(edited)}",
             f"`{instance.command} apply` first",
         )
-    return status, current
+    return status, current, str(generations.get(current).routes()[1].settings["supervisor"])
 
 
 def _lines(status: dict[str, Any], version: str) -> list[str]:

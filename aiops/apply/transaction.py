@@ -26,8 +26,9 @@ from aiops.apply.journal import Entry, Journal, digest
 from aiops.apply.store import GenerationStore, Manifest, Outcome
 from aiops.apply.writes import FileChange
 from aiops.errors import AiopsError, Precondition, RollbackFailed, RolledBack, VerificationFailed
-from aiops.host import clock, files, program
+from aiops.host import clock, files
 from aiops.host.control import MasterGone, Session
+from aiops.host.program import Program
 from aiops.spec.sources import Sources
 from aiops.verify.check import Check, failures
 
@@ -60,7 +61,7 @@ class Order:
     manifest: Manifest
     sources: Sources
     release: Mapping[str, bytes]
-    python: Path  # of the runtime that the manifest names
+    program: Program  # of the runtime that the manifest names
     secrets: FileChange | None
     replaces: Sequence[FileChange]
     prove_private: Prove  # given the private sockets of the candidate's workers
@@ -91,7 +92,7 @@ class Transaction:
         self._public = False  # the candidate may have taken public requests
         self._replaced: list[FileChange] = []
         self._failing = ""
-        self._came_from: Path | None = None  # the interpreter that served, once the gateway was asked to leave it
+        self._entered = False  # the program, if it is another one
 
     def execute(self) -> Report:
         """Run every step.
@@ -150,9 +151,9 @@ class Transaction:
         status = session.call("status")
         if status["runtime"] == self._order.manifest.runtime:
             return
-        self._came_from = Path(status["python"])
+        self._entered = True
         self._say(f"starting LiteLLM {self._order.manifest.litellm}; LiteLLM {status['litellm']} serves meanwhile")
-        program.switch(session, self._run, self._order.python, HOLD_SECONDS, lambda *_: None)
+        self._order.program.enter(session, HOLD_SECONDS, lambda *_: None)
 
     def _stage(self, session: Session) -> None:
         directory = str(self._store.path(self._number))
@@ -194,6 +195,8 @@ class Transaction:
             self._store.finish(self._number, Outcome(store.APPLIED, clock.now(), self._seconds()))
             self._store.prune(self._order.keep)
             self._journal.close()
+            if self._entered:
+                self._order.program.stay()
         except OSError as error:
             self._say(f"warning: live, but not tidied up ({error.strerror}); {files.hint_for(error)}")
 
@@ -212,8 +215,8 @@ class Transaction:
             cause = self._take_back(session, cause)
             for change in reversed(self._replaced):
                 writes.put_back(change.path, change.before, self._journal.kept(str(change.path)))
-            if self._came_from is not None:
-                program.return_to(session, self._run, self._came_from)
+            if self._entered:
+                self._order.program.leave(session)
         except (AiopsError, OSError) as worse:
             raise RollbackFailed(
                 f"{cause.message}; and undoing it failed: {worse}",

@@ -34,7 +34,8 @@ def run(context: Context, intent: Intent) -> Result:
     return result
 
 
-def report(context: Context, result: Result) -> None:
+def report(context: Context, result: Result, data: dict[str, Any] | None = None) -> None:
+    """``data``: what ``--json`` prints, when the verb has more to tell than the change itself."""
     out = context.out
     if result.outcome == "applied":
         proofs = sum(check.status == "pass" for check in result.checks)
@@ -45,4 +46,4 @@ def report(context: Context, result: Result) -> None:
         out.result(f"generation {result.generation} is live{before}: {proofs} checks passed in {result.seconds:.2f} s")
     elif result.outcome == "unchanged":
         out.result(f"no change: generation {result.generation} serves this already; nothing was restarted")
-    out.data(result.to_json())
+    out.data(result.to_json() if data is None else data)

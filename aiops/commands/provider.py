@@ -1,19 +1,52 @@
-"""``aiops provider start|stop|status|discover``"""
+"""``aiops provider install|start|stop|status|discover``"""
 
 from __future__ import annotations
 
 import click
 
-from aiops import provider_service
+from aiops import provider_install, provider_service
 from aiops.change import Intent
 from aiops.cli import Context
 from aiops.commands._mutating import mutating, run
 from aiops.spec import edit
 
 
-@click.group("provider", help="Start, stop and look at providers, and learn from them.")
+@click.group("provider", help="Install, start, stop and look at the units of providers, and learn from them.")
 def command() -> None:
     pass
+
+
+@command.command("install", help="Put the unit of a provider in place, by its type: ollama, vllm or llama_cpp.")
+@click.argument("name")
+@click.option("--model", metavar="PATH", help="What vLLM or llama.cpp loads; as it was when not given.")
+@click.option("--args", "arguments", metavar="TEXT", help="More arguments for the server, as one text.")
+@click.option("--program", metavar="PATH", help="The server itself; found by its name when not given.")
+@click.option("--force", is_flag=True, help="Also replace a unit that was edited; a copy is kept.")
+@mutating()
+@click.pass_obj
+def install(
+    context: Context,
+    name: str,
+    model: str | None,
+    arguments: str | None,
+    program: str | None,
+    force: bool,
+    dry_run: bool,
+    reason: str,
+) -> None:
+    order = provider_install.Order(
+        name,
+        model,
+        arguments,
+        program,
+        force=force,
+        dry_run=dry_run,
+        assume_yes=context.assume_yes,
+        reason=reason,
+    )
+    outcome = provider_install.install(context.instance, order, context.out)
+    context.out.result(outcome.sentence)
+    context.out.data(outcome.to_json())
 
 
 @command.command("start", help="Start the unit of a provider and wait until it serves its models.")

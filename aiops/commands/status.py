@@ -11,8 +11,9 @@ DOWN = ("stopped", "failed")
 
 
 @click.command("status", help="What serves now, and whether it is what the files say. Reads only; asks no model.")
+@click.option("--routes", is_flag=True, help="Also who served what in the last minutes, cooldowns, fallbacks taken.")
 @click.pass_obj
-def command(context: Context) -> None:
+def command(context: Context, routes: bool) -> None:
     now = look(context.instance)
     out = context.out
     made = now.manifest
@@ -39,7 +40,15 @@ def command(context: Context) -> None:
         out.result(f"{'note:':<12}{sentence}")
     if now.gateway_state in DOWN:
         out.result(f"{'next:':<12}`{context.instance.command} up` starts it")
-    out.data(now.to_json())
+    data = now.to_json()
+    if routes:
+        from aiops import live_routes
+
+        live = live_routes.look(now.master)
+        for line in live.lines() if live.workers else ["no worker serves"]:
+            out.result(line)
+        data["routes"] = live.to_json()
+    out.data(data)
 
 
 def _few(names: list[str], most: int = 12) -> str:

@@ -8,7 +8,18 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 Mode = Literal[
-    "ok", "slow", "429", "500", "401", "hang", "drop_before", "drop_mid_stream", "wrong_json", "html", "redirect"
+    "ok",
+    "slow",
+    "429",
+    "500",
+    "401",
+    "hang",
+    "drop_before",
+    "drop_before_token",
+    "drop_mid_stream",
+    "wrong_json",
+    "html",
+    "redirect",
 ]
 Face = Literal["openai", "vllm", "ollama"]
 MODES: tuple[str, ...] = get_args(Mode)

@@ -63,7 +63,7 @@ class Double:
         if isinstance(answer, Stream):
             await send_stream(answer, receive, send)
             return
-        if applies and control.mode == "drop_mid_stream" and method == "POST":
+        if applies and control.mode in ("drop_mid_stream", "drop_before_token") and method == "POST":
             answer = replace(answer, cut=True)
         await send_answer(answer, receive, send)
 

@@ -7,6 +7,7 @@ import faulthandler
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -14,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from aiops.gateway import handover as handing
-from aiops.gateway import installed
+from aiops.gateway import installed, passing
 from aiops.gateway.runtime import CompromisedRelease, prepare_environment
 
 
 def main() -> int:
-    """Exit codes: 0 stopped when asked to, 4 the address is taken or LiteLLM is not acceptable."""
+    """Exit codes: 0 stopped when asked to, 3 another master serves, 4 the address or LiteLLM is not acceptable."""
     if sys.argv[1:] == ["--check"]:
         return check()
     started_with = dict(os.environ)
@@ -32,28 +33,59 @@ def main() -> int:
     parser.add_argument("--stop-within", type=float, default=None, metavar="SECONDS")
     arguments = parser.parse_args()
     faulthandler.enable()  # a crash in compiled code leaves its trace in the log, of workers too
-    if given is None:
+    if given is None and not installed.is_image(installed.own()):
         _go_where_committed(arguments.state, started_with)
     prepare_environment()
     try:
-        master = _made(arguments, started_with, given)
+        if given is None and installed.is_image(installed.own()):
+            given, link = _succeed(arguments.run)
+        else:
+            link = None
+        master = _made(arguments, started_with, given, link)
+    except passing.AnotherServes as error:
+        sys.stderr.write(f"master {os.getpid()}: {error}\n")
+        return 3
     except (OSError, CompromisedRelease) as error:
         sys.stderr.write(f"master {os.getpid()}: {error}\n")
         return 4
     return int(master.run())
 
 
-def _made(arguments: argparse.Namespace, started_with: Mapping[str, str], given: handing.Handover | None) -> Any:
-    """A master that is ready for its loop. One that was given everything on approval and fails gives it back."""
-    on_approval = given is not None and given.hold > 0
+def _succeed(run: Path) -> tuple[handing.Handover | None, socket.socket | None]:
+    """In a container: what the master of another one hands over, if this one was asked to take its place.
+
+    LiteLLM is imported first: the other master serves meanwhile. Raises AnotherServes, OSError.
+    """
+    invitation = passing.Invitation.take(run)
+    if invitation is None:
+        passing.require_alone(run)
+        return None, None
+    from aiops.gateway.scout import warm_up
+
+    warm_up()
+    return passing.ask(run, invitation)
+
+
+def _made(
+    arguments: argparse.Namespace,
+    started_with: Mapping[str, str],
+    given: handing.Handover | None,
+    link: socket.socket | None,
+) -> Any:
+    """A master that is ready for its loop. One that was given everything on approval and fails gives it back.
+
+    With a ``link`` it need not: the master at its other end wakes up when this process ends.
+    """
+    on_approval = given is not None and given.hold > 0 and link is None
     if on_approval:
         signal.signal(signal.SIGALRM, _too_slow)
         signal.alarm(handing.START_SECONDS)
     try:
         from aiops.gateway.master import Master
         from aiops.gateway.options import Options
+        from aiops.gateway.succession import Succession
 
-        master = Master(Options(**vars(arguments)), started_with, given)
+        master = Master(Options(**vars(arguments)), Succession(started_with, given, link))
         master.prepare()
     except BaseException as error:
         if given is None or not on_approval:

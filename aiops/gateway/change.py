@@ -4,7 +4,8 @@
                                        \\__________\\______-> reverting -> (reverted)
 
 `opening` ends when every worker of the candidate accepts on the public socket; only then is the old generation
-told to stop accepting (`pausing`), so at no moment does nobody accept.
+told to stop accepting (`pausing`), so at no moment does nobody accept. One that listens elsewhere accepts there until
+the new one is confirmed: its address must not be lost to users before the other has proved itself.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ class Change:
     asked: bool = False  # the session asked for the revert and waits for the answer
     labels: dict[str, object] = field(default_factory=dict)  # for the journal: generation, verb, provider
 
+    @property
+    def moves(self) -> bool:
+        """Whether the candidate listens on another address."""
+        return self.previous is not None and self.previous.listener is not self.candidate.listener
+
     def answer(self, **fields: object) -> None:
         if self.session is not None:
             self.session.send(dict(fields))
@@ -66,11 +72,11 @@ class Change:
         """Go one phase on when its condition holds. True when something changed."""
         if self.phase == OPENING and self.candidate.all_in(protocol.PROVISIONAL):
             self.phase = PAUSING
-            if self.previous is not None:
+            if self.previous is not None and not self.moves:
                 self.previous.take_role(protocol.STANDBY)
             return True
         paused = self.previous is None or not self.previous.workers or self.previous.all_in(protocol.STANDBY)
-        if self.phase == PAUSING and paused:
+        if self.phase == PAUSING and (paused or self.moves):
             self.phase = PROVISIONAL
             self.deadline = time.monotonic() + self.confirm_within
             return True

@@ -1,4 +1,4 @@
-"""The thin ASGI layer around LiteLLM's application: health, and no upstream addresses in answers.
+"""The thin ASGI layer around LiteLLM's application: health, who answered, and no upstream addresses in answers.
 
 The generation header is not added here but by the server itself (see ``worker``), which puts it on every
 response, its own 400s included, at no cost per request.
@@ -10,12 +10,18 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from aiops.gateway import probe
+from aiops.gateway import call, introspect, probe
+from aiops.gateway.board import BROKE_OFF, Board
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+ROUTES = "/_aiops/routes"
+PROVIDER_HEADER, RULE_HEADER = b"x-aiops-provider", b"x-aiops-rule"
+# How an answer that has begun says that it goes no further: in OpenAI's shape, and in Anthropic's.
+BROKEN_OFF = (b'data: {"error"', b"event: error")
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
@@ -35,10 +41,11 @@ class Health(Protocol):
 class Extension:
     """Wraps LiteLLM's application. Raises what it raises."""
 
-    def __init__(self, app: Application, health: Health, generation: int) -> None:
+    def __init__(self, app: Application, health: Health, generation: int, board: Board) -> None:
         self._app = app
         self._health = health
         self._generation = generation
+        self._board = board
         self.active = 0  # requests being answered now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,12 +58,21 @@ class Extension:
             await _answer(send, status, body)
             return
 
-        if scope["client"] is None:  # the private unix socket
+        private = scope["client"] is None  # the private unix socket
+        if private:
+            if path == ROUTES:
+                await _answer(send, 200, introspect.describe(self._board))
+                return
             self._take_probe(scope)
+        this = call.Call(scope["headers"], private=private or probe.private.get())
+        call.current.set(this)
 
         async def send_clean(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [pair for pair in message.get("headers", ()) if not _leaks(pair[0])]
+                headers = [pair for pair in message.get("headers", ()) if not _leaks(pair[0])]
+                message["headers"] = headers + self._who_answers(this, message["status"])
+            elif this.state is call.State.ANSWERING and message.get("body", b"").startswith(BROKEN_OFF):
+                self._board.failed(this, None, BROKE_OFF)
             await send(message)
 
         self.active += 1
@@ -64,6 +80,16 @@ class Extension:
             await self._app(scope, receive, send_clean)
         finally:
             self.active -= 1
+            self._board.over(this)
+
+    def _who_answers(self, this: call.Call, status: int) -> list[tuple[bytes, bytes]]:
+        """Note that the answer begins, and name in its headers who gives it."""
+        if not this.provider:
+            return []
+        if status < 400:
+            self._board.answered(this)
+        named = [(PROVIDER_HEADER, this.provider.encode("latin-1", "replace"))]
+        return named if this.rule is None else [*named, (RULE_HEADER, this.rule)]
 
     @staticmethod
     def _take_probe(scope: Scope) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from aiops.gateway import protocol
 from aiops.gateway.settings import Settings
+from aiops.gateway.slots import Slots
 
 # A worker that dies is forked again after this many seconds, doubled for each death in a row.
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 30.0
@@ -27,6 +28,7 @@ class WorkerHandle:
     exchange: str = ""
     failure: str = ""
     exit_code: int | None = None  # negative: the signal that killed it
+    child: bool = True  # of this master: of one in another container only the end of its channel is seen
 
     @property
     def ready(self) -> bool:
@@ -50,6 +52,11 @@ class Group:
     heirs: list[str] = field(default_factory=list)
     limit: float | None = None
     adopted: bool = False  # forked by an earlier program, perhaps with another LiteLLM
+    slots: Slots = field(init=False)  # made before the first fork, so that all workers share it
+
+    def __post_init__(self) -> None:
+        routing = self.settings.routing
+        self.slots = Slots(self.settings.workers, len(routing.providers) if routing else 0)
 
     @property
     def generation(self) -> int:
@@ -86,6 +93,7 @@ class Group:
     def crashed(self, worker: WorkerHandle, reason: str) -> float:
         """Note a death that was not asked for. Returns the seconds to wait before forking again."""
         self.workers.remove(worker)
+        self.slots.clear(worker.index)  # what it was answering, nobody answers now
         self.crashes += 1
         steady = time.monotonic() - worker.started > STEADY_SECONDS
         self.crashes_in_a_row = 1 if steady else self.crashes_in_a_row + 1

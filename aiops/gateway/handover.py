@@ -29,6 +29,8 @@ VARIABLE = "AIOPS_HANDOVER"
 MODULE = "aiops.gateway"
 # A program that does not get as far as answering within this time hands back. LiteLLM's import takes 5 to 14 s.
 START_SECONDS = 120
+# What a watchdog has to grant: a program that is given up at the last moment, and the import of the one before it.
+SILENT_SECONDS = 2 * START_SECONDS
 # The descriptors a service manager passed are handed over like all the others.
 STALE = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
@@ -60,22 +62,27 @@ def receive(environment: MutableMapping[str, str]) -> Handover | None:
     return Handover(**{**known, "listeners": tuple(data["listeners"]), "groups": tuple(data["groups"])})
 
 
+def descriptors(handover: Handover) -> set[int]:
+    """All that are mentioned in it."""
+    channels = {int(worker["channel"]) for group in handover.groups for worker in group["workers"]}
+    return {handover.control, *handover.listeners, *channels}
+
+
 def become(python: str, handover: Handover, environment: Mapping[str, str]) -> NoReturn:
     """Replace this program. ``environment``: as this program was started with. Raises OSError, with nothing changed."""
-    descriptors = {handover.control, *handover.listeners}
-    descriptors |= {worker["channel"] for group in handover.groups for worker in group["workers"]}
+    kept = descriptors(handover)
     clean = {name: value for name, value in environment.items() if name not in STALE}
     argv = [python, "-P", "-m", MODULE, *sys.argv[1:]]
     stopping = {signal.SIGTERM, signal.SIGINT}
     # Kept until the next program can receive them; the mask survives execve.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
     try:
-        for descriptor in descriptors:
+        for descriptor in kept:
             os.set_inheritable(descriptor, True)
         sys.stderr.flush()
         os.execve(python, argv, {**clean, VARIABLE: json.dumps(asdict(handover))})  # noqa: S606
     except OSError:
-        for descriptor in descriptors:
+        for descriptor in kept:
             with contextlib.suppress(OSError):
                 os.set_inheritable(descriptor, False)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -154,6 +161,7 @@ def group(described: Mapping[str, Any], listener: socket.socket, secrets: Path) 
             role=worker["role"],
             http=worker["http"],
             exchange=worker["exchange"],
+            child=worker.get("child", True),
         )
         for worker in described["workers"]
     ]

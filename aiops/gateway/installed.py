@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,12 @@ COMPROMISED: Final = frozenset({"1.82.7", "1.82.8"})
 RUNTIMES: Final = "runtimes"
 # Written last: a runtime without it was never finished.
 MANIFEST: Final = "runtime.json"
+# In a container the image is the runtime. Its id and the container's name are in the environment, and an invitation to
+# take over from the container that serves is a file of this name in the run directory.
+IMAGE: Final = "image-"
+IMAGE_VARIABLE: Final = "AIOPS_IMAGE"
+CONTAINER_VARIABLE: Final = "AIOPS_CONTAINER"
+INVITATION: Final = "successor.json"
 
 
 def directory_of(state: Path, runtime: str) -> Path:
@@ -34,10 +41,17 @@ def python_of(state: Path, runtime: str) -> Path | None:
 
 def own() -> str | None:
     """The runtime this very process runs in; None in the installation itself."""
+    if image := os.environ.get(IMAGE_VARIABLE):
+        return image
     try:
         return str(json.loads((Path(sys.prefix) / MANIFEST).read_bytes())["id"])
     except (OSError, ValueError, KeyError):
         return None
+
+
+def is_image(runtime: str | None) -> bool:
+    """Whether this runtime is an image, and not an environment below ``state/runtimes``."""
+    return runtime is not None and runtime.startswith(IMAGE)
 
 
 def committed(state: Path) -> str | None:

@@ -11,9 +11,12 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+SUCCEEDED = 3  # a master in another container serves; what is left here are workers that finish their streams
 NO_USE_TRYING_AGAIN = (2, 4)  # usage; the address is taken or the installed LiteLLM is not acceptable
 QUIET_SECONDS = 10.0  # a master that ran for longer is started again at once
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -24,6 +27,7 @@ class Keeper:
         self._argv = argv
         self._master = 0
         self._stopping = False
+        self._succeeded = False
         self._failures = 0
 
     def run(self) -> int:
@@ -39,6 +43,9 @@ class Keeper:
             self._master = os.posix_spawn(sys.executable, self._argv, os.environ, setsigmask=[])
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
             code = self._wait()
+            if code == SUCCEEDED:
+                self._wait_for_workers()
+                return 0
             left = self._has_children()
             if self._stopping or code in NO_USE_TRYING_AGAIN or (code == 0 and not left):
                 return code
@@ -53,6 +60,20 @@ class Keeper:
                 self._master = 0
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else 128 - code
+
+    def _wait_for_workers(self) -> None:
+        """Until those that are left have finished. Nobody but them is here to be told to stop."""
+        self._succeeded = True
+        if self._stopping:
+            self._stop_workers()
+        with suppress(ChildProcessError):
+            while True:
+                os.waitpid(-1, 0)
+
+    def _stop_workers(self) -> None:
+        for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGTERM)
 
     def _has_children(self) -> bool:
         """Whether workers were left behind: a master that was asked to stop leaves none."""
@@ -73,6 +94,8 @@ class Keeper:
         self._stopping = True
         if self._master:
             os.kill(self._master, signal.SIGTERM)
+        elif self._succeeded:
+            self._stop_workers()
 
 
 if __name__ == "__main__":

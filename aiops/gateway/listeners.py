@@ -70,6 +70,14 @@ class Listeners:
                 sock.close()
                 del self._open[address]
 
+    def let_go(self, sock: socket.socket) -> None:
+        """Nobody listens there any more: not draining workers, not a service manager that keeps the same socket."""
+        for address, mine in list(self._open.items()):
+            if mine is sock:
+                del self._open[address]
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self.keep_only(())
 

@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import aiops
@@ -21,14 +20,13 @@ from aiops.gateway.control import ControlSocket, Refused
 from aiops.gateway.estimate import Estimator
 from aiops.gateway.events import Events
 from aiops.gateway.group import Group, WorkerHandle
-from aiops.gateway.handover import Handover
 from aiops.gateway.journal import WARNING
 from aiops.gateway.listeners import Listeners, orphan_exchanges
 from aiops.gateway.notify import Notifier, condition
 from aiops.gateway.options import Options
 from aiops.gateway.say import say
-from aiops.gateway.scout import scout, share
-from aiops.gateway.succession import Succession
+from aiops.gateway.scout import warm_up
+from aiops.gateway.succession import COMMANDS, SUCCEEDED, Succession
 from aiops.gateway.workforce import Workforce
 
 BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds between looks at the clock
@@ -37,9 +35,9 @@ LOG_CHECK_SECONDS = 30.0
 
 
 class Master:
-    def __init__(self, options: Options, started_with: Mapping[str, str], given: Handover | None = None) -> None:
+    def __init__(self, options: Options, succession: Succession) -> None:
         self._options = options
-        self._succession = Succession(started_with, given)
+        self._succession = succession
         self._notifier = Notifier(os.environ)
         self._settled = False  # the boot is over, well or not
         self._events = Events()
@@ -54,7 +52,7 @@ class Master:
         self._retired: dict[int, str] = {}  # orphans that were told to leave, and may have streams to finish
         self._to_adopt: set[str] = set()
         self._started = time.monotonic()
-        self._left = False
+        self._left: int | None = None  # with this exit code, without the workers
         self._next_log_check = 0.0
         self._pid_file = options.run / protocol.PID_FILE
 
@@ -75,11 +73,10 @@ class Master:
             self._listeners.get(self._options.host, self._options.port)
         self._control = ControlSocket(self._events, self._options.run, self._obey, self._lost, inherited)
         self._pid_file.write_text(f"{os.getpid()}\n")
-        seconds = runtime.load()
+        seconds = warm_up()
         say(f"LiteLLM {runtime.version()} imported in {seconds:.1f} s")
         if not runtime.is_safe_to_fork():
             say("warning: importing LiteLLM left threads behind; forking is not safe")
-        share(scout())
         self._estimator = Estimator(seconds, os.cpu_count() or 1)
         self._succession.arrived()
 
@@ -89,11 +86,13 @@ class Master:
             self._boot()
         while self._stopping is None or self._workforce.groups:
             self._turn()
-            if self._left:  # the workers stay, serve on, and are taken over by the next master
+            if self._left is not None:  # the workers stay, serve on, and are taken over by the next master
                 say("leaves its workers to the next master")
-                return 0
+                return self._left
             if self._change is None and self._stopping is None:
-                self._succession.go(self._workforce.groups, self._listeners, self._control.fileno())
+                control = self._control.fileno()
+                if self._succession.go(self._workforce, self._listeners, control, self._catch_up):
+                    return SUCCEEDED
         self._listeners.close()
         self._pid_file.unlink(missing_ok=True)
         return 0
@@ -111,7 +110,7 @@ class Master:
         self._succession.consider(now, self._change is not None or self._stopping is not None)
         if self._notifier.enabled:
             self._settled = self._settled or self._change is None
-            self._notifier.tell(*condition(self.status(), self._settled, self._left), now)
+            self._notifier.tell(*condition(self.status(), self._settled, self._left is not None), now)
 
     def _tick(self, now: float) -> None:
         self._workforce.fork_again(now)
@@ -143,6 +142,12 @@ class Master:
             self._stage(directory, None)
         except (Refused, OSError, ValueError, KeyError) as error:
             self._boot_failed(str(error))
+
+    def _catch_up(self) -> None:
+        """After another master had the workers for a while: what it may have committed is what has to serve."""
+        serving = self._serving()
+        if serving is None or pointer.read(self._options.state) != serving.settings.directory.resolve():
+            self._boot()
 
     def _boot_failed(self, reason: str) -> None:
         self._boot_failures += 1
@@ -253,7 +258,8 @@ class Master:
     def _reverted(self, change: Change) -> None:
         self._change = None
         self._last_revert = {"generation": change.candidate.generation, "reason": change.reason, "boot": False}
-        self._workforce.drain(change.candidate, change.previous.exchanges if change.previous else [])
+        heirs = change.previous.exchanges if change.previous else list(self._orphans.values())
+        self._workforce.drain(change.candidate, heirs)
         if change.asked:
             change.answer(ok=True, phase="reverted")
         if change.session is None:
@@ -328,10 +334,9 @@ class Master:
             if self._change is not None:
                 raise Refused("a change is going on")
             peer.send({"ok": True})
-            self._left = True
-        elif command == "become":
-            self._succession.want(message, self._change is not None or self._stopping is not None)
-            peer.send({"ok": True})
+            self._left = SUCCEEDED if message.get("for_good") else 0
+        elif command in COMMANDS:
+            self._succession.want(peer, message, self._change is not None or self._stopping is not None)
         elif command in ("promote", "confirm", "revert", "abort"):
             self._workforce.reap()  # a candidate that is dead already must not be promoted or confirmed
             change = self._change

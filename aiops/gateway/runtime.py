@@ -66,7 +66,7 @@ def load() -> float:
     importlib.import_module("litellm.proxy.proxy_server")
     for lazy in PRELOAD:
         importlib.import_module(lazy)
-    for ours in ("auth", "probe", "extension", "selfcheck"):
+    for ours in ("auth", "probe", "routing", "extension", "selfcheck", "warmth"):
         importlib.import_module(f"aiops.gateway.{ours}")
     freeze()
     return time.monotonic() - started

@@ -8,6 +8,7 @@ the master it is shared.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import sys
@@ -19,7 +20,10 @@ from typing import NoReturn
 from pydantic import BaseModel
 
 from aiops.gateway import runtime
+from aiops.gateway.board import Board
 from aiops.gateway.settings import CONFIG_FILE, MASTER_KEY_VARIABLE, Settings
+from aiops.gateway.slots import Slots
+from aiops.spec.rules import RoutingTable
 
 MODEL = "scout"
 # Every request is mocked before the provider would be called; the address is never contacted.
@@ -27,7 +31,7 @@ CONFIG = f"""
 model_list:
 - model_name: {MODEL}
   litellm_params: {{model: openai/{MODEL}, api_base: "http://127.0.0.1:9/v1", api_key: none}}
-litellm_settings: {{callbacks: [aiops.gateway.probe.instance]}}
+litellm_settings: {{callbacks: [aiops.gateway.probe.instance, aiops.gateway.routing.instance]}}
 general_settings:
   master_key: os.environ/{MASTER_KEY_VARIABLE}
   custom_auth: aiops.gateway.auth.authenticate
@@ -41,6 +45,14 @@ class Findings:
 
     modules: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+
+
+@functools.cache
+def warm_up() -> float:
+    """Import LiteLLM, and what a worker will need beyond it, once. The seconds the import took."""
+    seconds = runtime.load()
+    share(scout())
+    return seconds
 
 
 def scout() -> Findings:
@@ -120,7 +132,7 @@ async def _serve_once(directory: Path) -> None:
     app = runtime.app()
     async with app.router.lifespan_context(app):
         settings = Settings(0, directory, "", 0, 1, 0.0, 1, MODEL, {}, (), None)
-        await selfcheck.prove(Extension(app, _Nobody(), 0), environment, settings)
+        await selfcheck.prove(Extension(app, _Nobody(), 0, Board(RoutingTable(), Slots(1, 0))), environment, settings)
 
 
 class _Nobody:

@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 
-from aiops.gateway import auth, probe
+from aiops.gateway import auth, probe, routing
 from aiops.gateway.settings import MASTER_KEY_VARIABLE, Settings
+from aiops.spec.rules import RoutingTable
 
 WARM_SECONDS = 30.0
 
@@ -38,6 +39,21 @@ async def prove(application: Any, environment: dict[str, str], settings: Setting
                 raise HookMissing(f"a request without a valid key was answered with HTTP {refused.status_code}")
         if settings.probe_model is not None:
             await _warm(client, key, settings.probe_model)
+        if settings.routing is not None:
+            await _prove_routing(client, key, settings.routing, warmed=settings.probe_model is not None)
+
+
+async def _prove_routing(client: httpx.AsyncClient, key: dict[str, str], table: RoutingTable, *, warmed: bool) -> None:
+    """The warming requests went through both hooks, and LiteLLM serves a name that the hook has to translate."""
+    hook = routing.instance
+    if warmed and not (hook.seen and hook.asked):
+        raise HookMissing("LiteLLM did not call the routing hooks")
+    for name in list(table.names)[:1]:
+        # Proves that LiteLLM takes the id of a deployment for the name of a model.
+        before = hook.routed
+        await _warm(client, key, name)
+        if hook.routed == before:
+            raise HookMissing(f"a request for `{name}` was not routed")
 
 
 async def _warm(client: httpx.AsyncClient, key: dict[str, str], model: str) -> None:

@@ -7,13 +7,19 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiops.spec.rules import RoutingTable
+
 MASTER_KEY_VARIABLE = "AIOPS_MASTER_KEY"
 CONFIG_FILE = "litellm-unified.yaml"
+ROUTING_FILE = "routing.json"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One generation as the gateway sees it. Seconds are floats; ``secrets`` maps a variable to its file."""
+    """One generation as the gateway sees it. Seconds are floats; ``secrets`` maps a variable to its file.
+
+    ``routing`` is None for a release of an aiops that had no routing rules: it has no routing hook either.
+    """
 
     generation: int
     directory: Path
@@ -26,6 +32,7 @@ class Settings:
     secrets: dict[str, str]
     environment: tuple[str, ...]
     master_key_file: str | None
+    routing: RoutingTable | None = None
 
     @property
     def config(self) -> Path:
@@ -47,7 +54,18 @@ def load(directory: Path) -> Settings:
         secrets=dict(data["secrets"]),
         environment=tuple(data["environment"]),
         master_key_file=data["master_key_file"],
+        routing=_routing(directory / "release" / ROUTING_FILE),
     )
+
+
+def _routing(path: Path) -> RoutingTable | None:
+    """What the master reads once, its workers share."""
+    if not path.exists():
+        return None
+    try:
+        return RoutingTable.from_json(path.read_bytes())
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
 
 
 def read_secrets(settings: Settings, secrets: Path) -> dict[str, str]:

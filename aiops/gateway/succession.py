@@ -1,4 +1,4 @@
-"""When the master becomes another program, what it takes over from the one before, and when it hands back."""
+"""When the master becomes another program or makes way for another process, and when it hands back or resumes."""
 
 from __future__ import annotations
 
@@ -7,33 +7,45 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiops.gateway import handover as handing
-from aiops.gateway import installed, protocol, runtime
+from aiops.gateway import installed, passing, protocol, runtime
 from aiops.gateway.control import Refused
 from aiops.gateway.group import Group
 from aiops.gateway.handover import Handover
+from aiops.gateway.journal import WARNING
 from aiops.gateway.listeners import Listeners
 from aiops.gateway.notify import Notifier
 from aiops.gateway.say import say
 from aiops.gateway.workforce import Workforce
 
+COMMANDS = ("become", "succeed", "back")
+# An exit code, for the keeper of a container: another master serves, and the workers left here are its.
+SUCCEEDED = 3
 # Whoever asked for the handover may need this long after a failed change to say what happens next.
 SAY_WITHIN = 10.0
 
 
 class Succession:
-    """``started_with`` is the environment as it was before aiops changed it; ``given`` what an earlier program left."""
+    """``started_with`` is the environment as it was before aiops changed it; ``given`` what an earlier program left.
 
-    def __init__(self, started_with: Mapping[str, str], given: Handover | None) -> None:
+    ``link``: to the master of another container that left it, and sleeps until this one is approved of.
+    """
+
+    def __init__(
+        self, started_with: Mapping[str, str], given: Handover | None, link: socket.socket | None = None
+    ) -> None:
         self._started_with = started_with
         self._given = given
+        self._link = link
         self._code = installed.code_digest(Path(__file__).parents[1])
         self._back_at: float | None = None  # monotonic; None: this program is here to stay
         self._wanted: tuple[str, str, float] | None = None  # interpreter, token, hold
+        self._successor: tuple[protocol.Peer, str, float] | None = None  # with its token, hold
+        self._gives_back = False
 
     # --- at the start -----------------------------------------------------------------------------------------
 
@@ -58,18 +70,31 @@ class Succession:
         """This program answers from now on."""
         if self._given is None:
             return
-        self._pulse(int(self._started_with.get("WATCHDOG_USEC") or 0))
+        self._watch_again()
         if self._given.hold:
             self._back_at = time.monotonic() + self._given.hold
         say(f"runs in {sys.prefix} now" + (f", because {self._given.error}" if self._given.error else ""))
 
     # --- while it runs ----------------------------------------------------------------------------------------
 
-    def want(self, message: protocol.Message, busy: bool) -> None:
-        """Become the interpreter ``python`` as soon as nothing is half done. Raises Refused when that cannot be."""
-        python, token, hold = str(message["python"]), str(message["token"]), float(message["hold"])
+    def want(self, peer: protocol.Peer, message: protocol.Message, busy: bool) -> None:
+        """One of COMMANDS, to be done as soon as nothing is half done. Raises Refused when that cannot be."""
         if busy:
             raise Refused("a change is going on, or the gateway is stopping")
+        if message["command"] != "back" and self._link is not None:
+            raise Refused("this master is on approval itself")
+        if message["command"] == "succeed":  # what it is given is the answer
+            self._successor = (peer, str(message["token"]), float(message["hold"]))
+            return
+        if message["command"] == "become":
+            self._want_program(message)
+        elif self._link is None:
+            raise Refused("there is nobody to give back to")
+        self._gives_back = message["command"] == "back"
+        peer.send({"ok": True})
+
+    def _want_program(self, message: protocol.Message) -> None:
+        python, token, hold = str(message["python"]), str(message["token"]), float(message["hold"])
         if not os.access(python, os.X_OK) or not Path(python).is_absolute():
             raise Refused(f"there is no interpreter {python}")
         self._wanted = (python, token, hold)
@@ -78,6 +103,9 @@ class Succession:
         """A change was confirmed: this program stays, unless the change was its own."""
         if by_somebody:
             self._back_at = None
+            if self._link is not None:
+                passing.approve(self._link)
+                self._link = None
 
     def lost(self) -> None:
         """Whoever is responsible is gone: back as soon as nothing is going on."""
@@ -86,25 +114,76 @@ class Succession:
 
     def consider(self, now: float, changing: bool) -> None:
         """Called once a turn. Decides to hand back when the time of approval has passed."""
-        if self._back_at is None or self._given is None or self._wanted is not None:
+        if self._back_at is None or self._given is None or self._wanted is not None or self._gives_back:
             return
         if changing:
             self._back_at = max(self._back_at, now + SAY_WITHIN) if self._back_at else 0.0
         elif now >= self._back_at:
             say("nobody approved of this runtime: back to the one before")
-            self._wanted = (self._given.python, self._given.token, 0.0)
+            if self._link is not None:
+                self._gives_back = True
+            else:
+                self._wanted = (self._given.python, self._given.token, 0.0)
 
-    def go(self, groups: Sequence[Group], listeners: Listeners, control: int) -> None:
-        """Become the wanted program, if one is wanted and nothing is in between. Returns when it did not happen."""
-        if self._wanted is None or not handing.quiet(groups) or not _tidy(groups):
-            return
-        (python, token, hold), self._wanted = self._wanted, None
-        left = Handover(token, sys.executable, hold, control, listeners.descriptors(), handing.describe(groups))
-        self._pulse(handing.START_SECONDS * 1_000_000)
+    def go(self, workforce: Workforce, listeners: Listeners, control: int, catch_up: Callable[[], None]) -> bool:
+        """Make way for the wanted program or master, if one is wanted and nothing is in between.
+
+        Whether this one has to end: another serves in its place. ``catch_up`` is called when it goes on instead.
+        """
+        wanted = self._wanted or self._successor or self._gives_back
+        if not wanted or not handing.quiet(workforce.groups) or not _tidy(workforce.groups):
+            return False
+        if self._gives_back:
+            return self._give_back()
+        token, hold = (self._successor or self._wanted or ("", "", 0.0))[1:]
+        left = Handover(
+            token, sys.executable, hold, control, listeners.descriptors(), handing.describe(workforce.groups)
+        )
+        if self._successor is not None:
+            stays = self._make_way(left)
+            if not stays:
+                workforce.resume()
+                catch_up()
+            return stays
+        if self._wanted is not None:
+            self._become(left)
+        return False
+
+    def _give_back(self) -> bool:
+        """The master before wakes up when this one lets go. Not if it has died: then there is nobody but this one."""
+        self._gives_back, self._back_at = False, None
+        link, self._link = self._link, None
+        if link is None or not passing.still_there(link):
+            say("the master before is gone: this one stays", WARNING)
+            return False
+        say("gives everything back to the master before")
+        link.close()
+        return True
+
+    def _make_way(self, left: Handover) -> bool:
+        """Sleep while another master serves with all this one has. Whether that one stays."""
+        assert self._successor is not None
+        (peer, _, _), self._successor = self._successor, None
+        say("makes way for the master of another container")
+        try:
+            passing.send(peer.sock, left)
+            stays = passing.sleep(peer.sock)
+        except OSError as error:
+            say(f"cannot make way: {error.strerror or error}", WARNING)
+            stays = False
+        say("another master serves in its place" if stays else "serves again: the other master is gone")
+        peer.sock.setblocking(False)
+        return stays
+
+    def _become(self, left: Handover) -> None:
+        assert self._wanted is not None
+        python, self._wanted = self._wanted[0], None
+        self._allow(handing.SILENT_SECONDS * 1_000_000)
         say(f"becomes {python}")
         try:
             handing.become(python, left, self._started_with)
         except OSError as error:
+            self._watch_again()
             say(f"cannot become {python}: {error.strerror}")
 
     def status(self) -> dict[str, Any]:
@@ -114,15 +193,19 @@ class Succession:
             "litellm": runtime.version(),
             "runtime": installed.own(),
             "python": sys.executable,
+            "container": os.environ.get(installed.CONTAINER_VARIABLE),
             "code": self._code,
             "on_approval": self._back_at is not None,
             "handover": {"token": given.token, "from": given.python, "error": given.error} if given else None,
         }
 
-    def _pulse(self, period: int) -> None:
+    def _allow(self, period: int) -> None:
         """A program that is starting cannot tell a watchdog that it lives. Microseconds."""
         if period and self._started_with.get("WATCHDOG_USEC"):
             Notifier(dict(self._started_with)).allow(period)
+
+    def _watch_again(self) -> None:
+        self._allow(int(self._started_with.get("WATCHDOG_USEC") or 0))
 
 
 def _tidy(groups: Sequence[Group]) -> bool:

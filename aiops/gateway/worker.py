@@ -32,7 +32,11 @@ import uvicorn
 import uvloop
 
 from aiops.gateway import collector, connections, protocol, runtime
+from aiops.gateway.board import Board
+from aiops.gateway.dispatch import Dispatch
 from aiops.gateway.settings import Settings
+from aiops.gateway.slots import Slots
+from aiops.spec.rules import RoutingTable
 
 if TYPE_CHECKING:
     from aiops.gateway.extension import Extension
@@ -47,6 +51,7 @@ class Assignment:
     """Everything a worker is given at its fork."""
 
     settings: Settings
+    slots: Slots
     index: int
     environment: dict[str, str]
     directory: Path  # for its sockets
@@ -99,7 +104,7 @@ class Worker:
 
     async def serve(self) -> int:
         # These import LiteLLM: not before the master has prepared its environment.
-        from aiops.gateway import probe, selfcheck
+        from aiops.gateway import probe, routing, selfcheck, warmth
         from aiops.gateway.extension import Extension
 
         collecting = asyncio.create_task(collector.collect_between_callbacks())
@@ -112,7 +117,10 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._drain_now)
         async with app.router.lifespan_context(app) as state:
-            extension = Extension(app, self, self._settings.generation)
+            board = Board(self._settings.routing or RoutingTable(), self._given.slots, self._given.index)
+            routing.instance.dispatch = Dispatch(board, routing.LiteLLMModels())
+            warming = warmth.keep_watch(routing.instance.dispatch)
+            extension = Extension(app, self, self._settings.generation, board)
             # A task of its own: what it sets in its context must not be inherited by every request to come.
             await asyncio.create_task(selfcheck.prove(extension, self._given.environment, self._settings))
             self._server = self._make_server(extension, dict(state or {}))
@@ -139,7 +147,8 @@ class Worker:
             self._server.should_exit = True
             await ticking
             listening.cancel()
-        collecting.cancel()
+        for task in (collecting, *warming):
+            task.cancel()
         return 0
 
     def _make_server(self, extension: Extension, state: dict[str, Any]) -> uvicorn.Server:

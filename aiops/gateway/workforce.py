@@ -57,6 +57,12 @@ class Workforce:
     def _watch(self, group: Group, handle: WorkerHandle) -> None:
         self._events.watch(handle.channel.sock, lambda: self._hear(group, handle))
 
+    def resume(self) -> None:
+        """Go on after another master had them for a while: it may have told them anything, and some may have ended."""
+        self.reap()
+        for group in self.groups:
+            group.take_role(group.role, group.heirs, group.limit)
+
     def pids(self) -> set[int]:
         return {handle.pid for group in self.groups for handle in group.workers}
 
@@ -94,7 +100,7 @@ class Workforce:
         """Let the workers of a group finish and leave; those not ready yet have nothing to finish."""
         group.refork_at.clear()
         for handle in [handle for handle in group.workers if not handle.ready]:
-            os.kill(handle.pid, signal.SIGKILL)
+            _kill(handle)
         group.take_role(protocol.DRAINING, heirs, limit)
 
     def succeed(self, previous: Group | None, heirs: list[str]) -> None:
@@ -110,10 +116,19 @@ class Workforce:
         group.refork_at.clear()
         group.role = protocol.DRAINING
         for handle in group.workers:
-            os.kill(handle.pid, signal.SIGKILL)
+            _kill(handle)
 
     def drop_empty(self) -> None:
-        """Forget the groups that have left, and the listeners that only they used."""
+        """Forget the groups that have left, and the listeners that only they used.
+
+        An address that only draining groups had is refused as soon as they have stopped accepting: they may take an
+        hour to finish, and whoever connects meanwhile would wait for nobody. When all are leaving it is the service
+        manager's to keep.
+        """
+        used = [group.listener for group in self.groups if group.role != protocol.DRAINING]
+        for group in self.groups if used else ():
+            if group.listener not in used and (not group.workers or group.all_in(protocol.DRAINING)):
+                self._listeners.let_go(group.listener)
         left = [group for group in self.groups if group.role == protocol.DRAINING and not group.workers]
         for group in left:
             self.groups.remove(group)
@@ -127,6 +142,7 @@ class Workforce:
         worker.run(
             worker.Assignment(
                 settings=group.settings,
+                slots=group.slots,
                 index=index,
                 environment=group.environment,
                 directory=self._sockets,
@@ -144,14 +160,24 @@ class Workforce:
         # receive() closes the channel at end of file, which a type checker cannot see.
         if bool(handle.channel.closed):
             self._forget_channel(handle)
+            if not handle.child:
+                self.reap()
 
     def _forget_channel(self, handle: WorkerHandle) -> None:
         self._events.forget(handle.channel.sock)
         handle.channel.close()
 
 
+def _kill(handle: WorkerHandle) -> None:
+    with contextlib.suppress(ProcessLookupError):  # the child of another master may be gone, and collected by it
+        os.kill(handle.pid, signal.SIGKILL)
+
+
 def _has_ended(handle: WorkerHandle) -> bool:
-    """Collect a child that has ended and note its exit code."""
+    """Collect a child that has ended and note its exit code; the child of another master ends with its channel."""
+    if handle.exit_code is None and not handle.child:
+        handle.exit_code = 0 if handle.channel.closed else None
+        return handle.channel.closed
     if handle.exit_code is None:
         pid, status = os.waitpid(handle.pid, os.WNOHANG)
         if pid:

@@ -30,7 +30,7 @@ class Session:
     """One connection to the master. A change lives as long as the session it was staged on, until confirmed."""
 
     def __init__(self, run: Path, timeout: float = 10.0) -> None:
-        """Connect. Raises MasterGone."""
+        """Connect. Raises MasterGone, MasterRefused."""
         self._run = run
         self._timeout = timeout
         self._connect()
@@ -42,12 +42,21 @@ class Session:
         self._queue: list[dict[str, Any]] = []
         try:
             self._sock.connect(str(self._run / protocol.CONTROL))
+        except BlockingIOError as error:
+            # unix(7): so many wait already that the socket's queue is full. Somebody listens who has no time.
+            self._sock.close()
+            raise MasterRefused(
+                "the gateway is too busy to answer", "try again; `aiops logs` shows what it does"
+            ) from error
         except OSError as error:
             self._sock.close()
             raise MasterGone("the gateway is not running", "`aiops up` starts it") from error
 
     def reopen(self) -> None:
-        """A new connection: the master became another program and dropped the old one. Raises MasterGone."""
+        """A new connection: the master became another program and dropped the old one.
+
+        Raises MasterGone, MasterRefused.
+        """
         self._sock.close()
         self._connect()
 

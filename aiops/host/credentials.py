@@ -10,6 +10,8 @@ from pathlib import Path
 from aiops.errors import InvalidState, Precondition, Problem
 from aiops.host import files
 from aiops.host.instance import Instance
+from aiops.spec.model import DesiredState
+from aiops.spec.sources import PROVIDERS, SETTINGS
 
 LEAST_KEY_LENGTH = 20
 
@@ -35,15 +37,16 @@ def read_master_key(path: Path) -> str:
     problems = []
     if mode & 0o077:
         problems.append(Problem(name, 0, "others can read the master key", f"`chmod 600 {path}`"))
-    if weakness := _weakness(key):
+    if weak := weakness(key):
         make_new = "`python3 -c 'import secrets; print(\"sk-\" + secrets.token_urlsafe(32))'` makes a good one"
-        problems.append(Problem(name, 0, f"the master key is weak: {weakness}", make_new))
+        problems.append(Problem(name, 0, f"the master key is weak: {weak}", make_new))
     if problems:
         raise InvalidState(problems)
     return key
 
 
-def _weakness(key: str) -> str:
+def weakness(key: str) -> str:
+    """Why nobody should guard a gateway with this key; empty when it is good."""
     if not key:
         return "it is empty"
     if not key.startswith("sk-"):
@@ -64,6 +67,28 @@ def read_env(instance: Instance) -> dict[str, str]:
     lines = instance.env_file.read_text().splitlines()
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {name.strip(): value for name, value in pairs}
+
+
+def require_mounted(instance: Instance, state: DesiredState) -> None:
+    """A container sees of this machine what is mounted: of keys, ``secrets/``. Raises InvalidState with each other."""
+    if state.settings.supervisor != "container":
+        return
+    root = instance.secrets.resolve()
+    named: list[tuple[str, tuple[str, ...], str]] = []
+    if state.settings.master_key_file is not None:
+        named.append((SETTINGS, ("master_key_file",), state.settings.master_key_file))
+    for name, provider in state.providers.items():
+        if provider.status == "active" and provider.api_key_file is not None:
+            named.append((PROVIDERS, ("providers", name, "api_key_file"), provider.api_key_file))
+    problems = []
+    for file, where, written in named:
+        path = (instance.secrets / Path(written).expanduser()).resolve()
+        if not path.is_relative_to(root):
+            what = f"`{'.'.join(where[-2:])}` is outside {root}, where the gateway's container does not see it"
+            copy = f"`install -m 600 {path} {root / path.name}`, then `{where[-1]}: {path.name}`"
+            problems.append(Problem(file, state.line(file, where), what, copy))
+    if problems:
+        raise InvalidState(problems)
 
 
 def environment(instance: Instance) -> dict[str, str]:

@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import shlex
+import socket
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,19 +21,23 @@ from aiops.host.systemd import Scope
 LOCAL = "@local"
 NOOP = "noop: "
 LINGER = "/var/lib/systemd/linger"
+ALIVE_SECONDS, SILENT_SECONDS = 3, 15  # between signs of life over SSH, and without an answer to one
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """How a host has to be. Modes are octal text; ``linger`` names the user whose services start at boot.
+    """How a host has to be. Modes are octal text, empty for "as it is"; ``linger`` names the user whose services
+    start at boot.
 
-    ``start``: units that have to run; ``enable``: those that have to start at boot, too.
+    ``private``: files that only their owner may read, path -> content. ``start``: units that have to run; ``enable``:
+    those that have to start at boot. ``environment``: for commands on this machine; over SSH the login sets it.
     """
 
     scope: Scope
     unit_directory: str
     units: Mapping[str, bytes]
     directories: Mapping[str, str] = field(default_factory=dict)
+    private: Mapping[str, bytes] = field(default_factory=dict)
     linger: str = ""
     enable: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
@@ -52,9 +57,10 @@ class Step:
         return f"{'changed' if self.changed else 'as it was' if self.ok else 'failed'}: {self.name} ({self.why})"
 
 
-def converge(wanted: Wanted, host: str = LOCAL) -> list[Step]:
-    """Carry out what is missing on ``host``. Raises Precondition when it cannot be reached.
+def converge(wanted: Wanted, host: str = LOCAL, ssh_config: str | None = None) -> list[Step]:
+    """Carry out what is missing on ``host``, a name that ``ssh_config`` (or ``~/.ssh/config``) explains.
 
+    Raises Precondition when it cannot be reached. Its key has to be known: nobody is there to be asked about it.
     A step that fails ends the run and is the last one, except for linger, which is only noted: it may need root.
     """
     # pyinfra takes 0.4 s to import; nothing else in this module's callers may pay for that.
@@ -71,11 +77,14 @@ def converge(wanted: Wanted, host: str = LOCAL) -> list[Step]:
     logger.propagate = False
     logger.addHandler(story)
     try:
-        state = State(Inventory(([host], {})), Config())  # type: ignore[no-untyped-call]
+        ssh = {"ssh_config_file": ssh_config} if ssh_config else {}
+        data = {**ssh, "ssh_strict_host_key_checking": "yes"}
+        state = State(Inventory(([host], data)), Config())  # type: ignore[no-untyped-call]
         state.print_noop_info = True
         connect_all(state)
         try:
-            return _run(state, wanted, story)
+            _notice_when_cut_off(state)
+            return _run(state, wanted, story, wanted.environment if host == LOCAL else {})
         finally:
             disconnect_all(state)
     except PyinfraError as error:
@@ -87,13 +96,27 @@ def converge(wanted: Wanted, host: str = LOCAL) -> list[Step]:
         logger.propagate = propagate
 
 
-def _run(state: Any, wanted: Wanted, story: _Story) -> list[Step]:
+def _notice_when_cut_off(state: Any) -> None:
+    """A host that vanishes must not keep us waiting as long as TCP would, a quarter of an hour. tcp(7)"""
+    for transport in _transports(state):
+        if isinstance(transport.sock, socket.socket):
+            transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_SECONDS * 1000)
+            transport.set_keepalive(ALIVE_SECONDS)
+
+
+def _transports(state: Any) -> list[Any]:
+    """The connections of hosts that are reached over SSH."""
+    clients = [getattr(host.connector, "client", None) for host in state.inventory.iter_activated_hosts()]
+    return [transport for client in clients if client is not None and (transport := client.get_transport())]
+
+
+def _run(state: Any, wanted: Wanted, story: _Story, environment: Mapping[str, str]) -> list[Step]:
     from pyinfra.api.operation import add_op
     from pyinfra.api.operations import run_ops
     from pyinfra.operations import files, systemd
 
     user_mode = wanted.scope == "user"
-    common = {"_env": dict(wanted.environment)}
+    common = {"_env": dict(environment)}
     added: list[tuple[str, Any]] = []
 
     def do(operation: Callable[..., Any], name: str, **arguments: Any) -> Any:
@@ -102,12 +125,14 @@ def _run(state: Any, wanted: Wanted, story: _Story) -> list[Step]:
         return meta
 
     for path, mode in wanted.directories.items():
-        do(files.directory, f"directory {path}", path=path, mode=mode)
+        do(files.directory, f"directory {path}", path=path, mode=mode or None)
     do(files.directory, f"directory {wanted.unit_directory}", path=wanted.unit_directory)
     written = [
         do(files.put, name, src=io.BytesIO(content), dest=f"{wanted.unit_directory}/{name}", mode="644")
         for name, content in wanted.units.items()
     ]
+    for path, content in wanted.private.items():
+        do(files.put, path, src=io.BytesIO(content), dest=path, mode="600")
     reload_name = "daemon-reload"
     do(_operation(_daemon_reload), reload_name, written=written, units=list(wanted.units), user_mode=user_mode)
     if wanted.linger:
@@ -121,6 +146,8 @@ def _run(state: Any, wanted: Wanted, story: _Story) -> list[Step]:
         run_ops(state)
     except Exception as error:  # a host without a working operation is taken out: the step below says which and why
         failed = str(error)
+        if not all(transport.is_active() for transport in _transports(state)):
+            failed = "the connection was lost"
     return [step for name, meta in added if (step := _step(name, meta, story, failed)) is not None]
 
 
@@ -153,7 +180,9 @@ def _daemon_reload(written: list[Any], units: list[str], user_mode: bool) -> Gen
     from pyinfra.facts.server import Command
 
     systemctl = "systemctl --user" if user_mode else "systemctl"
-    ask = f"{systemctl} show --property=NeedDaemonReload --value {shlex.join(units)}"
+    # A template itself cannot be asked about, but all of its instances can.
+    patterns = [unit.replace("@.", "@*.") for unit in units]
+    ask = f"{systemctl} show --property=NeedDaemonReload --value {shlex.join(patterns)}"
     stale = "yes" in (host.get_fact(Command, command=ask) or "")
     if stale or any(meta.did_change() if meta.is_complete() else meta.will_change for meta in written):
         yield f"{systemctl} daemon-reload"

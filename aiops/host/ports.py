@@ -65,6 +65,15 @@ def can_bind(host: str, port: int) -> bool:
     return True
 
 
+def same(one: str | None, other: str, port: int) -> bool:
+    """Whether two names mean the same address."""
+    try:
+        found = [socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0][4] for name in (one, other)]
+    except OSError:
+        return False
+    return found[0] == found[1]
+
+
 def require_free(host: str, port: int, ours: Collection[int] = ()) -> None:
     """Raises Precondition naming whoever has the address; the processes ``ours`` may have it."""
     if can_bind(host, port):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,8 @@ def run(argv: Sequence[str], timeout: float, environment: Mapping[str, str] | No
             timeout=timeout,
             env=environment,
             check=False,
+            user=_for_good(os.geteuid(), os.getuid()),
+            group=_for_good(os.getegid(), os.getgid()),
         )
     except FileNotFoundError:
         return Done(127, "", f"there is no program {argv[0]}")
@@ -81,6 +83,18 @@ def _said_by(child: subprocess.Popen[str]) -> Iterator[str]:
         child.wait()
 
 
+@contextmanager
+def attached(argv: Sequence[str], ends_with: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that says what it says where this one does, and is sent ``ends_with`` when it is no longer wanted."""
+    child = subprocess.Popen(list(argv), stdin=subprocess.DEVNULL)
+    try:
+        yield child
+    finally:
+        with suppress(ProcessLookupError):
+            child.send_signal(ends_with)
+        child.wait()
+
+
 def start_detached(argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a service that outlives this process: own session, no terminal, output appended to ``log``.
 
@@ -98,10 +112,14 @@ def start_detached(argv: Sequence[str], log: Path, environment: Mapping[str, str
             cwd="/",
             start_new_session=True,
             close_fds=True,
-            # Root at work on somebody's instance must not leave a process behind that could become root again.
-            user=os.geteuid() if os.geteuid() != os.getuid() else None,
-            group=os.getegid() if os.getegid() != os.getgid() else None,
+            user=_for_good(os.geteuid(), os.getuid()),
+            group=_for_good(os.getegid(), os.getgid()),
         )
+
+
+def _for_good(effective: int, real: int) -> int | None:
+    """Root at work on somebody's instance must not start a program that could become root again, setreuid(2)."""
+    return effective if effective != real else None
 
 
 def start_time(pid: int) -> int | None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aiops.errors import VerificationFailed
 from aiops.gateway import installed
@@ -16,10 +16,50 @@ from aiops.host.control import MasterGone, MasterRefused, Session
 
 # LiteLLM's import takes 5 to 14 s; the new program gives itself 120 s before it hands back, and that one imports too.
 ANSWER_SECONDS = 180.0
+QUESTION_SECONDS = 5.0  # every question that is given up stays in the queue of the control socket
 ATTEMPTS = 3
 IMPORT_SECONDS = 7.0  # only the length of the progress bar
 
 Update = Callable[[float, float, str], None]
+
+
+class Program(Protocol):
+    """What a change has the gateway run in, if that is another than now: an interpreter, or an image."""
+
+    def enter(self, session: Session, hold: float, update: Update) -> None:
+        """Make it serve, on approval for ``hold`` seconds at a time; ``session`` talks to it afterwards.
+
+        Raises DoesNotStart, MasterRefused, MasterGone, with the one before serving as it did.
+        """
+        ...
+
+    def leave(self, session: Session) -> None:
+        """Back to the one before, unless it went there by itself. Raises MasterRefused."""
+        ...
+
+    def stay(self) -> None:
+        """The change is confirmed."""
+        ...
+
+
+class Interpreter:
+    """A runtime of this machine: the master becomes a program of it."""
+
+    def __init__(self, python: Path, run: Path) -> None:
+        self._python = python
+        self._run = run
+        self._came_from: Path | None = None
+
+    def enter(self, session: Session, hold: float, update: Update) -> None:
+        self._came_from = Path(session.call("status")["python"])
+        switch(session, self._run, self._python, hold, update)
+
+    def leave(self, session: Session) -> None:
+        if self._came_from is not None:
+            return_to(session, self._run, self._came_from)
+
+    def stay(self) -> None:
+        return None
 
 
 class DoesNotStart(VerificationFailed):
@@ -45,10 +85,13 @@ def switch(session: Session, run: Path, python: Path, hold: float, update: Updat
     token = secrets.token_hex(8)
     session.call("become", python=str(python), token=token, hold=hold)
     started = time.monotonic()
+    unanswered = 0
     while (elapsed := time.monotonic() - started) < ANSWER_SECONDS:
-        # The control socket itself stays open: who asks meanwhile waits, or is told that nobody answers yet.
-        status = control.status(run, timeout=0.5)
-        if status is None and elapsed > 1.0:
+        # The control socket itself stays open: who asks meanwhile is answered as soon as the new program can.
+        status = control.status(run, timeout=QUESTION_SECONDS)
+        # Once is no death: whom the old program had accepted but not answered is cut off when it becomes the new one.
+        unanswered = unanswered + 1 if status is None else 0
+        if unanswered > 1 and elapsed > 1.0:
             raise MasterGone("the gateway's master died while it changed its runtime", "`aiops up` starts it")
         handover = (status or {}).get("handover") or {}
         if handover.get("token") == token:
@@ -78,6 +121,8 @@ def return_to(session: Session, run: Path, python: Path) -> None:
 def settle(state: Path, run: Path) -> str | None:
     """Bring the master back into the runtime of the committed generation. A sentence when it was in another."""
     wanted = installed.committed(state)
+    if installed.is_image(wanted):
+        return _settle_image(run, wanted)
     for _ in range(ATTEMPTS):
         status = _calm(run)
         if status is None or "runtime" not in status or (status["runtime"] == wanted and not status["on_approval"]):
@@ -92,6 +137,16 @@ def settle(state: Path, run: Path) -> str | None:
             continue  # it was on its way there by itself
         return f"the gateway runs in {wanted or 'the installation'} again"
     return f"warning: the gateway does not run in {wanted or 'the installation'}, as it should"
+
+
+def _settle_image(run: Path, wanted: str | None) -> str | None:
+    """A container on approval gives back by itself. A sentence when it is not the committed one that serves."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while (status := _calm(run)) is not None and status.get("on_approval") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if status is None or status.get("runtime") in (None, wanted):
+        return None
+    return f"warning: the gateway runs in {status['runtime']}, not in {wanted} as it should: `aiops restart`"
 
 
 def _calm(run: Path) -> dict[str, Any] | None:

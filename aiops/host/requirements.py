@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import pwd
 import re
 import shutil
 import sys
@@ -78,12 +79,23 @@ def command() -> list[str]:
 def environment() -> dict[str, str]:
     """For uv: this shell's, and pip's settings where uv has none of its own."""
     clean = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    if os.geteuid() != os.getuid():
+        clean = _as_owner(clean)
     clean["UV_PYTHON_DOWNLOADS"] = "never"
     if "UV_DEFAULT_INDEX" not in clean and "UV_INDEX_URL" not in clean and "PIP_INDEX_URL" in clean:
         clean["UV_DEFAULT_INDEX"] = clean["PIP_INDEX_URL"]
     if "SSL_CERT_FILE" not in clean and "PIP_CERT" in clean:
         clean["SSL_CERT_FILE"] = clean["PIP_CERT"]
     return clean
+
+
+def _as_owner(shell: dict[str, str]) -> dict[str, str]:
+    """Root's shell, when root acts as the owner of an instance: nothing of root's is read or written."""
+    kept = {name: value for name, value in shell.items() if not name.startswith("XDG_")}
+    home = pwd.getpwuid(os.geteuid()).pw_dir
+    if not os.access(home, os.W_OK, effective_ids=True):
+        kept["UV_NO_CACHE"] = "1"  # a user for services alone often has no home
+    return {**kept, "HOME": home}
 
 
 def resolve(version: str, source: Source) -> str:

@@ -6,16 +6,18 @@ without a container: the control socket, the private sockets of workers and the 
 
 from __future__ import annotations
 
+import getpass
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import Any
 
 from aiops.errors import Precondition
-from aiops.host import control, deploy, engines, ports, systemd
+from aiops.host import control, deploy, engines, ports, privileges, systemd
+from aiops.host.container_unit import UNIT
+from aiops.host.containers import Containers, Made
 from aiops.host.deploy import Step, Wanted
-from aiops.host.engines import Choice, Engine
 from aiops.host.instance import Instance
-from aiops.host.supervise_process import IMPORT_SECONDS
+from aiops.host.program import IMPORT_SECONDS
 from aiops.host.supervisor import Update
 from aiops.host.systemd import Scope, Systemd
 
@@ -23,200 +25,154 @@ START_SECONDS = 180.0
 STOP_MARGIN_SECONDS = 20.0
 
 
-UNIT = "litellm-container.service"
-LABEL = "aiops.definition"  # the same in the other of render/container.py and host/supervise_container.py
-
-
-@dataclass(frozen=True)
-class Image:
-    """What ``container:`` in aiops.yaml says."""
-
-    name: str
-    engine: Choice
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What a container depends on beside the instance. ``supervised``: a systemd unit runs it."""
-
-    engine: str
-    rootless: bool
-    image: str
-    host: str
-    port: int
-    uid: int
-    gid: int
-    supervised: bool
-
-
-@dataclass(frozen=True)
-class Made:
-    """A container as it has to be. ``create``: arguments of the engine; ``definition`` stands for all of them."""
-
-    name: str
-    image: str
-    create: tuple[str, ...]
-    definition: str
-    unit: bytes
-    supervised: bool
-
-
-Render = Callable[[Circumstances], Made]
-
-
 class ContainerSupervisor:
     name = "container"
 
-    def __init__(self, instance: Instance, scope: Scope, image: Callable[[], Image], render: Render) -> None:
-        """``image`` is what the files say now; ``render`` says how the container has to be made."""
+    def __init__(self, instance: Instance, scope: Scope, containers: Containers) -> None:
+        self.containers = containers
         self._instance = instance
-        self._image = image
-        self._render = render
         self._systemd = Systemd(scope)
         self._story: list[str] = []
 
     # --- the supervisor's contract ----------------------------------------------------------------------------
 
     def start(self, host: str, port: int, update: Update) -> bool:
-        engine, made = self._made(host, port)
-        if control.status(self._instance.run) is not None:
-            self._tell_if_outdated(engine, made)
+        status = control.status(self._instance.run)
+        if status is not None:
+            self._tell_if_outdated(status, host, port)
             return False
-        if not engine.has_image(made.image):
-            raise Precondition(
-                f"{engine} has no image {made.image}",
-                f"in a checkout: `{engine} build -f units/Containerfile -t {made.image} .`",
-            )
-        state = engine.state(made.name, LABEL)
-        if state is None or state[0] != "running":
+        made = self.containers.made(self.containers.image_to_start(), host, port)
+        if not any(each.runs for each in self.containers.all()):
             ports.require_free(host, port)
-        self._create(engine, made)
+        name = self._existing(made) or self._replaced(made)
         if made.supervised:
             self._converge(made)
         else:
-            engine.order("start", made.name)
-            self._story.append(f"started: {made.name} ({engine} keeps it running, also after a reboot)")
-        self._wait(engine, made, update)
+            self.containers.engine.order("start", name)
+            self._story.append(f"started: {name} ({self.containers.engine} starts it again when it fails)")
+        self._wait(name, update)
         return True
 
     def story(self) -> list[str]:
         return self._story
 
     def stop(self, limit: float, update: Update) -> bool:
-        engine, made = self._made("", 0)
-        state = engine.state(made.name, LABEL)
-        if state is None or state[0] not in ("running", "restarting"):
+        running = [each for each in self.containers.all() if each.runs]
+        if not running:
             return False
         started = time.monotonic()
         if control.status(self._instance.run) is not None:
             with control.Session(self._instance.run) as session:
                 session.call("stop", limit=limit)
-            while self._runs(engine, made) and time.monotonic() - started < limit + 5:
+            while self._any_runs() and time.monotonic() - started < limit + 5:
                 update(time.monotonic() - started, limit, "finishing requests")
                 time.sleep(0.1)
-        if made.supervised and self._systemd.units(UNIT)[UNIT].load == "loaded":
+        if self._systemd.units(UNIT)[UNIT].runs:
             self._systemd.call("stop", UNIT, timeout=limit + STOP_MARGIN_SECONDS)
-        if self._runs(engine, made) or not made.supervised:
-            engine.order("stop", "--time=5", made.name, timeout=STOP_MARGIN_SECONDS)
+        for each in running:
+            # One that the engine looks after comes back at boot unless it was told to stop, also if it has ended.
+            self.containers.engine.call("stop", "--time=5", each.name, timeout=STOP_MARGIN_SECONDS)
+        current = self.containers.current()
+        self.containers.sweep(current.name if current else None)
         return True
 
     def restart(self, host: str, port: int, update: Update) -> None:
-        """The keeper in the container starts a new master, which takes the workers and their port over."""
+        """The keeper in the container starts a new master, which takes the workers and their port over.
+
+        A container that has to be made another way is followed by a new one, whose master does the same.
+        """
         before = control.status(self._instance.run)
-        engine, made = self._made(host, port)
         if before is None:
             self.start(host, port, update)
             return
-        self._tell_if_outdated(engine, made)
+        made = self.containers.made(self.containers.image_to_start(), host, port)
+        running = self.containers.get(str(before.get("container")))
+        if running is None or running.definition != made.definition:
+            name = self.containers.succeed(made, 0.0, update)
+            if made.supervised:
+                self._converge(made)
+            self.containers.follow(name)
+            self._story.append(f"changed: container {name} takes over")
+            return
+        self._tell_if_outdated(before, host, port)
         with control.Session(self._instance.run) as session:
             session.call("leave")
-        self._wait(engine, made, update, former=before.get("pid"))
+        self._wait(running.name, update, former=before.get("pid"))
 
     def logs(self, lines: int, follow: bool) -> Iterator[str]:
-        engine, made = self._made("", 0)
-        return engine.logs(made.name, lines, follow)
+        status = control.status(self._instance.run) or {}
+        current = self.containers.current()
+        name = status.get("container") or (current.name if current else None)
+        return self.containers.engine.logs(name, lines, follow) if name else iter(())
 
     # --- steps ------------------------------------------------------------------------------------------------
 
-    def _made(self, host: str, port: int) -> tuple[Engine, Made]:
-        image = self._image()
-        engine = engines.find(image.engine)
-        owner = self._instance.config.stat()
-        if owner.st_uid == 0:
-            raise Precondition(
-                f"{self._instance.config} belongs to root, and the gateway does not run as root",
-                f"`chown -R` {self._instance.home or self._instance.config} to a user of its own",
-            )
-        circumstances = Circumstances(
-            engine=engine.path,
-            rootless=engine.rootless,
-            image=image.name,
-            host=host,
-            port=port,
-            uid=owner.st_uid,
-            gid=owner.st_gid,
-            supervised=self._is_supervised(),
-        )
-        return engine, self._render(circumstances)
+    def _existing(self, made: Made) -> str | None:
+        """The container that was made just like this, from the same image, if it is the one to run."""
+        current = self.containers.current()
+        if current is None or current.definition != made.definition:
+            return None
+        self.containers.sweep(current.name)
+        self._story.append(f"as it was: container {current.name}")
+        return current.name
 
-    def _is_supervised(self) -> bool:
-        """Whether a systemd unit runs it: one that outlives this command."""
-        lasts = self._systemd.scope == "system" or systemd.lingers() or systemd.in_session()
-        return systemd.booted() and lasts and not self._systemd.why_not()
-
-    def _create(self, engine: Engine, made: Made) -> None:
-        """Make the container, unless there is one that was made just like this from the same image."""
-        existing = engine.state(made.name, LABEL)
-        same_image = engine.call("container", "inspect", "--format={{.Image}}", made.name).out.strip()
-        if existing is not None and existing[1] == made.definition and same_image == engine.image_id(made.image):
-            self._story.append(f"as it was: container {made.name}")
-            return
-        if existing is not None:
-            engine.order("rm", "--force", made.name)
-        engine.order("create", *made.create)
-        self._story.append(f"changed: container {made.name} ({engine}, {made.image})")
+    def _replaced(self, made: Made) -> str:
+        name = self.containers.create(made)
+        for each in self.containers.all():
+            if each.name != name:
+                self.containers.engine.order("rm", "--force", each.name)
+        self._story.append(f"changed: container {name} ({self.containers.engine}, {made.image})")
+        return name
 
     def _converge(self, made: Made) -> None:
         self._systemd.call("reset-failed", UNIT)
-        kept = ("XDG_RUNTIME_DIR", "PATH", "HOME")
-        steps = deploy.converge(
-            Wanted(
-                scope=self._systemd.scope,
-                unit_directory=str(self._systemd.directory),
-                units={UNIT: made.unit},
-                enable=(UNIT,),
-                start=(UNIT,),
-                environment={name: value for name, value in systemd.environment().items() if name in kept},
-            )
-        )
+        with privileges.as_root():
+            steps = deploy.converge(self._wanted(made))
         self._require_well(steps)
         self._story += [str(step) for step in steps if step.changed]
 
+    def _wanted(self, made: Made) -> Wanted:
+        user = self._systemd.scope == "user"
+        return Wanted(
+            scope=self._systemd.scope,
+            unit_directory=str(self._systemd.directory),
+            units={UNIT: made.unit},
+            linger=getpass.getuser() if user else "",
+            enable=(UNIT,),
+            start=(UNIT,),
+            environment=systemd.essentials(),
+        )
+
     def _require_well(self, steps: list[Step]) -> None:
-        failed = [step for step in steps if not step.ok]
+        failed = [step for step in steps if not step.ok and not step.name.startswith("linger")]
         if failed:
             raise Precondition(f"{failed[0].name}: {failed[0].why}", f"`{self._systemd.command('status', UNIT)}`")
 
-    def _wait(self, engine: Engine, made: Made, update: Update, former: object = None) -> None:
+    def _wait(self, name: str, update: Update, former: object = None) -> None:
         started = time.monotonic()
         while (elapsed := time.monotonic() - started) < START_SECONDS:
             status = control.status(self._instance.run, timeout=0.5)
             if status is not None and status["state"] != "busy" and status.get("pid") != former:
                 return
-            if elapsed > 2 and not self._runs(engine, made):
+            if elapsed > 2 and not self._any_runs():
                 break
             update(elapsed, IMPORT_SECONDS, "importing LiteLLM")
             time.sleep(0.1)
-        said = "\n".join(f"  {line}" for line in engine.logs(made.name, 5, follow=False))
-        raise Precondition(f"the gateway in {made.name} did not start:\n{said}", "`aiops logs` shows all it said")
+        said = "\n".join(f"  {line}" for line in self.containers.engine.logs(name, 5, follow=False))
+        raise Precondition(f"the gateway in {name} did not start:\n{said}", "`aiops logs` shows all it said")
 
-    def _runs(self, engine: Engine, made: Made) -> bool:
-        state = engine.state(made.name, LABEL)
-        return state is not None and state[0] == "running"
+    def _any_runs(self) -> bool:
+        return any(each.runs for each in self.containers.all())
 
-    def _tell_if_outdated(self, engine: Engine, made: Made) -> None:
-        running = engine.call("container", "inspect", "--format={{.Image}}", made.name).out.strip()
-        if running and running != engine.image_id(made.image):
+    def _tell_if_outdated(self, status: dict[str, Any], host: str, port: int) -> None:
+        """What a person might expect this command to do, and which one does it."""
+        running = self.containers.get(str(status.get("container")))
+        if running is None:
+            return
+        image, named = (self.containers.known(name) for name in (running.runtime, None))
+        if image and running.definition != self.containers.made(image, host, port).definition:
             self._story.append(
-                f"{made.image} is a new image: `{self._instance.command} down` and `up` make the gateway use it"
+                f"the container would be made another way now: `{self._instance.command} restart` does, without a gap"
             )
+        if named and engines.runtime_of(named) != running.runtime:
+            self._story.append(f"there is a new image: `{self._instance.command} upgrade` takes it live")

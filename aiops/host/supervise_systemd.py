@@ -22,6 +22,7 @@ from aiops.host.systemd import Scope, Systemd, Unit
 
 SERVICE, SOCKET, TIMER, CHECK = "litellm.service", "litellm.socket", "aiops-verify.timer", "aiops-verify.service"
 UNITS = (SERVICE, SOCKET, TIMER, CHECK)
+UP = (SOCKET, SERVICE)  # in this order
 START_SECONDS = 330.0  # the unit's TimeoutStartSec=, and a little
 OWNER_MARK = "# instance: "
 
@@ -54,18 +55,37 @@ class SystemdSupervisor:
             raise Precondition(
                 "the gateway runs already, but not as a systemd unit", f"`{self._instance.command} down`, then up again"
             )
-        moved = ran and self._socket_differs(units, before)
-        if moved:
-            self._stop_units(30.0)  # the port is another one now: that of the socket unit has to follow
+        if self._socket_moves(units):
+            self.systemd.call("stop", SOCKET)
+            before = {**before, SOCKET: self.systemd.units(SOCKET)[SOCKET]}
         if not ran and not before[SOCKET].runs and not self._processes.orphans():
             ports.require_free(host, port)
         if "failed" in (before[SERVICE].active, before[SOCKET].active):
             self.systemd.call("reset-failed", SERVICE, SOCKET)
         with _ticking(update, "starting"), privileges.as_root():
-            self.steps = deploy.converge(self._wanted(units))
-        self._outdated = ran and not moved and any(step.changed and step.name == SERVICE for step in self.steps)
+            # systemd refuses to start a socket whose service runs: the gateway holds its port itself then.
+            self.steps = deploy.converge(self._wanted(units, (SERVICE,) if ran and not before[SOCKET].runs else UP))
+        self._outdated = ran and any(step.changed and step.name == SERVICE for step in self.steps)
         self._require_well()
-        return not ran or moved
+        return not ran
+
+    def follow(self, host: str, port: int) -> list[str]:
+        """The gateway serves on another address from now on: the units, too. Returns what there is to say.
+
+        Nothing is restarted. systemd cannot take over a port that the gateway holds: that is for its next start.
+        """
+        units = dict(self._render(host, port))
+        if self.systemd.why_not() or not self.systemd.units(SERVICE)[SERVICE].runs:
+            return [f"{SOCKET} is still that of the old address: `{self._instance.command} up` changes it (as root)"]
+        self.systemd.call("stop", SOCKET)
+        with privileges.as_root():
+            self.steps = deploy.converge(self._wanted(units, ()))
+        self._require_well()
+        return [
+            *(str(step) for step in self.steps if step.changed),
+            f"the gateway holds the new port itself; {SOCKET} does from its next start on "
+            f"(a boot, or `{self._instance.command} down` and `up`)",
+        ]
 
     def story(self) -> list[str]:
         changed = [step for step in self.steps if step.changed or not step.ok]
@@ -118,7 +138,7 @@ class SystemdSupervisor:
 
     # --- steps ------------------------------------------------------------------------------------------------
 
-    def _wanted(self, units: Mapping[str, bytes]) -> Wanted:
+    def _wanted(self, units: Mapping[str, bytes], start: tuple[str, ...]) -> Wanted:
         instance = self._instance
         private = [instance.state, instance.run, instance.logs, instance.secrets]
         own = deploy.directories({str(path): "700" for path in private})
@@ -129,13 +149,9 @@ class SystemdSupervisor:
             units=units,
             directories=own if user else {},
             linger=getpass.getuser() if user else "",
-            enable=(SOCKET, SERVICE),
-            start=(SOCKET, SERVICE),
-            environment={
-                name: value
-                for name, value in systemd.environment().items()
-                if name in ("XDG_RUNTIME_DIR", "PATH", "HOME")
-            },
+            enable=UP,
+            start=start,
+            environment=systemd.essentials(),
         )
 
     def _require_ours(self) -> None:
@@ -151,9 +167,10 @@ class SystemdSupervisor:
             if units[name].load == "masked":
                 raise Precondition(f"{name} is masked", f"`{self.systemd.command('unmask', name)}` allows it again")
 
-    def _socket_differs(self, units: Mapping[str, bytes], before: Mapping[str, Unit]) -> bool:
+    def _socket_moves(self, units: Mapping[str, bytes]) -> bool:
+        """Whether the installed socket unit holds another address."""
         installed = _read(self.systemd.directory / SOCKET)
-        return before[SOCKET].runs and installed is not None and installed != units[SOCKET]
+        return installed is not None and _listens(installed) != _listens(units[SOCKET])
 
     def _require_well(self) -> None:
         """Raises Precondition with the step that failed, and the last words of the gateway."""
@@ -191,6 +208,10 @@ def owner(manager: Systemd) -> str | None:
     text = (_read(manager.directory / SERVICE) or b"").decode(errors="replace")
     marked = [line for line in text.splitlines() if line.startswith(OWNER_MARK)]
     return marked[0].removeprefix(OWNER_MARK) if marked else None
+
+
+def _listens(unit: bytes) -> list[str]:
+    return [line for line in unit.decode(errors="replace").splitlines() if line.startswith("ListenStream=")]
 
 
 def _read(path: Path) -> bytes | None:

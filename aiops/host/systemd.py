@@ -69,6 +69,11 @@ class Systemd:
         base = os.environ.get("XDG_CONFIG_HOME")
         return (Path(base) if base else Path.home() / ".config") / "systemd/user"
 
+    @property
+    def variables(self) -> Path:
+        """Where files of variables for units are kept that aiops installs."""
+        return Path("/etc/aiops") if self.scope == "system" else self.directory.parents[1] / "aiops"
+
     def command(self, *arguments: str) -> str:
         """The same for a person to type."""
         return " ".join(["systemctl", *self._flag, *arguments])
@@ -161,6 +166,12 @@ def environment() -> dict[str, str]:
     return known
 
 
+def essentials() -> dict[str, str]:
+    """What commands need of it, wherever they are run from."""
+    known = environment()
+    return {name: known[name] for name in ("XDG_RUNTIME_DIR", "PATH", "HOME") if name in known}
+
+
 def runtime_directory() -> Path | None:
     """``XDG_RUNTIME_DIR``, or where it usually is when this shell was not told, or was told wrong.
 
@@ -170,7 +181,7 @@ def runtime_directory() -> Path | None:
     given = os.environ.get("XDG_RUNTIME_DIR")
     usual = Path(f"/run/user/{os.geteuid()}")
     # After `sudo` or `runuser` it may be that of another user, which this one may not even look into.
-    known = [Path(given)] if given and os.access(given, os.X_OK) else []
+    known = [Path(given)] if given and os.access(given, os.X_OK, effective_ids=True) else []
     with suppress(OSError):
         known += [usual] if usual.stat().st_uid == os.geteuid() else []
     return next((path for path in known if (path / "systemd/private").exists()), known[0] if known else None)

@@ -20,7 +20,8 @@ def ahead_of_clock(*paths: Path) -> float:
 
 def synchronised() -> bool | None:
     """Whether something keeps the clock right; None when nobody here can tell (no timedatectl, a container)."""
-    done = process.run(["timedatectl", "show", "--property=NTP,NTPSynchronized"], 5.0)
+    # Unlike systemctl it takes one name an option.
+    done = process.run(["timedatectl", "show", "--property=NTP", "--property=NTPSynchronized"], 5.0)
     if not done.ok:
         return None
     facts = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)

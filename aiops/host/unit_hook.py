@@ -19,6 +19,7 @@ from aiops.host import control, process
 from aiops.host.systemd import Systemd
 
 UNIT = "litellm.service"
+RESTARTS = ("restart", "try-restart", "reload-or-start")
 LEAVE_SECONDS = 10.0
 CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/systemd"))
 # systemd.exec(5), $SERVICE_RESULT: ends that systemd asked for. Any other is a crash, and a new master follows.
@@ -32,7 +33,7 @@ def main() -> int:
     parser.add_argument("--within", type=float, required=True)
     parser.add_argument("moment", choices=("stop", "stopped"))
     given = parser.parse_args()
-    restarting = Systemd(given.scope).job(UNIT) in ("restart", "try-restart", "reload-or-start")
+    restarting = Systemd(given.scope).job(UNIT) in RESTARTS
     if given.moment == "stop" and restarting:
         leave(given.run)
     elif given.moment == "stopped" and leaves_nothing(restarting, os.environ.get("SERVICE_RESULT", "success")):

@@ -65,8 +65,8 @@ class Units:
             )
         if self.service.runs and not self.socket.runs:
             found.append(
-                f"{SOCKET} is {self.socket.active} while the service runs: a restart would refuse connections; "
-                "`aiops down`, then `aiops up`"
+                f"{SOCKET} is {self.socket.active} while the service runs: the gateway holds its port itself, and "
+                "nobody does while it is stopped; `aiops down`, then `aiops up`, when that suits"
             )
         if seen == "stopped" and self.socket.active == "active":
             found.append(f"{SOCKET} holds the port: the next connection starts the gateway; `aiops down` stops both")

@@ -19,7 +19,9 @@ STOPPED = ("inactive", "failed")
 
 
 class ProviderUnit:
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, install: str = "") -> None:
+        """``install``: what to type when systemd does not know it; put it there oneself when empty."""
+        self._install = install
         self.name = service.unit
         self._systemd = Systemd(service.scope)
 
@@ -34,7 +36,9 @@ class ProviderUnit:
             return
         why = {"not-found": "systemd does not know it", "masked": "it is masked"}.get(now.load, f"it is {now.load}")
         mend = {
-            "not-found": f"put it into {self._systemd.directory}, then `{self._systemd.command('daemon-reload')}`",
+            "not-found": f"`{self._install}`"
+            if self._install
+            else f"put it into {self._systemd.directory}, then `{self._systemd.command('daemon-reload')}`",
             "masked": f"`{self._systemd.command('unmask', self.name)}`",
         }
         hint = mend.get(now.load, f"`{self._systemd.command('status', self.name)}` shows why")

@@ -1,4 +1,4 @@
-"""The gateway's container: how it is created, and the unit that runs it."""
+"""The gateway's containers: how one is created, and the unit that looks after them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from aiops.render.units import quote
+from aiops.render.units import join, quote
 
-LABEL = "aiops.definition"  # the same in the other of render/container.py and host/supervise_container.py
+# The same in host/engines.py: whose container it is, which image it was made from, and how.
+INSTANCE, IMAGE, DEFINITION = "aiops.instance", "aiops.image", "aiops.definition"
 # Without these files in it a candidate has no place for its temporary ones: the root is read-only.
 TMPFS = "/tmp:rw,nosuid,nodev,size=256m,mode=1777"  # noqa: S108
 
@@ -18,11 +19,13 @@ TMPFS = "/tmp:rw,nosuid,nodev,size=256m,mode=1777"  # noqa: S108
 class ContainerFacts:
     """What it depends on. Paths are absolute, and the same inside: what the master and aiops tell each other are paths.
 
-    ``supervised``: systemd runs it; otherwise the engine brings it back. ``stop_within``: seconds to finish requests.
+    ``image`` is an id, ``runtime`` what the gateway calls it. ``supervised``: systemd runs it; otherwise the engine
+    brings it back. ``stop_within``: seconds to finish requests. ``python``: of this installation, for the unit.
     """
 
     engine: str
     image: str
+    runtime: str
     host: str
     port: int
     state: str
@@ -31,19 +34,27 @@ class ContainerFacts:
     uid: int
     gid: int
     supervised: bool
+    scope: str = "user"
+    python: str = "/usr/bin/python3"
     rootless: bool = False
     stop_within: int = 90
 
     @property
     def name(self) -> str:
-        """One per instance, told apart by where its state is."""
-        return f"aiops-{hashlib.sha256(self.state.encode()).hexdigest()[:12]}"
+        return name_of(self.state)
+
+
+def name_of(state: str) -> str:
+    """Of an instance, as its containers and their unit know it: told apart by where its state is."""
+    return f"aiops-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
 
 
 def create(facts: ContainerFacts) -> list[str]:
-    """The arguments of ``docker create`` or ``podman create``, with a label that stands for all the others."""
+    """The arguments of ``docker create`` or ``podman create`` but for the name; a label stands for all the others."""
+    podman = PurePath(facts.engine).name == "podman"
     argv = [
-        f"--name={facts.name}",
+        f"--label={INSTANCE}={facts.name}",
+        f"--label={IMAGE}={facts.runtime}",
         # Clients, providers and the port are those of the host, as without a container.
         "--network=host",
         # And so are process numbers: those in `status`, of a port's owner and of a worker left behind mean the same
@@ -55,18 +66,18 @@ def create(facts: ContainerFacts) -> list[str]:
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
         f"--stop-timeout={facts.stop_within}",
-        # Under systemd the unit says when it is started again, and crash loops surface there.
-        "--restart=no" if facts.supervised else "--restart=unless-stopped",
+        f"--restart={_restart(facts.supervised, podman)}",
         "--env=HOME=/tmp",
+        f"--env=AIOPS_IMAGE={facts.runtime}",  # aiops/gateway/installed.py
         *_mounts(facts),
     ]
-    if facts.rootless and PurePath(facts.engine).name == "podman":
+    if facts.rootless and podman:
         argv.append("--userns=keep-id")
     command = ["python3", "-m", "aiops.gateway.keeper", "--host", facts.host, "--port", str(facts.port)]
     for option in ("state", "run", "secrets"):
         command += [f"--{option}", str(getattr(facts, option))]
     command += ["--stop-within", str(facts.stop_within)]
-    return [f"--label={LABEL}={definition(argv, facts.image, command)}", *argv, facts.image, *command]
+    return [f"--label={DEFINITION}={definition(argv, facts.image, command)}", *argv, facts.image, *command]
 
 
 def definition(argv: Sequence[str], image: str, command: Sequence[str]) -> str:
@@ -80,11 +91,14 @@ def label_of(argv: Sequence[str]) -> str:
 
 
 def unit(facts: ContainerFacts, template: str, target: str) -> bytes:
-    """The unit that runs it, from its template."""
+    """The unit that looks after them, from its template. It names no container: an upgrade does not change it."""
+    module = [facts.python, "-m", "aiops.host.container_unit"]
+    whose = ["--engine", facts.engine, "--instance", facts.name]
+    stop = [*module, "stop", *whose, "--scope", facts.scope, "--run", facts.run, "--within", str(facts.stop_within)]
     values = {
         "engine": facts.engine,
-        "container": facts.name,
-        "stop_within": str(facts.stop_within),
+        "start": join([*module, "run", *whose, "--state", facts.state]),
+        "stop": join(stop),
         "stop_timeout": str(facts.stop_within + 15),
         "target": target,
         "state": facts.state,
@@ -93,6 +107,17 @@ def unit(facts: ContainerFacts, template: str, target: str) -> bytes:
     for name, value in values.items():
         template = template.replace("{{" + name + "}}", value)
     return template.encode()
+
+
+def _restart(supervised: bool, podman: bool) -> str:
+    """Who starts it again when it fails. Under systemd the unit does, and crash loops surface there.
+
+    Podman has nobody who would start it at boot, and cannot change a policy later: one that has finished after
+    another took over must not come back.
+    """
+    if supervised:
+        return "no"
+    return "on-failure" if podman else "unless-stopped"
 
 
 def _mounts(facts: ContainerFacts) -> list[str]:

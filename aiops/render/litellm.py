@@ -11,7 +11,7 @@ from aiops.spec.model import DesiredState, Provider
 from aiops.spec.options import Params
 from aiops.spec.provider_types import PLACEHOLDER_KEY, Mode
 from aiops.spec.routes import Info, Route, RouteTable
-from aiops.spec.rules import Member
+from aiops.spec.rules import Member, Strategy
 from aiops.spec.secrets import MASTER_KEY_ENV, key_variable
 from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
 from aiops.spec.yaml_text import block
@@ -56,8 +56,7 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
             "disable_hf_tokenizer_download": True,
             # Else /v1/messages is sent to /v1/responses, which few servers have.
             "use_chat_completions_url_for_anthropic_messages": True,
-            # Lets `verify` prove a fallback without taking a provider down.
-            "callbacks": ["aiops.gateway.probe.instance"],
+            "callbacks": _callbacks(table),
         },
         "general_settings": {
             "master_key": f"os.environ/{MASTER_KEY_ENV}",
@@ -66,6 +65,15 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
             "disable_model_info_refresh": True,
         },
     }
+
+
+def _callbacks(table: RouteTable) -> list[str]:
+    # The first lets `verify` prove a fallback without taking a provider down. It comes first, so that a failure it
+    # makes is not counted against a provider.
+    callbacks = ["aiops.gateway.probe.instance", "aiops.gateway.routing.instance"]
+    if any(group.strategy is Strategy.USAGE_BASED for group in table.rules.groups()):
+        callbacks.append("aiops.gateway.routing.usage")  # counts tokens, which costs every request
+    return callbacks
 
 
 def _ways_out(table: RouteTable) -> Iterator[int]:
@@ -83,12 +91,15 @@ def _deployments(state: DesiredState, table: RouteTable) -> list[dict[str, Any]]
         if not route.endpoints:
             found.append(_plain(route, state.providers[route.provider]))
         weighted = len({endpoint.member.weight for endpoint in route.endpoints}) > 1
-        for endpoint in route.endpoints:
+        in_order = len(route.endpoints) > 1 and route.strategy == Strategy.DIRECT
+        for place, endpoint in enumerate(route.endpoints, 1):
             member = endpoint.member
             one = _deployment(route.model, member, state.providers[member.provider], endpoint.mode)
             _tell(one, endpoint.params, endpoint.cost)
             if weighted:
                 one["litellm_params"]["weight"] = member.weight
+            if in_order:
+                one["litellm_params"]["order"] = place
             found.append(_documented(one, together(endpoint.info, route.info)))
     return found + [_hidden(member, state.providers[member.provider]) for member in hidden_members(table.rules)]
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 GATEWAY_UNITS = ("litellm.socket", "litellm.service", "aiops-verify.service", "aiops-verify.timer")
-PROVIDER_UNITS = ("ollama.service", "vllm@.service", "llama-cpp@.service")
 EXAMPLE = "litellm.service.d-example.conf"
 STOP_MARGIN_SECONDS = 15  # between the gateway's own limit and systemd's
 
@@ -38,10 +37,9 @@ class UnitFacts:
     group: str = ""
     stop_within: int = 90
     environment: Mapping[str, str] | None = None
+    environment_directory: str = ""
     systemctl: str = "/usr/bin/systemctl"
-    ollama: str = "/usr/local/bin/ollama"
-    vllm: str = "/usr/local/bin/vllm"
-    llama_server: str = "/usr/local/bin/llama-server"
+    program: str = ""  # a provider's server
 
 
 def render_units(
@@ -96,10 +94,9 @@ def _values(facts: UnitFacts) -> dict[str, str]:
         "group": facts.group,
         "systemctl": join([facts.systemctl, *(["--user"] if user else [])]),
         "target": "default.target" if user else "multi-user.target",
-        "environment_directory": "%E/aiops" if user else "/etc/aiops",
-        "ollama": quote(facts.ollama),
-        "vllm": quote(facts.vllm),
-        "llama_server": quote(facts.llama_server),
+        "environment_directory": facts.environment_directory.replace("%", "%%")
+        or ("%E/aiops" if user else "/etc/aiops"),
+        "program": quote(facts.program),
     }
 
 

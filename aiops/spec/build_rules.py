@@ -43,15 +43,16 @@ class _Builder:
     def __init__(self, state: DesiredState, routing: Routing, routes: Sequence[Route]) -> None:
         self.state, self.routing = state, routing
         self.routes = {route.model: route for route in routes}
+        self.special = _special(state.mappings.special)
         self.without: list[Unrouted] = []
 
     def build(self) -> tuple[RoutingTable, tuple[Unrouted, ...]]:
-        mappings = self.state.mappings
-        special = _special(mappings.special)
         names = {name: self._named(route) for name, route in self.routes.items() if self._is_group(route)}
         self._add_metadata(names)
-        if special != Special():
-            self._add_fallbacks(names)
+        for name, route in self.routes.items():
+            group = self._with_fallbacks(names.get(name) or self._plain_group(route))
+            if len(group.members) > 1:
+                names[name] = group
         table = RoutingTable(
             plain=tuple(sorted(self.routes.keys() - names.keys())),
             names=dict(sorted(names.items())),
@@ -59,7 +60,7 @@ class _Builder:
             sizes=tuple(self._sizes()),
             default=self._default(),
             metadata=tuple(self._metadata()),
-            special=special,
+            special=self.special,
         )
         return replace(table, providers=self._providers(table)), tuple(self.without)
 
@@ -118,23 +119,16 @@ class _Builder:
                 group = names.get(name) or self._plain_group(route)
                 names[name] = replace(group, members=(*group.members, _hidden(provider, backend)))
 
-    def _add_fallbacks(self, names: dict[str, Group]) -> None:
-        """A name with one deployment and fallbacks has a choice, too, when providers can be avoided: the plain ones
-        of its fallbacks become members that are tried in order."""
-        for name, route in self.routes.items():
-            group = names.get(name) or self._plain_group(route)
-            if len(group.members) > 1:
-                continue
-            added = []
-            for fallback in group.fallbacks:
-                other = self.routes[fallback]
-                if self._is_group(other):
-                    break
-                added.append(self._own(other))
-            if added:
-                fallbacks = group.fallbacks[len(added) :]
-                members = (*group.members, *added)
-                names[name] = replace(group, strategy=Strategy.DIRECT, members=members, fallbacks=fallbacks)
+    def _with_fallbacks(self, group: Group) -> Group:
+        """A group of one has a choice, too, where providers can be avoided: its fallbacks become members, which are
+        tried in order."""
+        if self.special == Special() or len(group.members) > 1 or not group.fallbacks:
+            return group
+        members = {member.deployment: member for member in group.members}
+        for name in group.fallbacks:
+            for member in self.routes[name].members or (self._own(self.routes[name]),):
+                members.setdefault(member.deployment, member)
+        return replace(group, strategy=Strategy.DIRECT, members=tuple(members.values()), fallbacks=())
 
     def _patterns(self) -> Iterator[PatternRule]:
         for index, rule in enumerate(self.state.mappings.patterns):
@@ -174,7 +168,8 @@ class _Builder:
         source = self._source(path)
         if provider.status == "active":
             own = backend or self._only_model(provider)
-            return Group(name, kind, Strategy.DIRECT, (_hidden(provider, own),), fallbacks, source)
+            group = Group(name, kind, Strategy.DIRECT, (_hidden(provider, own),), fallbacks, source)
+            return self._with_fallbacks(group)
         if fallbacks:
             first = self.routes[fallbacks[0]]
             members = first.members or (self._own(first),)
@@ -218,8 +213,8 @@ class _Builder:
         return {name: _facts(self.state.providers[name]) for name in sorted(used)}
 
     def _source(self, path: Path) -> str:
-        line = self.state.line(MAPPINGS, path)
-        return f"{MAPPINGS}:{line}" if line else ""
+        doc = self.state.documents.get(MAPPINGS)
+        return f"{MAPPINGS}:{doc.line(path)}" if doc is not None and doc.node(path) is not None else ""
 
 
 def _hidden(provider: Provider, backend: str | None) -> Member:

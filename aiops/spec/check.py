@@ -221,5 +221,7 @@ def _walk(draft: Draft, edges: dict[str, list[tuple[str, Path]]], start: str, do
 
 
 def _end(trail: list[str]) -> str:
-    over_default = DEFAULT in trail and trail[-1] != DEFAULT
-    return f"let one of them end, for example `{trail[-1]}: []`" if over_default else "let one of them end"
+    at = trail.index(DEFAULT) if DEFAULT in trail else 0
+    if at == 0:
+        return "let one of them end"
+    return f"give `{trail[at - 1]}` a chain of its own, `[]` ends there"

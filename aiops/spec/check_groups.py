@@ -64,6 +64,14 @@ def strategy_problem(draft: Draft, path: Path, what: str, name: str | None) -> I
         yield draft.problem(MAPPINGS, path, f"{what}: unknown strategy `{name}`", hint)
 
 
+def thresholds_problem(draft: Draft, path: Path, what: str, name: str | None) -> Iterator[Problem]:
+    """When a strategy goes by thresholds, which only capabilities have."""
+    chosen = _strategy(name)
+    if chosen in _LEVELLED:
+        hint = f"make it a capability with `{_LEVELLED[chosen]}`"
+        yield draft.problem(MAPPINGS, path, f"{what}: `{chosen}` needs thresholds", hint)
+
+
 def condition_problem(draft: Draft, path: Path, what: str, text: str) -> Iterator[Problem]:
     """When a condition does not parse."""
     try:
@@ -84,9 +92,7 @@ def _balanced(draft: Draft, name: str, spec: Balanced) -> Iterator[Problem]:
     path: Path = ("load_balancing", name)
     yield from strategy_problem(draft, (*path, "strategy"), f"`{name}`", spec.strategy)
     chosen = _strategy(spec.strategy)
-    if chosen in _LEVELLED:
-        hint = f"make it a capability with `{_LEVELLED[chosen]}`"
-        yield draft.problem(MAPPINGS, (*path, "strategy"), f"`{name}`: `{chosen}` needs thresholds", hint)
+    yield from thresholds_problem(draft, (*path, "strategy"), f"`{name}`", spec.strategy)
     if not spec.providers:
         yield draft.problem(MAPPINGS, path, f"`{name}` has no providers", "list some, or remove it")
     yield from _weights(draft, name, spec, chosen)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aiops.errors import Problem
 from aiops.spec import patterns
-from aiops.spec.check_groups import condition_problem, strategy_problem
+from aiops.spec.check_groups import condition_problem, strategy_problem, thresholds_problem
 from aiops.spec.draft import Draft, Suggester
 from aiops.spec.names import quoted
 from aiops.spec.routing import Routing
@@ -73,6 +73,7 @@ def _fallback(
 def _defaults(draft: Draft, routing: Routing, suggest: Suggester) -> Iterator[Problem]:
     rules, path = draft.mappings.rules, "routing_rules"
     yield from strategy_problem(draft, (path, "default_strategy"), "`default_strategy`", rules.default_strategy)
+    yield from thresholds_problem(draft, (path, "default_strategy"), "`default_strategy`", rules.default_strategy)
     if rules.default_provider is not None:
         yield from draft.provider_problem((path, "default_provider"), "`default_provider`", rules.default_provider)
     if rules.default_fallback is not None:

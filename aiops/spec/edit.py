@@ -10,7 +10,7 @@ from aiops.errors import UsageError
 from aiops.spec.model import ModelSpec
 from aiops.spec.provider_types import TYPES
 from aiops.spec.references import forget, model_names
-from aiops.spec.rule_references import share_weights
+from aiops.spec.rules import ALIASES, Strategy
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, Sources
 from aiops.spec.splice import Splice
 from aiops.spec.suggest import did_you_mean, listed
@@ -75,8 +75,7 @@ def remove_provider(sources: Sources, name: str) -> Edit:
     """Remove a provider, the exact matches that point at it, and what refers to models that nobody serves then."""
     providers, mappings = _open(sources)
     _known(providers, name)
-    mappings = share_weights(mappings, name, None)
-    notes = forget(providers, mappings, name, None)
+    mappings, notes = forget(providers, mappings, name, None)
     providers.remove([("providers", name)])
     return _edit(sources, providers, mappings, notes)
 
@@ -113,8 +112,7 @@ def remove_model(sources: Sources, provider: str, model: str) -> Edit:
         raise UsageError(
             f"`{provider}` does not list the model `{model}`", did_you_mean(model, names, f"it lists: {listed(names)}")
         )
-    mappings = share_weights(mappings, provider, model)
-    notes = forget(providers, mappings, provider, model)
+    mappings, notes = forget(providers, mappings, provider, model)
     providers.remove([(*path, index) for index, name in enumerate(names) if name == model])
     return _edit(sources, providers, mappings, notes)
 
@@ -160,6 +158,16 @@ def set_status(sources: Sources, name: str, status: Literal["active", "disabled"
     return _edit(sources, providers, mappings)
 
 
+def set_service(sources: Sources, name: str, unit: str, scope: Literal["user", "system"]) -> Edit:
+    """Say which systemd unit runs a provider, unless one is named already."""
+    providers, mappings = _open(sources)
+    _known(providers, name)
+    if providers.get(("providers", name, "service")) is None:
+        service = {"unit": unit} | ({"scope": scope} if scope != "user" else {})
+        providers.put(("providers", name, "service"), service)
+    return _edit(sources, providers, mappings)
+
+
 def set_value(sources: Sources, file: str, path: tuple[str, ...], value: Scalar) -> Edit:
     """Set one scalar, for example ``("gateway", "port")`` in ``aiops.yaml``; it is added when it is not written yet."""
     if file not in FILES:
@@ -172,6 +180,38 @@ def set_value(sources: Sources, file: str, path: tuple[str, ...], value: Scalar)
     if current is missing or current != value or isinstance(current, bool) != isinstance(value, bool):
         splice.put(path, value)
     return _edit(sources, splice)
+
+
+def set_strategy(sources: Sources, strategy: Strategy, name: str | None = None) -> Edit:
+    """Let one load-balancing group or capability choose this way; without ``name`` every one that says nothing itself.
+
+    The same under another name changes nothing. Raises UsageError for a name that has nothing to choose between.
+    """
+    providers, mappings = _open(sources)
+    path: Path = ("routing_rules", "default_strategy")
+    if name is not None:
+        path = _group_strategy(providers, mappings, name)
+    written = mappings.get(path)
+    if written is None or ALIASES.get(written, written) != strategy:
+        mappings.put(path, strategy.value)
+    return _edit(sources, mappings)
+
+
+def _group_strategy(providers: Splice, mappings: Splice, name: str) -> Path:
+    for section, key in (("load_balancing", "strategy"), ("capabilities", "routing_strategy")):
+        if name in mappings.mapping(section):
+            return (section, name, key)
+    served = {*mappings.mapping("exact_matches")}
+    for entry in providers.mapping("providers").values():
+        served.update(model_names(entry))
+    groups = [*mappings.mapping("load_balancing"), *mappings.mapping("capabilities")]
+    if name in served:
+        raise UsageError(
+            f"one deployment answers `{name}`: there is nothing to choose between",
+            f"groups: {listed(groups)}" if groups else f"`load_balancing` in {MAPPINGS} gives it more than one",
+        )
+    hint = did_you_mean(name, groups, f"there are: {listed(groups)}" if groups else f"{MAPPINGS} has none yet")
+    raise UsageError(f"there is no load-balancing group or capability `{name}`", hint)
 
 
 def _open(sources: Sources) -> tuple[Splice, Splice]:

@@ -191,7 +191,10 @@ def _write(place: Place, key: str, example: str) -> str:
 
 
 def _unique(places: Sequence[Place]) -> list[Place]:
-    return list({(place.provider.name, place.backend): place for place in reversed(places)}.values())[::-1]
+    first: dict[tuple[str, str], Place] = {}
+    for place in places:
+        first.setdefault((place.provider.name, place.backend), place)
+    return list(first.values())
 
 
 def _in_order(places: list[Place], levels: list[tuple[Place, int]]) -> list[Place]:

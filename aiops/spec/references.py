@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiops.spec.routing import DEFAULT
-from aiops.spec.rule_references import Leaving, forget_rules, lost_groups
+from aiops.spec.rule_references import Leaving, forget_rules, lost_groups, share_weights
 from aiops.spec.splice import Splice
 from aiops.spec.yaml12 import Path
 
 
-def forget(providers: Splice, mappings: Splice, provider: str, model: str | None) -> list[str]:
-    """Given a provider that goes (``model`` None), or one of its models, clean ``mappings``; return notes.
+def forget(providers: Splice, mappings: Splice, provider: str, model: str | None) -> tuple[Splice, list[str]]:
+    """Given a provider that goes (``model`` None), or one of its models, return clean ``mappings`` and notes.
 
     Exact matches pointing at it go; so do fallbacks and chains naming something that nobody serves afterwards.
     """
@@ -42,7 +42,8 @@ def forget(providers: Splice, mappings: Splice, provider: str, model: str | None
     unknown = gone | ({provider} if model is None else set())
 
     leaving = Leaving(provider, model, unknown)
-    notes, paths = leaving.notes, leaving.paths
+    notes: list[str] = []
+    paths: list[Path] = []
     for name in matches:
         if name in dropped:
             paths.append(("exact_matches", name))
@@ -53,8 +54,13 @@ def forget(providers: Splice, mappings: Splice, provider: str, model: str | None
     for name, chain in chains.items():
         paths += _chain(name, chain, gone, notes)
     forget_rules(mappings, leaving, lost)
+    mappings = share_weights(mappings, provider, model)
+    # What stands on one line is written anew at once: from the inside to the outside, one level at a time.
+    for depth in sorted({len(path) for path in leaving.paths}, reverse=True):
+        mappings.remove([path for path in leaving.paths if len(path) == depth])
+        mappings = mappings.again()
     mappings.remove(paths)
-    return notes
+    return mappings, notes + leaving.notes
 
 
 def _chain(name: str, chain: Any, gone: set[str], notes: list[str]) -> list[Path]:

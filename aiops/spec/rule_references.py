@@ -98,7 +98,7 @@ def share_weights(mappings: Splice, provider: str, model: str | None) -> Splice:
             if not goes and left:
                 path = ("load_balancing", name, "providers", index, "weight")
                 mappings.put(path, round(weight * sum(weights) / left, 6))
-    return Splice(mappings.file, mappings.done()) if mappings.changed else mappings
+    return mappings.again() if mappings.changed else mappings
 
 
 def _is_leaving(leaving: Leaving, name: str, member: Any) -> bool:

@@ -89,7 +89,7 @@ def _is_key_of_ours(file: str, path: Path) -> bool:
 
 def _refused(doc: Document, path: Path, value: Any) -> Problem | None:
     key, line, name = str(path[-1]), doc.line, dotted(path)
-    if key.lower().replace("-", "_") in _SECRET_KEYS:
+    if holds_secret(key):
         return Problem(doc.file, line(path), f"`{name}` would hold a secret in clear", _secret_hint(doc.file))
     if len(path) == 1 and key in _LATER[doc.file]:
         return Problem(
@@ -117,6 +117,16 @@ def _text(doc: Document, value: str, path: Path) -> Iterator[Problem]:
 def is_secret(value: str) -> bool:
     """Whether a text contains what looks like a key."""
     return len(value) >= 14 and _SECRET_VALUE.search(value) is not None
+
+
+def hide_secrets(text: str) -> str:
+    """The text with ``***`` in place of everything that looks like a key."""
+    return _SECRET_VALUE.sub("***", text)
+
+
+def holds_secret(key: str) -> bool:
+    """Whether the value of a key of that name is a secret, whatever it looks like."""
+    return key.lower().replace("-", "_") in _SECRET_KEYS
 
 
 def _secret_hint(file: str) -> str:

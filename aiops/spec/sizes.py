@@ -7,7 +7,7 @@ import re
 _BILLIONS = {"K": 1e-6, "M": 1e-3, "B": 1.0, "T": 1e3}
 _NUMBER = r"(?:(?P<experts>\d{1,3})[xX])?(?P<number>\d{1,6}(?:\.\d{1,6})?)"
 _SIZE = re.compile(_NUMBER + r" ?(?P<unit>[kKmMbBtT])(?:-[aA]\d+(?:\.\d+)?[bB])?")
-# Ollama and the model hubs write it between `:`, `-`, `_` and `/`: llama3.1:8b, Qwen2.5-Coder-7B, mixtral:8x7b.
+# Ollama and the model hubs write it between `:`, `-`, `_` and `/`: llama3.1:8b, Qwen2.5-Coder-7B-Instruct.
 _IN_NAME = re.compile(r"(?<![A-Za-z0-9.])" + _NUMBER + r"(?P<unit>[mMbBtT])(?![A-Za-z0-9])")
 _ORDER = ("T", "B", "M", "K")
 

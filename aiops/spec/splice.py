@@ -13,7 +13,7 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNo
 
 from aiops.errors import AiopsError, InvalidState
 from aiops.spec.yaml12 import Document, Path, dotted, parse
-from aiops.spec.yaml_text import Style, block, inline, item, key, quoted, scalar
+from aiops.spec.yaml_text import Style, block, inline, item, key, quoted
 
 Cut = tuple[int, int, str]
 """(from, to, replacement) in characters of the text."""
@@ -27,7 +27,7 @@ class Splice:
 
     def __init__(self, file: str, content: bytes) -> None:
         self.file = file
-        self.content = content
+        self.content = self.original = content
         if content.strip():
             self.doc = parse(file, content)
             if self.doc.problems:
@@ -44,8 +44,14 @@ class Splice:
 
     @property
     def changed(self) -> bool:
-        """Whether anything was asked for."""
-        return bool(self.cuts or self.inserts)
+        """Whether anything was asked for, here or before ``again``."""
+        return bool(self.cuts or self.inserts or self.content != self.original)
+
+    def again(self) -> Splice:
+        """The same file with the changes so far made, for changes inside of what was changed already."""
+        following = Splice(self.file, self.done())
+        following.original, following.lost_comments = self.original, self.lost_comments
+        return following
 
     # -- reading
 
@@ -72,10 +78,7 @@ class Splice:
         if found is not None:
             if not isinstance(found[1], ScalarNode) or isinstance(value, tuple | list):
                 raise self._by_hand(path)
-            if isinstance(value, Mapping):
-                self._swap(found[1], inline(value))
-            else:
-                self._replace(found[1], value)
+            self._replace(found[1], value)
             self.data = _with(self.data, path, value)
             return
         # Inserted at the end of the innermost mapping that is written; several go there together.
@@ -144,9 +147,7 @@ class Splice:
         content = mark + text.encode()
         again = parse(self.file, content)
         if again.problems or again.data != self.data:
-            raise AiopsError(
-                f"{self.file} is written in a way that cannot be edited safely", "make this change by hand"
-            )
+            raise self._by_hand(())
         return content
 
     # -- inserting
@@ -182,7 +183,7 @@ class Splice:
 
     def _add_lines(self, node: Node, lines: str, column: int) -> None:
         """Put whole lines after the last content of a block collection and the comments that belong to it."""
-        at = self._line_end(_end(self.text, node))
+        at = self._line_end(end_of(self.text, node))
         while True:
             following = re.compile(r"( *)#[^\n]*(\n|$)").match(self.text, at)
             if not following or len(following[1]) <= column or following.end() == at:
@@ -195,7 +196,7 @@ class Splice:
     def _add_inline(self, node: Node, text: str) -> None:
         """Put an entry before the closing bracket of a flow collection."""
         last = node.value[-1]
-        at = _end(self.text, last[1] if isinstance(last, tuple) else last)
+        at = end_of(self.text, last[1] if isinstance(last, tuple) else last)
         self.cuts.append((at, at, f", {text}"))
 
     def _open(self, node: Node, lines: str) -> None:
@@ -220,7 +221,7 @@ class Splice:
                 f"{self.file}:{node.start_mark.line + 1}: a block of text cannot be replaced", "edit it by hand"
             )
         start, end = node.start_mark.index, node.end_mark.index
-        text = quoted(value) if node.style in ('"', "'") and isinstance(value, str) else scalar(value)
+        text = quoted(value) if node.style in ('"', "'") and isinstance(value, str) else inline(value)
         if start == end:
             start = end = len(self.text[:start].rstrip(" "))
             text = f" {text}"
@@ -238,9 +239,9 @@ class Splice:
         empty = "{}" if mapping else "[]"
         if node.flow_style and "\n" in self.text[node.start_mark.index : node.end_mark.index]:
             for first, last in gone:
-                self._take(*self._with_comma(first.start_mark.index, _end(self.text, last)), last)
+                self._take(*self._with_comma(first.start_mark.index, end_of(self.text, last)), last)
         elif node.flow_style:
-            kept = [self.text[k.start_mark.index : _end(self.text, v)] for name, k, v in entries if name not in names]
+            kept = [self.text[k.start_mark.index : end_of(self.text, v)] for name, k, v in entries if name not in names]
             self.cuts.append((node.start_mark.index, node.end_mark.index, empty[0] + ", ".join(kept) + empty[1]))
         else:
             for first, last in gone:
@@ -270,7 +271,7 @@ class Splice:
         start = self.text.rfind("\n", 0, first.start_mark.index) + 1
         if self.text[start : first.start_mark.index].strip() != ("" if mapping else "-"):
             raise self._by_hand(path)
-        end = self._line_end(_end(self.text, last))
+        end = self._line_end(end_of(self.text, last))
         if re.search(r"(^|\n)[ \t\r]*\n$", self.text[max(0, start - 200) : start]):
             blank = re.compile(r"([ \t\r]*\n)+").match(self.text, end)
             end = blank.end() if blank else end
@@ -310,7 +311,7 @@ class Splice:
         """Whether the entries are separated by blank lines."""
         if len(node.value) < 2:
             return False
-        start = _end(self.text, node.value[-2][1])
+        start = end_of(self.text, node.value[-2][1])
         between = self.text[start : node.value[-1][0].start_mark.index]
         return bool(re.search(r"\n[ \t\r]*\n", between))
 
@@ -319,7 +320,7 @@ class Splice:
         return AiopsError(f"{where} is written in a way that cannot be edited safely", "make this change by hand")
 
 
-def _end(text: str, node: Node) -> int:
+def end_of(text: str, node: Node) -> int:
     """Where the content of a node ends. A block collection's own mark lies beyond the comments that follow it."""
     while isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import changes, sizes
+from tests.bench import changes, routing, sizes
 from tests.bench.figures import Figure, table
 from tests.bench.gateways import BenchError
 from tests.bench.session import Session
@@ -28,6 +28,7 @@ SECTIONS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "memory": sizes.memory,
     "scale": sizes.scale,
     "throughput": sizes.throughput,
+    "routing": routing.routing,
 }
 
 

@@ -116,6 +116,7 @@ def test_the_commands_of_a_page_do_what_it_shows(page: Path, restored: Instance,
         ("generate-litellm-config.py", ("--stdout",), "model_list:"),
         ("validate-config-schema.py", (), "valid: 1 provider, 1 model served"),
         ("validate-unified-backend.sh", (), "0 fail, 0 skip"),
+        ("compare-routing-performance.sh", ("explain", "tiny-random"), "tiny-random: a model of demo (providers.yaml:"),
     ],
 )
 def test_a_wrapper_works_on_a_real_instance(

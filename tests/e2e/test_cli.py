@@ -85,11 +85,12 @@ WITHOUT_INSTANCE = [
     ["up"], ["down"], ["restart"], ["status"], ["env"], ["logs"], ["validate"], ["generate"], ["plan"], ["apply"],
     ["history"], ["show", "1"], ["diff", "1", "2"], ["verify"], ["doctor"], ["disable", "x"], ["enable", "x"],
     ["rollback", "--reason", "x"], ["remove-provider", "x"], ["add-model", "x", "y"], ["remove-model", "x", "y"],
+    ["route", "direct"], ["route", "explain", "x"],
     ["add-provider", "x", "--type", "vllm", "--base-url", "http://127.0.0.1:1", "--model", "m"],
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("argv", WITHOUT_INSTANCE, ids=lambda argv: argv[0])
+@pytest.mark.parametrize("argv", WITHOUT_INSTANCE, ids=" ".join)
 def test_without_an_instance_every_verb_says_how_to_make_one(argv: list[str], tmp_path: Path) -> None:
     refused = aiops("--json", *argv, home=tmp_path / "nothing")
     assert refused.code == 4
@@ -198,7 +199,8 @@ OUTCOMES = {
     "a precondition": (["verify"], 4),
     "not running": (["add-provider", "x", "--type", "vllm", "--base-url", "http://127.0.0.1:1", "--model", "m"], 4),
     "a provider that cannot be asked": (
-        ["add-provider", "x", "--type", "vllm", "--base-url", "http://127.0.0.1:1", "--discover"], 7,
+        ["route", "direct"], ["route", "explain", "x"],
+    ["add-provider", "x", "--type", "vllm", "--base-url", "http://127.0.0.1:1", "--discover"], 7,
     ),
 }  # fmt: skip
 

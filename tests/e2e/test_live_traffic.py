@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import GENERATION, Instance, until
+from tests.e2e.instance import GENERATION, Instance, Poller, free_port, until
 from tests.load import BackgroundLoad, LoadReport, Mix, Target
 
 MIX = Mix(pause=0.01, idle_seconds=0.7)
@@ -134,3 +134,51 @@ def test_the_drain_limit_is_respected(gateway: Instance, one: DemoProvider, two:
     assert stream.error
     assert 0.3 < time.monotonic() - began < 4
     until(lambda: len(gateway.pids()) == 2, 3, "leaving of the old generation")
+
+
+def test_when_the_port_moves_the_old_one_answers_until_then_and_is_refused_after(
+    running: Instance, one: DemoProvider
+) -> None:
+    """Nobody is left waiting on it either, although a stream that began there is still served to its end."""
+    gateway, old, new = running, running.port, free_port()
+    one.control(tokens=60, chunk_delay=0.15)
+    stream = Stream(gateway)
+    stream.start()
+    until(lambda: stream.pieces, 10, "the first piece")
+    one.control(tokens=8, chunk_delay=0)
+    gateway.edit("aiops.yaml", f"port: {old}", f"port: {new}")
+    began = time.monotonic()
+    try:
+        with Poller(gateway) as poller:
+            gateway.must("apply")
+            until(lambda: set(poller.statuses) - {"200"}, 5, "the old port being refused")
+        assert stream.is_alive(), "the stream is to be longer than the change"
+        refused = set(poller.statuses) - {"200"}
+        assert all("Connect" in kind or "reset" in kind or "Read" in kind for kind in refused), poller.statuses
+        assert not any("Timeout" in kind for kind in refused), poller.statuses
+        gateway.port = new
+        assert gateway.ask("alpha").status_code == 200
+        stream.join(30)
+        assert (stream.done, stream.error) == (True, "")
+        print(f"moved after {time.monotonic() - began:.1f} s; the old port said {dict(poller.statuses)}")
+    finally:
+        gateway.port = new
+        gateway.must("rollback", "--reason", "back")
+        gateway.port = old
+    assert gateway.ask("alpha").status_code == 200
+
+
+def test_an_address_that_overlaps_the_one_in_use_is_refused_with_the_way_round(running: Instance) -> None:
+    gateway = running
+    text = gateway.source("aiops.yaml").read_text()
+    gateway.source("aiops.yaml").write_text(text.replace("  # host: 127.0.0.1", "  host: 0.0.0.0"))
+    try:
+        refused = gateway.cli("apply")
+        assert refused.code == 4, refused
+        assert "they overlap" in refused.message
+        assert "another `gateway.port` first" in refused.hint
+        gateway.source("aiops.yaml").write_text(text.replace("  # host: 127.0.0.1", "  host: localhost"))
+        assert gateway.must("apply")["outcome"] == "applied", "another name for the same address"
+    finally:
+        gateway.source("aiops.yaml").write_text(text)
+        gateway.must("apply")

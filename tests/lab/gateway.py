@@ -37,9 +37,10 @@ class Gateway:
 
     # --- making one -------------------------------------------------------------------------------------------
 
-    def make(self, *, supervisor: str = "auto", provider: bool = True) -> Gateway:
+    def make(self, *, supervisor: str = "auto", provider: bool = True, workers: int = 1) -> Gateway:
         """An instance that listens on every address, up, with one provider ``demo`` that serves ``alpha``."""
         self.init(supervisor)
+        self.host.run(rf"sed -i 's/^  # workers: 1/  workers: {workers}/' ~/.config/aiops/aiops.yaml")
         self.must("up")
         if provider:
             self.provider("demo", 8001, "alpha")
@@ -63,9 +64,9 @@ class Gateway:
     def aiops(self, *arguments: str, timeout: float = 120, check: bool = False) -> Result:
         return self.host.run(f"aiops {shlex.join(arguments)}", check=check, timeout=timeout)
 
-    def must(self, *arguments: str) -> dict[str, Any]:
+    def must(self, *arguments: str, timeout: float = 120) -> dict[str, Any]:
         """A verb that has to succeed; its JSON."""
-        done = self.aiops("--json", *arguments)
+        done = self.aiops("--json", *arguments, timeout=timeout)
         assert done.code == 0, f"aiops {' '.join(arguments)}: exit {done.code}\n{done.out}{done.err}\n{self.journal()}"
         answer: dict[str, Any] = json.loads(done.out)
         return answer
@@ -82,12 +83,12 @@ class Gateway:
     def systemctl(self, *arguments: str, check: bool = True) -> Result:
         return self.host.run(f"systemctl --user {shlex.join(arguments)}", check=check, timeout=150)
 
-    def begin(self, command: str) -> subprocess.Popen[str]:
-        """Run something in a session of its own and do not wait for it."""
+    def begin(self, command: str, *options: str) -> subprocess.Popen[str]:
+        """Run something in a session of its own and do not wait for it. ``options``: of ssh."""
         argv = self.host.ssh_argv("--", command)
         pipe = subprocess.PIPE
         # A connection of its own: killing it must not end everybody else's.
-        argv[1:1] = ["-n", "-o", "ControlPath=none"]
+        argv[1:1] = ["-n", "-o", "ControlPath=none", *options]
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
 
     # --- what there is to see ---------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -188,15 +187,37 @@ def test_stopping_the_service_in_the_middle_of_a_change_leaves_the_old_generatio
     assert "slow" not in gateway.status["models"]
 
 
-def test_a_lost_ssh_connection_in_the_middle_of_a_change_leaves_the_old_or_the_new(gateway: Gateway) -> None:
+@pytest.mark.parametrize(
+    ("options", "ends", "change"),
+    [
+        # Nothing tells a command without a terminal that nobody listens any more: the change completes.
+        ([], 1, "completes"),
+        # A person's session: the terminal hangs up, the command dies, and the gateway takes the change back.
+        (["-tt"], 0, "is taken back"),
+    ],
+    ids=["without a terminal", "with a terminal"],
+)
+def test_a_lost_ssh_connection_in_the_middle_of_a_change_leaves_the_old_or_the_new(
+    gateway: Gateway, options: list[str], ends: int, change: str
+) -> None:
     old = gateway.status["generation"]
-    changing = gateway.begin(ADD)
+    changing = gateway.begin(ADD.replace("aiops", "aiops --yes", 1), *options)
     until(lambda: gateway.show("ActiveState") == "reloading", 20, "a change that has begun")
+    command = "pgrep --uid ops --full 'bin/aiops --yes add-provide[r]'"
+    pid = gateway.host.inside(f"{command} | head -1").out.strip()
+    session = gateway.host.inside(f"ps -o ppid= -p {pid}").out.strip()
+    # The server's end goes first, without a word to anybody: as for a laptop that was shut.
+    gateway.host.inside(f"kill -9 $(ps -o ppid= -p {session}) {session}")
     changing.kill()
     changing.wait()
-    gateway.host.run("pkill --uid ops -f 'sshd: ops@notty' || true", user="root", check=False)
-    time.sleep(1)
+    if change == "completes":
+        assert gateway.host.inside(f"ps -o stat= -p {pid}").out, "it goes on"
+        assert gateway.show("ActiveState") == "reloading", "the change was still under way"
+    until(lambda: not gateway.host.inside(f"{command}", check=False).ok, 30, "the end of the command")
+    until(lambda: gateway.show("ActiveState") == "active", 30, "the end of the change")
+    assert gateway.ask().status_code == 200
     new = consistent(gateway, old)
+    assert new == old + ends, f"the change {change}"
     if new > old:
         gateway.must("remove-provider", "slow")
 
@@ -264,3 +285,28 @@ def test_without_journald_it_serves_and_changes_and_restarts(gateway: Gateway) -
         assert gateway.ask().status_code == 200
     finally:
         gateway.host.inside(f"systemctl start {sockets} systemd-journald.service")
+
+
+def test_a_clock_that_is_not_synchronised_although_it_should_be_is_found(gateway: Gateway) -> None:
+    """A time service that runs and reaches nobody: no route leads out of the lab."""
+    service = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+    units, known = "/etc/systemd/system", "/usr/lib/systemd/ntp-units.d"
+    assert not [what for what in gateway.findings() if "clock" in what]
+    gateway.host.inside(f"mkdir -p {known} && echo keeper.service >{known}/50-keeper.list")
+    gateway.host.inside(f"printf '{service}' >{units}/keeper.service && systemctl daemon-reload")
+    gateway.host.inside("systemctl enable --quiet --now keeper && systemctl restart systemd-timedated")
+    try:
+        assert gateway.host.run("timedatectl show --property=NTP --value").out == "yes\n"
+        assert gateway.findings() == ["the clock is not synchronised"]
+    finally:
+        gateway.host.inside(f"systemctl disable --quiet --now keeper; rm {known}/50-keeper.list {units}/keeper.service")
+        gateway.host.inside("systemctl daemon-reload; systemctl restart systemd-timedated")
+
+
+def test_a_clock_that_was_set_back_is_found_by_files_from_the_future(gateway: Gateway) -> None:
+    gateway.host.run("touch -d '+2 hours' ~/.local/state/aiops")
+    try:
+        (found,) = gateway.findings()
+        assert found.startswith("the clock is wrong: files here are 7")
+    finally:
+        gateway.host.run("touch ~/.local/state/aiops")

@@ -13,7 +13,7 @@ import pytest
 from tests.lab.gateway import GENERATION, Gateway, until
 from tests.lab.host import Host
 from tests.lab.lab import Lab
-from tests.load import BackgroundLoad, Mix
+from tests.load import BackgroundLoad, Mix, Target
 
 # How many requests have to be answered, none lost, while the gateway changes. Fewer to try things out.
 REQUESTS = int(os.environ.get("AIOPS_LAB_REQUESTS", "5000"))
@@ -24,7 +24,8 @@ EDIT = r"sed -i 's/^  \(# \)\?retries: [0-9]*/  retries: {0}/' ~/.config/aiops/a
 @pytest.fixture(scope="module")
 def made(lab: Lab) -> Iterator[Gateway]:
     (host,) = lab.up("systemd")
-    yield Gateway(host).make()
+    # One worker answers 40 requests in a second, which is what the tests under load would wait for.
+    yield Gateway(host).make(workers=2)
     lab.remove(host)
 
 
@@ -61,6 +62,9 @@ def test_a_second_up_changes_nothing_and_says_why(gateway: Gateway) -> None:
     began = time.monotonic()
     done = gateway.aiops("up", check=True)
     print(f"a convergence that changes nothing takes {time.monotonic() - began:.2f} s")
+    began = time.monotonic()
+    gateway.aiops("status", check=True)
+    print(f"`status` takes {time.monotonic() - began:.2f} s")
     told = done.err.splitlines()
     assert [line for line in told if not line.startswith("as it was: ")] == []
     assert len(told) >= 12
@@ -123,15 +127,19 @@ def test_changes_and_reloads_under_load_lose_nothing(gateway: Gateway) -> None:
     gateway.provider("second", 8002, "beta")
     changes = 0
     with BackgroundLoad(gateway.target, MIX) as load:
-        while load.report.requests < REQUESTS and load.alive:
+        # Spread over all of it. One after the other they would take the processor that the requests need.
+        for asked in range(0, REQUESTS, 1000):
+            until(lambda least=asked: load.report.requests >= least or not load.alive, 120)
             gateway.add("second", 8002, "beta")
             edit(gateway, 3 + changes % 5)
             gateway.systemctl("reload", "litellm")
             gateway.must("remove-provider", "second")
             changes += 3
+        until(lambda: load.report.requests >= REQUESTS or not load.alive, 120)
     assert load.report.clean, json.dumps(load.report.as_dict(), indent=1)
     assert load.report.requests >= REQUESTS
-    print(f"{load.report.requests} requests during {changes} changes, none lost")
+    rate = load.report.requests / load.report.seconds
+    print(f"{load.report.requests} requests ({rate:.0f} in a second) during {changes} changes, none lost")
 
 
 @pytest.mark.parametrize("restart", ["systemctl --user restart litellm", "aiops restart"])
@@ -145,6 +153,65 @@ def test_a_restart_refuses_nobody_and_cuts_no_stream(gateway: Gateway, restart: 
     assert load.report.clean, json.dumps(load.report.as_dict(), indent=1)
     assert gateway.master != master
     assert gateway.state == "running"
+
+
+def move(gateway: Gateway, port: int) -> str:
+    gateway.host.run(f"sed -i 's/^  port: [0-9]*/  port: {port}/' ~/.config/aiops/aiops.yaml")
+    return gateway.aiops("apply", check=True).err
+
+
+def answers(gateway: Gateway, port: int) -> str:
+    """curl's word: 200, or 000 when nobody answers within two seconds; and its exit code, 7 for "refused"."""
+    ask = f"curl -s -m 2 -o /dev/null -w '%{{http_code}} ' http://127.0.0.1:{port}/_health/ready; echo $?"
+    return gateway.host.run(ask).out.strip()
+
+
+def test_another_port_is_served_at_once_and_the_old_one_is_let_go(gateway: Gateway) -> None:
+    """Nobody is refused where they were told to go: on the old port until the new one serves, then there."""
+    master = gateway.master
+    try:
+        with BackgroundLoad(gateway.target, MIX) as load:
+            until(lambda: load.report.requests > 50, 20)
+            told = move(gateway, 4100)
+        assert gateway.master == master, "nothing was restarted"
+        assert "changed: litellm.socket (wrote" in told
+        assert "the gateway holds the new port itself" in told
+        assert answers(gateway, 4100) == "200 0"
+        assert answers(gateway, 4000) == "000 7", "refused, not left waiting"
+        assert load.report.truncated == 0, json.dumps(load.report.as_dict(), indent=1)
+        assert "imeout" not in json.dumps(load.report.as_dict()), "refused, not left waiting"
+        assert any("litellm.socket is inactive while the service runs" in note for note in gateway.status["notes"])
+        assert gateway.status["systemd"]["reload_pending"] is False
+        assert "serves already" in gateway.aiops("up", check=True).out, "the socket cannot be started now: no error"
+        away = Target(f"http://{gateway.host.address}:4100", gateway.key, "alpha")
+        with BackgroundLoad(away, MIX) as load:
+            until(lambda: load.report.requests > 50, 20)
+            gateway.must("restart")
+            gateway.systemctl("restart", "litellm")
+        assert load.report.clean, json.dumps(load.report.as_dict(), indent=1)
+        gateway.must("down")
+        gateway.must("up")
+        assert gateway.findings() == []
+        gateway.systemctl("stop", "litellm")
+        assert answers(gateway, 4100) == "000 28", "it waits for the gateway that it starts"
+    finally:
+        gateway.must("up")
+        move(gateway, 4000)
+        gateway.must("down")
+        gateway.must("up")
+    assert gateway.ask().status_code == 200
+    assert gateway.findings() == []
+
+
+def test_a_reload_moves_the_port_too(gateway: Gateway) -> None:
+    gateway.host.run("sed -i 's/^  port: [0-9]*/  port: 4200/' ~/.config/aiops/aiops.yaml")
+    try:
+        gateway.systemctl("reload", "litellm")
+        assert (answers(gateway, 4200), answers(gateway, 4000)) == ("200 0", "000 7")
+        assert "4200" in gateway.host.run("cat ~/.config/systemd/user/litellm.socket").out
+    finally:
+        move(gateway, 4000)
+        gateway.must("down")
 
 
 # --- stopping -------------------------------------------------------------------------------------------------------

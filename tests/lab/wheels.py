@@ -1,4 +1,5 @@
-"""A package mirror for hosts that reach no registry: every wheel of uv.lock, of uv itself and of the build tools.
+"""A package mirror for hosts that reach no registry: every wheel of uv.lock, of uv itself, of the build tools, and a
+second LiteLLM to upgrade to.
 
 It is a directory that pip and uv read both ways: ``--find-links`` and, under ``simple/``, as a package index.
 """
@@ -21,12 +22,13 @@ from tests.lab.places import CACHE, CHECKOUT, locked
 PYTHON = "3.11.2"  # Debian 12's, with its glibc
 GLIBC = 36
 FORMAT = "2"
+UV = CHECKOUT / "scripts/uv-requirements.txt"
+OTHER = CHECKOUT / "tests/lab/other-litellm.txt"
 
 
 def wheelhouse() -> Path:
     """The mirror for this checkout's lock file; downloaded the first time (about 350 MB). Raises LabError."""
-    inputs = [CHECKOUT / "uv.lock", CHECKOUT / "scripts/uv-requirements.txt"]
-    text = [FORMAT, *(path.read_text() for path in inputs), *_build_tools()]
+    text = [FORMAT, *(path.read_text() for path in (CHECKOUT / "uv.lock", UV, OTHER)), *_build_tools()]
     made = CACHE / f"wheels-{hashlib.sha256(chr(0).join(text).encode()).hexdigest()[:12]}"
     with locked(CACHE / "wheels.lock"):
         if not made.exists():
@@ -37,6 +39,12 @@ def wheelhouse() -> Path:
             _index(new)
             new.rename(made)
     return made
+
+
+def other_litellm() -> str:
+    """The version that the hosts can upgrade to."""
+    (version,) = re.findall(r"^litellm==(\S+)", OTHER.read_text(), re.MULTILINE)
+    return str(version)
 
 
 def _fill(target: Path) -> None:
@@ -56,7 +64,8 @@ def _fill(target: Path) -> None:
     wanted.write_text(_for_hosts((target / "all.txt").read_text()))
     run([*download, *hashed, str(wanted)], timeout=900)
     wanted.unlink()
-    run([*download, *hashed, str(CHECKOUT / "scripts/uv-requirements.txt")], timeout=300)
+    for pinned in (UV, OTHER):
+        run([*download, *hashed, str(pinned)], timeout=300)
     run([*download, *_build_tools()], timeout=300)
 
 
@@ -90,14 +99,13 @@ def _build_tools() -> list[str]:
 
 def _tools() -> Path:
     """The programs of a small environment with pip and the pinned uv, made from this machine's Python."""
-    pinned = CHECKOUT / "scripts/uv-requirements.txt"
-    home = CACHE / f"tools-{hashlib.sha256(pinned.read_bytes()).hexdigest()[:12]}"
+    home = CACHE / f"tools-{hashlib.sha256(UV.read_bytes()).hexdigest()[:12]}"
     if not (home / "bin/uv").exists():
         shutil.rmtree(home, ignore_errors=True)
         base = getattr(sys, "_base_executable", sys.executable)
         run([base, "-m", "venv", str(home)])
         pip = [str(home / "bin/python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
-        run([*pip, "--requirement", str(pinned)], timeout=300)
+        run([*pip, "--requirement", str(UV)], timeout=300)
     return home / "bin"
 
 

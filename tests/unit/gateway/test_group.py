@@ -14,6 +14,7 @@ import pytest
 from aiops.gateway import change, protocol
 from aiops.gateway.change import Change
 from aiops.gateway.group import BACKOFF_MOST, STEADY_SECONDS, Group, WorkerHandle
+from aiops.gateway.listeners import Listeners
 from aiops.gateway.settings import Settings
 
 
@@ -107,6 +108,7 @@ class Staged:
 def staged(ends: Ends) -> Staged:
     """A change that is staged, over a generation that serves."""
     old, new = group_of(ends, 1, workers=2), group_of(ends, 2, workers=2)
+    new.listener = old.listener
     old.take_role(protocol.SERVING)
     acknowledge(old)
     session, client = ends.peers()
@@ -134,6 +136,33 @@ def test_the_time_to_confirm_begins_when_the_old_generation_has_paused(staged: S
     assert staged.change.advance()
     assert staged.change.phase == change.PROVISIONAL
     assert before + 5.0 <= staged.change.deadline <= time.monotonic() + 5.0
+
+
+def test_an_old_generation_that_listens_elsewhere_accepts_until_the_new_one_is_confirmed(
+    ends: Ends, staged: Staged
+) -> None:
+    staged.change.candidate.listener = group_of(ends, 3).listener
+    staged.change.promote()
+    acknowledge(staged.change.candidate)
+    assert staged.change.advance()
+    assert staged.change.advance()
+    assert (staged.change.phase, staged.old.role) == (change.PROVISIONAL, protocol.SERVING)
+
+
+def test_a_port_that_was_let_go_is_refused_although_others_hold_its_socket_and_can_be_had_again() -> None:
+    listeners = Listeners()
+    sock = listeners.get("127.0.0.1", 0)
+    address = sock.getsockname()
+    listeners.adopt([sock])
+    with sock.dup() as held_by_a_service_manager, socket.create_connection(address):
+        listeners.let_go(sock)
+        assert held_by_a_service_manager.fileno() > 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address)
+        again = listeners.get(*address)
+        assert again is not sock
+        socket.create_connection(address).close()
+    listeners.close()
 
 
 def test_whoever_waits_for_a_promotion_is_told_that_it_was_taken_back(staged: Staged) -> None:

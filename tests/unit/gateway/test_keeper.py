@@ -58,8 +58,9 @@ def keeper(place: Path) -> Iterator[subprocess.Popen[bytes]]:
     yield child
     child.kill()
     child.wait()
-    if (place / "worker").exists():
-        subprocess.run(["kill", "-9", (place / "worker").read_text()], capture_output=True, check=False)
+    # They outlive it, as they should.
+    left = [*map(str, masters(place)), *([(place / "worker").read_text()] if (place / "worker").exists() else [])]
+    subprocess.run(["kill", "-9", *left], capture_output=True, check=False)
 
 
 def masters(place: Path) -> list[int]:
@@ -88,3 +89,27 @@ def test_where_trying_again_is_of_no_use_it_ends_with_the_masters_own_code(place
     (place / "code").write_text("4")
     assert subprocess.run([sys.executable, "-c", KEEPER, str(place)], timeout=20, check=False).returncode == 4
     assert len(masters(place)) == 1
+
+
+def test_when_another_container_serves_it_waits_for_its_workers_and_starts_no_other_master(
+    keeper: subprocess.Popen[bytes], place: Path
+) -> None:
+    until((place / "ready").exists)
+    (place / "code").write_text("3")
+    os.kill(masters(place)[0], signal.SIGKILL)
+    until(lambda: len(masters(place)) == 2)
+    with pytest.raises(subprocess.TimeoutExpired):
+        keeper.wait(0.5)
+    os.kill(int((place / "worker").read_text()), signal.SIGKILL)
+    assert keeper.wait(15) == 0
+    assert len(masters(place)) == 2
+
+
+def test_asked_to_stop_while_only_workers_are_left_it_asks_them(keeper: subprocess.Popen[bytes], place: Path) -> None:
+    until((place / "ready").exists)
+    (place / "code").write_text("3")
+    os.kill(masters(place)[0], signal.SIGKILL)
+    until(lambda: len(masters(place)) == 2)
+    time.sleep(0.3)
+    keeper.terminate()
+    assert keeper.wait(15) == 0

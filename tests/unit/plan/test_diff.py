@@ -127,3 +127,57 @@ def test_a_plan_names_models_without_a_route_and_proofs_that_cost_money() -> Non
     assert "! b1 is not served: `b` is disabled and no fallback is live" in found.lines()
     assert "! proving gpt calls a billable provider" in found.lines()
     assert found.to_json()["digest"] == found.digest
+
+
+def test_groups_and_rules_are_said_in_words() -> None:
+    rules = (
+        "load_balancing:\n  both: {providers: [{provider: a, weight: 0.7}, {provider: b, weight: 0.3}], "
+        "strategy: weighted_round_robin}\n"
+        "capabilities:\n  code: {preferred_models: [a2, b1], fallback: a1}\n"
+        'patterns:\n  - {pattern: "^x", provider: a, fallback: b, description: why}\n  - {pattern: "^y", provider: b}\n'
+        "routing_rules: {default_provider: a, request_metadata_routing: {urgent: {provider: b, condition: stream}}}\n"
+        "special_cases: {error_based_routing: {error_threshold: 4}}\n"
+    )
+    assert changed(mappings=MAPPINGS + rules).lines() == [
+        "+ model both: balanced (weighted_round_robin) over a as a1 (70 %), b as b1 (30 %)",
+        "+ model code: capability (direct) over a as a2, b as b1, then a1",
+        "+ rule default_provider: a",
+        "+ rule metadata urgent: b when stream",
+        "+ rule pattern ^x: a, then b (why)",
+        "+ rule pattern ^y: b",
+        "~ setting error_based_routing.cooldown_seconds: none -> 60",
+        "~ setting error_based_routing.enabled: none -> true",
+        "~ setting error_based_routing.error_threshold: none -> 4",
+    ]
+
+
+def between(old: str, new: str) -> Diff:
+    before, was = read_routes(release(mappings=MAPPINGS + old)["routes.json"])
+    after, now = read_routes(release(mappings=MAPPINGS + new)["routes.json"])
+    return diff(before, after, was, now)
+
+
+def test_a_group_that_changes_says_what_and_is_proved_only_when_somebody_new_answers() -> None:
+    group = "load_balancing: {both: {providers: [{provider: a, weight: %s%s}, {provider: b, weight: %s}]%s}}\n"
+    old = group % (0.7, "", 0.3, "")
+    weights = between(old, group % (0.6, ", condition: stream", 0.4, ", strategy: least_loaded"))
+    assert weights.lines() == [
+        "~ model both: strategy simple-shuffle -> least_loaded; a as a1 (70 %) -> a as a1 (60 %, when stream); "
+        "b as b1 (30 %) -> b as b1 (40 %)"
+    ]
+    assert weights.changed_models == ()
+    member = between(old, group % (0.7, ", preferred_model: a2", 0.3, ""))
+    assert member.lines() == ["~ model both: without a as a1 (70 %); with a as a2 (70 %)"]
+    assert member.changed_models == ("both",)
+
+
+def test_patterns_in_another_order_are_a_change() -> None:
+    one, two = '{pattern: "^x", provider: a}', '{pattern: "^y", provider: b}'
+    assert between(f"patterns: [{one}, {two}]", f"patterns: [{two}, {one}]").lines() == [
+        "~ rule order: the first that matches wins, and they are in another order now"
+    ]
+
+
+def test_a_limit_is_said() -> None:
+    limited = "exact_matches: {a1: {provider: a, fallback: b1, rate_limit: {rpm: 5}}}\n"
+    assert changed(mappings=limited).lines() == ["~ model a1: rpm unlimited -> 5"]

@@ -10,7 +10,8 @@ from aiops.render.container import ContainerFacts, create, label_of, unit
 TEMPLATE = (Path(__file__).resolve().parents[3] / "units/litellm-container.service").read_text()
 FACTS = ContainerFacts(
     engine="/usr/bin/docker",
-    image="aiops-gateway:latest",
+    image="sha256:0123456789abcdef",
+    runtime="image-0123456789ab",
     host="127.0.0.1",
     port=4000,
     state="/home/ops/.local/state/aiops",
@@ -39,13 +40,16 @@ def test_its_places_are_mounted_where_they_are_and_secrets_cannot_be_written() -
 
 def test_another_port_or_image_is_another_definition_and_the_same_facts_are_the_same() -> None:
     assert label_of(create(FACTS)) == label_of(create(replace(FACTS)))
-    others = (replace(FACTS, port=4001), replace(FACTS, image="other:1"), replace(FACTS, uid=1001))
+    others = (replace(FACTS, port=4001), replace(FACTS, image="sha256:1"), replace(FACTS, uid=1001))
     assert len({label_of(create(facts)) for facts in (FACTS, *others)}) == 4
 
 
 def test_one_keeper_starts_it_again_the_unit_or_the_engine() -> None:
     assert "--restart=no" in create(FACTS)
-    assert "--restart=unless-stopped" in create(replace(FACTS, supervised=False))
+    alone = replace(FACTS, supervised=False)
+    assert "--restart=unless-stopped" in create(alone)
+    # Its policy cannot be changed later: one whose successor serves must not come back when it has ended.
+    assert "--restart=on-failure" in create(replace(alone, engine="/usr/bin/podman"))
 
 
 def test_podman_of_an_ordinary_user_keeps_that_users_number() -> None:
@@ -57,4 +61,9 @@ def test_podman_of_an_ordinary_user_keeps_that_users_number() -> None:
 def test_every_place_in_the_unit_is_filled_in() -> None:
     text = unit(FACTS, TEMPLATE, "default.target").decode()
     assert "{{" not in text
-    assert f"ExecStart=/usr/bin/docker start --attach {FACTS.name}" in text
+    assert "ExecStart=/usr/bin/python3 -m aiops.host.container_unit run --engine /usr/bin/docker" in text
+
+
+def test_the_unit_is_the_same_for_every_image_so_that_an_upgrade_does_not_touch_it() -> None:
+    other = replace(FACTS, image="sha256:fedcba9876543210", runtime="image-fedcba987654")
+    assert unit(FACTS, TEMPLATE, "default.target") == unit(other, TEMPLATE, "default.target")

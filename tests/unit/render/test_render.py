@@ -15,21 +15,27 @@ import yaml
 
 from aiops.render.release import digest, render
 from aiops.render.routes import read_routes
+from aiops.spec.deployments import ANY_MODEL, hidden_members
 from aiops.spec.load import load
 from aiops.spec.model import DesiredState
 from aiops.spec.resolve import resolve
+from aiops.spec.rules import RoutingTable
 from aiops.spec.sources import FILES
 from aiops.spec.summary import summarise
 from aiops.spec.yaml12 import parse
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "render").iterdir())
 EVERY_KEY = next(case for case in CASES if case.name == "every_key")
+ROUTING = next(case for case in CASES if case.name == "routing")
 SECRETS = ("sk-", "Bearer")
 
 # What LiteLLM is given, by the section; the test below asks LiteLLM whether it reads each.
-LITELLM_PARAMS = {"model", "api_base", "api_key"}
+LITELLM_PARAMS = {"model", "api_base", "api_key", "weight", "order", "rpm", "tpm"}
 MODEL_INFO = {"id", "mode", "provider", "documentation"}
-ROUTER_SETTINGS = {"fallbacks", "max_fallbacks", "num_retries", "disable_cooldowns", "timeout", "stream_timeout"}
+ROUTER_SETTINGS = {
+    *("fallbacks", "max_fallbacks", "num_retries", "disable_cooldowns", "timeout", "stream_timeout"),
+    "optional_pre_call_checks",
+}
 LITELLM_SETTINGS = {
     "request_timeout",
     "disable_hf_tokenizer_download",
@@ -88,18 +94,19 @@ def test_only_keys_that_litellm_reads_are_rendered(monkeypatch: pytest.MonkeyPat
     import litellm
     from litellm.types.router import LiteLLMParamsTypedDict
 
-    config = config_of(EVERY_KEY)
+    config, routed = config_of(EVERY_KEY), config_of(ROUTING)
     assert set(config) == {"model_list", "router_settings", "litellm_settings", "general_settings"}
-    for deployment in config["model_list"]:
+    for deployment in (*config["model_list"], *routed["model_list"]):
         assert set(deployment) == {"model_name", "litellm_params", "model_info"}
         assert set(deployment["litellm_params"]) <= LITELLM_PARAMS
         assert set(deployment["model_info"]) <= MODEL_INFO
-    assert set(config["router_settings"]) == ROUTER_SETTINGS
+    assert set(config["router_settings"] | routed["router_settings"]) == ROUTER_SETTINGS
     assert set(config["litellm_settings"]) == LITELLM_SETTINGS
     assert set(config["general_settings"]) == GENERAL_SETTINGS
 
     assert set(LiteLLMParamsTypedDict.__annotations__) >= LITELLM_PARAMS
     assert set(inspect.signature(litellm.Router.__init__).parameters) >= ROUTER_SETTINGS
+    assert set(litellm.types.utils.all_litellm_params) >= LITELLM_PARAMS - {"model"}, "the rest would go upstream"
     assert [key for key in LITELLM_SETTINGS if not hasattr(litellm, key)] == []
     proxy = Path(litellm.__file__).parent.joinpath("proxy", "proxy_server.py").read_text()
     assert [key for key in GENERAL_SETTINGS if f'"{key}"' not in proxy] == []
@@ -110,6 +117,28 @@ def test_litellm_may_try_as_many_fallbacks_as_the_longest_chain_has() -> None:
     longest = max(len(names) for entry in config["router_settings"]["fallbacks"] for names in entry.values())
     assert longest == 7
     assert config["router_settings"]["max_fallbacks"] == longest
+
+
+def test_every_member_of_every_rule_is_a_deployment_of_its_own_and_nothing_else_is_rendered() -> None:
+    deployments = {item["model_info"]["id"]: item for item in config_of(ROUTING)["model_list"]}
+    assert len(deployments) == len(config_of(ROUTING)["model_list"])
+    rules = RoutingTable.from_json(release_of(ROUTING)["routing.json"])
+    members = {member.deployment: member for group in rules.groups() for member in group.members}
+    for identifier, member in members.items():
+        assert deployments[identifier]["model_info"]["provider"] == member.provider
+        assert deployments[identifier]["litellm_params"]["model"].endswith(f"/{member.model or ANY_MODEL}")
+    served = {item["model_name"] for item in deployments.values()}
+    assert {name for name in served if not name.startswith("aiops:")} == {*rules.plain, *rules.names}
+    hidden = [identifier for identifier, item in deployments.items() if item["model_name"].startswith("aiops:")]
+    assert set(hidden) == {member.deployment for member in hidden_members(rules)}
+
+
+def test_a_limit_is_enforced_and_not_only_a_weight() -> None:
+    config = config_of(ROUTING)
+    limited = [item["litellm_params"] for item in config["model_list"] if "rpm" in item["litellm_params"]]
+    assert [(params["rpm"], params["tpm"]) for params in limited] == [(60, 100000)]
+    assert config["router_settings"]["optional_pre_call_checks"] == ["enforce_model_rate_limits"]
+    assert "optional_pre_call_checks" not in config_of(EVERY_KEY)["router_settings"]
 
 
 def test_no_secret_and_no_machine_is_in_a_release() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from aiops.render.units import EXAMPLE, GATEWAY_UNITS, PROVIDER_UNITS, UnitFacts, quote, render_units
+from aiops.render.provider_units import PROVIDER_UNITS
+from aiops.render.units import EXAMPLE, GATEWAY_UNITS, UnitFacts, quote, render_units
 from aiops.supervision import templates
 
 OURS = (*GATEWAY_UNITS, *PROVIDER_UNITS)
@@ -34,9 +35,7 @@ def facts(scope: str, home: str | None = "/var/lib/aiops") -> UnitFacts:
         home=home,
         user="daemon",
         group="daemon",
-        ollama="/bin/true",
-        vllm="/bin/true",
-        llama_server="/bin/true",
+        program="/bin/true",
     )
 
 

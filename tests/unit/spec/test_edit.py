@@ -17,10 +17,12 @@ from aiops.spec.edit import (
     remove_model,
     remove_provider,
     set_status,
+    set_strategy,
     set_value,
 )
 from aiops.spec.load import load
 from aiops.spec.model import ModelSpec
+from aiops.spec.rules import Strategy
 from aiops.spec.sources import FILES
 from aiops.spec.yaml12 import parse
 
@@ -210,6 +212,88 @@ def test_removing_a_model_keeps_the_names_that_are_still_served() -> None:
     assert [model.name for model in load(edit.sources, {}).providers["big"].models] == ["large"]
 
 
+def groups() -> dict[str, bytes]:
+    """Rules of every kind that refer to the provider `a` and its model `m`, and to `b`."""
+    mappings = """\
+load_balancing:
+  m:
+    strategy: weighted_round_robin
+    providers:
+      - {provider: a, weight: 0.5}   # the first
+      - {provider: b, weight: 0.2}
+      - {provider: c, weight: 0.3}
+  only-a: {providers: [{provider: a}]}
+capabilities:
+  code:
+    preferred_models: [m2, b1, a]
+    routing_strategy: complexity_based
+    complexity_thresholds: {low: b1, high: m2}
+    fallback: a
+  fast: {provider: a}
+patterns:
+  - {pattern: "^a", provider: a}
+  - {pattern: "^b", provider: b, fallback: a}   # stays
+  - {pattern: "^m2", provider: a, backend_model: m2}
+fallback_chains:
+  b1: [only-a, m2, c1]
+routing_rules:
+  default_provider: a
+  default_fallback: b
+  request_metadata_routing:
+    urgent: {provider: a, condition: stream}
+    slow: {provider: b, condition: not stream}
+  model_size_routing: [{size: "< 8B", provider: a}, {size: "> 8B", provider: b, fallback: m2}]
+"""
+    providers = "providers:\n" + "".join(
+        f"  {name}: {{type: ollama, base_url: 'http://h:{port}', models: [{models}]}}\n"
+        for port, (name, models) in enumerate((("a", "m, m2"), ("b", "b1"), ("c", "c1")), 1)
+    )
+    return {
+        "aiops.yaml": b"gateway: {port: 4000}\n",
+        "providers.yaml": providers.encode(),
+        "model-mappings.yaml": mappings.encode(),
+    }
+
+
+def test_removing_a_provider_takes_it_out_of_every_rule() -> None:
+    edit = remove_provider(groups(), "a")
+    state = load(edit.sources, {})
+    rules = state.mappings
+    assert {member.provider: member.weight for member in rules.load_balancing["m"].providers} == {"b": 0.4, "c": 0.6}
+    assert set(rules.load_balancing) == {"m"}
+    assert rules.capabilities["code"].preferred_models == ("b1",)
+    assert rules.capabilities["code"].fallback is None
+    assert set(rules.capabilities) == {"code"}
+    assert [(rule.pattern, rule.fallback) for rule in rules.patterns] == [("^b", None)]
+    assert rules.rules.default_provider is None
+    assert set(rules.rules.request_metadata_routing) == {"slow"}
+    assert [(rule.size, rule.fallback) for rule in rules.rules.model_size_routing] == [("> 8B", None)]
+    assert state.fallback_chains["b1"].chain == ("c1",)
+    assert "# stays" in text(edit, "model-mappings.yaml")
+    for note in (
+        "`m` loses its member `a`",
+        "the other members of `m` share its weight",
+        "the balanced name `only-a` goes too",
+        "the capability `fast` goes too",
+        "the capability `code` loses its level `high`",
+        "the pattern `^a` goes too",
+        "the pattern `^b` loses its fallback `a`",
+        "`default_provider` goes too: unknown names are refused",
+        "the rule `urgent` goes too",
+        "the chain of `b1` loses `only-a`, `m2`",
+    ):
+        assert note in edit.notes
+
+
+def test_removing_a_model_takes_it_out_of_every_rule_and_leaves_its_provider_there() -> None:
+    edit = remove_model(groups(), "a", "m2")
+    rules = load(edit.sources, {}).mappings
+    assert rules.capabilities["code"].preferred_models == ("b1", "a")
+    assert [rule.pattern for rule in rules.patterns] == ["^a", "^b"]
+    assert rules.rules.default_provider == "a"
+    assert {member.provider for member in rules.load_balancing["m"].providers} == {"a", "b", "c"}
+
+
 def test_what_loses_everything_stays_empty_and_can_be_filled_again() -> None:
     edit = remove_provider(remove_provider(SOURCES, "lab").sources, "big")
     assert "providers: {}\n\n  # The big one.\n" in text(edit)
@@ -326,3 +410,51 @@ def test_an_edit_of_ten_thousand_models_is_one_pass() -> None:
     edit = add_model(sources, "p50", "new", fallback="p1")
     assert time.process_time() - started < 20  # seconds of CPU; 1.2 on a quiet machine, hours if it were quadratic
     assert b"        size: 7B\n      - name: new\n  p51:" in edit.sources["providers.yaml"]
+
+
+GROUPS = {
+    **SOURCES,
+    "model-mappings.yaml": b"""\
+load_balancing:
+  # the two cards
+  chat:
+    providers: [{provider: big}, {provider: lab}]
+    strategy: least-busy   # by its other name
+  plain: {providers: [{provider: big}, {provider: lab}]}
+
+capabilities:
+  code: {provider: big, routing_strategy: direct}
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        (None, b"direct}\n", b"direct}\n\nrouting_rules:\n  default_strategy: cost-based\n"),
+        ("chat", b"strategy: least-busy   #", b"strategy: cost-based   #"),
+        ("plain", b"{provider: lab}]}", b"{provider: lab}], strategy: cost-based}"),
+        ("code", b"routing_strategy: direct", b"routing_strategy: cost-based"),
+    ],
+)
+def test_a_strategy_is_written_where_it_counts(name: str | None, old: bytes, new: bytes) -> None:
+    edited = set_strategy(GROUPS, Strategy.COST_BASED, name).sources
+    assert edited["model-mappings.yaml"] == GROUPS["model-mappings.yaml"].replace(old, new)
+    assert set_strategy(edited, Strategy.COST_BASED, name).sources == edited
+
+
+def test_the_same_strategy_under_another_name_changes_nothing() -> None:
+    assert set_strategy(GROUPS, Strategy.LEAST_LOADED, "chat").sources == GROUPS
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("coed", "there is no load-balancing group or capability `coed`", "did you mean `code`?"),
+        ("large", "one deployment answers `large`: there is nothing to choose between", "groups: chat, code, plain"),
+    ],
+)
+def test_a_name_with_nothing_to_choose_has_no_strategy(name: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        set_strategy(GROUPS, Strategy.DIRECT, name)
+    assert (refused.value.message, refused.value.hint) == (message, hint)

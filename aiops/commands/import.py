@@ -1,0 +1,83 @@
+"""``aiops import``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from aiops import takeover
+from aiops.cli import Context
+from aiops.host import files
+from aiops.importing.report import Fate, Report, collapsed
+
+_SHOWN = (Fate.TRANSLATED, Fate.DROPPED)
+
+
+@click.command("import", help="Make an instance out of a LiteLLM config.yaml, or a directory with providers.yaml.")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--profile", type=click.Choice(["cost", "dev", "prod"]), default=None, help="How careful to be.")
+@click.option(
+    "--supervisor",
+    type=click.Choice(["auto", "systemd", "process", "container"]),
+    default=None,
+    help="Who keeps the gateway running.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=None, metavar="N", help="Where the gateway listens.")
+@click.option(
+    "--report", "report_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report there."
+)
+@click.option("--dry-run", is_flag=True, help="Print the report and stop.")
+@click.pass_obj
+def command(
+    context: Context,
+    path: Path,
+    profile: str | None,
+    supervisor: str | None,
+    port: int | None,
+    report_file: Path | None,
+    dry_run: bool,
+) -> None:
+    instance, out = context.instance, context.out
+    settings = {("profile",): profile, ("supervisor",): supervisor, ("gateway", "port"): port}
+    found = takeover.look(path, {name: value for name, value in settings.items() if value is not None})
+    thought = takeover.plan(instance, found)
+    report = thought.imported.report
+    made = [] if dry_run else takeover.carry_out(instance, thought)
+    if report_file is not None:
+        with files.explained(report_file, "write"):
+            files.write(report_file.absolute(), report.text().encode())
+    for each in made:
+        out.say(f"made {each}")
+    if dry_run:
+        out.result(report.text().rstrip("\n"))
+    else:
+        _tell(context, report)
+        if thought.imported.problems:
+            out.result(f"imported into {instance.config}; mend what is named above, then `{instance.command} validate`")
+        else:
+            out.result(f"imported into {instance.config}, all of it in {thought.report}; next: `{instance.command} up`")
+    out.data(
+        {
+            "outcome": "planned" if dry_run else "applied",
+            "made": [str(each) for each in made],
+            "valid": not thought.imported.problems,
+            "report": report.to_json(),
+        }
+    )
+
+
+def _tell(context: Context, report: Report) -> None:
+    """What is not as it was, what has to be decided last, where the eye is. What stayed is in the report."""
+    out = context.out
+    for remark in report.remarks:
+        out.say(f"note: {remark}")
+    for entry in collapsed(report.entries):
+        if entry.fate in _SHOWN:
+            out.say(f"  {entry}")
+    for edit in report.edits:
+        out.say(f"  edited by hand: {edit}")
+    for entry in report.decisions:
+        out.say(f"  {entry}")
+    counts = ", ".join(f"{count} {fate}" for fate, count in report.counts().items() if count)
+    out.result(f"{sum(report.counts().values())} keys: {counts}")

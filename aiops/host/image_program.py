@@ -1,0 +1,61 @@
+"""Changing to another image within a change: a container of it takes over, on approval."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from aiops.errors import AiopsError
+from aiops.host import control
+from aiops.host.containers import Containers, Made
+from aiops.host.control import MasterGone, MasterRefused, Session
+from aiops.host.supervisor import Update
+
+BACK_SECONDS = 60.0
+END_SECONDS = 5.0
+
+
+class ImageProgram:
+    """A ``Program`` of a transaction, see ``host/program.py``."""
+
+    def __init__(self, containers: Containers, made: Made, run: Path) -> None:
+        self._containers = containers
+        self._made = made
+        self._run = run
+        self._name = ""
+
+    def enter(self, session: Session, hold: float, update: Update) -> None:
+        self._name = self._containers.succeed(self._made, hold, update)
+        session.reopen()
+
+    def leave(self, session: Session) -> None:
+        if not self._name:
+            return
+        with suppress(MasterGone, MasterRefused), Session(self._run) as fresh:
+            if fresh.call("status").get("container") == self._name:
+                fresh.call("back")
+        self._wait(BACK_SECONDS, lambda: (control.status(self._run) or {}).get("container") != self._name)
+        # What it had promoted before may still answer somebody: then it ends by itself, and is swept later.
+        self._wait(END_SECONDS, self._has_ended)
+        self._containers.sweep(keep=self._current())
+
+    def stay(self) -> None:
+        if self._name:
+            with suppress(AiopsError):  # the change is live; what looks after the gateway finds out by itself
+                self._containers.follow(self._name)
+
+    def _has_ended(self) -> bool:
+        there = self._containers.get(self._name)
+        return there is None or not there.runs
+
+    def _current(self) -> str | None:
+        current = self._containers.current()
+        return current.name if current else None
+
+    @staticmethod
+    def _wait(seconds: float, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds() and time.monotonic() < deadline:
+            time.sleep(0.1)

@@ -1,0 +1,218 @@
+"""``router_settings``, ``litellm_settings``, ``general_settings`` and the rest -> what aiops calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiops.importing.keys import Clear, Reference, Secrets, read_key
+from aiops.importing.litellm_keys import GENERAL, LITELLM, NEVER_READ, ROUTER, SECTIONS
+from aiops.importing.report import Fate, Ledger
+from aiops.spec.rules import ALIASES, Strategy
+from aiops.spec.screen import holds_secret
+from aiops.spec.yaml12 import Path
+
+_TABLES = {"router_settings": ROUTER, "litellm_settings": LITELLM, "general_settings": GENERAL}
+_LITELLM_ALLOWED_FAILS, _LITELLM_COOLDOWN = (
+    3,
+    5.0,
+)  # litellm.constants: DEFAULT_ALLOWED_FAILS, DEFAULT_COOLDOWN_TIME_SECONDS
+MASTER_KEY: Path = ("general_settings", "master_key")
+
+
+@dataclass
+class Settings:
+    """``values``: keys of aiops.yaml. ``chains`` and ``aliases`` come with the place where they were written,
+    an alias also with what is to be said of it.
+
+    ``master_key_env``: the variable that holds the gateway's key, when it is not in clear.
+    """
+
+    values: dict[tuple[str, ...], int | float] = field(default_factory=dict)
+    chains: dict[str, tuple[list[str], Path]] = field(default_factory=dict)
+    aliases: dict[str, tuple[str, Path, str]] = field(default_factory=dict)
+    rules: dict[str, Any] = field(default_factory=dict)
+    special: dict[str, Any] = field(default_factory=dict)
+    master_key_env: str | None = None
+
+
+def read_settings(ledger: Ledger, secrets: Secrets, settings: Settings) -> None:
+    """Judge every section but ``model_list``."""
+    data: Mapping[str, Any] = ledger.document.data
+    reader = _Reader(ledger, secrets, settings)
+    for section, value in data.items():
+        if section in _TABLES:
+            for key, item in value.items() if isinstance(value, Mapping) else ():
+                reader.read(section, key, item)
+        elif section == "environment_variables":
+            reader.environment(value)
+        elif section in NEVER_READ:
+            ledger.dropped((section,), NEVER_READ[section])
+        elif section != "model_list":
+            ledger.decide((section,), SECTIONS.get(section, "aiops has nothing like this section"))
+    reader.cooldowns()
+
+
+class _Reader:
+    def __init__(self, ledger: Ledger, secrets: Secrets, settings: Settings) -> None:
+        self.ledger, self.secrets, self.settings = ledger, secrets, settings
+        self.fails: tuple[int, Path] | None = None
+        self.cooldown: tuple[float, Path] | None = None
+
+    def read(self, section: str, key: str, value: Any) -> None:
+        """One setting; most mean the same in ``router_settings`` and ``litellm_settings``."""
+        path = (section, key)
+        if key == "fallbacks":
+            self._fallbacks(path, value)
+        elif key == "default_fallbacks":
+            self._chain("default", value, path)
+        elif key == "model_group_alias":
+            self._aliases(path, value)
+        elif key == "routing_strategy":
+            self._strategy(path, value)
+        elif key in ("timeout", "request_timeout"):
+            self._value(path, ("gateway", "request_timeout"), value, 86400)
+        elif key == "stream_timeout":
+            self._value(path, ("gateway", "stream_timeout"), value, 86400)
+        elif key == "num_retries":
+            self._value(path, ("gateway", "retries"), value, 10)
+        elif key in ("allowed_fails", "cooldown_time") and _positive(value):
+            if key == "allowed_fails":
+                self.fails = (int(value), path)
+            else:
+                self.cooldown = (value, path)
+        elif key == "optional_pre_call_checks":
+            self._checks(path, value)
+        elif path == MASTER_KEY:
+            self._master_key(path, value)
+        else:
+            self._other(section, path, value)
+
+    def _other(self, section: str, path: Path, value: Any) -> None:
+        key = str(path[-1])
+        known = _TABLES[section].get(key)
+        if known is not None:
+            self.ledger.note(path, *known)
+        elif holds_secret(key) or key.startswith("redis"):
+            self.ledger.decide(path, "aiops has nothing that would use it; the value was not copied")
+        else:
+            self.ledger.decide(path, f"aiops has no key for LiteLLM's `{section}.{key}`")
+
+    def _value(self, path: Path, to: tuple[str, ...], value: Any, most: float) -> None:
+        number = _number(value)
+        if number is None or not (0 <= number <= most) or (number == 0 and most > 10):
+            self.ledger.decide(path, f"not a number between 0 and {most:g}")
+        elif self.settings.values.setdefault(to, number) != number:
+            self.ledger.decide(path, f"written twice with different values; the first counts for `{'.'.join(to)}`")
+        else:
+            self.ledger.translated(path, f"called `{'.'.join(to)}` here", f"aiops.yaml: {'.'.join(to)}")
+
+    def _strategy(self, path: Path, value: Any) -> None:
+        names: Mapping[str, str] = {**{each.value: each.value for each in Strategy}, **ALIASES}
+        if value in names:
+            self.settings.rules["default_strategy"] = str(Strategy(names[value]))
+            self.ledger.translated(path, "of every name with several deployments", "routing_rules.default_strategy")
+        else:
+            self.ledger.decide(path, "no strategy of aiops is called that; without one requests are shared at random")
+
+    def _fallbacks(self, path: Path, value: Any) -> None:
+        for name, chain, where in _pairs(value, path):
+            self._chain("default" if name == "*" else name, chain, where)
+
+    def _chain(self, name: str, chain: Any, path: Path) -> None:
+        names = [chain] if isinstance(chain, str) else list(chain) if isinstance(chain, tuple) else []
+        if not names or not all(isinstance(each, str) for each in names):
+            self.ledger.decide(path, "a fallback with parameters of its own; aiops names models only")
+        elif name in self.settings.chains and self.settings.chains[name][0] != names:
+            self.ledger.dropped(path, "a second chain for the same model; LiteLLM took the first")
+        else:
+            self.settings.chains.setdefault(name, (list(dict.fromkeys(names)), path))
+            self.ledger.translated(path, "a chain here", f"fallback_chains.{name}")
+
+    def _aliases(self, path: Path, value: Any) -> None:
+        listed = isinstance(value, tuple)
+        for alias, target, where in _pairs(value, path):
+            name = target.get("model") if isinstance(target, Mapping) else target
+            if not isinstance(name, str):
+                self.ledger.decide(where, "an alias without a model")
+                continue
+            why = "a second name for the same"
+            if listed:
+                why += "; as a list it crashed LiteLLM at the first request"
+            elif isinstance(target, Mapping) and target.get("hidden"):
+                why += "; it is listed too, as every name that is served"
+            self.settings.aliases[alias] = (name, where, why)
+
+    def _checks(self, path: Path, value: Any) -> None:
+        if value == ("enforce_model_rate_limits",):
+            self.ledger.translated(path, "every `rate_limit` holds here")
+        else:
+            self.ledger.decide(path, "of these checks aiops has `enforce_model_rate_limits`, and it is always on")
+
+    def _master_key(self, path: Path, value: Any) -> None:
+        key = read_key(value)
+        if isinstance(key, Reference):
+            self.settings.master_key_env = key.name
+            more = " (as it stood, the text itself was the key)" if str(value).startswith(("env/", "$")) else ""
+            self.ledger.translated(path, f"the gateway's key is a file of its own{more}", "secrets/master_key")
+        elif isinstance(key, Clear):
+            self.secrets.master_key = key.value
+            self.ledger.translated(path, "a key in clear: moved out of the file", "secrets/master_key")
+        else:
+            self.ledger.translated(path, "no key was set; a gateway of aiops always has one", "secrets/master_key")
+
+    def environment(self, value: Any) -> None:
+        """``environment_variables``: LiteLLM sets them; here they are in ``secrets/env``."""
+        for name, item in value.items() if isinstance(value, Mapping) else ():
+            path = ("environment_variables", name)
+            text = str(item) if isinstance(item, str | int | float) and not isinstance(item, bool) else ""
+            if isinstance(read_key(text), Reference) or not text:
+                self.ledger.dropped(path, "it sets nothing")
+            elif "\n" in text:
+                self.ledger.decide(path, "a value of several lines; put it into a file and name that: `api_key_file`")
+            else:
+                self.secrets.env.setdefault(name, text)
+                self.ledger.translated(path, "moved out of the file", f"secrets/env: {name}")
+
+    def cooldowns(self) -> None:
+        """``allowed_fails`` and ``cooldown_time`` are one thing here."""
+        if self.fails is None and self.cooldown is None:
+            return
+        fails = self.fails[0] if self.fails else _LITELLM_ALLOWED_FAILS
+        seconds = self.cooldown[0] if self.cooldown else _LITELLM_COOLDOWN
+        self.settings.special["error_based_routing"] = {
+            "enabled": True,
+            "error_threshold": fails + 1,
+            "cooldown_seconds": seconds,
+        }
+        for found in (self.fails, self.cooldown):
+            if found is not None:
+                why = "a provider is avoided after so many failures in a row (LiteLLM: within a minute)"
+                self.ledger.note(found[1], Fate.TRANSLATED, why, "special_cases.error_based_routing")
+
+
+def _pairs(value: Any, path: Path) -> Iterator[tuple[str, Any, Path]]:
+    """(name, value, where) of a mapping, or of a list of mappings."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield name, item, (*path, name)
+    for index, each in enumerate(value if isinstance(value, tuple) else ()):
+        if isinstance(each, Mapping):
+            for name, item in each.items():
+                yield name, item, (*path, index, name)
+
+
+def _number(value: Any) -> int | float | None:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return int(value) if float(value).is_integer() else value
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0

@@ -1,0 +1,172 @@
+"""``aiops status --routes``: who served what in the last minutes, as the workers that serve remember it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from aiops.verify.check import Failed
+from aiops.verify.client import Client
+
+PATH = "/_aiops/routes"
+SECONDS = 2.0  # for a worker to answer: it only has to look into its own memory
+
+
+@dataclass(frozen=True)
+class Served:
+    """``after``: the provider that had failed before, ``failure``: how. ``rule``: what made the choice, if anything."""
+
+    model: str
+    provider: str
+    rule: str | None
+    after: str | None
+    failure: str | None
+    answered: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class ProviderState:
+    """``avoided``: why it is asked last, and for how many seconds more; None when it is not."""
+
+    provider: str
+    in_flight: int
+    parallel: int
+    errors_in_a_row: int
+    warm: bool
+    avoided: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LiveRoutes:
+    """``silent``: which workers did not tell, so that their part is missing."""
+
+    minutes: int = 0
+    workers: int = 0
+    served: tuple[Served, ...] = ()
+    providers: tuple[ProviderState, ...] = ()
+    routing_errors: int = 0
+    silent: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        fallbacks = [each for each in self.served if each.after and each.answered]
+        return {
+            "minutes": self.minutes,
+            "workers": self.workers,
+            "models": [asdict(each) for each in self.served],
+            "fallbacks": [
+                {
+                    "model": each.model,
+                    "from": each.after,
+                    "to": each.provider,
+                    "failure": each.failure,
+                    "taken": each.answered,
+                }
+                for each in fallbacks
+            ],
+            "providers": [asdict(each) for each in self.providers],
+            "routing_errors": self.routing_errors,
+            "silent": list(self.silent),
+        }
+
+    def lines(self) -> list[str]:
+        """Tables for people."""
+        rows = [("model", "by", "answered", "failed", "")]
+        rows += [(each.model, each.provider, str(each.answered), str(each.failed), _note(each)) for each in self.served]
+        nothing = [] if self.served else ["  nothing"]
+        lines = [f"served in the last {self.minutes} minutes:", *nothing, *(_table(rows) if self.served else [])]
+        if self.providers:
+            states = [
+                ("provider", "busy", ""),
+                *((each.provider, _busy(each), _state(each)) for each in self.providers),
+            ]
+            lines += ["providers:", *_table(states)]
+        if self.routing_errors:
+            lines.append(f"note: routing failed {self.routing_errors} times; `aiops logs` says how")
+        return lines + [f"note: {sentence}; its part is missing" for sentence in self.silent]
+
+
+def look(master: Mapping[str, Any]) -> LiveRoutes:
+    """``master``: its own account of itself. Asks each worker of the generation that serves, by its private socket."""
+    workers = [
+        worker for group in master.get("groups", []) if group["role"] == "serving" for worker in group["workers"]
+    ]
+    told: list[Mapping[str, Any]] = []
+    silent: list[str] = []
+    with ExitStack() as stack:
+        for worker in workers:
+            try:
+                client = stack.enter_context(Client("", SECONDS, socket=str(worker["http"])))
+                answer = client.request("GET", PATH)
+                if answer.status_code != 200:
+                    raise Failed(f"HTTP {answer.status_code}")  # made by an older aiops, which had no such place
+                told.append(answer.json())
+            except (Failed, ValueError) as error:
+                silent.append(f"worker {worker['pid']} did not tell ({error})")
+    return merged(told, silent)
+
+
+def merged(told: Sequence[Mapping[str, Any]], silent: Sequence[str] = ()) -> LiveRoutes:
+    """One account from that of every worker. What they answered adds up; in flight and avoided they know together."""
+    served: dict[Served, Served] = {}
+    for worker in told:
+        for row in worker["models"]:
+            who = Served(row["model"], row["provider"], row["rule"], row["after"], row["failure"])
+            so_far = served.get(who, who)
+            served[who] = replace(who, answered=so_far.answered + row["answered"], failed=so_far.failed + row["failed"])
+    return LiveRoutes(
+        minutes=max((worker["minutes"] for worker in told), default=0),
+        workers=len(told),
+        served=tuple(sorted(served.values(), key=_order)),
+        providers=_providers([row for worker in told for row in worker["providers"]]),
+        routing_errors=sum(worker["routing_errors"] for worker in told),
+        silent=tuple(silent),
+    )
+
+
+def _order(each: Served) -> tuple[str, int, str, str]:
+    return each.model, -each.answered, each.provider, each.after or ""
+
+
+def _providers(rows: Iterable[Mapping[str, Any]]) -> tuple[ProviderState, ...]:
+    found: dict[str, ProviderState] = {}
+    for row in rows:
+        before = found.get(row["provider"])
+        avoided = row["avoided"] or {"reason": None, "seconds": 0.0}
+        found[row["provider"]] = ProviderState(
+            row["provider"],
+            max(row["in_flight"], before.in_flight if before else 0),
+            row["parallel"],
+            max(row["errors_in_a_row"], before.errors_in_a_row if before else 0),
+            row["warm"] or bool(before and before.warm),
+            avoided["reason"] or (before.avoided if before else None),
+            max(avoided["seconds"], before.seconds if before else 0.0),
+        )
+    return tuple(found.values())
+
+
+def _note(each: Served) -> str:
+    if each.after:
+        return f"after {each.after}" + (f": {each.failure}" if each.failure else "")
+    return each.failure or ""
+
+
+def _busy(each: ProviderState) -> str:
+    return f"{each.in_flight}/{each.parallel}"
+
+
+def _state(each: ProviderState) -> str:
+    facts = [f"avoided for {each.seconds:.0f} s: {each.avoided}"] if each.avoided else []
+    errors = each.errors_in_a_row
+    facts += [f"{errors} error{'s in a row' if errors > 1 else ''}"] if errors else []
+    return ", ".join([*facts, *([] if each.warm else ["cold"])])
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

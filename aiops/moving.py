@@ -1,0 +1,59 @@
+"""A gateway that moves to another address: what has to be free before, and what follows it after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiops.apply.store import GenerationStore
+from aiops.errors import AiopsError, Precondition
+from aiops.host import ports
+from aiops.host.instance import Instance
+from aiops.host.supervise_process import ProcessSupervisor
+from aiops.host.supervise_systemd import SystemdSupervisor
+from aiops.output import Output
+from aiops.spec.model import DesiredState
+from aiops.supervision import choose
+
+
+def moves(instance: Instance, base: int | None, state: DesiredState) -> bool:
+    """Whether the gateway listens elsewhere than in generation ``base``."""
+    return _address(_settings(instance, base)) != (state.gateway.host, state.gateway.port)
+
+
+def require_address(instance: Instance, base: int | None, state: DesiredState) -> None:
+    """A change to another address says who has it, before anything is begun. Raises Precondition."""
+    if not moves(instance, base, state):
+        return
+    host, port = state.gateway.host, state.gateway.port
+    ports.require_free(host, port, ProcessSupervisor(instance).pids())
+    before, old = _address(_settings(instance, base))
+    if base is None or old != port or ports.same(before, host, port) or ports.can_bind(host, port):
+        return
+    raise Precondition(
+        f"{host}:{port} cannot be listened on while the gateway serves {before}:{old}: they overlap",
+        f"go there in two steps: with another `gateway.port` first, `{instance.command} apply`, then with port {port}",
+    )
+
+
+def follow(instance: Instance, base: int | None, state: DesiredState, out: Output) -> None:
+    """After a change that is live: what keeps the old address lets it go. Never fails; what is left is said."""
+    if base is None or not moves(instance, base, state):
+        return
+    try:
+        supervisor = choose(instance, state.settings.supervisor)
+        if isinstance(supervisor, SystemdSupervisor):
+            with out.progress("moving the socket unit"):
+                told = supervisor.follow(state.gateway.host, state.gateway.port)
+            for line in told:
+                out.say(line)
+    except (AiopsError, OSError) as error:
+        out.say(f"warning: live, but the units are still those of the old address: {error}")
+        out.say(f"`{instance.command} up` writes them")
+
+
+def _settings(instance: Instance, base: int | None) -> dict[str, Any]:
+    return dict(GenerationStore(instance.state).get(base).routes()[1].settings) if base is not None else {}
+
+
+def _address(settings: dict[str, Any]) -> tuple[str | None, int | None]:
+    return settings.get("gateway.host"), settings.get("gateway.port")

@@ -1,0 +1,183 @@
+"""A gateway moves in and out: what was imported serves, and what is exported runs under LiteLLM alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from aiops.demo.child import DemoProvider
+from tests.e2e.instance import ROOT, Instance, free_port, until
+
+KEY = "sk-0815-the-key-clients-have-already"
+PROVIDERS = """
+# The lab's model servers
+providers:
+  one:
+    type: openai_compatible
+    base_url: ${ONE_URL:-http://127.0.0.1:9}  # by the window
+    status: active
+    env_var: ONE_KEY
+    requires_api_key: true
+    models:
+      - name: alpha
+        model_size_gb: 5
+      - name: beta
+  two:
+    type: vllm
+    url: http://%s/v1
+    status: enabled
+    gpu_memory_utilization: 0.4
+    models: [gamma]
+metadata: {version: "1.4"}
+"""
+MAPPINGS = """
+exact_matches:
+  "quick":
+    provider: two
+    backend_model: gamma
+    fallback: one
+    description: "the fast one"
+fallback_chains:
+  alpha:
+    chain: [gamma, model-that-went]
+notes: |
+  regenerate after each edit
+"""
+GENERATED = """
+# AUTO-GENERATED
+model_list:
+- model_name: alpha
+  litellm_params: {model: openai/alpha, api_base: "%s/v1", api_key: os.environ/ONE_KEY}
+- model_name: quick
+  litellm_params: {model: openai/gamma, api_base: "http://10.9.9.9/v1", api_key: none}
+router_settings: {timeout: 20, num_retries: 1}
+general_settings: {master_key: %s}
+"""
+
+
+@pytest.fixture(scope="module")
+def old(one: DemoProvider, two: DemoProvider, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What somebody has: two YAML files, what was generated from them, and a `.env`."""
+    one.control(api_key="key-of-one")
+    two.control(models=["gamma"])
+    directory = tmp_path_factory.mktemp("old")
+    (directory / "providers.yaml").write_text(PROVIDERS % two.url.removeprefix("http://"))
+    (directory / "model-mappings.yaml").write_text(MAPPINGS)
+    (directory / "litellm-unified.yaml").write_text(GENERATED % (one.url, KEY))
+    (directory / ".env").write_text(f"ONE_KEY=key-of-one\nexport ONE_URL='{one.url}'\n")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def moved(old: Path) -> Iterator[Instance]:
+    """The gateway that became of it, running."""
+    instance = Instance()
+    try:
+        instance.must("import", old, "--supervisor", "process", "--port", instance.port)
+        instance.up()
+        yield instance
+    finally:
+        instance.destroy()
+
+
+def test_what_was_imported_is_served_and_proved(moved: Instance) -> None:
+    assert moved.models() == ["alpha", "beta", "gamma", "quick"]
+    assert moved.must("verify")["ok"]
+    for model in moved.models():
+        assert moved.ask(model).status_code == 200
+
+
+def test_clients_keep_their_key(moved: Instance) -> None:
+    assert moved.key == KEY
+
+
+def test_the_first_change_after_the_import_works(moved: Instance, two: DemoProvider) -> None:
+    two.control(models=["gamma", "delta"])
+    moved.must("add-model", "two", "delta")
+    assert moved.ask("delta").status_code == 200
+    assert "# by the window" in moved.source("providers.yaml").read_text()
+
+
+def test_an_import_over_an_instance_is_refused_and_changes_nothing(moved: Instance, old: Path) -> None:
+    before = moved.snapshot()
+    answer = moved.cli("import", old)
+    assert answer.code == 4
+    assert "--home" in answer.hint
+    assert moved.snapshot() == before
+
+
+def test_a_dry_run_makes_nothing_and_reports_the_edits_of_the_generated_file(old: Path, tmp_path: Path) -> None:
+    instance = Instance()
+    instance.home.rmdir()
+    report = tmp_path / "report.txt"
+    answer = instance.must("import", old, "--dry-run", "--report", report)
+    assert not instance.home.exists()
+    assert [edit["key"] for edit in answer["report"]["edits"]] == [
+        "model_list[1].litellm_params.api_base",
+        "model_list",
+    ]
+    assert "set aside as a comment" in report.read_text()
+    assert "key-of-one" not in report.read_text()
+
+
+@contextmanager
+def stock(config: Path, directory: Path, env: dict[str, str]) -> Iterator[str]:
+    """LiteLLM's own command, without aiops on its path; its URL."""
+    port = free_port()
+    log = (directory / "stock.log").open("wb")
+    argv = [ROOT / ".venv/bin/litellm", "--config", config, "--host", "127.0.0.1", "--port", str(port)]
+
+    process = subprocess.Popen(
+        argv,
+        cwd=directory,
+        env={**os.environ, **env, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    def ready() -> bool:
+        assert process.poll() is None, (directory / "stock.log").read_text()[-2000:]
+        try:
+            return httpx.get(f"{url}/health/liveliness", timeout=2, trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    try:
+        until(ready, 60, "stock LiteLLM")
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def test_what_is_exported_runs_under_litellm_alone(moved: Instance, one: DemoProvider, tmp_path: Path) -> None:
+    config = tmp_path / "stock.yaml"
+    moved.must("generate", "--stock", "--out", config)
+    assert "aiops." not in config.read_text()
+    env = {"LITELLM_MASTER_KEY": KEY, "ONE_KEY": "key-of-one"}
+    with stock(config, tmp_path, env) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+        client.headers["authorization"] = f"Bearer {KEY}"
+        listed = sorted(item["id"] for item in client.get("/v1/models").json()["data"])
+        assert listed == moved.models()
+        body = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
+        for model in listed:
+            assert client.post("/v1/chat/completions", json={"model": model, **body}).status_code == 200
+        assert client.get("/v1/models", headers={"authorization": "Bearer wrong"}).status_code in (400, 401)
+        one.control(mode="500", paths=["/v1/chat"])
+        fallen_back = client.post("/v1/chat/completions", json={"model": "alpha", **body})
+        one.control(mode="ok", paths=[])
+        assert fallen_back.status_code == 200
+        assert fallen_back.json()["model"] == "gamma"

@@ -1,0 +1,124 @@
+"""What a case says about one key: that changing it shows, and where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from aiops.render.release import render
+from aiops.spec.explain import Explainer
+from aiops.spec.load import load
+from aiops.spec.request_facts import facts_of
+from aiops.spec.resolve import resolve
+from aiops.spec.sources import Sources
+
+# What the gateway reads of a release. `routes.json` is only a record of it.
+READ_BY_THE_GATEWAY = ("litellm-unified.yaml", "gateway.json", "routing.json")
+ENVIRONMENT = {"LAB_HOST": "lab"}
+
+Release = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Flips:
+    """With ``new`` in the place of ``old``, what the gateway reads differs: ``shows`` is in it more often than before.
+
+    ``live``: the test that sees it on a real gateway, for what a person cannot tell from the release alone.
+    """
+
+    old: str
+    new: str
+    shows: str
+    live: str = ""
+
+
+@dataclass(frozen=True)
+class Documents:
+    """It changes nothing but what ``/model/info`` tells: ``shows`` is in a model's documentation."""
+
+    old: str
+    new: str
+    shows: str
+
+
+@dataclass(frozen=True)
+class Explains:
+    """``aiops route explain NAME --tokens TOKENS`` answers in another way: ``shows`` is in it then, not before."""
+
+    name: str
+    old: str
+    new: str
+    shows: str
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class ShownBy:
+    """Its effect is not in a release: this test shows it, as ``file::function``."""
+
+    test: str
+
+
+@dataclass(frozen=True)
+class Refuses:
+    """The other value is refused, with these words."""
+
+    old: str
+    new: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Off:
+    """It stands in a section that can only be switched off, which is the effect of all of it."""
+
+
+@dataclass(frozen=True)
+class NotYet:
+    """It is checked and recorded, and nothing reads it. There is to be none of these; ``why`` it is one."""
+
+    why: str
+
+
+Case = Flips | Explains | Documents | ShownBy | Refuses | Off | NotYet
+
+
+def released(sources: Sources) -> dict[str, Any]:
+    """What the gateway reads, parsed. Raises InvalidState."""
+    state = load(sources, ENVIRONMENT)
+    files = render(state, resolve(state), aiops_version="0")
+    return {name: _parsed(name, files[name]) for name in READ_BY_THE_GATEWAY if name in files}
+
+
+def explained(sources: Sources, name: str, tokens: int) -> str:
+    """Who is asked first, and everything else but the order of the others."""
+    state = load(sources, ENVIRONMENT)
+    facts = facts_of(name, headers={}, tokens=tokens, length=4 * tokens, stream=False, batch_size=1)
+    return "\n".join(line for line in Explainer(state, resolve(state)).explain(facts).lines() if line[:4] != "then")
+
+
+def _parsed(name: str, content: bytes) -> Any:
+    return yaml.safe_load(content) if name.endswith(".yaml") else json.loads(content)
+
+
+def documentation(release: Release) -> list[Any]:
+    """What the operator wrote about each deployment."""
+    return [each["model_info"].get("documentation", {}) for each in release["litellm-unified.yaml"]["model_list"]]
+
+
+def without_documentation(release: Release) -> str:
+    """The rest, as text. ``description`` and ``source`` of rules are for people, too."""
+    plain = json.loads(json.dumps(release), object_hook=_undocumented)
+    return as_text(plain)
+
+
+def _undocumented(mapping: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if key not in ("documentation", "description", "source")}
+
+
+def as_text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,41 @@
+"""providers.yaml, key by key."""
+
+from __future__ import annotations
+
+from tests.effects.case import Case, Documents, Explains, Flips, ShownBy
+
+SWITCH = "tests/lab/test_providers.py::test_a_switch_under_load_loses_no_request_and_cuts_no_stream"
+
+CASES: dict[str, Case] = {
+    "type": Flips("type: vllm", "type: openai_compatible", '"openai/chat-7b"'),
+    "base_url": Flips("${LAB_HOST:-lab}:8000", "${LAB_HOST:-lab}:8001", '"http://lab:8001/v1"'),
+    "status": Explains("chat-7b", "status: active", "status: disabled", "asked first: lab/llama3"),
+    "health_endpoint": Flips("health_endpoint: /health", "health_endpoint: /ping", '"http://lab:8000/ping"'),
+    "api_key_env": Flips("api_key_env: CARDS_KEY", "api_key_env: OTHER_KEY", "os.environ/OTHER_KEY"),
+    "api_key_file": Flips("/etc/aiops/lab.key", "/etc/aiops/new.key", "/etc/aiops/new.key"),
+    "billable": ShownBy("tests/e2e/test_verify.py::test_what_costs_money_is_skipped_until_it_is_allowed"),
+    "service.unit": ShownBy(
+        "tests/lab/test_providers.py::test_a_provider_is_started_and_waited_for_until_it_serves_its_models"
+    ),
+    "service.scope": ShownBy("tests/lab/test_providers.py::test_a_unit_that_does_not_exist_is_named"),
+    "service.exclusive_group": ShownBy(
+        "tests/lab/test_providers.py::test_a_second_provider_of_one_group_is_not_started"
+    ),
+    "description": Documents("description: the two cards", "description: one card", '"one card"'),
+    "features": Documents("features: [fast]", "features: [slow]", '["slow"]'),
+    "docs": Documents("docs: https://docs.vllm.ai", "docs: https://vllm.ai", '"https://vllm.ai"'),
+    "notes": Documents("notes: in the cellar", "notes: upstairs", '"upstairs"'),
+    "location": Documents("location: cellar", "location: attic", '"attic"'),
+    "tags": Documents("tags: [gpu]", "tags: [card]", '["card"]'),
+    "models[]": Flips("- bare", "- writer", '"model_name": "writer"'),
+    "models[].name": Flips("name: unused", "name: reserve", '"hosted_vllm/reserve"'),
+    "models[].mode": Flips("mode: chat", "mode: completion", '"mode": "completion"'),
+    "models[].size": Flips("size: 7B", "size: 7.5B", '"size": 7.5'),
+    "models[].quantization": Documents("quantization: Q4", "quantization: Q8", '"Q8"'),
+    "models[].specialty": Documents("specialty: general", "specialty: letters", '"letters"'),
+    "models[].description": Documents("description: the small one", "description: the tiny one", '"the tiny one"'),
+    "models[].context_length": Flips("context_length: 8192", "context_length: 8193", '"context": 8193'),
+    "models[].tags": Documents("tags: [small]", "tags: [little]", '["little"]'),
+    "models[].notes": Documents("notes: since spring", "notes: since autumn", '"since autumn"'),
+    "models[].pulled_at": Documents("pulled_at: 2025-10-19", "pulled_at: 2025-10-20", '"2025-10-20"'),
+}

@@ -1,0 +1,123 @@
+"""No inert configuration: every key an operator can write has a case that changes it and sees something else.
+
+A new key without a case fails here. What a case may say is in ``case``; the keys come from the shapes themselves.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from pathlib import Path
+
+import pytest
+
+from aiops.errors import InvalidState
+from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, SETTINGS, Sources
+from tests.effects import mappings, providers, settings
+from tests.effects.case import (
+    Case,
+    Documents,
+    Explains,
+    Flips,
+    NotYet,
+    Off,
+    Refuses,
+    Release,
+    ShownBy,
+    as_text,
+    documentation,
+    explained,
+    released,
+    without_documentation,
+)
+from tests.effects.shapes import every_key, unreachable_shapes
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE: Sources = {
+    path.name: path.read_bytes() for path in sorted((ROOT / "tests/effects/base").iterdir()) if path.name in FILES
+}
+CASES: dict[str, Case] = {
+    **{f"{SETTINGS}: {key}": case for key, case in settings.CASES.items()},
+    **{f"{PROVIDERS}: providers.*.{key}": case for key, case in providers.CASES.items()},
+    **{f"{MAPPINGS}: {key}": case for key, case in mappings.CASES.items()},
+}
+
+
+@functools.cache
+def base() -> Release:
+    return released(BASE)
+
+
+@functools.cache
+def base_explained(name: str, tokens: int) -> str:
+    return explained(BASE, name, tokens)
+
+
+def changed(key: str, old: str, new: str) -> Sources:
+    """The base with that one change in the file of the key."""
+    file = key.partition(":")[0]
+    text = BASE[file].decode()
+    assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {file}"
+    return {**BASE, file: text.replace(old, new).encode()}
+
+
+def test_the_walk_leads_everywhere() -> None:
+    assert not unreachable_shapes()
+
+
+def test_no_case_is_for_a_key_that_does_not_exist() -> None:
+    surplus = set(CASES) - set(every_key())
+    assert not surplus
+
+
+@pytest.mark.parametrize("key", every_key())
+def test_every_key_has_an_effect(key: str) -> None:
+    assert key in CASES, f"`{key}` has no case: say in tests/effects what changes when it does"
+    match CASES[key]:
+        case Flips(old, new, shows, live):
+            after = released(changed(key, old, new))
+            assert without_documentation(after).count(shows) > without_documentation(base()).count(shows)
+            if live:
+                assert_exists(live)
+        case Explains(name, old, new, shows, tokens):
+            assert shows in explained(changed(key, old, new), name, tokens)
+            assert shows not in base_explained(name, tokens)
+        case Documents(old, new, shows):
+            after = released(changed(key, old, new))
+            assert shows in as_text(documentation(after))
+            assert shows not in as_text(documentation(base()))
+            assert without_documentation(after) == without_documentation(base()), "it does more than document"
+        case Refuses(old, new, says):
+            with pytest.raises(InvalidState) as refused:
+                released(changed(key, old, new))
+            assert says in str(refused.value)
+        case ShownBy(test):
+            assert_exists(test)
+        case Off() | NotYet():
+            pass
+
+
+def test_what_is_recorded_and_never_read_is_known() -> None:
+    assert {key for key, case in CASES.items() if isinstance(case, NotYet)} == {f"{SETTINGS}: profile"}
+
+
+def test_what_can_only_be_off_is_refused_when_it_is_on() -> None:
+    off = {key.rpartition(".")[0] for key, case in CASES.items() if isinstance(case, Off)}
+    assert {key for key in off if not isinstance(CASES[f"{key}.enabled"], Refuses)} == set()
+
+
+def test_what_only_the_gateway_can_show_is_shown_on_a_real_one() -> None:
+    alone = [
+        key for key, case in CASES.items() if key.startswith(SETTINGS) and isinstance(case, Flips) and not case.live
+    ]
+    assert not alone, "a number in a file is no effect: name the test that sees it"
+
+
+def assert_exists(test: str) -> None:
+    file, _, name = test.partition("::")
+    functions = {
+        node.name
+        for node in ast.walk(ast.parse((ROOT / file).read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert name in functions, f"there is no test {test}"

@@ -1,0 +1,89 @@
+"""What one master passes to another process: descriptors over a connection, and who may take over."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from aiops.gateway import passing, protocol
+from aiops.gateway.handover import Handover
+from aiops.gateway.passing import AnotherServes, Invitation
+
+
+def invite(run: Path, container: str) -> Path:
+    path = run / "successor.json"
+    path.write_text(json.dumps({"container": container, "token": "t", "hold": 30.0}))
+    return path
+
+
+def test_an_invitation_is_for_one_container_and_one_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = invite(tmp_path, "aiops-x-2")
+    monkeypatch.setenv("AIOPS_CONTAINER", "aiops-x-1")
+    assert Invitation.take(tmp_path) is None
+    assert path.exists()
+    monkeypatch.setenv("AIOPS_CONTAINER", "aiops-x-2")
+    assert Invitation.take(tmp_path) == Invitation("aiops-x-2", "t", 30.0)
+    assert Invitation.take(tmp_path) is None
+
+
+def test_a_damaged_invitation_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIOPS_CONTAINER", "aiops-x-2")
+    for text in ("", "{", "[]", '{"container": "aiops-x-2"}', '{"container": "aiops-x-2", "token": "t", "hold": "x"}'):
+        (tmp_path / "successor.json").write_text(text)
+        assert Invitation.take(tmp_path) is None
+
+
+def test_where_somebody_answers_nobody_else_starts(tmp_path: Path) -> None:
+    passing.require_alone(tmp_path)
+    with socket.socket(socket.AF_UNIX) as master:
+        master.bind(str(tmp_path / protocol.CONTROL))
+        passing.require_alone(tmp_path)  # a socket of a dead master
+        master.listen()
+        with pytest.raises(AnotherServes):
+            passing.require_alone(tmp_path)
+
+
+def test_every_descriptor_arrives_as_what_it_was_however_many_there_are(tmp_path: Path) -> None:
+    paths = [tmp_path / str(index) for index in range(450)]
+    opened = [os.open(path, os.O_CREAT | os.O_RDWR) for path in paths]
+    control, listener, *channels = opened
+    workers = tuple({"pid": index, "channel": channel} for index, channel in enumerate(channels))
+    left = Handover("t", "/python", 30.0, control, (listener,), ({"directory": "/g", "workers": workers},))
+    with socket.socket(socket.AF_UNIX) as master:
+        master.bind(str(tmp_path / protocol.CONTROL))
+        master.listen()
+
+        def serve() -> None:
+            link, _ = master.accept()
+            assert json.loads(link.recv(4096))["command"] == "succeed"
+            passing.send(link, left)
+            assert passing.sleep(link)
+            link.close()
+
+        serving = Thread(target=serve)
+        serving.start()
+        given, link = passing.ask(tmp_path, Invitation("aiops-x-2", "t", 30.0))
+        assert given is not None
+        assert link is not None
+        assert passing.still_there(link)
+        passing.approve(link)
+        serving.join()
+    got = [given.control, *given.listeners, *(worker["channel"] for worker in given.groups[0]["workers"])]
+    assert [os.fstat(fd).st_ino for fd in got] == [path.stat().st_ino for path in paths]
+    assert {worker["child"] for worker in given.groups[0]["workers"]} == {False}
+    for descriptor in (*opened, *got):
+        os.close(descriptor)
+
+
+def test_a_master_that_lets_go_or_dies_wakes_the_one_before() -> None:
+    before, after = socket.socketpair()
+    after.close()
+    assert not passing.sleep(before)
+    before, after = socket.socketpair()
+    before.close()
+    assert not passing.still_there(after)

@@ -1,0 +1,35 @@
+"""What a watchdog hears when the master becomes another program."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from aiops.gateway import protocol
+from aiops.gateway.events import Events
+from aiops.gateway.handover import START_SECONDS
+from aiops.gateway.listeners import Listeners
+from aiops.gateway.succession import Succession
+from aiops.gateway.workforce import Workforce
+from tests.unit.gateway.test_notify import Manager
+
+
+def test_the_watchdog_waits_longer_than_a_program_may_take_and_not_when_it_stays_the_same(tmp_path: Path) -> None:
+    manager = Manager(tmp_path / "n")
+    broken = tmp_path / "python"
+    broken.write_bytes(b"\0")  # execve(2): ENOEXEC
+    broken.chmod(0o755)
+    environment = manager.environment(WATCHDOG_USEC="3000000", WATCHDOG_PID=str(os.getpid()))
+    succession = Succession(environment, None)
+    ours, theirs = socket.socketpair()
+    message = {"command": "become", "python": str(broken), "token": "t", "hold": 1.0}
+    succession.want(protocol.Peer(ours), message, busy=False)
+    listeners = Listeners()
+    workforce = Workforce(Events(), listeners, tmp_path, lambda *_: None, lambda *_: None)
+    with ours, theirs, socket.socket() as control:
+        assert not succession.go(workforce, listeners, control.fileno(), lambda: None)
+    granted, back = (int(line.partition("=")[2]) for line in manager.heard() if line.startswith("WATCHDOG_USEC="))
+    assert granted >= 2 * START_SECONDS * 1_000_000, "a program that is given up, and the import of the one before it"
+    assert back == 3_000_000
+    manager.close()

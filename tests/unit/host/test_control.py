@@ -1,0 +1,34 @@
+"""Asking a master that is there and has no time, and one that is not there."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aiops.gateway import protocol
+from aiops.host import control
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Path]:
+    """A directory with a short name: the path of a socket has at most 107 bytes."""
+    link = Path(f"/tmp/aiops-test-{os.getpid()}")
+    link.symlink_to(tmp_path)
+    yield link
+    link.unlink()
+
+
+def test_without_a_master_there_is_no_status(run: Path) -> None:
+    assert control.status(run) is None
+
+
+def test_a_master_that_so_many_wait_for_that_nobody_may_join_is_busy_and_not_gone(run: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(run / protocol.CONTROL))
+        listening.listen(1)
+        asked = [control.status(run, timeout=0.01) for _ in range(4)]
+    assert asked == [{"state": "busy"}] * 4

@@ -1,0 +1,56 @@
+"""A container sees ``secrets/`` and nothing else of where keys might be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aiops.errors import InvalidState
+from aiops.host.credentials import require_mounted
+from aiops.host.instance import Instance, locate
+from aiops.spec.load import load
+from aiops.spec.model import DesiredState
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Instance:
+    made = locate(tmp_path)
+    made.make_directories()
+    return made
+
+
+def state(key_file: str, supervisor: str = "container", status: str = "active") -> DesiredState:
+    provider = (
+        "providers:\n  lab:\n    type: vllm\n    base_url: http://127.0.0.1:8000\n"
+        f"    status: {status}\n    models: [m]\n    api_key_file: {key_file}\n"
+    )
+    settings = f"gateway:\n  port: 4000\nsupervisor: {supervisor}\n"
+    return load({"aiops.yaml": settings.encode(), "providers.yaml": provider.encode()}, {})
+
+
+def test_a_key_file_elsewhere_is_named_with_its_line_and_what_to_type(instance: Instance, tmp_path: Path) -> None:
+    with pytest.raises(InvalidState) as refused:
+        require_mounted(instance, state("/etc/keys/lab.key"))
+    (problem,) = refused.value.problems
+    assert (problem.file, problem.line) == ("providers.yaml", 7)
+    assert (
+        problem.hint == f"`install -m 600 /etc/keys/lab.key {tmp_path}/secrets/lab.key`, then `api_key_file: lab.key`"
+    )
+
+
+@pytest.mark.parametrize("escape", ["../lab.key", "link"])
+def test_nor_is_one_that_only_seems_to_be_in_secrets(instance: Instance, escape: str) -> None:
+    (instance.secrets / "link").symlink_to("/etc/hostname")
+    with pytest.raises(InvalidState):
+        require_mounted(instance, state(escape))
+
+
+def test_what_is_in_secrets_or_not_used_or_not_in_a_container_is_fine(instance: Instance) -> None:
+    for fine in (
+        state("lab.key"),
+        state(str(instance.secrets / "lab.key")),
+        state("/etc/keys/lab.key", status="disabled"),
+        state("/etc/keys/lab.key", supervisor="process"),
+    ):
+        require_mounted(instance, fine)
