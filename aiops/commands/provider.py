@@ -11,9 +11,7 @@ from aiops.commands._mutating import mutating, run
 from aiops.spec import edit
 
 
-@click.group(
-    "provider", help="Install, start, stop and look at the units of providers; learn what they serve."
-)
+@click.group("provider", help="Install, start, stop and look at the units of providers, and learn from them.")
 def command() -> None:
     pass
 

@@ -13,7 +13,7 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNo
 
 from aiops.errors import AiopsError, InvalidState
 from aiops.spec.yaml12 import Document, Path, dotted, parse
-from aiops.spec.yaml_text import Style, block, inline, item, key, quoted, scalar
+from aiops.spec.yaml_text import Style, block, inline, item, key, quoted
 
 Cut = tuple[int, int, str]
 """(from, to, replacement) in characters of the text."""
@@ -78,10 +78,7 @@ class Splice:
         if found is not None:
             if not isinstance(found[1], ScalarNode) or isinstance(value, tuple | list):
                 raise self._by_hand(path)
-            if isinstance(value, Mapping):
-                self._swap(found[1], inline(value))
-            else:
-                self._replace(found[1], value)
+            self._replace(found[1], value)
             self.data = _with(self.data, path, value)
             return
         # Inserted at the end of the innermost mapping that is written; several go there together.
@@ -224,7 +221,7 @@ class Splice:
                 f"{self.file}:{node.start_mark.line + 1}: a block of text cannot be replaced", "edit it by hand"
             )
         start, end = node.start_mark.index, node.end_mark.index
-        text = quoted(value) if node.style in ('"', "'") and isinstance(value, str) else scalar(value)
+        text = quoted(value) if node.style in ('"', "'") and isinstance(value, str) else inline(value)
         if start == end:
             start = end = len(self.text[:start].rstrip(" "))
             text = f" {text}"
