@@ -3,7 +3,7 @@
 Before LiteLLM looks for the model, ``async_pre_call_hook`` replaces the requested name by the deployment that is
 chosen, and says which are tried after it: both by names LiteLLM's router knows, so that calling, failing over and
 counting limits stay LiteLLM's. The deployment hooks then tell the board who was asked and how that ended.
-docs/decisions/0013 says why it is done this way.
+docs/decisions/0016 says why it is done this way.
 """
 
 from __future__ import annotations
