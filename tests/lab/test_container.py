@@ -241,7 +241,7 @@ def test_a_bad_candidate_changes_nothing(gateway: Gateway) -> None:
 
 def test_a_key_file_that_the_container_cannot_see_is_refused_with_what_to_type(gateway: Gateway) -> None:
     gateway.host.run("install -m 600 -o ops -g ops /etc/hostname /tmp/provider.key", user="root")
-    where = ["--type", "openai_compatible", "--base-url", "http://127.0.0.1:9001", "--model", "two"]
+    where = ["--type", "openai_compatible", "--base-url", "http://127.0.0.1:9002", "--model", "three"]
     code, message, _ = gateway.refused("add-provider", "keyed", *where, "--api-key-file", "/tmp/provider.key")
     assert code == 3
     assert "`keyed.api_key_file` is outside" in message
