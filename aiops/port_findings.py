@@ -41,7 +41,7 @@ def expectations(state: DesiredState, command: str) -> Iterator[Expected]:
         start = f"start {port.service}" if port.service else "start it"
         yield Expected(
             port=port.port,
-            name=name if port.description is None else f"{name}: {port.description}",
+            name=name + "".join(f": {said}" for said in (port.description, port.notes) if said),
             source=PORTS,
             unit=port.service,
             required=port.required or mine is not None,

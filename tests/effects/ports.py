@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.effects.case import Case, Expects, NotYet, Refuses
+from tests.effects.case import Case, Expects, Refuses
 
 CASES: dict[str, Case] = {
     "port": Refuses("port: 8002", "port: 8003", "`third` is on port 8002, but ports.yaml"),
@@ -13,5 +13,5 @@ CASES: dict[str, Case] = {
     "service": Expects("service: third.service", "service: other.service", "unit='other.service'"),
     "description": Expects("description: the third", "description: number three", "number three"),
     "health_check": Expects("health_check: curl here", "health_check: curl there", "check='curl there'"),
-    "notes": NotYet("for readers of the file: doctor does not show it"),
+    "notes": Expects("notes: n9", "notes: n10", "the third: n10"),
 }
