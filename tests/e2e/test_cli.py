@@ -199,8 +199,7 @@ OUTCOMES = {
     "a precondition": (["verify"], 4),
     "not running": (["add-provider", "x", "--type", "vllm", "--base-url", "http://127.0.0.1:1", "--model", "m"], 4),
     "a provider that cannot be asked": (
-        ["route", "direct"], ["route", "explain", "x"],
-    ["add-provider", "x", "--type", "vllm", "--base-url", "http://127.0.0.1:1", "--discover"], 7,
+        ["add-provider", "x", "--type", "vllm", "--base-url", "http://127.0.0.1:1", "--discover"], 7,
     ),
 }  # fmt: skip
 

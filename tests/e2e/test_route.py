@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import subprocess
 import time
@@ -33,8 +34,9 @@ patterns:
 def grouped(running: Instance, two: DemoProvider) -> Instance:
     """The module's gateway with two providers and names that both answer."""
     running.add("two", two.url, "gamma", "delta")
-    with running.source("model-mappings.yaml").open("a") as file:
-        file.write(GROUPS)
+    mappings = running.source("model-mappings.yaml")
+    begun = re.sub(r"^(load_balancing|patterns): (\{\}|\[\])\n", "", mappings.read_text(), flags=re.MULTILINE)
+    mappings.write_text(begun + GROUPS)
     running.must("apply", "--reason", "two groups")
     return running
 

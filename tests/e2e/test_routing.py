@@ -79,14 +79,14 @@ def test_weighted_turns_are_exact(gateway: Routed) -> None:
 
 @pytest.mark.parametrize("model", ["least", "room"])
 def test_a_provider_held_busy_gets_nothing_while_the_other_is_idle(gateway: Routed, model: str) -> None:
-    gateway.east.control(delay=1.8)
+    gateway.east.control(delay=5)
     with Held(gateway, "alpha", 6):
         spread = gateway.spread(model, 60)
     assert spread["east"] < 0.05 * 60
 
 
 def test_both_workers_know_what_either_has_in_flight(gateway: Routed) -> None:
-    gateway.east.control(delay=1.8)
+    gateway.east.control(delay=5)
     with Held(gateway, "alpha", 6):
         assert [
             {entry["provider"]: entry["in_flight"] for entry in seen["providers"]} for seen in gateway.routes()
