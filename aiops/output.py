@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -56,16 +57,22 @@ class Output:
 
 
 class Progress:
-    """``update(done, total)``, in any unit. The bar appears with the first update that is not the end."""
+    """``update(done, total)``, in any unit and from any thread. The bar appears with the first update before the end."""
 
     def __init__(self, what: str, enabled: bool) -> None:
+        self._one_at_a_time = threading.Lock()
         self._what = what
         self._enabled = enabled
         self._bar: Any = None
         self._task: Any = None
 
     def update(self, done: float, total: float, note: str = "") -> None:
-        if not self._enabled or (self._bar is None and done >= total):
+        if self._enabled:
+            with self._one_at_a_time:
+                self._show(done, total, note)
+
+    def _show(self, done: float, total: float, note: str) -> None:
+        if self._bar is None and done >= total:
             return
         if self._bar is None:
             from rich.console import Console
