@@ -57,7 +57,7 @@ class Output:
 
 
 class Progress:
-    """``update(done, total)``, in any unit and from any thread. The bar appears with the first update before the end."""
+    """``update(done, total)``, in any unit, from any thread. The bar appears with the first update before the end."""
 
     def __init__(self, what: str, enabled: bool) -> None:
         self._one_at_a_time = threading.Lock()
