@@ -89,7 +89,7 @@ class Board:
             return
         now = self._clock()
         self._last_failure[call.deployment] = now
-        self.minutes.deployment(now, call.deployment).failed += 1
+        self.minutes.ended(now, call.deployment, well=False)
         if not call.private:
             self._tally(call, now).failed += 1
         if status == LIMITED:
@@ -106,7 +106,7 @@ class Board:
             now = self._clock()
             self.errors.pop(call.provider, None)
             self._last_failure.pop(call.deployment, None)
-            self.minutes.deployment(now, call.deployment).answered += 1
+            self.minutes.ended(now, call.deployment, well=True)
             if not call.private:
                 self._tally(call, now).answered += 1
         if call.in_flight:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 KEPT = 5  # minutes, the one that runs included
 MOST_NAMES = 2_000  # of each minute: names that only a pattern knows are the client's, and have no end
 OTHERS = "(other names)"
+OUTCOMES = 20  # of each deployment, to judge it by: an outage outweighs the successes before it within a few requests
 
 
 @dataclass
@@ -42,6 +44,14 @@ class Minutes:
 
     def __init__(self) -> None:
         self._ring = [_Minute() for _ in range(KEPT)]
+        self._outcomes: dict[str, deque[tuple[float, bool]]] = {}
+
+    def ended(self, now: float, deployment: str, *, well: bool) -> None:
+        """A request to it was answered, or failed."""
+        tally = self.deployment(now, deployment)
+        tally.answered += well
+        tally.failed += not well
+        self._outcomes.setdefault(deployment, deque(maxlen=OUTCOMES)).append((now, well))
 
     def deployment(self, now: float, deployment: str) -> Tally:
         """To count in. There are as many as are configured."""
@@ -59,10 +69,9 @@ class Minutes:
         return 0 if tally is None else tally.tokens
 
     def success_rate(self, now: float, deployment: str) -> float:
-        """Of all minutes kept; 1.0 when nothing was asked."""
-        tallies = [minute.deployments[deployment] for minute in self._lately(now) if deployment in minute.deployments]
-        answered, failed = sum(tally.answered for tally in tallies), sum(tally.failed for tally in tallies)
-        return answered / (answered + failed) if answered + failed else 1.0
+        """Of its latest outcomes, none older than the minutes kept; 1.0 when there is none."""
+        lately = [well for when, well in self._outcomes.get(deployment, ()) if when > now - KEPT * 60]
+        return sum(lately) / len(lately) if lately else 1.0
 
     def all_served(self, now: float) -> dict[Served, Tally]:
         """The sums over the minutes kept."""

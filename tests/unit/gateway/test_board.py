@@ -268,6 +268,14 @@ def test_the_success_rate_is_of_the_last_minutes(desk: Desk) -> None:
     assert desk.board.success_rate("d-a") == 1.0
 
 
+def test_an_outage_outweighs_the_successes_before_it(desk: Desk) -> None:
+    for _ in range(100):
+        desk.answered("a")
+    for _ in range(15):
+        desk.failed("a")
+    assert desk.board.success_rate("d-a") == 0.25
+
+
 def test_tokens_are_those_of_this_minute(desk: Desk) -> None:
     desk.board.used("d-a", 30)
     desk.board.used("d-a", 12)
