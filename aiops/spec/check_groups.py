@@ -10,7 +10,7 @@ from aiops.spec.check_fallbacks import fallback_problem
 from aiops.spec.draft import Draft, Suggester
 from aiops.spec.mappings import DEFAULT_ABOVE, Balanced, Capability, Threshold
 from aiops.spec.routing import Routing
-from aiops.spec.rules import ALIASES, Strategy, strategy
+from aiops.spec.rules import ALIASES, BY_PROFILE, Strategy, strategy
 from aiops.spec.sources import MAPPINGS, PROVIDERS
 from aiops.spec.suggest import did_you_mean, listed
 from aiops.spec.targets import Place, Target
@@ -202,14 +202,19 @@ def _places(target: Target) -> tuple[Place, ...]:
     return target.places or (Place(target.provider, target.backend, target.spec),)
 
 
+def _default(draft: Draft) -> str | None:
+    """What a group chooses by that does not say how."""
+    by_profile = BY_PROFILE[draft.settings.profile].value if draft.settings else None
+    return draft.mappings.rules.default_strategy or by_profile
+
+
 def _members(draft: Draft, path: Path, target: Target, wanted: str | None) -> Iterator[Problem]:
     """All members answer the same kind of requests, and the strategy knows of each what it needs."""
     kinds = {place.mode == "embedding" for place in target.places}
     if len(kinds) > 1:
         message = f"`{target.name}`: only some of its members are embedding models"
         yield draft.problem(MAPPINGS, path, message, "keep those of one `mode`")
-    default = draft.mappings.rules.default_strategy if path[0] == "load_balancing" else None
-    chosen = _strategy(wanted or default)
+    chosen = _strategy(wanted or (_default(draft) if path[0] == "load_balancing" else None))
     for place in target.places:
         model = f"`{place.backend}` of `{place.provider.name}`"
         if chosen is Strategy.QUALITY_BASED and place.size is None:

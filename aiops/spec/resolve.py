@@ -9,7 +9,7 @@ from aiops.spec.mappings import Balanced, Capability, Chain
 from aiops.spec.model import DesiredState
 from aiops.spec.routes import Endpoint, Route, RouteTable, Unrouted
 from aiops.spec.routing import Routing
-from aiops.spec.rules import Member, Strategy, strategy
+from aiops.spec.rules import BY_PROFILE, Member, Strategy, strategy
 from aiops.spec.targets import Place, Target
 
 __all__ = ["RouteTable", "resolve"]
@@ -22,7 +22,7 @@ def resolve(state: DesiredState) -> RouteTable:
     Disabled models are dropped from the fallbacks of others, and disabled providers from groups.
     """
     routing = Routing.of(state.providers, state.exact_matches, state.fallback_chains, state.mappings)
-    default = strategy(state.mappings.rules.default_strategy or Strategy.SIMPLE_SHUFFLE)
+    default = strategy(state.mappings.rules.default_strategy or BY_PROFILE[state.profile])
     routes: list[Route] = []
     unrouted: list[Unrouted] = []
     for name in sorted(routing.targets):

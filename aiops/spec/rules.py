@@ -48,6 +48,13 @@ ALIASES: Mapping[str, Strategy] = {
 }
 """Other names for the same, as LiteLLM and older installs have them."""
 
+BY_PROFILE: Mapping[str, Strategy] = {
+    "cost": Strategy.COST_BASED,
+    "dev": Strategy.SIMPLE_SHUFFLE,
+    "prod": Strategy.LEAST_LOADED,
+}
+"""How a group chooses when nothing says how, by ``profile`` of aiops.yaml."""
+
 
 def strategy(name: str) -> Strategy:
     """The strategy of that name. Raises ValueError for one that does not exist."""

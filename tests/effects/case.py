@@ -87,14 +87,7 @@ class Off:
     """It stands in a section that can only be switched off, which is the effect of all of it."""
 
 
-@dataclass(frozen=True)
-class NotYet:
-    """It is checked and recorded, and nothing reads it. There is to be none of these; ``why`` it is one."""
-
-    why: str
-
-
-Case = Flips | Explains | Documents | Expects | ShownBy | Refuses | Off | NotYet
+Case = Flips | Explains | Documents | Expects | ShownBy | Refuses | Off
 
 
 def released(sources: Sources) -> dict[str, Any]:

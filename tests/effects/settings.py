@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.effects.case import Case, Flips, NotYet, Refuses, ShownBy
+from tests.effects.case import Case, Flips, Refuses, ShownBy
 
 PORT = "tests/e2e/test_hand_edits.py::test_a_change_of_port_moves_to_the_new_one_and_closes_the_old"
 SETTINGS_TEST = "tests/e2e/test_settings.py"
@@ -46,7 +46,9 @@ CASES: dict[str, Case] = {
         live=f"{SETTINGS_TEST}::test_a_failed_request_is_tried_again_as_often_as_allowed",
     ),
     "mode": Refuses("mode: standalone", "mode: distributed", "`mode: distributed` is not supported by this version"),
-    "profile": NotYet("what counts when in doubt: nothing is in doubt yet"),
+    "profile": ShownBy(
+        "tests/unit/spec/test_resolve.py::test_the_profile_says_how_groups_choose_where_nothing_else_does"
+    ),
     "supervisor": ShownBy("tests/lab/test_systemd.py::test_up_makes_a_service_that_systemd_and_status_agree_on"),
     "container.image": ShownBy("tests/lab/test_container.py::test_it_is_a_unit_and_a_second_up_changes_nothing"),
     "container.engine": ShownBy("tests/lab/test_container.py::test_without_an_engine_it_is_refused_with_what_to_type"),

@@ -20,7 +20,6 @@ from tests.effects.case import (
     Expects,
     Explains,
     Flips,
-    NotYet,
     Off,
     Refuses,
     Release,
@@ -99,14 +98,8 @@ def test_every_key_has_an_effect(key: str) -> None:
             assert shows not in expected(BASE)
         case ShownBy(test):
             assert_exists(test)
-        case Off() | NotYet():
+        case Off():
             pass
-
-
-def test_what_is_recorded_and_never_read_is_known() -> None:
-    assert {key for key, case in CASES.items() if isinstance(case, NotYet)} == {
-        f"{SETTINGS}: profile",
-    }
 
 
 def test_what_can_only_be_off_is_refused_when_it_is_on() -> None:

@@ -200,8 +200,10 @@ def test_stopping_the_service_in_the_middle_of_a_change_leaves_the_old_generatio
 def test_a_lost_ssh_connection_in_the_middle_of_a_change_leaves_the_old_or_the_new(
     gateway: Gateway, options: list[str], ends: int, change: str
 ) -> None:
+    # Slow enough that the change is still under way when all below has been asked and done over ssh.
+    gateway.provider("slower", 8004, "slow", latency=8.0)
     old = gateway.status["generation"]
-    changing = gateway.begin(ADD.replace("aiops", "aiops --yes", 1), *options)
+    changing = gateway.begin(ADD.replace("aiops", "aiops --yes", 1).replace("8003", "8004"), *options)
     until(lambda: gateway.show("ActiveState") == "reloading", 20, "a change that has begun")
     command = "pgrep --uid ops --full 'bin/aiops --yes add-provide[r]'"
     pid = gateway.host.inside(f"{command} | head -1").out.strip()
@@ -213,8 +215,8 @@ def test_a_lost_ssh_connection_in_the_middle_of_a_change_leaves_the_old_or_the_n
     if change == "completes":
         assert gateway.host.inside(f"ps -o stat= -p {pid}").out, "it goes on"
         assert gateway.show("ActiveState") == "reloading", "the change was still under way"
-    until(lambda: not gateway.host.inside(f"{command}", check=False).ok, 30, "the end of the command")
-    until(lambda: gateway.show("ActiveState") == "active", 30, "the end of the change")
+    until(lambda: not gateway.host.inside(f"{command}", check=False).ok, 90, "the end of the command")
+    until(lambda: gateway.show("ActiveState") == "active", 90, "the end of the change")
     assert gateway.ask().status_code == 200
     new = consistent(gateway, old)
     assert new == old + ends, f"the change {change}"

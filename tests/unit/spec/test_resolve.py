@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from aiops.spec.load import load
 from aiops.spec.resolve import resolve
 from aiops.spec.routes import Route, RouteTable, Unrouted
@@ -137,3 +139,19 @@ def test_a_table_survives_json() -> None:
     served = table(providers(a="disabled"), "fallback_chains: {a1: [b1, c1]}")
     assert RouteTable.from_json(served.to_json()) == served
     assert served.to_json() == RouteTable.from_json(served.to_json()).to_json()
+
+
+@pytest.mark.parametrize(
+    ("profile", "strategy"), [("cost", "cost-based"), ("dev", "simple-shuffle"), ("prod", "least_loaded")]
+)
+@pytest.mark.parametrize("said", ["", "routing_rules: {default_strategy: usage_based}"])
+def test_the_profile_says_how_groups_choose_where_nothing_else_does(profile: str, strategy: str, said: str) -> None:
+    pool = (
+        "load_balancing: {pool: {providers: [{provider: a, preferred_model: a1}, {provider: b, preferred_model: b1}]}}"
+    )
+    sources = {
+        "aiops.yaml": f"gateway: {{port: 4000}}\nprofile: {profile}\n".encode(),
+        "providers.yaml": providers().encode().replace(b"http://h:", b"http://127.0.0.1:1"),
+        "model-mappings.yaml": f"{pool}\n{said}\n".encode(),
+    }
+    assert resolve(load(sources, {})).rules.names["pool"].strategy == ("usage_based" if said else strategy)
