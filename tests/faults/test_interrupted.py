@@ -106,7 +106,7 @@ def test_ctrl_c_takes_the_change_back(here: Gateway, step: str) -> None:
 def test_a_second_verb_says_whom_it_waits_for_and_then_works(here: Gateway) -> None:
     first, second = here.new_name(), here.new_name()
     fault = Fault("wait", "prove", "before")
-    with here.start(*here.add(first), fault=fault, FAULT_SECONDS="1.5") as holder:
+    with here.start(*here.add(first), fault=fault, FAULT_SECONDS="6") as holder:
         here.wait_for_fault()
         asked = look(here.instance).notes
         impatient = here.run(*_no_mark(here, second), fault={"patience": 0.2})
