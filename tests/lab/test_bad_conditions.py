@@ -204,7 +204,7 @@ def test_a_lost_ssh_connection_in_the_middle_of_a_change_leaves_the_old_or_the_n
     gateway.provider("slower", 8004, "slow", latency=4.0)
     old = gateway.status["generation"]
     changing = gateway.begin(ADD.replace("aiops", "aiops --yes", 1).replace("8003", "8004"), *options)
-    until(lambda: gateway.show("ActiveState") == "reloading", 20, "a change that has begun")
+    until(lambda: gateway.show("ActiveState") == "reloading", 60, "a change that has begun")
     command = "pgrep --uid ops --full 'bin/aiops --yes add-provide[r]'"
     pid = gateway.host.inside(f"{command} | head -1").out.strip()
     session = gateway.host.inside(f"ps -o ppid= -p {pid}").out.strip()
