@@ -19,6 +19,14 @@ from tests.lab.places import own_name
 _refused: list[LabError] = []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A first test also makes its hosts, and an image for containers: minutes, where another machine is slower."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.timeout(900))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Install and build before the first test: it takes minutes once, and no test's time limit is meant for that."""
     here = Path(__file__).parent
