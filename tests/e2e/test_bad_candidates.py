@@ -45,13 +45,12 @@ def restore(gateway: Instance) -> None:
         gateway.source(path.name).write_bytes(path.read_bytes())
 
 
-def test_a_refusal_leaves_every_file_byte_identical_and_is_quick(gateway: Instance, two: DemoProvider) -> None:
+def test_a_refusal_leaves_every_file_byte_identical(gateway: Instance, two: DemoProvider) -> None:
     before, workers, pids = gateway.snapshot(), gateway.workers(), gateway.pids()
     two.control(mode="500", paths=["/v1/chat/completions"])
     refused = gateway.cli(*gateway.adding("two", two.url, "gamma"), env={"TWO_KEY": "not asked for"})
     two.control(mode="ok", paths=[])
     assert (refused.code, refused.data["outcome"]) == (7, "refused")
-    assert refused.seconds < 3  # 1.5 s is promised and measured by the bench, on a machine that does nothing else
     after = gateway.snapshot()
     assert {name: after[name] for name in before} == before
     added = sorted(set(after) - set(before))
