@@ -19,6 +19,9 @@ ENVIRONMENT: Final = {
     "OPENBLAS_NUM_THREADS": "1",  # else numpy leaves threads behind, and a fork must have one
     "LITELLM_LOG": "ERROR",
     "TOKENIZERS_PARALLELISM": "false",
+    # llama.cpp's and vLLM's servers close a connection that was idle for five seconds. A request that is sent in that
+    # moment is lost, and LiteLLM keeps connections for two minutes.
+    "AIOHTTP_KEEPALIVE_TIMEOUT": "4",
 }
 # Inherited from a shell these would switch the gateway to a database, a cache or a config aiops knows nothing of.
 FOREIGN: Final = (
