@@ -68,11 +68,11 @@ async def send_stream(stream: Stream, receive: Receive, send: Send) -> None:
     headers = [(b"content-type", stream.content_type), (b"cache-control", b"no-cache")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     for number, piece in enumerate(stream.pieces):
+        if stream.pause and number:
+            await asyncio.sleep(stream.pause)
         if number == stream.cut_after:
             await break_connection(receive, send)
             return
-        if stream.pause and number:
-            await asyncio.sleep(stream.pause)
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 

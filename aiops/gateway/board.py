@@ -62,10 +62,12 @@ class Board:
             self.failed(call, None, BROKE_OFF)
         if call.deployment not in ("", deployment):
             call.fell_from = call.provider
+            call.fallbacks += 1
         if not call.provider:
             self._by_name[call.name] = self._by_name.get(call.name, 0) + 1
         call.deployment, call.provider = deployment, provider
         call.began = self._clock()
+        call.attempts += 1
         call.state = State.WORKING
         self._count(provider, 1)
 

@@ -26,12 +26,15 @@ class State(Enum):
 
 class Call:
     """``rule``: what routed it, as its header says it; None when nothing had to. ``fell_from``: the provider that was
-    tried before the one that answers. ``headers``: as they came, names in lower case."""
+    tried before the one that answers. ``headers``: as they came, names in lower case. ``attempts``: how often a
+    deployment was asked; ``fallbacks``: how often that was another one than before."""
 
     __slots__ = (
+        "attempts",
         "began",
         "deployment",
         "failure",
+        "fallbacks",
         "fell_from",
         "headers",
         "name",
@@ -50,6 +53,8 @@ class Call:
         self.provider = ""
         self.began = 0.0  # monotonic
         self.state = State.IDLE
+        self.attempts = 0
+        self.fallbacks = 0
         self.fell_from = ""
         self.failure = ""
 

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from aiops.gateway import call, introspect, probe
-from aiops.gateway.board import BROKE_OFF, Board
+from aiops.gateway.board import Board
+from aiops.gateway.reply import Reply
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -19,9 +20,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 ROUTES = "/_aiops/routes"
-PROVIDER_HEADER, RULE_HEADER = b"x-aiops-provider", b"x-aiops-rule"
-# How an answer that has begun says that it goes no further: in OpenAI's shape, and in Anthropic's.
-BROKEN_OFF = (b'data: {"error"', b"event: error")
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
@@ -66,30 +64,12 @@ class Extension:
             self._take_probe(scope)
         this = call.Call(scope["headers"], private=private or probe.private.get())
         call.current.set(this)
-
-        async def send_clean(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = [pair for pair in message.get("headers", ()) if not _leaks(pair[0])]
-                message["headers"] = headers + self._who_answers(this, message["status"])
-            elif this.state is call.State.ANSWERING and message.get("body", b"").startswith(BROKEN_OFF):
-                self._board.failed(this, None, BROKE_OFF)
-            await send(message)
-
         self.active += 1
         try:
-            await self._app(scope, receive, send_clean)
+            await self._app(scope, receive, Reply(this, self._board, send))
         finally:
             self.active -= 1
             self._board.over(this)
-
-    def _who_answers(self, this: call.Call, status: int) -> list[tuple[bytes, bytes]]:
-        """Note that the answer begins, and name in its headers who gives it."""
-        if not this.provider:
-            return []
-        if status < 400:
-            self._board.answered(this)
-        named = [(PROVIDER_HEADER, this.provider.encode("latin-1", "replace"))]
-        return named if this.rule is None else [*named, (RULE_HEADER, this.rule)]
 
     @staticmethod
     def _take_probe(scope: Scope) -> None:
@@ -117,11 +97,6 @@ HEALTH: dict[str, Callable[[Extension], tuple[int, dict[str, Any]]]] = {
     "/health/live": Extension.live,
     "/health/ready": Extension.ready_plain,
 }
-
-
-def _leaks(name: bytes) -> bool:
-    lowered = name.lower()
-    return lowered.startswith(b"llm_provider-") or lowered == b"x-litellm-model-api-base"
 
 
 async def _answer(send: Send, status: int, body: dict[str, Any]) -> None:

@@ -75,6 +75,22 @@ def test_another_answers_in_time_and_is_named(gateway: Routed, mode: str, model:
     assert gateway.in_flight() == {"east": 0, "west": 0}
 
 
+@pytest.mark.parametrize("model", ["pool", "alpha"])
+@pytest.mark.parametrize("mode", ["drop_before_token", "ok"])
+def test_a_stream_that_begins_and_says_nothing_is_answered_by_another(gateway: Routed, mode: str, model: str) -> None:
+    """Its first piece, a role without a word, comes long before it breaks off, or hangs past the time-out."""
+    gateway.east.control(mode=mode, chunk_delay=0.3 if mode == "drop_before_token" else TIMEOUT + 5)
+    began = time.monotonic()
+    answer = gateway.ask(model, stream=True)
+    seconds = time.monotonic() - began
+    assert (answer.status_code, answer.headers[PROVIDER]) == (200, "west")
+    assert answer.headers["x-litellm-attempted-fallbacks"] == "1"
+    assert answer.text.count("w3 ") == 1
+    assert answer.text.count('"role":"assistant"') == 1, "the one who said nothing has no part in the answer"
+    assert seconds < TIMEOUT + 1.5
+    assert gateway.in_flight() == {"east": 0, "west": 0}
+
+
 def test_another_answers_when_nobody_listens_there(gateway: Routed) -> None:
     os.kill(gateway.east.process.pid, signal.SIGKILL)
     gateway.east.process.wait()
