@@ -43,6 +43,7 @@ class Board:
         self._worker = worker
         self._place = {name: place for place, name in enumerate(table.providers)}
         self._mine = dict.fromkeys(table.providers, 0)
+        self._asked: dict[str, int] = {}  # by deployment
         self._latency: dict[str, Latency] = {}
         self._last_failure: dict[str, float] = {}
         self._turns: dict[tuple[str, str], dict[str, float]] = {}
@@ -69,7 +70,7 @@ class Board:
         call.began = self._clock()
         call.attempts += 1
         call.state = State.WORKING
-        self._count(provider, 1)
+        self._count(call, 1)
 
     def answered(self, call: Call) -> None:
         """The answer, or its first piece, has come."""
@@ -129,13 +130,16 @@ class Board:
         self.minutes.deployment(self._clock(), deployment).tokens += tokens
 
     def _leave(self, call: Call) -> None:
-        self._count(call.provider, -1)
+        self._count(call, -1)
         call.state = State.IDLE
 
-    def _count(self, provider: str, change: int) -> None:
+    def _count(self, call: Call, change: int) -> None:
+        provider, deployment = call.provider, call.deployment
+        self._asked[deployment] = self._asked.get(deployment, 0) + change
         number = self._mine[provider] = self._mine.get(provider, 0) + change
-        if provider in self._place:
-            self._slots.put(self._worker, self._place[provider], IN_FLIGHT, number)
+        place = self._place.get(provider)
+        if place is not None:
+            self._slots.put(self._worker, place, IN_FLIGHT, number)
 
     def _avoid(self, provider: str, seconds: float | None, reason: int) -> None:
         if seconds is None or provider not in self._place:
@@ -160,6 +164,9 @@ class Board:
 
     def local(self, provider: str) -> bool:
         return self.table.providers.get(provider, UNKNOWN).local
+
+    def asked(self, deployment: str) -> int:
+        return self._asked.get(deployment, 0)
 
     def latency(self, deployment: str) -> float | None:
         now = self._clock()

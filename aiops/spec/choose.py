@@ -2,22 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from aiops.spec import conditions
 from aiops.spec.conditions import Condition, Facts
 from aiops.spec.rules import Group, Member, MetadataRule, Strategy
-from aiops.spec.strategies import RANKINGS, Ask, Load, Random, saturation
+from aiops.spec.strategies import RANKINGS, Ask, Load, Random, Ranked, saturation
 
 
-@dataclass(frozen=True)
-class Choice:
-    """``why`` it has its place, in words for people."""
+class Standing(NamedTuple):
+    """What decides before the strategy does, the weightiest first; of each False is better."""
 
-    member: Member
-    why: str
+    avoided: bool
+    moved_away: bool  # a routing rule prefers another provider
+    unmet: bool  # its condition
+    cold: bool
+
+
+class _Reasons(NamedTuple):
+    """What the members of one standing were put in order by."""
+
+    standing: Standing
+    ask: Ask
+    word: Callable[[Ranked, Ask], str]
+    preferred: MetadataRule | None
+
+
+class Choice(NamedTuple):
+    """A member in its place."""
+
+    ranked: Ranked
+    reasons: _Reasons | None  # None: it is the only one
+
+    @property
+    def member(self) -> Member:
+        return self.ranked.member
+
+    @property
+    def why(self) -> str:
+        """Why it has its place, in words for people. Not asked for when a request is routed."""
+        if self.reasons is None:
+            return "the only one"
+        standing, ask, word, preferred = self.reasons
+        provider = self.member.provider
+        notes = []
+        if standing.avoided:
+            notes.append(f"`{provider}` is avoided: {ask.load.avoided(provider)}")
+        if preferred is not None and not standing.moved_away:
+            notes.append(f"routing rule `{preferred.name}` holds")
+        if standing.unmet:
+            notes.append(f"its condition `{self.member.condition}` does not hold")
+        if standing.cold:
+            notes.append(f"`{provider}` is cold")
+        why = word(self.ranked, ask)
+        return f"{why}; {', '.join(notes)}" if notes else why
 
 
 def order(
@@ -38,24 +78,20 @@ def order(
     What ``facts`` says of saturation is filled in here, for each member in turn.
     """
     if len(group.members) == 1:
-        return [Choice(group.members[0], "the only one")]
-    facts.local_saturated = _local_saturated(group, load)
-    tiers: dict[tuple[bool, ...], list[Member]] = {}
-    notes: dict[str, str] = {}
+        return [Choice(Ranked(group.members[0], 0.0, 0), None)]
+    if group.has_conditions:
+        facts.local_saturated = _local_saturated(group, load)
+    tiers: dict[Standing, list[Member]] = {}
     for member in group.members:
-        tier, note = _standing(member, facts, load, preferred)
-        tiers.setdefault(tier, []).append(member)
-        if note:
-            notes[member.deployment] = note
-    rank = RANKINGS[group.strategy]
+        tiers.setdefault(_standing(member, facts, load, preferred), []).append(member)
+    ranking = RANKINGS[group.strategy]
     turns = load.turns(group)
     choices: list[Choice] = []
-    for number, tier in enumerate(sorted(tiers)):
-        ranked = rank(tiers[tier], Ask(facts, load, random, turns, takes_turn and number == 0))
-        choices += [
-            Choice(member, f"{why}; {notes[member.deployment]}" if member.deployment in notes else why)
-            for member, why in ranked
-        ]
+    for standing in sorted(tiers) if len(tiers) > 1 else tiers:
+        ask = Ask(facts, load, random, turns, takes_turn and not choices)
+        reasons = _Reasons(standing, ask, ranking.word, preferred)
+        for place, (member, number) in enumerate(ranking.order(tiers[standing], ask)):
+            choices.append(Choice(Ranked(member, number, place), reasons))
     return choices
 
 
@@ -69,7 +105,7 @@ def rule_for(rules: Iterable[MetadataRule], group: Group, facts: Facts, load: Lo
 def asks_about_the_request(group: Group) -> bool:
     """Whether the prompt has to be looked at before a member can be chosen."""
     by_prompt = (Strategy.COMPLEXITY_BASED, Strategy.CONTEXT_BASED, Strategy.QUALITY_BASED)
-    return group.strategy in by_prompt or any(member.condition for member in group.members)
+    return group.strategy in by_prompt or group.has_conditions
 
 
 @lru_cache(maxsize=4096)
@@ -82,21 +118,14 @@ def _local_saturated(group: Group, load: Load) -> bool:
     return bool(local) and all(saturation(provider, load) >= group.saturation_threshold for provider in local)
 
 
-def _standing(member: Member, facts: Facts, load: Load, preferred: MetadataRule | None) -> tuple[tuple[bool, ...], str]:
-    avoided = load.avoided(member.provider)
-    moved = preferred is not None and member.provider == preferred.provider
+def _standing(member: Member, facts: Facts, load: Load, preferred: MetadataRule | None) -> Standing:
     unmet = False
     if member.condition is not None:
         facts.saturation = saturation(member.provider, load)
         unmet = not _parsed(member.condition).holds(facts)
-    cold = not load.warm(member.provider)
-    notes = []
-    if avoided:
-        notes.append(f"`{member.provider}` is avoided: {avoided}")
-    if preferred is not None and moved:
-        notes.append(f"routing rule `{preferred.name}` holds")
-    if unmet:
-        notes.append(f"its condition `{member.condition}` does not hold")
-    if cold:
-        notes.append(f"`{member.provider}` is cold")
-    return (avoided is not None, preferred is not None and not moved, unmet, cold), ", ".join(notes)
+    return Standing(
+        avoided=load.avoided(member.provider) is not None,
+        moved_away=preferred is not None and member.provider != preferred.provider,
+        unmet=unmet,
+        cold=not load.warm(member.provider),
+    )

@@ -103,6 +103,9 @@ class Idle:
         facts = self._table.providers.get(provider)
         return facts is not None and facts.local
 
+    def asked(self, deployment: str) -> int:
+        return 0
+
     def latency(self, deployment: str) -> float | None:
         return None
 

@@ -11,7 +11,7 @@ from aiops.spec.rules import Group, RoutingTable
 
 Kind = Literal["exact", "capability", "pattern", "size", "default"]
 _REMEMBERED = 4096
-"""Names whose rule is remembered; a name that is new to a thousand loose patterns takes a millisecond."""
+"""Names whose rule is remembered: clients repeat themselves."""
 
 
 @dataclass(frozen=True)

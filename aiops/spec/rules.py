@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 from aiops.spec.size_ranges import SizeRange
@@ -98,6 +99,11 @@ class Group:
     source: str = ""
     description: str = ""
     saturation_threshold: float = 0.8
+
+    @cached_property
+    def has_conditions(self) -> bool:
+        """Whether a member is only to be asked under a condition."""
+        return any(member.condition for member in self.members)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ class Load(Protocol):
     def local(self, provider: str) -> bool:
         """Whether it is a machine of one's own, near the gateway."""
 
+    def asked(self, deployment: str) -> int:
+        """Requests this one deployment is answering now."""
+
     def latency(self, deployment: str) -> float | None:
         """Seconds to the first token (streams) or to the answer, smoothed. None: not known; inf: it failed lately."""
 
@@ -56,7 +59,22 @@ class Ask(NamedTuple):
     takes_turn: bool
 
 
-Ranked = list[tuple[Member, str]]
+class Ranked(NamedTuple):
+    """One member in the order of a strategy. ``number``: what it was judged by; ``place``: from 0."""
+
+    member: Member
+    number: float
+    place: int
+
+
+Order = list[tuple[Member, float]]
+
+
+class Ranking(NamedTuple):
+    """A strategy: ``order`` is asked for each request, ``word`` says why a member has its place, for people."""
+
+    order: Callable[[Sequence[Member], Ask], Order]
+    word: Callable[[Ranked, Ask], str]
 
 
 def saturation(provider: str, load: Load) -> float:
@@ -66,35 +84,48 @@ def saturation(provider: str, load: Load) -> float:
 
 def _shuffled(members: Sequence[Member], random: Random) -> list[Member]:
     """In random order; the chance to be first is the share of the weight (Efraimidis and Spirakis, 2006)."""
-    drawn = [(-math.log(1.0 - random()) / member.weight, member) for member in members]
-    drawn.sort(key=lambda pair: pair[0])
-    return [member for _, member in drawn]
+    if len(members) == 1:
+        return list(members)
+    drawn = [(member, -math.log(1.0 - random()) / member.weight) for member in members]
+    drawn.sort(key=_number)
+    return [member for member, _ in drawn]
 
 
-def _least(
-    members: Sequence[Member], ask: Ask, value: Callable[[Member], float], word: Callable[[Member, float], str]
-) -> Ranked:
+def _least(members: Sequence[Member], ask: Ask, value: Callable[[Member], float]) -> Order:
     """By ``value``, least first; equals in random order by weight."""
-    valued = [(value(member), member) for member in _shuffled(members, ask.random)]
-    valued.sort(key=lambda pair: pair[0])
-    return [(member, word(member, number)) for number, member in valued]
+    valued = [(member, value(member)) for member in _shuffled(members, ask.random)]
+    valued.sort(key=_number)
+    return valued
 
 
-def _simple_shuffle(members: Sequence[Member], ask: Ask) -> Ranked:
+def _number(pair: tuple[Member, float]) -> float:
+    return pair[1]
+
+
+def _simple_shuffle(members: Sequence[Member], ask: Ask) -> Order:
     total = sum(member.weight for member in members)
-    return [(member, f"drawn by weight, {member.weight / total:.0%}") for member in _shuffled(members, ask.random)]
+    return [(member, member.weight / total) for member in _shuffled(members, ask.random)]
 
 
-def _round_robin(members: Sequence[Member], ask: Ask) -> Ranked:
+def _share(ranked: Ranked, ask: Ask) -> str:
+    return f"drawn by weight, {ranked.number:.0%}"
+
+
+def _round_robin(members: Sequence[Member], ask: Ask) -> Order:
     turns = ask.turns
-    waiting = sorted(members, key=lambda member: turns.get(member.deployment, 0.0))
+    waiting = [(member, turns.get(member.deployment, 0.0)) for member in members]
+    waiting.sort(key=_number)
     if ask.takes_turn:
         # The number of its last turn, so that one who comes back from a pause gets one turn and not all it missed.
-        turns[waiting[0].deployment] = max(turns.values(), default=0.0) + 1.0
-    return [(member, "waits the longest for its turn" if member is waiting[0] else "next turns") for member in waiting]
+        turns[waiting[0][0].deployment] = max(turns.values(), default=0.0) + 1.0
+    return waiting
 
 
-def _weighted_round_robin(members: Sequence[Member], ask: Ask) -> Ranked:
+def _turn(ranked: Ranked, ask: Ask) -> str:
+    return "next turns" if ranked.place else "waits the longest for its turn"
+
+
+def _weighted_round_robin(members: Sequence[Member], ask: Ask) -> Order:
     """Smooth: of weights 5, 1, 1 come a a b a c a a and not a a a a a b c (nginx, 2012)."""
     turns = ask.turns
     due = {member.deployment: turns.get(member.deployment, 0.0) + member.weight for member in members}
@@ -102,82 +133,95 @@ def _weighted_round_robin(members: Sequence[Member], ask: Ask) -> Ranked:
     if ask.takes_turn:
         turns.update(due)
         turns[ranked[0].deployment] -= sum(member.weight for member in members)
-    return [(member, f"turns by weight {member.weight:g}") for member in ranked]
+    return [(member, member.weight) for member in ranked]
 
 
-def _least_loaded(members: Sequence[Member], ask: Ask) -> Ranked:
-    def word(member: Member, _: float) -> str:
-        return f"{ask.load.in_flight(member.provider)} of {ask.load.parallel(member.provider)} slots are taken"
-
-    return _least(members, ask, lambda member: saturation(member.provider, ask.load), word)
+def _weighted_turn(ranked: Ranked, ask: Ask) -> str:
+    return f"turns by weight {ranked.number:g}"
 
 
-def _most_capacity(members: Sequence[Member], ask: Ask) -> Ranked:
-    def taken(member: Member) -> float:
-        return ask.load.in_flight(member.provider) - ask.load.parallel(member.provider)
-
-    return _least(members, ask, taken, lambda member, number: f"{max(0, -int(number))} slots are free")
+def _least_loaded(members: Sequence[Member], ask: Ask) -> Order:
+    return _least(members, ask, lambda member: saturation(member.provider, ask.load))
 
 
-def _fastest_response(members: Sequence[Member], ask: Ask) -> Ranked:
+def _slots_taken(ranked: Ranked, ask: Ask) -> str:
+    provider = ranked.member.provider
+    return f"{ask.load.in_flight(provider)} of {ask.load.parallel(provider)} slots are taken"
+
+
+def _most_capacity(members: Sequence[Member], ask: Ask) -> Order:
+    load = ask.load
+    return _least(members, ask, lambda member: load.in_flight(member.provider) - load.parallel(member.provider))
+
+
+def _slots_free(ranked: Ranked, ask: Ask) -> str:
+    return f"{max(0, -int(ranked.number))} slots are free"
+
+
+_TRY_IT = -1.0  # before every known speed
+
+
+def _fastest_response(members: Sequence[Member], ask: Ask) -> Order:
+    """One whose speed is not known is tried, by one request at a time: a slow one must not get all until that shows."""
+
     def seconds(member: Member) -> float:
         known = ask.load.latency(member.deployment)
-        return -1.0 if known is None else known
+        if known is None:
+            return math.inf if ask.load.asked(member.deployment) else _TRY_IT
+        return known
 
-    def word(member: Member, number: float) -> str:
-        if number < 0:
-            return "its speed is not known yet"
-        return "it failed lately" if number == math.inf else f"answers in {number:.3f} s"
-
-    return _least(members, ask, seconds, word)
+    return _least(members, ask, seconds)
 
 
-def _usage_based(members: Sequence[Member], ask: Ask) -> Ranked:
-    def tokens(member: Member) -> float:
-        return ask.load.tokens_this_minute(member.deployment)
-
-    return _least(members, ask, tokens, lambda member, number: f"{number:.0f} tokens this minute")
-
-
-def _direct(members: Sequence[Member], ask: Ask) -> Ranked:
-    return [(member, "in the order written") for member in members]
+def _speed(ranked: Ranked, ask: Ask) -> str:
+    if ranked.number == _TRY_IT:
+        return "its speed is not known yet"
+    return "it failed lately, or is being tried" if ranked.number == math.inf else f"answers in {ranked.number:.3f} s"
 
 
-def _by_tokens(members: Sequence[Member], ask: Ask) -> Ranked:
+def _usage_based(members: Sequence[Member], ask: Ask) -> Order:
+    return _least(members, ask, lambda member: ask.load.tokens_this_minute(member.deployment))
+
+
+def _usage(ranked: Ranked, ask: Ask) -> str:
+    return f"{ranked.number:.0f} tokens this minute"
+
+
+def _direct(members: Sequence[Member], ask: Ask) -> Order:
+    return [(member, 0.0) for member in members]
+
+
+def _as_written(ranked: Ranked, ask: Ask) -> str:
+    return "in the order written"
+
+
+def _by_tokens(members: Sequence[Member], ask: Ask) -> Order:
     """The member meant for a prompt of this length, then those for longer ones, then those for shorter ones."""
     tokens = ask.facts.tokens
     meant = [member.at_least for member in members if member.at_least == 0 or tokens > member.at_least]
     level = max(meant, default=min(member.at_least for member in members))
-
-    def distance(member: Member) -> float:
-        return member.at_least - level if member.at_least >= level else math.inf
-
-    def word(member: Member, number: float) -> str:
-        limit = f"above {member.at_least} tokens" if member.at_least else "any prompt"
-        return f"meant for {limit}, this has {tokens}"
-
-    ranked = _least([member for member in members if member.at_least >= level], ask, distance, word)
-    return ranked + _least(
-        [member for member in members if member.at_least < level], ask, lambda member: -member.at_least, word
-    )
+    enough = [member for member in members if member.at_least >= level]
+    too_short = [member for member in members if member.at_least < level]
+    return _least(enough, ask, lambda member: member.at_least) + _least(too_short, ask, lambda member: -member.at_least)
 
 
-def _quality_based(members: Sequence[Member], ask: Ask) -> Ranked:
-    high = ask.facts.quality_tier == "high"
-
-    def size(member: Member) -> float:
-        if member.size is None:
-            return math.inf
-        return -member.size if high else member.size
-
-    def word(member: Member, _: float) -> str:
-        shown = "unknown size" if member.size is None else f"{member.size:g}B"
-        return f"{shown}, {'largest' if high else 'smallest'} first for quality `{ask.facts.quality_tier}`"
-
-    return _least(members, ask, size, word)
+def _meant_for(ranked: Ranked, ask: Ask) -> str:
+    least = ranked.member.at_least
+    return f"meant for {f'above {least} tokens' if least else 'any prompt'}, this has {ask.facts.tokens}"
 
 
-def _adaptive_weighted(members: Sequence[Member], ask: Ask) -> Ranked:
+def _quality_based(members: Sequence[Member], ask: Ask) -> Order:
+    sign = -1.0 if ask.facts.quality_tier == "high" else 1.0
+    return _least(members, ask, lambda member: math.inf if member.size is None else sign * member.size)
+
+
+def _quality(ranked: Ranked, ask: Ask) -> str:
+    size, tier = ranked.member.size, ask.facts.quality_tier
+    shown = "unknown size" if size is None else f"{size:g}B"
+    return f"{shown}, {'largest' if tier == 'high' else 'smallest'} first for quality `{tier}`"
+
+
+def _adaptive_weighted(members: Sequence[Member], ask: Ask) -> Order:
     scores = {}
     for member in members:
         # Never 0: one that failed must be asked now and then, or nobody learns that it works again.
@@ -186,31 +230,34 @@ def _adaptive_weighted(members: Sequence[Member], ask: Ask) -> Ranked:
     total = sum(scores.values())
     drawn = [(-math.log(1.0 - ask.random()) / scores[member.deployment], member) for member in members]
     drawn.sort(key=lambda pair: pair[0])
-    return [
-        (member, f"drawn by weight, success and load, {scores[member.deployment] / total:.0%}") for _, member in drawn
-    ]
+    return [(member, scores[member.deployment] / total) for _, member in drawn]
 
 
-def _cost_based(members: Sequence[Member], ask: Ask) -> Ranked:
-    def word(member: Member, number: float) -> str:
-        return f"${number:g} per 1,000 tokens" if number else "costs nothing"
-
-    return _least(members, ask, lambda member: member.cost, word)
+def _adapted_share(ranked: Ranked, ask: Ask) -> str:
+    return f"drawn by weight, success and load, {ranked.number:.0%}"
 
 
-RANKINGS: dict[Strategy, Callable[[Sequence[Member], Ask], Ranked]] = {
-    Strategy.SIMPLE_SHUFFLE: _simple_shuffle,
-    Strategy.ROUND_ROBIN: _round_robin,
-    Strategy.WEIGHTED_ROUND_ROBIN: _weighted_round_robin,
-    Strategy.LEAST_LOADED: _least_loaded,
-    Strategy.FASTEST_RESPONSE: _fastest_response,
-    Strategy.USAGE_BASED: _usage_based,
-    Strategy.MOST_CAPACITY: _most_capacity,
-    Strategy.DIRECT: _direct,
-    Strategy.COMPLEXITY_BASED: _by_tokens,
-    Strategy.CONTEXT_BASED: _by_tokens,
-    Strategy.QUALITY_BASED: _quality_based,
-    Strategy.ADAPTIVE_WEIGHTED: _adaptive_weighted,
-    Strategy.COST_BASED: _cost_based,
+def _cost_based(members: Sequence[Member], ask: Ask) -> Order:
+    return _least(members, ask, lambda member: member.cost)
+
+
+def _cost(ranked: Ranked, ask: Ask) -> str:
+    return f"${ranked.number:g} per 1,000 tokens" if ranked.number else "costs nothing"
+
+
+RANKINGS: dict[Strategy, Ranking] = {
+    Strategy.SIMPLE_SHUFFLE: Ranking(_simple_shuffle, _share),
+    Strategy.ROUND_ROBIN: Ranking(_round_robin, _turn),
+    Strategy.WEIGHTED_ROUND_ROBIN: Ranking(_weighted_round_robin, _weighted_turn),
+    Strategy.LEAST_LOADED: Ranking(_least_loaded, _slots_taken),
+    Strategy.FASTEST_RESPONSE: Ranking(_fastest_response, _speed),
+    Strategy.USAGE_BASED: Ranking(_usage_based, _usage),
+    Strategy.MOST_CAPACITY: Ranking(_most_capacity, _slots_free),
+    Strategy.DIRECT: Ranking(_direct, _as_written),
+    Strategy.COMPLEXITY_BASED: Ranking(_by_tokens, _meant_for),
+    Strategy.CONTEXT_BASED: Ranking(_by_tokens, _meant_for),
+    Strategy.QUALITY_BASED: Ranking(_quality_based, _quality),
+    Strategy.ADAPTIVE_WEIGHTED: Ranking(_adaptive_weighted, _adapted_share),
+    Strategy.COST_BASED: Ranking(_cost_based, _cost),
 }
 """Every strategy there is; a test compares it with the names that are accepted."""

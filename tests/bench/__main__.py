@@ -29,6 +29,7 @@ SECTIONS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "scale": sizes.scale,
     "throughput": sizes.throughput,
     "routing": routing.routing,
+    "resolution": routing.resolution,
 }
 
 

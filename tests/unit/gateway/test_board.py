@@ -144,6 +144,18 @@ def test_requests_of_one_name_are_counted_while_they_are_answered(desk: Desk) ->
 # --- several workers ----------------------------------------------------------------------------------------------
 
 
+def test_requests_in_flight_are_counted_by_deployment_too() -> None:
+    desk = Desk()
+    call = desk.call()
+    desk.board.begin(call, "d-a", "a")
+    assert (desk.board.asked("d-a"), desk.board.asked("d-b")) == (1, 0)
+    desk.board.failed(call, 500, "HTTP 500")
+    desk.board.begin(call, "d-b", "a")
+    assert (desk.board.asked("d-a"), desk.board.asked("d-b")) == (0, 1)
+    desk.board.over(call)
+    assert (desk.board.asked("d-a"), desk.board.asked("d-b")) == (0, 0)
+
+
 def test_every_worker_sees_what_the_others_have_in_flight() -> None:
     slots = Slots(2, 2)
     one, two = Desk(slots, 0), Desk(slots, 1)

@@ -40,6 +40,9 @@ class Idle:
     def local(self, provider: str) -> bool:
         return provider != "cloud"
 
+    def asked(self, deployment: str) -> int:
+        return self.flying.get(deployment, 0)
+
     def latency(self, deployment: str) -> float | None:
         return self.seconds.get(deployment)
 
@@ -155,6 +158,11 @@ def test_most_capacity_counts_free_slots() -> None:
 def test_the_fastest_is_asked_and_the_unknown_before_it() -> None:
     load = Idle(seconds={"a": 0.5, "b": 0.2})
     assert Asked(group(Strategy.FASTEST_RESPONSE, A, B, C), load).once() == "cba"
+
+
+def test_one_whose_speed_is_not_known_is_tried_by_one_request_at_a_time() -> None:
+    load = Idle(seconds={"a": 0.5}, flying={"b": 1})
+    assert Asked(group(Strategy.FASTEST_RESPONSE, A, B), load).once() == "ab"
 
 
 def test_one_that_failed_lately_is_the_slowest() -> None:
