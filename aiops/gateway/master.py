@@ -24,9 +24,10 @@ from aiops.gateway.journal import WARNING
 from aiops.gateway.listeners import Listeners, orphan_exchanges
 from aiops.gateway.notify import Notifier, condition
 from aiops.gateway.options import Options
+from aiops.gateway.passing import SUCCEEDED
 from aiops.gateway.say import say
 from aiops.gateway.scout import warm_up
-from aiops.gateway.succession import COMMANDS, SUCCEEDED, Succession
+from aiops.gateway.succession import COMMANDS, Succession
 from aiops.gateway.workforce import Workforce
 
 BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds between looks at the clock

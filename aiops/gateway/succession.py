@@ -23,8 +23,6 @@ from aiops.gateway.say import say
 from aiops.gateway.workforce import Workforce
 
 COMMANDS = ("become", "succeed", "back")
-# An exit code, for the keeper of a container: another master serves, and the workers left here are its.
-SUCCEEDED = 3
 # Whoever asked for the handover may need this long after a failed change to say what happens next.
 SAY_WITHIN = 10.0
 
