@@ -128,6 +128,8 @@ class Succession:
 
         Whether this one has to end: another serves in its place. ``catch_up`` is called when it goes on instead.
         """
+        if self._successor is not None and self._successor[0].closed:
+            self._successor = None  # it gave up before there was nothing in between
         wanted = self._wanted or self._successor or self._gives_back
         if not wanted or not handing.quiet(workforce.groups) or not _tidy(workforce.groups):
             return False
