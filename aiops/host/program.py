@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,14 +12,12 @@ from aiops.errors import VerificationFailed
 from aiops.gateway import installed
 from aiops.host import control
 from aiops.host.control import MasterGone, MasterRefused, Session
+from aiops.host.supervisor import IMPORT_SECONDS, Update
 
 # The new program gives itself 300 s before it hands back, and the one before it imports again.
 ANSWER_SECONDS = 600.0
 QUESTION_SECONDS = 5.0  # every question that is given up stays in the queue of the control socket
 ATTEMPTS = 3
-IMPORT_SECONDS = 7.0  # only the length of the progress bar
-
-Update = Callable[[float, float, str], None]
 
 
 class Program(Protocol):

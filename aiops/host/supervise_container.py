@@ -17,8 +17,7 @@ from aiops.host.container_unit import UNIT
 from aiops.host.containers import Containers, Made
 from aiops.host.deploy import Step, Wanted
 from aiops.host.instance import Instance
-from aiops.host.program import IMPORT_SECONDS
-from aiops.host.supervisor import Update
+from aiops.host.supervisor import IMPORT_SECONDS, Update
 from aiops.host.systemd import Scope, Systemd
 
 START_SECONDS = 180.0
