@@ -72,7 +72,9 @@ class Follower:
 def stop(engine: Engine, instance: str, run: Path, restarting: bool, within: float) -> None:
     """Raises Precondition when the engine refuses."""
     if restarting:
-        unit_hook.leave(run)
+        # Nothing else would restart it: systemd's SIGTERM reaches this unit's process, and not the container.
+        if why := unit_hook.leave(run):
+            sys.stderr.write(f"the gateway is not restarted: {why}\n")
         return
     names = [container.name for container in engine.containers(instance) if container.runs]
     if names:
