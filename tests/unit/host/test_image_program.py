@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -75,15 +74,6 @@ class Master:
 
     def stop(self) -> None:
         self._listening.close()
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Path]:
-    """A directory with a short name: the path of a socket has at most 107 bytes."""
-    link = Path(f"/tmp/aiops-test-{os.getpid()}")
-    link.symlink_to(tmp_path)
-    yield link
-    link.unlink()
 
 
 @pytest.fixture
