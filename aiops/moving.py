@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiops.apply.store import GenerationStore
 from aiops.errors import AiopsError, Precondition
 from aiops.host import ports
@@ -15,19 +13,14 @@ from aiops.spec.model import DesiredState
 from aiops.supervision import choose
 
 
-def moves(instance: Instance, base: int | None, state: DesiredState) -> bool:
-    """Whether the gateway listens elsewhere than in generation ``base``."""
-    return _address(_settings(instance, base)) != (state.gateway.host, state.gateway.port)
-
-
 def require_address(instance: Instance, base: int | None, state: DesiredState) -> None:
     """A change to another address says who has it, before anything is begun. Raises Precondition."""
-    if not moves(instance, base, state):
-        return
     host, port = state.gateway.host, state.gateway.port
+    before, old = _address(instance, base)
+    if (before, old) == (host, port):
+        return
     ports.require_free(host, port, ProcessSupervisor(instance).pids())
-    before, old = _address(_settings(instance, base))
-    if base is None or old != port or ports.same(before, host, port) or ports.can_bind(host, port):
+    if old != port or ports.same(before, host, port) or ports.can_bind(host, port):
         return
     raise Precondition(
         f"{host}:{port} cannot be listened on while the gateway serves {before}:{old}: they overlap",
@@ -37,7 +30,7 @@ def require_address(instance: Instance, base: int | None, state: DesiredState) -
 
 def follow(instance: Instance, base: int | None, state: DesiredState, out: Output) -> None:
     """After a change that is live: what keeps the old address lets it go. Never fails; what is left is said."""
-    if base is None or not moves(instance, base, state):
+    if base is None or _address(instance, base) == (state.gateway.host, state.gateway.port):
         return
     try:
         supervisor = choose(instance, state.settings.supervisor)
@@ -51,9 +44,9 @@ def follow(instance: Instance, base: int | None, state: DesiredState, out: Outpu
         out.say(f"`{instance.command} up` writes them")
 
 
-def _settings(instance: Instance, base: int | None) -> dict[str, Any]:
-    return dict(GenerationStore(instance.state).get(base).routes()[1].settings) if base is not None else {}
-
-
-def _address(settings: dict[str, Any]) -> tuple[str | None, int | None]:
+def _address(instance: Instance, generation: int | None) -> tuple[str | None, int | None]:
+    """Where that generation listens; nowhere before the first."""
+    if generation is None:
+        return None, None
+    settings = GenerationStore(instance.state).get(generation).routes()[1].settings
     return settings.get("gateway.host"), settings.get("gateway.port")

@@ -44,7 +44,7 @@ def main() -> int:
         master = _made(arguments, started_with, given, link)
     except passing.AnotherServes as error:
         sys.stderr.write(f"master {os.getpid()}: {error}\n")
-        return 3
+        return passing.SUCCEEDED
     except (OSError, CompromisedRelease) as error:
         sys.stderr.write(f"master {os.getpid()}: {error}\n")
         return 4

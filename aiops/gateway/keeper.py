@@ -20,6 +20,7 @@ SUCCEEDED = 3  # a master in another container serves; what is left here are wor
 NO_USE_TRYING_AGAIN = (2, 4)  # usage; the address is taken or the installed LiteLLM is not acceptable
 QUIET_SECONDS = 10.0  # a master that ran for longer is started again at once
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+TICK = 0.1  # a sleep goes on after a signal, PEP 475
 
 
 class Keeper:
@@ -27,30 +28,36 @@ class Keeper:
         self._argv = argv
         self._master = 0
         self._stopping = False
-        self._succeeded = False
         self._failures = 0
 
     def run(self) -> int:
-        """Until the master has stopped because it was asked to; its exit code."""
+        """Until the master has stopped because it was asked to, and its workers; its exit code."""
         # Orphaned workers become our children also where we are not process 1 (podman --init, a shared namespace).
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        while True:
+        code = 0
+        while self._start():
             started = time.monotonic()
-            # Signals wait until the new master is known, or one of them would reach nobody.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-            self._master = os.posix_spawn(sys.executable, self._argv, os.environ, setsigmask=[])
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
             code = self._wait()
             if code == SUCCEEDED:
                 self._wait_for_workers()
                 return 0
-            left = self._has_children()
-            if self._stopping or code in NO_USE_TRYING_AGAIN or (code == 0 and not left):
+            if code in NO_USE_TRYING_AGAIN or (code == 0 and not self._has_children()):
                 return code
-            if code:
+            if code and not self._stopping:
                 self._pause(time.monotonic() - started)
+        self._wait_for_workers()
+        return code
+
+    def _start(self) -> bool:
+        """A master, unless this process was asked to stop while there was none that could be told."""
+        # Signals wait until the new master is known, or one of them would reach nobody.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        if not self._stopping:
+            self._master = os.posix_spawn(sys.executable, self._argv, os.environ, setsigmask=[])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        return self._master != 0
 
     def _wait(self) -> int:
         """Reap whatever ends until the master has; its exit code, 128 + the signal that killed it."""
@@ -63,8 +70,7 @@ class Keeper:
 
     def _wait_for_workers(self) -> None:
         """Until those that are left have finished. Nobody but them is here to be told to stop."""
-        self._succeeded = True
-        if self._stopping:
+        if self._stopping:  # perhaps before their master had died
             self._stop_workers()
         with suppress(ChildProcessError):
             while True:
@@ -86,15 +92,18 @@ class Keeper:
 
     def _pause(self, lived: float) -> None:
         self._failures = 0 if lived > QUIET_SECONDS else self._failures + 1
+        over = time.monotonic() + PAUSES[min(self._failures, len(PAUSES) - 1)]
         sys.stderr.write(f"keeper: the master ended after {lived:.1f} s; a new one starts\n")
         sys.stderr.flush()
-        time.sleep(PAUSES[min(self._failures, len(PAUSES) - 1)])
+        while not self._stopping and time.monotonic() < over:
+            time.sleep(TICK)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
         if self._master:
-            os.kill(self._master, signal.SIGTERM)
-        elif self._succeeded:
+            with suppress(ProcessLookupError):  # it has just been collected
+                os.kill(self._master, signal.SIGTERM)
+        else:
             self._stop_workers()
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Collection, Iterable, MutableMapping
-from pathlib import Path
+from collections.abc import Iterable, MutableMapping
 
 from aiops.gateway.connections import ask_for_listener
 
@@ -93,25 +92,3 @@ def _bind(family: int, address: tuple[str, int]) -> socket.socket:
         raise
     sock.setblocking(False)
     return sock
-
-
-def orphan_exchanges(directory: Path, known: Collection[int] = ()) -> dict[int, str]:
-    """Workers that outlived their master: pid -> exchange address. Sockets of dead workers are removed.
-
-    ``known`` workers have a master.
-    """
-    found: dict[int, str] = {}
-    for path in sorted(directory.glob("*.fd")):
-        if path.stem in map(str, known):
-            continue
-        with contextlib.suppress(ValueError):
-            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-                probe.settimeout(2)
-                try:
-                    probe.connect(str(path))
-                except OSError:
-                    path.unlink(missing_ok=True)
-                    path.with_suffix(".http").unlink(missing_ok=True)
-                    continue
-            found[int(path.stem)] = str(path)
-    return found

@@ -15,18 +15,19 @@ from pathlib import Path
 import aiops
 from aiops.gateway import logfile, pointer, protocol, runtime, settings
 from aiops.gateway.change import OPENING, PAUSING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
-from aiops.gateway.connections import retire
 from aiops.gateway.control import ControlSocket, Refused
 from aiops.gateway.estimate import Estimator
 from aiops.gateway.events import Events
 from aiops.gateway.group import Group, WorkerHandle
 from aiops.gateway.journal import WARNING
-from aiops.gateway.listeners import Listeners, orphan_exchanges
+from aiops.gateway.listeners import Listeners
 from aiops.gateway.notify import Notifier, condition
 from aiops.gateway.options import Options
+from aiops.gateway.orphans import Orphans
+from aiops.gateway.passing import SUCCEEDED
 from aiops.gateway.say import say
 from aiops.gateway.scout import warm_up
-from aiops.gateway.succession import COMMANDS, SUCCEEDED, Succession
+from aiops.gateway.succession import COMMANDS, Succession
 from aiops.gateway.workforce import Workforce
 
 BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds between looks at the clock
@@ -48,8 +49,6 @@ class Master:
         self._boot_retry: float | None = None
         self._boot_failures = 0
         self._last_revert: dict[str, object] | None = None
-        self._orphans: dict[int, str] = {}
-        self._retired: dict[int, str] = {}  # orphans that were told to leave, and may have streams to finish
         self._to_adopt: set[str] = set()
         self._started = time.monotonic()
         self._left: int | None = None  # with this exit code, without the workers
@@ -67,8 +66,8 @@ class Master:
         self._options.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._listeners.adopt_passed(os.environ)
         inherited = self._succession.take_over(self._listeners, self._workforce, self._options.secrets)
-        self._orphans = orphan_exchanges(self._options.run, self._workforce.pids())
-        self._listeners.inherit(self._orphans.values())
+        self._orphans = Orphans(self._options.run, self._workforce.pids())
+        self._listeners.inherit(self._orphans.exchanges)
         if inherited is None:
             self._listeners.get(self._options.host, self._options.port)
         self._control = ControlSocket(self._events, self._options.run, self._obey, self._lost, inherited)
@@ -157,15 +156,6 @@ class Master:
         self._last_revert = {"reason": why, "boot": True, "failures": self._boot_failures}
         say(f"the committed generation does not start: {reason}; next try in {wait:g} s", WARNING)
 
-    def _retire_orphans(self, heirs: list[str]) -> None:
-        """Workers of a master that died leave when they have finished what they have."""
-        still = {pid: exchange for pid, exchange in self._retired.items() if retire(exchange, heirs)}
-        for pid, exchange in self._orphans.items():
-            if retire(exchange, heirs):
-                say(f"worker {pid} of an earlier master leaves")
-                still[pid] = exchange
-        self._orphans, self._retired = {}, still
-
     # --- one change -------------------------------------------------------------------------------------------
 
     def _serving(self) -> Group | None:
@@ -247,7 +237,7 @@ class Master:
         self._last_revert = None
         change.candidate.take_role(protocol.SERVING)
         self._workforce.succeed(change.previous, change.candidate.exchanges)
-        self._retire_orphans(change.candidate.exchanges)
+        self._orphans.retire(change.candidate.exchanges)
         say(f"generation {change.candidate.generation} serves", **change.labels)
         change.answer(ok=True, phase="confirmed")
 
@@ -258,7 +248,7 @@ class Master:
     def _reverted(self, change: Change) -> None:
         self._change = None
         self._last_revert = {"generation": change.candidate.generation, "reason": change.reason, "boot": False}
-        heirs = change.previous.exchanges if change.previous else list(self._orphans.values())
+        heirs = change.previous.exchanges if change.previous else self._orphans.exchanges
         self._workforce.drain(change.candidate, heirs)
         if change.asked:
             change.answer(ok=True, phase="reverted")
@@ -378,7 +368,7 @@ class Master:
         self._stopping = time.monotonic() + (0 if again else limit + 1)
         for group in groups:
             self._workforce.drain(group, [], limit)
-        self._retire_orphans([])
+        self._orphans.retire([])
         self._listeners.close()
 
     def status(self) -> protocol.Message:
@@ -394,6 +384,6 @@ class Master:
             "generation": serving.generation if serving else None,
             "change": {"generation": change.candidate.generation, "phase": change.phase} if change else None,
             "groups": [group.describe() for group in self._workforce.groups],
-            "orphans": sorted(self._orphans),
+            "orphans": self._orphans.pids,
             "last_revert": self._last_revert,
         }

@@ -22,6 +22,8 @@ from aiops.gateway.handover import Handover, descriptors
 
 ANSWER_SECONDS = 60.0  # until nothing is half done in the old master
 APPROVED = b"+"
+# An exit code, the same as in keeper.py, which imports nothing: another master serves, and the workers left are its.
+SUCCEEDED = 3
 MOST_AT_ONCE = 200  # SCM_MAX_FD is 253
 
 
@@ -75,10 +77,9 @@ def ask(run: Path, invitation: Invitation) -> tuple[Handover | None, socket.sock
     if not invitation.hold:
         _send_away(link, run)
         return None, None
-    link.sendall(protocol.encode({"command": "succeed", **asdict(invitation)}))
-    answer, received = _receive(link)
-    if not answer.get("ok"):
-        raise OSError(f"the master that serves refused: {answer.get('error')}")
+    answer, received = _order(link, "succeed", **asdict(invitation))
+    if len(received) != len(answer["descriptors"]):  # recvmsg(2): more than this process may have open are dropped
+        raise OSError(f"{len(received)} of {len(answer['descriptors'])} descriptors arrived: the limit is too low")
     numbers = dict(zip(answer["descriptors"], received, strict=True))
     return _renumbered(answer["handover"], numbers), link
 
@@ -132,10 +133,7 @@ def _connect(run: Path) -> socket.socket:
 def _send_away(link: socket.socket, run: Path) -> None:
     """The master that serves leaves its workers to us, and its keeper starts no other."""
     with link:
-        link.sendall(protocol.encode({"command": "leave", "for_good": True}))
-        answer = json.loads(link.recv(65536).partition(b"\n")[0] or b"{}")
-        if not answer.get("ok"):
-            raise OSError(f"the master that serves refused: {answer.get('error')}")
+        _order(link, "leave", for_good=True)
     deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -147,7 +145,9 @@ def _send_away(link: socket.socket, run: Path) -> None:
     raise TimeoutError("the master that serves did not leave")
 
 
-def _receive(link: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def _order(link: socket.socket, command: str, **arguments: object) -> tuple[dict[str, Any], list[int]]:
+    """The answer, and the descriptors that came with it. Raises OSError when it is no."""
+    link.sendall(protocol.encode({"command": command, **arguments}))
     data, received = b"", []
     while b"\n" not in data:
         part, more, _, _ = socket.recv_fds(link, 65536, MOST_AT_ONCE)
@@ -155,7 +155,10 @@ def _receive(link: socket.socket) -> tuple[dict[str, Any], list[int]]:
         data += part
         if not part:
             raise OSError("the master that serves went away")
-    return json.loads(data.partition(b"\n")[0]), received
+    answer = json.loads(data.partition(b"\n")[0])
+    if not answer.get("ok"):
+        raise OSError(f"the master that serves refused: {answer.get('error')}")
+    return answer, received
 
 
 def _renumbered(data: Mapping[str, Any], numbers: Mapping[int, int]) -> Handover:

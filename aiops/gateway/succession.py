@@ -23,8 +23,6 @@ from aiops.gateway.say import say
 from aiops.gateway.workforce import Workforce
 
 COMMANDS = ("become", "succeed", "back")
-# An exit code, for the keeper of a container: another master serves, and the workers left here are its.
-SUCCEEDED = 3
 # Whoever asked for the handover may need this long after a failed change to say what happens next.
 SAY_WITHIN = 10.0
 
@@ -130,23 +128,27 @@ class Succession:
 
         Whether this one has to end: another serves in its place. ``catch_up`` is called when it goes on instead.
         """
+        if self._successor is not None and self._successor[0].closed:
+            self._successor = None  # it gave up before there was nothing in between
         wanted = self._wanted or self._successor or self._gives_back
         if not wanted or not handing.quiet(workforce.groups) or not _tidy(workforce.groups):
             return False
         if self._gives_back:
             return self._give_back()
-        token, hold = (self._successor or self._wanted or ("", "", 0.0))[1:]
-        left = Handover(
-            token, sys.executable, hold, control, listeners.descriptors(), handing.describe(workforce.groups)
-        )
+
+        def left(token: str, hold: float) -> Handover:
+            passed, groups = listeners.descriptors(), handing.describe(workforce.groups)
+            return Handover(token, sys.executable, hold, control, passed, groups)
+
         if self._successor is not None:
-            stays = self._make_way(left)
-            if not stays:
-                workforce.resume()
-                catch_up()
-            return stays
-        if self._wanted is not None:
-            self._become(left)
+            (peer, token, hold), self._successor = self._successor, None
+            if self._make_way(peer, left(token, hold)):
+                return True
+            workforce.resume()
+            catch_up()
+        elif self._wanted is not None:
+            (python, token, hold), self._wanted = self._wanted, None
+            self._become(python, left(token, hold))
         return False
 
     def _give_back(self) -> bool:
@@ -160,10 +162,9 @@ class Succession:
         link.close()
         return True
 
-    def _make_way(self, left: Handover) -> bool:
+    @staticmethod
+    def _make_way(peer: protocol.Peer, left: Handover) -> bool:
         """Sleep while another master serves with all this one has. Whether that one stays."""
-        assert self._successor is not None
-        (peer, _, _), self._successor = self._successor, None
         say("makes way for the master of another container")
         try:
             passing.send(peer.sock, left)
@@ -175,9 +176,7 @@ class Succession:
         peer.sock.setblocking(False)
         return stays
 
-    def _become(self, left: Handover) -> None:
-        assert self._wanted is not None
-        python, self._wanted = self._wanted[0], None
+    def _become(self, python: str, left: Handover) -> None:
         self._allow(handing.SILENT_SECONDS * 1_000_000)
         say(f"becomes {python}")
         try:

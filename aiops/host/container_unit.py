@@ -41,15 +41,16 @@ class Follower:
             sys.stderr.write("there is no container: `aiops up` makes one\n")
             return NOTHING_TO_RUN
         while True:
-            code, followed = self._attach(name), name
-            name = self._current() or followed
+            code = self._attach(name)
             if self._ended:
                 return 0
-            if name == followed:
+            current = self._current() or name
+            if code is not None and current == name:
                 return code
+            name = current
 
-    def _attach(self, name: str) -> int:
-        """Until the container ends or another one is to be followed; then its client goes and it stays."""
+    def _attach(self, name: str) -> int | None:
+        """Until the container ends; its exit code. None: another one is to be followed, and this one runs on alone."""
         # SIGKILL, because the client would pass every other signal on to the container.
         with process.attached([self._engine.path, "start", "--attach", name], signal.SIGKILL) as client:
             while (code := client.poll()) is None and not self._ended:
@@ -58,7 +59,7 @@ class Follower:
                     if self._current() not in (None, name):
                         break
                 time.sleep(TICK)
-        return code or 0
+        return code
 
     def _current(self) -> str | None:
         found = engines.current(self._engine.containers(self._instance), installed.committed(self._state))
@@ -72,7 +73,9 @@ class Follower:
 def stop(engine: Engine, instance: str, run: Path, restarting: bool, within: float) -> None:
     """Raises Precondition when the engine refuses."""
     if restarting:
-        unit_hook.leave(run)
+        # Nothing else would restart it: systemd's SIGTERM reaches this unit's process, and not the container.
+        if why := unit_hook.leave(run):
+            sys.stderr.write(f"the gateway is not restarted: {why}\n")
         return
     names = [container.name for container in engine.containers(instance) if container.runs]
     if names:

@@ -15,8 +15,8 @@ from aiops.host import control, engines, files
 from aiops.host.container_unit import UNIT
 from aiops.host.engines import Choice, Container, Engine
 from aiops.host.instance import Instance
-from aiops.host.program import IMPORT_SECONDS, DoesNotStart
-from aiops.host.supervisor import Update
+from aiops.host.program import DoesNotStart
+from aiops.host.supervisor import IMPORT_SECONDS, Update
 from aiops.host.systemd import Scope, Systemd
 
 ANSWER_SECONDS = 180.0

@@ -29,7 +29,7 @@ def read_master_key(path: Path) -> str:
     name = path.name
     try:
         mode = path.stat().st_mode
-        key = path.read_text().strip()
+        key = path.read_bytes().decode("latin-1").strip()  # a key is ASCII: see weakness
     except OSError as error:
         raise InvalidState(
             [Problem(name, 0, f"the master key cannot be read: {error.strerror}", f"expected in {path}, mode 0600")]
@@ -61,10 +61,15 @@ def weakness(key: str) -> str:
 
 
 def read_env(instance: Instance) -> dict[str, str]:
-    """``secrets/env``: ``NAME=value`` lines. Empty when there is none."""
+    """``secrets/env``: ``NAME=value`` lines. Empty when there is none. Raises InvalidState when it is not text."""
     if not instance.env_file.exists():
         return {}
-    lines = instance.env_file.read_text().splitlines()
+    try:
+        lines = instance.env_file.read_text().splitlines()
+    except UnicodeDecodeError as error:
+        line = 1 + error.object[: error.start].count(b"\n")
+        hint = "write it again as UTF-8: NAME=value, one a line"
+        raise InvalidState([Problem(str(instance.env_file), line, "it is not UTF-8 text", hint)]) from None
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {name.strip(): value for name, value in pairs}
 

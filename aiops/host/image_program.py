@@ -36,7 +36,11 @@ class ImageProgram:
         with suppress(MasterGone, MasterRefused), Session(self._run) as fresh:
             if fresh.call("status").get("container") == self._name:
                 fresh.call("back")
-        self._wait(BACK_SECONDS, lambda: (control.status(self._run) or {}).get("container") != self._name)
+        if not self._wait(BACK_SECONDS, self._is_back) and control.status(self._run) is not None:
+            raise MasterRefused(
+                f"the gateway did not come back from the container {self._name} within {BACK_SECONDS:g} s",
+                "`aiops restart` has it run in the image of the committed generation",
+            )
         # What it had promoted before may still answer somebody: then it ends by itself, and is swept later.
         self._wait(END_SECONDS, self._has_ended)
         self._containers.sweep(keep=self._current())
@@ -45,6 +49,10 @@ class ImageProgram:
         if self._name:
             with suppress(AiopsError):  # the change is live; what looks after the gateway finds out by itself
                 self._containers.follow(self._name)
+
+    def _is_back(self) -> bool:
+        """Another one answers. No answer is no proof: whom the new master had not answered yet is cut off."""
+        return (control.status(self._run) or {}).get("container") not in (None, self._name)
 
     def _has_ended(self) -> bool:
         there = self._containers.get(self._name)
@@ -55,7 +63,9 @@ class ImageProgram:
         return current.name if current else None
 
     @staticmethod
-    def _wait(seconds: float, holds: Callable[[], bool]) -> None:
+    def _wait(seconds: float, holds: Callable[[], bool]) -> bool:
+        """Whether it came to hold in time."""
         deadline = time.monotonic() + seconds
-        while not holds() and time.monotonic() < deadline:
+        while not (held := holds()) and time.monotonic() < deadline:
             time.sleep(0.1)
+        return held

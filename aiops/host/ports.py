@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Collection
@@ -54,15 +55,20 @@ def _owners(inodes: set[str], apart_from: Collection[int]) -> list[Owner]:
 
 def can_bind(host: str, port: int) -> bool:
     """Whether the address is free right now."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    return _why_not(host, port) is None
+
+
+def _why_not(host: str, port: int) -> OSError | None:
+    """Why nobody of this user can listen there now; None when somebody can."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
-        except OSError:
-            return False
-    return True
+    except OSError as error:
+        return error
+    return None
 
 
 def same(one: str | None, other: str, port: int) -> bool:
@@ -75,9 +81,19 @@ def same(one: str | None, other: str, port: int) -> bool:
 
 
 def require_free(host: str, port: int, ours: Collection[int] = ()) -> None:
-    """Raises Precondition naming whoever has the address; the processes ``ours`` may have it."""
-    if can_bind(host, port):
+    """Raises Precondition naming whoever has the address, or what else is wrong with it; ``ours`` may have it."""
+    error = _why_not(host, port)
+    if error is None:
         return
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        raise Precondition(
+            f"`gateway.host` {host} is no address of this machine: {error.strerror}",
+            "set another `gateway.host` in aiops.yaml: 127.0.0.1 for this machine alone, 0.0.0.0 for everybody",
+        )
+    if error.errno == errno.EACCES:
+        raise Precondition(
+            f"this user may not listen on port {port}", "set a `gateway.port` of 1024 or above in aiops.yaml"
+        )
     strangers = owners(port, apart_from=ours)
     if ours and not strangers:
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,14 +12,12 @@ from aiops.errors import VerificationFailed
 from aiops.gateway import installed
 from aiops.host import control
 from aiops.host.control import MasterGone, MasterRefused, Session
+from aiops.host.supervisor import IMPORT_SECONDS, Update
 
 # The new program gives itself 300 s before it hands back, and the one before it imports again.
 ANSWER_SECONDS = 600.0
 QUESTION_SECONDS = 5.0  # every question that is given up stays in the queue of the control socket
 ATTEMPTS = 3
-IMPORT_SECONDS = 7.0  # only the length of the progress bar
-
-Update = Callable[[float, float, str], None]
 
 
 class Program(Protocol):
@@ -110,7 +107,7 @@ def switch(session: Session, run: Path, python: Path, hold: float, update: Updat
 def return_to(session: Session, run: Path, python: Path) -> None:
     """Back to the interpreter that served before, unless the master went there by itself. Raises MasterRefused."""
     try:
-        status = _calm(run)
+        status = calm(run)
         if status is not None and status["python"] != str(python):
             session.reopen()
             switch(session, run, python, 0.0, lambda *_: None)
@@ -124,7 +121,7 @@ def settle(state: Path, run: Path) -> str | None:
     if installed.is_image(wanted):
         return _settle_image(run, wanted)
     for _ in range(ATTEMPTS):
-        status = _calm(run)
+        status = calm(run)
         if status is None or "runtime" not in status or (status["runtime"] == wanted and not status["on_approval"]):
             return None
         python = python_for(state, wanted, status)
@@ -142,14 +139,14 @@ def settle(state: Path, run: Path) -> str | None:
 def _settle_image(run: Path, wanted: str | None) -> str | None:
     """A container on approval gives back by itself. A sentence when it is not the committed one that serves."""
     deadline = time.monotonic() + ANSWER_SECONDS
-    while (status := _calm(run)) is not None and status.get("on_approval") and time.monotonic() < deadline:
+    while (status := calm(run)) is not None and status.get("on_approval") and time.monotonic() < deadline:
         time.sleep(0.1)
     if status is None or status.get("runtime") in (None, wanted):
         return None
     return f"warning: the gateway runs in {status['runtime']}, not in {wanted} as it should: `aiops restart`"
 
 
-def _calm(run: Path) -> dict[str, Any] | None:
+def calm(run: Path) -> dict[str, Any] | None:
     """The master's status as soon as it has time to say it; None when there is no master."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while (status := control.status(run)) is not None and status["state"] == "busy" and time.monotonic() < deadline:

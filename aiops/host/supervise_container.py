@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiops.errors import Precondition
-from aiops.host import control, deploy, engines, ports, privileges, systemd
+from aiops.host import control, deploy, engines, ports, privileges, program, systemd
 from aiops.host.container_unit import UNIT
 from aiops.host.containers import Containers, Made
 from aiops.host.deploy import Step, Wanted
 from aiops.host.instance import Instance
-from aiops.host.program import IMPORT_SECONDS
-from aiops.host.supervisor import Update
+from aiops.host.supervisor import IMPORT_SECONDS, Update
 from aiops.host.systemd import Scope, Systemd
 
 START_SECONDS = 180.0
@@ -81,7 +80,7 @@ class ContainerSupervisor:
 
         A container that has to be made another way is followed by a new one, whose master does the same.
         """
-        before = control.status(self._instance.run)
+        before = program.calm(self._instance.run)
         if before is None:
             self.start(host, port, update)
             return

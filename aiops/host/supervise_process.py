@@ -16,9 +16,8 @@ from aiops.errors import Precondition
 from aiops.gateway import protocol
 from aiops.host import control, ports, process
 from aiops.host.instance import Instance
-from aiops.host.supervisor import Update
+from aiops.host.supervisor import IMPORT_SECONDS, Update
 
-IMPORT_SECONDS = 6.0  # LiteLLM's import on a common machine: only the length of the progress bar
 START_SECONDS = 180.0
 LOG_BYTES = 20 * 1024 * 1024
 MARK = "aiops.gateway"

@@ -16,8 +16,8 @@ from aiops.errors import AiopsError, Precondition
 from aiops.host import control, deploy, ports, privileges, process, systemd
 from aiops.host.deploy import Step, Wanted
 from aiops.host.instance import Instance
-from aiops.host.supervise_process import IMPORT_SECONDS, ProcessSupervisor
-from aiops.host.supervisor import Update
+from aiops.host.supervise_process import ProcessSupervisor
+from aiops.host.supervisor import IMPORT_SECONDS, Update
 from aiops.host.systemd import Scope, Systemd, Unit
 
 SERVICE, SOCKET, TIMER, CHECK = "litellm.service", "litellm.socket", "aiops-verify.timer", "aiops-verify.service"

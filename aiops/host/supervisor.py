@@ -7,6 +7,8 @@ from typing import Protocol
 
 Say = Callable[[str], None]
 Update = Callable[[float, float, str], None]  # done, total, note: for a progress bar; seconds
+# LiteLLM's import takes 5 to 14 s on common machines: only the length of a progress bar.
+IMPORT_SECONDS = 7.0
 
 
 class Supervisor(Protocol):

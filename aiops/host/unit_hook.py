@@ -35,7 +35,7 @@ def main() -> int:
     given = parser.parse_args()
     restarting = Systemd(given.scope).job(UNIT) in RESTARTS
     if given.moment == "stop" and restarting:
-        leave(given.run)
+        leave(given.run)  # where it does not, SIGTERM follows
     elif given.moment == "stopped" and leaves_nothing(restarting, os.environ.get("SERVICE_RESULT", "success")):
         # Those that finish streams of an earlier generation or master: they were told to, and get the same time.
         process.end(neighbours(), given.within)
@@ -47,14 +47,20 @@ def leaves_nothing(restarting: bool, result: str) -> bool:
     return not restarting and result in ASKED_FOR
 
 
-def leave(run: Path) -> None:
-    """Let the master go without its workers. Where it does not answer, SIGTERM is to follow anyway."""
-    with suppress(AiopsError), control.Session(run, timeout=5.0) as session:
-        pid = int(session.call("status")["pid"])
-        session.call("leave")
-        deadline = time.monotonic() + LEAVE_SECONDS
-        while process.is_alive(pid) and time.monotonic() < deadline:
-            time.sleep(0.01)
+def leave(run: Path) -> str:
+    """Let the master go without its workers. Why it does not; empty when it went."""
+    try:
+        with control.Session(run, timeout=5.0) as session:
+            pid = int(session.call("status")["pid"])
+            session.call("leave")
+    except AiopsError as error:
+        return error.message
+    deadline = time.monotonic() + LEAVE_SECONDS
+    while process.is_alive(pid):
+        if time.monotonic() > deadline:
+            return f"process {pid} is still there after {LEAVE_SECONDS:g} s"
+        time.sleep(0.01)
+    return ""
 
 
 def neighbours() -> list[int]:

@@ -16,12 +16,12 @@ from aiops.situation import look
 from tests.faults.harness import Fault, Gateway
 
 HAND_EDIT = b"# written by hand\n"
-CONFIRM_SECONDS = 1
+CONFIRM_SECONDS = 3  # longer than a busy machine takes to prove what is public
 
 
 @pytest.fixture
 def hasty(here: Gateway) -> Iterator[Gateway]:
-    """A gateway whose changes have to be confirmed within a second."""
+    """A gateway whose changes have to be confirmed within a few seconds."""
     file = here.instance.config / "aiops.yaml"
     before = file.read_text()
     assert "  # confirm_seconds: 30\n" in before
@@ -61,7 +61,10 @@ def test_the_master_reverts_by_itself_when_the_command_line_is_gone(here: Gatewa
 def test_the_master_reverts_by_itself_when_nobody_confirms_in_time(hasty: Gateway) -> None:
     before, name = hasty.current, hasty.new_name()
     fault = Fault("wait", "sources", "before")
-    with hasty.watched() as users, hasty.start(*hasty.add(name), fault=fault, FAULT_SECONDS="2.5") as child:
+    with (
+        hasty.watched() as users,
+        hasty.start(*hasty.add(name), fault=fault, FAULT_SECONDS=str(CONFIRM_SECONDS + 3)) as child,
+    ):
         hasty.wait_for_fault()
         assert hasty.status()["change"]["phase"] == "provisional"
         wait_until(lambda: hasty.status()["change"] is None, CONFIRM_SECONDS + 1)
@@ -69,7 +72,7 @@ def test_the_master_reverts_by_itself_when_nobody_confirms_in_time(hasty: Gatewa
         assert hasty.serving() == before
         _, said = child.communicate(timeout=20)
     assert child.returncode == 5, said
-    assert "nobody confirmed within 1 s" in said
+    assert f"nobody confirmed within {CONFIRM_SECONDS} s" in said
     assert users.failed == []
     assert name.encode() not in hasty.files()["providers.yaml"]
     hasty.require_consistent()
@@ -212,7 +215,7 @@ def _starting_candidate(here: Gateway) -> int:
 def test_a_candidate_that_dies_while_it_loads_is_refused(here: Gateway) -> None:
     before, files = here.current, here.files()
     with here.watched() as users, here.start(*here.add(here.new_name())) as child:
-        wait_until(lambda: _starting_candidate(here), 5)
+        wait_until(lambda: _starting_candidate(here), 20)
         os.kill(_starting_candidate(here), signal.SIGKILL)
         _, said = child.communicate(timeout=10)
     assert child.returncode == 7, said
@@ -228,7 +231,7 @@ def test_a_candidate_that_hangs_while_it_loads_is_given_up(here: Gateway) -> Non
     before, files = here.current, here.files()
     started = time.monotonic()
     with here.start(*here.add(here.new_name())) as child:
-        wait_until(lambda: _starting_candidate(here), 5)
+        wait_until(lambda: _starting_candidate(here), 20)
         os.kill(_starting_candidate(here), signal.SIGSTOP)
         assert here.serving() == before
         _, said = child.communicate(timeout=40)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import time
 
 import pytest
 
 from tests.docs.console import commands, missing
+from tests.lab.gateway import until
 from tests.lab.host import Host
 from tests.lab.places import CHECKOUT
 
@@ -39,11 +39,6 @@ def test_the_page_leads_from_a_clone_to_a_gateway_that_survives_a_reboot(own_hos
 
     own_host.restart()
 
-    deadline, answer = time.monotonic() + 60, ""
-    while '"id"' not in answer and time.monotonic() < deadline:
-        answer = own_host.run(
-            f'. {state}; curl -s $OPENAI_BASE_URL/models -H "Authorization: Bearer $OPENAI_API_KEY"', check=False
-        ).out
-        time.sleep(0.5)
-    assert '"id"' in answer
+    ask = f'. {state}; curl -s $OPENAI_BASE_URL/models -H "Authorization: Bearer $OPENAI_API_KEY"'
+    until(lambda: '"id"' in own_host.run(ask, check=False).out, 60, "a model after the reboot")
     assert '"generation": 2' in own_host.run(f". {state}; aiops --json status").out

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from aiops.gateway import keeper as keeper_module
+from aiops.gateway import passing
+
 # Stands for the master: notes its pid; with a worker in a session of its own that serves on when it is killed.
 MASTER = """
 import os, signal, subprocess, sys, time
@@ -34,8 +37,9 @@ while True:
 """
 KEEPER = """
 import sys
-from aiops.gateway.keeper import Keeper
-sys.exit(Keeper([sys.executable, "-c", open(sys.argv[1] + "/master.py").read(), sys.argv[1]]).run())
+from aiops.gateway import keeper
+keeper.PAUSES = tuple(map(float, sys.argv[2:])) or keeper.PAUSES
+sys.exit(keeper.Keeper([sys.executable, "-c", open(sys.argv[1] + "/master.py").read(), sys.argv[1]]).run())
 """
 
 
@@ -61,6 +65,11 @@ def keeper(place: Path) -> Iterator[subprocess.Popen[bytes]]:
     # They outlive it, as they should.
     left = [*map(str, masters(place)), *([(place / "worker").read_text()] if (place / "worker").exists() else [])]
     subprocess.run(["kill", "-9", *left], capture_output=True, check=False)
+
+
+def is_gone(pid: int) -> bool:
+    """Ended, and collected by its parent."""
+    return not Path(f"/proc/{pid}").exists()
 
 
 def masters(place: Path) -> list[int]:
@@ -109,7 +118,26 @@ def test_asked_to_stop_while_only_workers_are_left_it_asks_them(keeper: subproce
     until((place / "ready").exists)
     (place / "code").write_text("3")
     os.kill(masters(place)[0], signal.SIGKILL)
-    until(lambda: len(masters(place)) == 2)
-    time.sleep(0.3)
+    until(lambda: len(masters(place)) == 2 and is_gone(masters(place)[1]))
     keeper.terminate()
     assert keeper.wait(15) == 0
+
+
+def test_asked_to_stop_while_there_is_no_master_it_starts_none_and_lets_the_workers_finish(place: Path) -> None:
+    """The pause before the next master is longer than any engine waits."""
+    with subprocess.Popen([sys.executable, "-c", KEEPER, str(place), "600"]) as keeper:
+        try:
+            until((place / "ready").exists)
+            (master,) = masters(place)
+            os.kill(master, signal.SIGKILL)
+            until(lambda: is_gone(master))
+            keeper.terminate()
+            assert keeper.wait(15) == 128 + signal.SIGKILL
+            assert is_gone(int((place / "worker").read_text())), "it has finished, and was not left behind"
+            assert masters(place) == [master]
+        finally:
+            keeper.kill()
+
+
+def test_the_keeper_and_the_master_mean_the_same_by_its_exit_code() -> None:
+    assert keeper_module.SUCCEEDED == passing.SUCCEEDED

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
@@ -78,6 +81,46 @@ def test_every_descriptor_arrives_as_what_it_was_however_many_there_are(tmp_path
     assert {worker["child"] for worker in given.groups[0]["workers"]} == {False}
     for descriptor in (*opened, *got):
         os.close(descriptor)
+
+
+@contextmanager
+def master_that_answers(run: Path, *parts: bytes) -> Iterator[None]:
+    """It says this to the first that comes, in so many pieces, and is gone."""
+    with socket.socket(socket.AF_UNIX) as master:
+        master.bind(str(run / protocol.CONTROL))
+        master.listen()
+
+        def serve() -> None:
+            link, _ = master.accept()
+            master.close()
+            with link:
+                link.recv(4096)
+                for part in parts:
+                    link.sendall(part)
+                    time.sleep(0.05)
+
+        serving = Thread(target=serve)
+        serving.start()
+        yield
+        serving.join()
+
+
+def test_a_master_that_leaves_for_good_hands_nothing_over(tmp_path: Path) -> None:
+    with master_that_answers(tmp_path, b'{"ok"', b": true}\n"):
+        assert passing.ask(tmp_path, Invitation("aiops-x-2", "t", 0.0)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b'{"ok":false,"error":"a change is going on"}\n', "the master that serves refused: a change is going on"),
+        (b'{"ok":true,"descriptors":[5,6],"handover":{}}\n', "0 of 2 descriptors arrived"),
+        (b'{"ok":', "the master that serves went away"),
+    ],
+)
+def test_what_does_not_come_off_is_said(tmp_path: Path, answer: bytes, said: str) -> None:
+    with master_that_answers(tmp_path, answer), pytest.raises(OSError, match=said):
+        passing.ask(tmp_path, Invitation("aiops-x-2", "t", 30.0))
 
 
 def test_a_master_that_lets_go_or_dies_wakes_the_one_before() -> None:

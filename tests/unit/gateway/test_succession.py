@@ -1,4 +1,4 @@
-"""What a watchdog hears when the master becomes another program."""
+"""What a watchdog hears when the master becomes another program, and a successor that changes its mind."""
 
 from __future__ import annotations
 
@@ -33,3 +33,19 @@ def test_the_watchdog_waits_longer_than_a_program_may_take_and_not_when_it_stays
     assert granted >= 2 * START_SECONDS * 1_000_000, "a program that is given up, and the import of the one before it"
     assert back == 3_000_000
     manager.close()
+
+
+def test_a_successor_that_has_given_up_is_forgotten_and_the_master_serves_on(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    peer = protocol.Peer(ours)
+    succession = Succession({}, None)
+    succession.want(peer, {"command": "succeed", "token": "t", "hold": 30.0}, busy=False)
+    theirs.close()
+    assert peer.receive() == []
+    peer.close()
+    listeners = Listeners()
+    workforce = Workforce(Events(), listeners, tmp_path, lambda *_: None, lambda *_: None)
+    asked: list[str] = []
+    with socket.socket() as control:
+        assert not succession.go(workforce, listeners, control.fileno(), lambda: asked.append("catch up"))
+    assert asked == [], "it never let go of anything"

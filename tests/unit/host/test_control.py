@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from aiops.gateway import protocol
 from aiops.host import control
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Path]:
-    """A directory with a short name: the path of a socket has at most 107 bytes."""
-    link = Path(f"/tmp/aiops-test-{os.getpid()}")
-    link.symlink_to(tmp_path)
-    yield link
-    link.unlink()
 
 
 def test_without_a_master_there_is_no_status(run: Path) -> None:

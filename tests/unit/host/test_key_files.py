@@ -1,4 +1,4 @@
-"""A container sees ``secrets/`` and nothing else of where keys might be."""
+"""Keys that are no text, and keys where a container does not see them: of this machine it has ``secrets/``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aiops.errors import InvalidState
-from aiops.host.credentials import require_mounted
+from aiops.host.credentials import read_env, read_master_key, require_mounted
 from aiops.host.instance import Instance, locate
 from aiops.spec.load import load
 from aiops.spec.model import DesiredState
@@ -54,3 +54,22 @@ def test_what_is_in_secrets_or_not_used_or_not_in_a_container_is_fine(instance: 
         state("/etc/keys/lab.key", supervisor="process"),
     ):
         require_mounted(instance, fine)
+
+
+def test_a_key_that_is_no_text_is_refused_like_any_other_bad_one(instance: Instance) -> None:
+    instance.master_key.write_bytes(b"sk-" + bytes(range(128, 160)))
+    instance.master_key.chmod(0o600)
+    with pytest.raises(InvalidState) as refused:
+        read_master_key(instance.master_key)
+    assert [problem.message for problem in refused.value.problems] == [
+        "the master key is weak: it holds characters that no HTTP header can carry"
+    ]
+
+
+def test_variables_that_are_no_text_are_named_with_their_line_and_never_quoted(instance: Instance) -> None:
+    instance.env_file.write_bytes(b"A=1\nKEY=hunter\xff2\n")
+    with pytest.raises(InvalidState) as refused:
+        read_env(instance)
+    (problem,) = refused.value.problems
+    assert (problem.file, problem.line) == (str(instance.env_file), 2)
+    assert "hunter" not in f"{problem}"

@@ -6,9 +6,11 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from aiops.errors import Precondition
 from aiops.host import ports
 
 
@@ -48,3 +50,25 @@ def test_every_process_that_shares_a_port_is_named(listener: socket.socket) -> N
             found = {owner.pid for owner in ports.owners(listener.getsockname()[1])}
             child.kill()
     assert found == {os.getpid(), child.pid}
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "203.0.113.9"])
+def test_a_host_that_is_not_this_machine_is_named_and_not_a_port_that_is_taken(host: str) -> None:
+    assert not ports.can_bind(host, 4000)
+    with pytest.raises(Precondition, match=f"`gateway.host` {host} is no address of this machine: ") as refused:
+        ports.require_free(host, 4000)
+    assert "`gateway.host` in aiops.yaml" in refused.value.hint
+
+
+UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not")
+@pytest.mark.skipif(int(UNPRIVILEGED.read_text()) <= 99, reason="here everybody may")
+def test_a_port_that_only_root_may_listen_on_is_not_called_taken() -> None:
+    os.seteuid(65534)
+    try:
+        with pytest.raises(Precondition, match=r"^this user may not listen on port 99$"):
+            ports.require_free("127.0.0.1", 99)
+    finally:
+        os.seteuid(0)
