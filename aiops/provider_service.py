@@ -22,8 +22,9 @@ from aiops.render.provider_units import KINDS
 from aiops.service import desired
 from aiops.spec.model import DesiredState, Provider
 from aiops.spec.suggest import did_you_mean, listed
-from aiops.verify import providers
+from aiops.verify import provider_load, providers
 from aiops.verify.check import Check, Skipped, timed
+from aiops.verify.provider_load import Load
 
 # A large model is read from disk, compiled and warmed up: minutes are common.
 SERVE_SECONDS = 600.0
@@ -57,6 +58,7 @@ class State:
     at_boot: str | None
     exclusive_group: str | None
     check: Check
+    load: Load | None
     routes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -66,7 +68,8 @@ class State:
         unit = f"{self.unit} {self.running}" if self.unit else "no unit"
         boot = f", {self.at_boot} at boot" if self.at_boot else ""
         answers = f"; answers {', '.join(self.routes)}" if self.routes else ""
-        return f"{self.name} ({self.status}): {unit}{boot}; {self.check.detail}{answers}"
+        load = f"; {self.load}" if self.load else ""
+        return f"{self.name} ({self.status}): {unit}{boot}; {self.check.detail}{load}{answers}"
 
 
 def managed(instance: Instance, state: DesiredState, name: str) -> Managed:
@@ -217,6 +220,7 @@ def _state(instance: Instance, provider: Provider) -> State:
         at_boot=at_boot,
         exclusive_group=provider.service.exclusive_group if provider.service else None,
         check=check,
+        load=provider_load.load(provider, _key(instance, provider)) if check.status == "pass" else None,
         routes=routes_to(instance, provider.name),
     )
 

@@ -1,7 +1,7 @@
 """What a provider says about its models: how large they are, how long a context they get, how many requests it takes.
 
-Sources: Ollama docs/api.md (/api/tags, /api/show, /api/ps), vLLM's model cards (``max_model_len``), llama.cpp
-tools/server/README.md (/props), the model lists of OpenRouter and Groq.
+Sources: Ollama docs/api.md (/api/tags, /api/show, /api/ps), vLLM's model cards (``max_model_len``) and metrics
+(``cache_config_info``), llama.cpp tools/server/README.md (/props), the model lists of OpenRouter and Groq.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from aiops.spec import sizes
 from aiops.spec.model import ModelSpec, Provider
 from aiops.spec.provider_types import Mode
+from aiops.verify import provider_load
 from aiops.verify.check import Failed, Skipped
 from aiops.verify.providers import ask, listing
 
@@ -40,7 +41,13 @@ def report(provider: Provider, key: str | None) -> Report:
         return _ollama(provider, key, entries)
     if provider.type == "llama_cpp":
         return _llama_cpp(provider, key, entries)
-    return Report(tuple(_model(name, context=_first(entry, _CONTEXT_KEYS)) for name, entry in entries))
+    if provider.type == "vllm":
+        return _vllm(provider, key, entries)
+    return Report(_listed(entries))
+
+
+def _listed(entries: list[tuple[str, Mapping[str, Any]]]) -> tuple[ModelSpec, ...]:
+    return tuple(_model(name, context=_first(entry, _CONTEXT_KEYS)) for name, entry in entries)
 
 
 def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -92,6 +99,18 @@ def _llama_cpp(provider: Provider, key: str | None, entries: list[tuple[str, Map
         trained = _whole(meta.get("n_ctx_train"))
         models.append(_model(name, size=_size(None, meta.get("n_params")), context=served or trained))
     return Report(tuple(models), _whole(props.get("total_slots")))
+
+
+def _vllm(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Report:
+    models = _listed(entries)
+    tokens = provider_load.cached_tokens(provider, key)
+    longest = max((model.context_length or 0 for model in models), default=0)
+    if not tokens or not longest:
+        return Report(models)
+    # Not written as `max_parallel`: short requests, which most are, fit in far larger numbers.
+    return Report(
+        models, notes=(f"its cache holds {tokens:,} tokens: {tokens / longest:.1f} requests of {longest:,} at a time",)
+    )
 
 
 def _model(name: str, *, size: str | None = None, context: int | None = None, mode: Mode = "chat") -> ModelSpec:

@@ -75,6 +75,11 @@ def listing(provider: Provider, key: str | None) -> Mapping[str, Any]:
 def ask(provider: Provider, url: str, key: str | None, body: Mapping[str, str] | None = None) -> Mapping[str, Any]:
     """What a page about models says: a GET, or a POST of ``body``. Raises Failed with the reason, or Skipped when the
     provider has no such page."""
+    return _object(fetch(provider, url, key, body), url)
+
+
+def fetch(provider: Provider, url: str, key: str | None, body: Mapping[str, str] | None = None) -> httpx.Response:
+    """A page of a provider, which answered 200. Raises Failed with the reason, or Skipped when there is none."""
     headers = {}
     if key:
         headers = {"x-api-key": key, "anthropic-version": "2023-06-01"} if provider.type == "anthropic" else {}
@@ -94,10 +99,10 @@ def ask(provider: Provider, url: str, key: str | None, body: Mapping[str, str] |
             raise Failed(f"{url} wants a key: HTTP {answer.status_code} without one; {how}")
         raise Failed(f"{url} refused the key with HTTP {answer.status_code}")
     if answer.status_code in (404, 405, 501):
-        raise Skipped(f"{url} answered HTTP {answer.status_code}: it does not list its models")
+        raise Skipped(f"{url} answered HTTP {answer.status_code}: there is no such page")
     if answer.status_code != 200:
         raise Failed(f"{url} answered HTTP {answer.status_code}: {reason(answer.text)}")
-    return _object(answer, url)
+    return answer
 
 
 def _why_not(error: httpx.HTTPError, url: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
 import yaml
 
 from aiops.demo.child import DemoProvider
 from aiops.spec.model import ModelSpec, Provider
-from aiops.verify import discovery
-from tests.e2e.instance import Instance
+from aiops.verify import discovery, provider_load
+from tests.e2e.instance import Instance, until
 
 
 def asked(kind: str, url: str) -> discovery.Report:
@@ -26,6 +30,8 @@ def test_vllm_says_the_context_it_was_started_with() -> None:
     with DemoProvider.double(face="vllm", models=("org/model",)) as provider:
         report = asked("vllm", provider.url)
     assert report.models == (ModelSpec(name="org/model", context_length=2048),)
+    assert report.parallel is None
+    assert report.notes == ("its cache holds 16,384 tokens: 8.0 requests of 2,048 at a time",)
 
 
 def test_a_server_that_says_nothing_but_names_is_no_problem() -> None:
@@ -37,6 +43,42 @@ def test_a_real_llama_cpp_says_the_context_of_one_slot_and_how_many_slots_it_has
     with DemoProvider.llama_cpp() as provider:
         report = asked("llama_cpp", provider.url)
     assert report == discovery.Report((ModelSpec(name="tiny-random", size="108K", context_length=1024),), 2)
+
+
+def loaded(kind: str, url: str) -> str:
+    return str(provider_load.load(Provider(name="it", type=kind, base_url=url), None))
+
+
+def test_vllm_says_how_busy_it_is() -> None:
+    with DemoProvider.double(face="vllm", models=("m",)) as provider, ThreadPoolExecutor() as clients:
+        assert loaded("vllm", provider.url) == "0 requests running, 0 waiting, 25% of its cache used"
+        provider.control(delay=3, paths=["/v1/chat"])
+        body = {"model": "m", "messages": []}
+        clients.submit(httpx.post, f"{provider.url}/v1/chat/completions", json=body, timeout=30)
+        until(lambda: loaded("vllm", provider.url) == "1 request running, 0 waiting, 25% of its cache used")
+
+
+def test_a_real_llama_cpp_says_how_many_of_its_slots_are_busy() -> None:
+    with DemoProvider.llama_cpp() as provider:
+        assert loaded("llama_cpp", provider.url) == "0 requests running"
+        seen = threading.Event()
+
+        def keep_busy() -> None:
+            body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 900}
+            while not seen.is_set():
+                httpx.post(f"{provider.url}/v1/chat/completions", json=body, timeout=30)
+
+        with ThreadPoolExecutor() as clients:
+            clients.submit(keep_busy)
+            try:
+                until(lambda: loaded("llama_cpp", provider.url) == "1 request running", 20)
+            finally:
+                seen.set()
+
+
+def test_a_server_without_such_a_page_says_nothing_of_its_load() -> None:
+    with DemoProvider.double(face="openai", models=("m",)) as provider:
+        assert [loaded(kind, provider.url) for kind in ("vllm", "llama_cpp", "ollama")] == ["None"] * 3
 
 
 def providers(gateway: Instance) -> dict[str, object]:
