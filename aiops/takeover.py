@@ -12,11 +12,10 @@ from aiops.errors import Precondition, UsageError
 from aiops.host import credentials, files
 from aiops.host.instance import GENERATED, MAX_SOURCE_BYTES, Instance
 from aiops.host.setup import defaults
-from aiops.importing.decisions import PORTS
 from aiops.importing.importer import Found, Imported, import_all
 from aiops.spec import yaml12
 from aiops.spec.edit import Scalar
-from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
+from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
 
 REPORT = "import-report.txt"
 _BACKUPS = ("*.bak*", "*.backup*", "*.old", "*.orig", "*~", "*.yaml.[0-9]*", "*.yaml-[0-9]*")

@@ -10,12 +10,11 @@ from typing import Any
 from aiops.errors import InvalidState, Problem
 from aiops.importing.rewrite import Rewrite
 from aiops.spec.load import load
-from aiops.spec.sources import MAPPINGS, PROVIDERS
+from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS
 from aiops.spec.yaml12 import Document, Path, parse
 
 MARK = "decide:"
 """Begins the comment above everything that was set aside."""
-PORTS = "ports.yaml"
 _IN_PORTS = re.compile(r"ports\.yaml \(line (\d+)\)")
 _ROUNDS = 20  # each set-aside may leave others without what they referred to
 _KEYS_ALONE = frozenset(
