@@ -130,7 +130,7 @@ def _unit(file: str, path: Path, problem: Problem, data: Any) -> Path | None:
     if file == PORTS:
         return path[:2] if path[0] == "reserved" and len(path) > 1 else path[:1]
     section = path[0]
-    if section == "fallback_chains":
+    if section == "fallback_chains" and len(path) > 1:
         return path if isinstance(path[-1], int) else _link(path, problem, data)
     if section == "capabilities" and len(path) == 4 and path[2] == "preferred_models":
         return path

@@ -11,7 +11,7 @@ from aiops.importing import decisions
 from aiops.importing.decisions import Aside, Settled, settle
 from aiops.importing.generated import Expected, compare
 from aiops.importing.keys import Secrets
-from aiops.importing.litellm_config import Written, translate_config
+from aiops.importing.litellm_config import translate_config
 from aiops.importing.litellm_settings import MASTER_KEY, Settings, read_settings
 from aiops.importing.mappings import translate_mappings
 from aiops.importing.ports import gateway_port, translate_ports
@@ -107,7 +107,7 @@ class _Import:
 
     def _config(self, document: Document) -> None:
         ledger = self.ledgers[document.file]
-        written: Written = translate_config(ledger, self.secrets)
+        written = translate_config(ledger, self.secrets)
         self.sources |= written.sources(document.file)
         self.settings = written.settings
         self.origins = dict(written.origins)

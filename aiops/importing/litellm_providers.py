@@ -63,12 +63,16 @@ class Homes:
 
     def forget_unasked(self) -> None:
         """Take out again, with their keys, the providers of which nothing is asked: only names with `*` led to them."""
-        providers = self.written.providers
+        providers, variables = self.written.providers, self._variables()
         default = self.written.mappings.get("routing_rules", {}).get("default_provider")
-        unasked = [name for name, entry in providers.items() if not entry.get("models") and name != default]
-        variables = {providers.pop(name).get("api_key_env") for name in unasked}
-        for variable_name in variables - {entry.get("api_key_env") for entry in providers.values()}:
-            self.secrets.env.pop(variable_name, None)
+        for name in [name for name, entry in providers.items() if not entry.get("models") and name != default]:
+            del providers[name]
+        for unused in variables - self._variables():
+            self.secrets.env.pop(unused, None)
+
+    def _variables(self) -> set[str]:
+        """The environment variables that hold the providers' keys."""
+        return {entry["api_key_env"] for entry in self.written.providers.values() if "api_key_env" in entry}
 
     def _judge_key(self, deployment: Deployment, name: str | None) -> None:
         path = (*deployment.path, "litellm_params", "api_key")

@@ -66,6 +66,13 @@ def test_a_wrong_address_costs_its_provider_and_no_other(url: str, why: str) -> 
     assert not result.problems
 
 
+def test_a_name_with_a_star_leaves_no_key_behind() -> None:
+    clear = {"model": "openai/*", "as": "openai/*", "api_key": "sk-0123456789abcdef0123456789"}
+    result = config(dict(DEPLOYMENT), clear)
+    assert list(made(result, "providers.yaml")["providers"]) == ["openai_compatible"]
+    assert not result.secrets.env
+
+
 @pytest.mark.parametrize(
     ("section", "values"),
     [
@@ -111,3 +118,13 @@ def test_a_registry_whose_models_are_no_list_is_compared_with_its_generated_file
     )
     assert "special_cases" not in (made(result, "model-mappings.yaml") or {})
     assert result.report.decisions
+
+
+@pytest.mark.parametrize("section", ["exact_matches", "patterns", "fallback_chains", "routing_rules", "special_cases"])
+def test_a_section_that_is_a_text_is_set_aside(section: str) -> None:
+    providers = b"providers: {p: {type: vllm, base_url: 'http://127.0.0.1:8000', models: [m]}}\n"
+    mappings = f"{section}: text\ncapabilities: {{code: {{provider: p}}}}\n".encode()
+    result = import_all(Found({"providers.yaml": providers, "model-mappings.yaml": mappings}, {}, defaults()))
+    assert list(decisions(result)) == [section]
+    assert list(made(result, "model-mappings.yaml")) == ["capabilities"]
+    assert f"# {section}: text" in result.sources["model-mappings.yaml"].decode()
