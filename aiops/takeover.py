@@ -13,6 +13,7 @@ from aiops.host import credentials, files
 from aiops.host.instance import GENERATED, MAX_SOURCE_BYTES, Instance
 from aiops.host.setup import defaults
 from aiops.importing.importer import Found, Imported, import_all
+from aiops.importing.litellm_settings import LITELLM_SECTIONS
 from aiops.spec import yaml12
 from aiops.spec.edit import Scalar
 from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
@@ -42,11 +43,18 @@ def look(path: Path, settings: Mapping[tuple[str, ...], Scalar]) -> Found:
             return _directory(path, settings)
         if not path.exists():
             raise UsageError(f"there is nothing at {path}", "give a LiteLLM config.yaml, or a directory with its files")
+        content = _read(path)
+        document = yaml12.parse(path.name, content)
+        if not document.problems and not LITELLM_SECTIONS & document.data.keys():
+            raise UsageError(
+                f"{path} is no LiteLLM configuration: none of its keys is one that LiteLLM knows",
+                f"`aiops import {path.parent}` imports a directory with {PROVIDERS}",
+            )
         return Found(
             {},
             {**os.environ, **_dotenv(path.parent)},
             defaults(),
-            config=(path.name, _read(path)),
+            config=(path.name, content),
             settings=settings,
             remarks=tuple(_backups(path.parent, path.stem)),
         )

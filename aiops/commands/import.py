@@ -43,10 +43,10 @@ def command(
     found = takeover.look(path, {name: value for name, value in settings.items() if value is not None})
     thought = takeover.plan(instance, found)
     report = thought.imported.report
-    made = [] if dry_run else takeover.carry_out(instance, thought)
-    if report_file is not None:
+    if report_file is not None:  # first: when it cannot be written, there is no instance yet to be in the way
         with files.explained(report_file, "write"):
             files.write(report_file.absolute(), report.text().encode())
+    made = [] if dry_run else takeover.carry_out(instance, thought)
     for each in made:
         out.say(f"made {each}")
     if dry_run:

@@ -17,6 +17,8 @@ from aiops.spec.yaml12 import Path
 _TABLES = {"router_settings": ROUTER, "litellm_settings": LITELLM, "general_settings": GENERAL}
 _LITELLM_ALLOWED_FAILS = 3  # litellm.constants: DEFAULT_ALLOWED_FAILS
 _LITELLM_COOLDOWN = 5.0  # seconds; litellm.constants: DEFAULT_COOLDOWN_TIME_SECONDS
+LITELLM_SECTIONS = frozenset((*_TABLES, "model_list", "environment_variables", *SECTIONS))
+"""What a LiteLLM configuration may have at the top."""
 MASTER_KEY: Path = ("general_settings", "master_key")
 
 
