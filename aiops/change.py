@@ -230,12 +230,19 @@ def _carry_out(instance: Instance, intent: Intent, prepared: Prepared, result: R
         raise Precondition(
             f"nobody would answer {names} any more", "give them a fallback first, or repeat with --force"
         )
-    asked = time.monotonic()
-    if out.interactive and not intent.assume_yes and not out.ask("Do this?"):
-        raise Precondition("not agreed to; nothing was changed")
-    waited = time.monotonic() - asked if out.interactive and not intent.assume_yes else 0.0
+    waited = agreed(out, intent.assume_yes)
     _apply(instance, intent, prepared, result, out)
     return waited
+
+
+def agreed(out: Output, assume_yes: bool) -> float:
+    """Ask whoever sits at the terminal; returns the seconds that took. Raises Precondition when the answer is no."""
+    if assume_yes or not out.interactive:
+        return 0.0
+    asked = time.monotonic()
+    if not out.ask("Do this?"):
+        raise Precondition("not agreed to; nothing was changed")
+    return time.monotonic() - asked
 
 
 def _nothing_to_do(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> float:

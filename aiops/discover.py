@@ -8,7 +8,8 @@ from dataclasses import replace
 from aiops.errors import UsageError, VerificationFailed
 from aiops.host import credentials
 from aiops.host.instance import Instance
-from aiops.prover import provider_keys
+from aiops.prover import provider_key
+from aiops.provider_service import known
 from aiops.service import desired
 from aiops.spec.model import Provider
 from aiops.spec.provider_types import TYPES
@@ -37,7 +38,7 @@ def models_of(
     url = normalise(expand(base_url, environment)[0]) if base_url else None
     provider = Provider(name="it", type=kind, base_url=url, api_key_env=api_key_env, api_key_file=api_key_file)
     try:
-        found = discovery.report(provider, _key(instance, provider))
+        found = discovery.report(provider, provider_key(instance, provider))
     except (Failed, Skipped) as problem:
         raise VerificationFailed(
             f"its models could not be discovered: {problem}", "name them with --model, or mend the provider"
@@ -51,16 +52,8 @@ def models_of(
 
 def report_of(instance: Instance, name: str) -> Report:
     """What a configured provider says. Raises UsageError for an unknown one, VerificationFailed with its reason."""
-    providers = desired(instance).providers
-    if name not in providers:
-        raise UsageError(
-            f"there is no provider `{name}`", did_you_mean(name, providers, f"providers: {listed(providers)}")
-        )
+    provider = known(desired(instance), name)
     try:
-        return discovery.report(providers[name], _key(instance, providers[name]))
+        return discovery.report(provider, provider_key(instance, provider))
     except (Failed, Skipped) as problem:
         raise VerificationFailed(f"`{name}` does not say: {problem}", "nothing was changed") from problem
-
-
-def _key(instance: Instance, provider: Provider) -> str | None:
-    return provider_keys(instance, [provider], credentials.environment(instance)).get(provider.name)

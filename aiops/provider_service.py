@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiops.apply import audit, lock
-from aiops.change import LOCK_PATIENCE_SECONDS, settled
+from aiops.change import LOCK_PATIENCE_SECONDS, agreed, settled
 from aiops.errors import Precondition, RolledBack, UsageError, VerificationFailed
-from aiops.host import credentials
 from aiops.host.instance import Instance
 from aiops.host.signals import brought_to_an_end
 from aiops.host.units import STOPPED, ProviderUnit
 from aiops.output import Output
-from aiops.prover import provider_keys
+from aiops.prover import provider_key
 from aiops.provider_wait import Managed, routes_to, wait_until_drained, wait_until_serving
 from aiops.render.provider_units import KINDS
 from aiops.service import desired
@@ -82,7 +81,7 @@ def managed(instance: Instance, state: DesiredState, name: str) -> Managed:
     kind = KINDS.get(provider.type)
     ours = kind is not None and kind.instance(provider.service.unit) is not None
     install = f"{instance.command} provider install {name}" if ours else ""
-    return Managed(provider, ProviderUnit(provider.service, install), _key(instance, provider))
+    return Managed(provider, ProviderUnit(provider.service, install), provider_key(instance, provider))
 
 
 def start(
@@ -178,12 +177,6 @@ def held(instance: Instance, verb: str, out: Output, *, dry_run: bool) -> Iterat
         yield
 
 
-def agreed(out: Output, assume_yes: bool) -> None:
-    """Ask whoever sits at the terminal. Raises Precondition when the answer is no."""
-    if out.interactive and not assume_yes and not out.ask("Do this?"):
-        raise Precondition("not agreed to; nothing was changed")
-
-
 def require_room(instance: Instance, state: DesiredState, server: Managed, leaving: str = "") -> None:
     """Raises Precondition when another provider of the same exclusive group runs, ``leaving`` excepted."""
     own = server.provider.service
@@ -224,7 +217,7 @@ def _state(instance: Instance, provider: Provider) -> State:
 def _served(instance: Instance, provider: Provider) -> str:
     if provider.kind.cloud:
         raise Skipped("a service on the Internet: not asked")
-    return providers.serves(provider, _key(instance, provider))
+    return providers.serves(provider, provider_key(instance, provider))
 
 
 def known(state: DesiredState, name: str) -> Provider:
@@ -234,10 +227,6 @@ def known(state: DesiredState, name: str) -> Provider:
         names = state.providers
         raise UsageError(f"there is no provider `{name}`", did_you_mean(name, names, f"providers: {listed(names)}"))
     return provider
-
-
-def _key(instance: Instance, provider: Provider) -> str | None:
-    return provider_keys(instance, [provider], credentials.environment(instance)).get(provider.name)
 
 
 def _audit(instance: Instance, verb: str, outcome: Outcome, reason: str) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from aiops import provider_service as services
 from aiops.apply import switching
-from aiops.change import ChangeFailed, Intent, Prepared, Result, is_same, make_held, prepare
+from aiops.change import ChangeFailed, Intent, Prepared, Result, agreed, is_same, make_held, prepare
 from aiops.errors import AiopsError, Precondition, RollbackFailed, RolledBack, UsageError, VerificationFailed
 from aiops.host import clock, control
 from aiops.host.files import explained
@@ -97,7 +97,7 @@ class _Switch:
             self._out.say("dry run: nothing was changed")
             return self._result
         self._require_answers()
-        services.agreed(self._out, self._order.assume_yes)
+        agreed(self._out, self._order.assume_yes)
         self._started = time.monotonic()
         with explained(self._instance.state, "write below"):
             switching.begin(self._instance.state, self._record, self._before)
