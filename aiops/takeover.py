@@ -128,13 +128,7 @@ def _backups(directory: Path, stem: str = "") -> Iterator[str]:
 
 
 def plan(instance: Instance, found: Found) -> Takeover:
-    """Think the import through. Raises InvalidState for files that are no YAML, Precondition when there is something
-    in the way already."""
-    if instance.exists:
-        raise Precondition(
-            f"there is an instance in {instance.config} already; nothing was changed",
-            "`aiops --home ANOTHER_DIRECTORY import …` makes one beside it; `--dry-run` only shows the report",
-        )
+    """Think the import through; nothing is made. Raises InvalidState for files that are no YAML."""
     imported = import_all(found)
     config = {instance.config / name: content for name, content in imported.sources.items()}
     private: dict[Path, bytes] = {}
@@ -150,6 +144,15 @@ def plan(instance: Instance, found: Found) -> Takeover:
     return Takeover(imported, config, private, instance.state / REPORT)
 
 
+def require_none(instance: Instance) -> None:
+    """Raises Precondition when there is an instance already."""
+    if instance.exists:
+        raise Precondition(
+            f"there is an instance in {instance.config} already; nothing was changed",
+            "`aiops --home ANOTHER_DIRECTORY import …` makes one beside it; `--dry-run` only shows the report",
+        )
+
+
 def in_the_way(takeover: Takeover) -> list[Path]:
     """Files that would be overwritten by something else. What an interrupted import left is the same and is not."""
     return [
@@ -161,6 +164,7 @@ def in_the_way(takeover: Takeover) -> list[Path]:
 
 def carry_out(instance: Instance, takeover: Takeover) -> list[Path]:
     """Make the instance; returns what was made. Raises Precondition, and then nothing is left of it."""
+    require_none(instance)
     if blocking := in_the_way(takeover):
         raise Precondition(
             f"{', '.join(map(str, blocking))} would be overwritten; nothing was changed",

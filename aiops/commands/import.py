@@ -33,6 +33,8 @@ def command(
     dry_run: bool,
 ) -> None:
     instance, out = context.instance, context.out
+    if not dry_run:
+        takeover.require_none(instance)
     given = {("profile",): profile, ("supervisor",): supervisor, ("gateway", "port"): port}
     found = takeover.look(path, {name: value for name, value in given.items() if value is not None})
     thought = takeover.plan(instance, found)

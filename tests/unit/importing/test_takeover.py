@@ -59,6 +59,19 @@ def test_an_instance_is_never_overwritten(instance: Instance, config: Path) -> N
     assert before == {path: path.read_bytes() for path in instance.config.iterdir()}
 
 
+def test_beside_an_instance_a_dry_run_shows_the_report_as_the_refusal_says(
+    instance: Instance, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bring(instance, config)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    command = ["--home", str(instance.home), "import", str(config)]
+    assert cli.run(command) == 4
+    assert "--dry-run" in capsys.readouterr().err
+    assert cli.run([*command, "--dry-run"]) == 0
+    assert "model_list[0].litellm_params.model" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_files_that_are_in_the_way_are_named_and_kept(instance: Instance, config: Path) -> None:
     instance.config.mkdir(parents=True)
     mine = instance.config / "providers.yaml"
