@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from aiops.apply.store import GenerationStore
-from aiops.change import Intent, Result, agreed, make
+from aiops.change import Result, agreed, make
 from aiops.errors import UsageError
 from aiops.host import engines, requirements
 from aiops.host.instance import Instance
 from aiops.output import Output
+from aiops.preparation import Intent
 from aiops.supervision import containers_of
 
 

@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 
 from aiops import change
 from aiops.apply import audit, writes
-from aiops.change import Intent, agreed
+from aiops.change import agreed
 from aiops.errors import Precondition, UsageError
 from aiops.host import deploy, files, privileges, systemd, unit_files
 from aiops.host.deploy import Step, Wanted
 from aiops.host.instance import Instance
 from aiops.host.systemd import Systemd
 from aiops.output import Output
+from aiops.preparation import Intent, is_same, prepare
 from aiops.prover import provider_key
 from aiops.provider_service import Outcome, held, known
 from aiops.render import provider_units
@@ -251,8 +252,8 @@ def _name_it(instance: Instance, wanted: Installation, out: Output) -> bool:
     """Write into providers.yaml which unit it is. Nothing that is served depends on it: no generation is made."""
     name, scope = wanted.provider.name, wanted.manager.scope
     intent = Intent(VERB, edit=lambda sources: edit.set_service(sources, name, wanted.unit, scope), assume_yes=True)
-    prepared = change.prepare(instance, intent)
-    if change.is_same(instance, prepared) and not change.generated_is_edited(instance):
+    prepared = prepare(instance, intent)
+    if is_same(instance, prepared) and not change.generated_is_edited(instance):
         change.make_held(instance, intent, out)
         return True
     # Edits that are not live yet are left to `apply`.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from aiops.change import Intent
 from aiops.cli import Context
 from aiops.commands._mutating import mutating, run
 from aiops.errors import UsageError
+from aiops.preparation import Intent
 from aiops.spec import edit
 from aiops.spec.model import ModelSpec
 from aiops.spec.sources import Sources
