@@ -66,7 +66,8 @@ def models_of(
 
 
 def report_of(instance: Instance, name: str) -> Report:
-    """What a configured provider says. Raises UsageError for an unknown one, VerificationFailed with its reason."""
+    """What a configured provider says. Raises UsageError for an unknown one, Precondition for a template,
+    VerificationFailed with its reason."""
     provider = provider_service.known(desired(instance), name)
     try:
         return discovery.report(provider, provider_key(instance, provider))

@@ -164,8 +164,6 @@ def _kind(provider: Provider) -> Kind:
             f"aiops has no unit for a provider of type {provider.type}, only for {', '.join(KINDS)}",
             f"write one, and name it in providers.yaml below `{provider.name}:` as `service: {{unit: …}}`",
         )
-    if provider.status == "template":
-        raise Precondition(f"`{provider.name}` is a template", "copy it to a provider of its own first")
     return kind
 
 

@@ -69,7 +69,7 @@ class State:
 
 
 def managed(instance: Instance, state: DesiredState, name: str) -> Managed:
-    """Raises UsageError for an unknown provider, Precondition for one that names no unit."""
+    """Raises UsageError for an unknown provider, Precondition for a template and one that names no unit."""
     provider = known(state, name)
     if provider.service is None:
         raise Precondition(
@@ -159,7 +159,7 @@ def stop(
 
 
 def status(instance: Instance, name: str | None) -> list[State]:
-    """Of one provider, or of all that are not templates. Raises UsageError for an unknown one."""
+    """Of one provider, or of all that are not templates. Raises UsageError for an unknown one, Precondition."""
     state = desired(instance)
     wanted = [known(state, name)] if name else [each for each in state.providers.values() if each.status != "template"]
     return [_state(instance, provider) for provider in wanted]
@@ -221,11 +221,13 @@ def _served(instance: Instance, provider: Provider) -> str:
 
 
 def known(state: DesiredState, name: str) -> Provider:
-    """Raises UsageError with the nearest name."""
+    """Raises UsageError with the nearest name, Precondition for a template: nobody is at the address it shows."""
     provider = state.providers.get(name)
     if provider is None:
         names = state.providers
         raise UsageError(f"there is no provider `{name}`", did_you_mean(name, names, f"providers: {listed(names)}"))
+    if provider.status == "template":
+        raise Precondition(f"`{name}` is a template", "copy it to a provider of its own first")
     return provider
 
 
