@@ -17,55 +17,20 @@ from aiops.apply import audit, lock, recovery
 from aiops.apply.store import GenerationStore, Manifest
 from aiops.apply.transaction import Order, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put, read
-from aiops.errors import AiopsError, InvalidState, Precondition
+from aiops.errors import AiopsError, Precondition
 from aiops.host import clock, credentials, files
 from aiops.host.control import MasterGone
-from aiops.host.instance import GENERATED, Instance, read_sources
+from aiops.host.instance import GENERATED, Instance
 from aiops.output import Output, Progress
-from aiops.plan.plan import Plan, make_plan
+from aiops.plan.plan import Plan
+from aiops.preparation import Intent, Prepared, is_same, prepare
 from aiops.prover import Prover
-from aiops.render.release import render
-from aiops.runtime_choice import Choice
-from aiops.spec.edit import Edit
-from aiops.spec.load import load
-from aiops.spec.model import DesiredState
-from aiops.spec.resolve import RouteTable, resolve
 from aiops.spec.secrets import EnvRef, secret_env
-from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, Sources, fingerprint
+from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, fingerprint
 from aiops.verify.check import Check
 
 LOCK_PATIENCE_SECONDS = 30.0
 LONG_SECONDS = 3.0  # of staging: beyond this a person wants to know why
-
-
-@dataclass(frozen=True)
-class Intent:
-    """What a verb wants. ``edit`` changes the sources; ``restore`` takes them from an older generation instead."""
-
-    verb: str
-    reason: str = ""
-    edit: Callable[[Sources], Edit] | None = None
-    restore: int | None = None
-    expect: str | None = None  # the digest of the plan that was agreed to
-    dry_run: bool = False
-    force: bool = False
-    assume_yes: bool = False
-    prove_all: bool = False
-    runtime: str | None = None  # to be run in from now on; None: as before, or as the generation gone back to
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A change that is fully thought through and not begun: what it starts from and what it leads to."""
-
-    before: Sources
-    after: Sources
-    state: DesiredState
-    table: RouteTable
-    release: dict[str, bytes]
-    plan: Plan
-    notes: tuple[str, ...]
-    runtime: Choice
 
 
 @dataclass
@@ -151,64 +116,6 @@ def settled(instance: Instance, out: Output) -> list[str]:
     return said
 
 
-def prepare(instance: Instance, intent: Intent) -> Prepared:
-    """Everything up to the plan; nothing is touched. Raises InvalidState with every problem, UsageError."""
-    generations = GenerationStore(instance.state)
-    base = generations.current()
-    before = read_sources(instance)
-    notes: tuple[str, ...] = ()
-    if intent.restore is not None:
-        after: Sources = generations.get(intent.restore).sources()
-    elif intent.edit is not None:
-        edit = intent.edit(before)
-        after, notes = edit.sources, edit.notes
-    else:
-        after = before
-    state = _loaded(instance, intent, before, after)
-    credentials.require_mounted(instance, state)
-    table = resolve(state)
-    release = render(state, table, aiops_version=aiops.__version__)
-    if intent.restore is not None:
-        # The very bytes that served, not what this version of aiops would make of the same sources.
-        release = generations.get(intent.restore).release()
-        if GENERATED not in release:
-            raise Precondition(
-                f"generation {intent.restore} is damaged: it has no {GENERATED}", "`aiops history` lists the others"
-            )
-    old = generations.get(base).routes() if base is not None else None
-    plan = make_plan(base, old, state, table, release)
-    runtime = runtime_choice.choose(instance, intent.runtime, intent.restore, base, state)
-    return Prepared(before, after, state, table, release, plan, notes, runtime)
-
-
-def _loaded(instance: Instance, intent: Intent, before: Sources, after: Sources) -> DesiredState:
-    environment = credentials.environment(instance)
-    try:
-        return load(after, environment)
-    except InvalidState as invalid:
-        if intent.edit is None or after == before:
-            raise
-        load(before, environment)  # what was wrong before this command is said in terms of the files as they are
-        hint = "nothing was changed; the lines are those the files would have had"
-        raise InvalidState(invalid.problems, hint) from invalid
-
-
-def is_same(instance: Instance, prepared: Prepared) -> bool:
-    """Whether the gateway serves this already; comments and the order of files do not count."""
-    base = prepared.plan.base_generation
-    if base is None or prepared.runtime.changes:
-        return False
-    serving = GenerationStore(instance.state).get(base).release()
-    return {name: _meaning(content) for name, content in serving.items()} == {
-        name: _meaning(content) for name, content in prepared.release.items()
-    }
-
-
-def _meaning(content: bytes) -> bytes:
-    """A rendered file without its head, which names the sources to the byte."""
-    return b"".join(line for line in content.splitlines(keepends=True) if not line.startswith(b"#"))
-
-
 def _carry_out(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> float:
     """Plan to live. Returns the seconds spent waiting for a person. Raises AiopsError."""
     plan = prepared.plan
@@ -230,12 +137,19 @@ def _carry_out(instance: Instance, intent: Intent, prepared: Prepared, result: R
         raise Precondition(
             f"nobody would answer {names} any more", "give them a fallback first, or repeat with --force"
         )
-    asked = time.monotonic()
-    if out.interactive and not intent.assume_yes and not out.ask("Do this?"):
-        raise Precondition("not agreed to; nothing was changed")
-    waited = time.monotonic() - asked if out.interactive and not intent.assume_yes else 0.0
+    waited = agreed(out, intent.assume_yes)
     _apply(instance, intent, prepared, result, out)
     return waited
+
+
+def agreed(out: Output, assume_yes: bool) -> float:
+    """Ask whoever sits at the terminal; returns the seconds that took. Raises Precondition when the answer is no."""
+    if assume_yes or not out.interactive:
+        return 0.0
+    asked = time.monotonic()
+    if not out.ask("Do this?"):
+        raise Precondition("not agreed to; nothing was changed")
+    return time.monotonic() - asked
 
 
 def _nothing_to_do(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> float:

@@ -18,6 +18,7 @@ from aiops.port_findings import port_findings
 from aiops.provider_findings import provider_findings
 from aiops.service import desired
 from aiops.situation import Situation, look
+from aiops.spec.model import DesiredState
 from aiops.supervision import containers_of
 from aiops.unit_findings import Finding, unit_findings
 
@@ -80,12 +81,20 @@ def _modes(instance: Instance) -> Iterator[Finding]:
 def _files(instance: Instance) -> Iterator[Finding]:
     try:
         state = desired(instance)
-        yield Finding(True, "the files are valid")
-        credentials.read_master_key(instance.secrets / (state.settings.master_key_file or "master_key"))
-        yield Finding(True, "the master key is good")
-        yield from port_findings(state, instance.command)
     except AiopsError as error:
         yield Finding(False, error.message, error.hint or f"{instance.command} validate")
+        return
+    yield Finding(True, "the files are valid")
+    yield _master_key(instance, state)
+    yield from port_findings(state, instance.command)
+
+
+def _master_key(instance: Instance, state: DesiredState) -> Finding:
+    try:
+        credentials.read_master_key(instance.secrets / (state.settings.master_key_file or "master_key"))
+    except AiopsError as error:
+        return Finding(False, error.message, error.hint or f"{instance.command} validate")
+    return Finding(True, "the master key is good")
 
 
 def _gateway(instance: Instance) -> Iterator[Finding]:

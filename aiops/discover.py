@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aiops.errors import UsageError, VerificationFailed
+from aiops import provider_service
+from aiops.errors import InvalidState, VerificationFailed
 from aiops.host import credentials
-from aiops.host.instance import Instance
-from aiops.prover import provider_keys
+from aiops.host.instance import Instance, read_sources
+from aiops.prover import provider_key
 from aiops.service import desired
-from aiops.spec.model import Provider
-from aiops.spec.provider_types import TYPES
-from aiops.spec.suggest import did_you_mean, listed
-from aiops.spec.urls import expand, normalise
+from aiops.spec import edit
+from aiops.spec.load import load
+from aiops.spec.sources import PROVIDERS, SETTINGS
 from aiops.verify import discovery
 from aiops.verify.check import Failed, Skipped
 from aiops.verify.discovery import Report
 
+NOT_ASKED_YET = "model"  # an active provider has to have one
+
 
 def models_of(
     instance: Instance,
+    name: str,
+    *,
     kind: str,
     base_url: str | None,
     api_key_env: str | None,
@@ -29,15 +33,27 @@ def models_of(
 ) -> Report:
     """What a provider that is not configured yet says of the models beyond ``known``.
 
-    Raises UsageError, or VerificationFailed when it does not list any.
+    Raises UsageError, InvalidState for one that could not be added anyway: nobody is asked at an address that is
+    refused. Raises VerificationFailed when it does not list any.
     """
-    if kind not in TYPES:
-        raise UsageError(f"unknown provider type `{kind}`", did_you_mean(kind, TYPES, f"types: {listed(TYPES, 30)}"))
-    environment = credentials.environment(instance)
-    url = normalise(expand(base_url, environment)[0]) if base_url else None
-    provider = Provider(name="it", type=kind, base_url=url, api_key_env=api_key_env, api_key_file=api_key_file)
+    instance.require()
+    alone = {SETTINGS: read_sources(instance)[SETTINGS], PROVIDERS: b"providers: {}\n"}
+    added = edit.add_provider(
+        alone,
+        name,
+        type=kind,
+        base_url=base_url,
+        models=known or (NOT_ASKED_YET,),
+        api_key_env=api_key_env,
+        api_key_file=api_key_file,
+    )
     try:
-        found = discovery.report(provider, _key(instance, provider))
+        provider = load(added.sources, credentials.environment(instance)).providers[name]
+    except InvalidState as invalid:
+        problems = [replace(each, line=0) if each.file == PROVIDERS else each for each in invalid.problems]
+        raise InvalidState(problems, "nobody was asked, and nothing was changed") from invalid
+    try:
+        found = discovery.report(provider, provider_key(instance, provider))
     except (Failed, Skipped) as problem:
         raise VerificationFailed(
             f"its models could not be discovered: {problem}", "name them with --model, or mend the provider"
@@ -50,17 +66,10 @@ def models_of(
 
 
 def report_of(instance: Instance, name: str) -> Report:
-    """What a configured provider says. Raises UsageError for an unknown one, VerificationFailed with its reason."""
-    providers = desired(instance).providers
-    if name not in providers:
-        raise UsageError(
-            f"there is no provider `{name}`", did_you_mean(name, providers, f"providers: {listed(providers)}")
-        )
+    """What a configured provider says. Raises UsageError for an unknown one, Precondition for a template,
+    VerificationFailed with its reason."""
+    provider = provider_service.known(desired(instance), name)
     try:
-        return discovery.report(providers[name], _key(instance, providers[name]))
+        return discovery.report(provider, provider_key(instance, provider))
     except (Failed, Skipped) as problem:
         raise VerificationFailed(f"`{name}` does not say: {problem}", "nothing was changed") from problem
-
-
-def _key(instance: Instance, provider: Provider) -> str | None:
-    return provider_keys(instance, [provider], credentials.environment(instance)).get(provider.name)

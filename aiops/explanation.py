@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from aiops.apply.store import GenerationStore
-from aiops.change import Intent, prepare
 from aiops.errors import AiopsError, UsageError
 from aiops.host import control, credentials
 from aiops.host.instance import Instance
+from aiops.preparation import Intent, prepare
 from aiops.spec.conditions import Facts
 from aiops.spec.explain import Explainer, Explanation
 from aiops.spec.load import load

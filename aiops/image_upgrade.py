@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from aiops.apply.store import GenerationStore
-from aiops.change import Intent, Result, make
-from aiops.errors import Precondition, UsageError
+from aiops.change import Result, agreed, make
+from aiops.errors import UsageError
 from aiops.host import engines, requirements
 from aiops.host.instance import Instance
 from aiops.output import Output
+from aiops.preparation import Intent
 from aiops.supervision import containers_of
 
 
@@ -37,6 +38,5 @@ def upgrade_image(
     if intent.dry_run:
         out.say("dry run: nothing was changed")
         return result
-    if out.interactive and not intent.assume_yes and not out.ask("Do this?"):
-        raise Precondition("not agreed to; nothing was changed")
+    agreed(out, intent.assume_yes)
     return make(instance, Intent("upgrade", intent.reason, assume_yes=True, runtime=runtime), out)

@@ -107,6 +107,11 @@ def provider_keys(instance: Instance, providers: Sequence[Provider], environment
     return {name: key for name, key in keys.items() if key}
 
 
+def provider_key(instance: Instance, provider: Provider) -> str | None:
+    """The API key of one provider, if it has one."""
+    return provider_keys(instance, [provider], credentials.environment(instance)).get(provider.name)
+
+
 def url_of(host: str, port: int) -> str:
     """Where this machine reaches a gateway that listens on ``host``."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104

@@ -15,20 +15,22 @@ from urllib.parse import urlsplit
 
 from aiops import change
 from aiops.apply import audit, writes
-from aiops.change import Intent
+from aiops.change import agreed
 from aiops.errors import Precondition, UsageError
-from aiops.host import credentials, deploy, files, privileges, systemd, unit_files
+from aiops.host import deploy, files, privileges, systemd, unit_files
 from aiops.host.deploy import Step, Wanted
 from aiops.host.instance import Instance
 from aiops.host.systemd import Systemd
 from aiops.output import Output
-from aiops.prover import provider_keys
-from aiops.provider_service import Outcome, agreed, held, known
+from aiops.preparation import Intent, is_same, prepare
+from aiops.prover import provider_key
+from aiops.provider_service import Outcome, held, known
 from aiops.render import provider_units
 from aiops.render.provider_units import KINDS, Kind
 from aiops.service import desired
 from aiops.spec import edit
 from aiops.spec.model import Provider, Service
+from aiops.spec.sources import PROVIDERS
 from aiops.supervision import provider_facts, templates
 
 VERB = "provider install"
@@ -134,7 +136,7 @@ def _installation(instance: Instance, provider: Provider, order: Order) -> Insta
     facts = provider_facts(instance, service.scope, str(manager.variables))
     content = provider_units.render_template(facts, templates(), kind, _program(kind, order, there))
     present = provider_units.read_variables(text)
-    key = provider_keys(instance, [provider], credentials.environment(instance)).get(provider.name)
+    key = provider_key(instance, provider)
     values = provider_units.variables(provider, port, order.model, order.arguments, present, key)
     _require_sense(provider, order, values, variables)
     changes = [] if there == content else [f"{'+' if there is None else '~'} {template}"]
@@ -162,8 +164,6 @@ def _kind(provider: Provider) -> Kind:
             f"aiops has no unit for a provider of type {provider.type}, only for {', '.join(KINDS)}",
             f"write one, and name it in providers.yaml below `{provider.name}:` as `service: {{unit: …}}`",
         )
-    if provider.status == "template":
-        raise Precondition(f"`{provider.name}` is a template", "copy it to a provider of its own first")
     return kind
 
 
@@ -250,12 +250,12 @@ def _name_it(instance: Instance, wanted: Installation, out: Output) -> bool:
     """Write into providers.yaml which unit it is. Nothing that is served depends on it: no generation is made."""
     name, scope = wanted.provider.name, wanted.manager.scope
     intent = Intent(VERB, edit=lambda sources: edit.set_service(sources, name, wanted.unit, scope), assume_yes=True)
-    prepared = change.prepare(instance, intent)
-    if change.is_same(instance, prepared) and not change.generated_is_edited(instance):
+    prepared = prepare(instance, intent)
+    if is_same(instance, prepared) and not change.generated_is_edited(instance):
         change.make_held(instance, intent, out)
         return True
     # Edits that are not live yet are left to `apply`.
-    path = instance.config / "providers.yaml"
+    path = instance.config / PROVIDERS
     with files.explained(instance.config, "write"):
-        writes.put(path, prepared.after["providers.yaml"])
+        writes.put(path, prepared.after[PROVIDERS])
     return True

@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiops.apply import audit, lock
-from aiops.change import LOCK_PATIENCE_SECONDS, settled
+from aiops.change import LOCK_PATIENCE_SECONDS, agreed, settled
 from aiops.errors import Precondition, RolledBack, UsageError, VerificationFailed
-from aiops.host import credentials
 from aiops.host.instance import Instance
 from aiops.host.signals import brought_to_an_end
 from aiops.host.units import STOPPED, ProviderUnit
 from aiops.output import Output
-from aiops.prover import provider_keys
+from aiops.prover import provider_key
 from aiops.provider_wait import Managed, routes_to, wait_until_drained, wait_until_serving
 from aiops.render.provider_units import KINDS
 from aiops.service import desired
@@ -73,7 +72,7 @@ class State:
 
 
 def managed(instance: Instance, state: DesiredState, name: str) -> Managed:
-    """Raises UsageError for an unknown provider, Precondition for one that names no unit."""
+    """Raises UsageError for an unknown provider, Precondition for a template and one that names no unit."""
     provider = known(state, name)
     if provider.service is None:
         raise Precondition(
@@ -85,7 +84,7 @@ def managed(instance: Instance, state: DesiredState, name: str) -> Managed:
     kind = KINDS.get(provider.type)
     ours = kind is not None and kind.instance(provider.service.unit) is not None
     install = f"{instance.command} provider install {name}" if ours else ""
-    return Managed(provider, ProviderUnit(provider.service, install), _key(instance, provider))
+    return Managed(provider, ProviderUnit(provider.service, install), provider_key(instance, provider))
 
 
 def start(
@@ -163,7 +162,7 @@ def stop(
 
 
 def status(instance: Instance, name: str | None) -> list[State]:
-    """Of one provider, or of all that are not templates. Raises UsageError for an unknown one."""
+    """Of one provider, or of all that are not templates. Raises UsageError for an unknown one, Precondition."""
     state = desired(instance)
     wanted = [known(state, name)] if name else [each for each in state.providers.values() if each.status != "template"]
     return [_state(instance, provider) for provider in wanted]
@@ -179,12 +178,6 @@ def held(instance: Instance, verb: str, out: Output, *, dry_run: bool) -> Iterat
     with lock.held(instance.state, verb, LOCK_PATIENCE_SECONDS, out.say):
         settled(instance, out)
         yield
-
-
-def agreed(out: Output, assume_yes: bool) -> None:
-    """Ask whoever sits at the terminal. Raises Precondition when the answer is no."""
-    if out.interactive and not assume_yes and not out.ask("Do this?"):
-        raise Precondition("not agreed to; nothing was changed")
 
 
 def require_room(instance: Instance, state: DesiredState, server: Managed, leaving: str = "") -> None:
@@ -228,20 +221,18 @@ def _state(instance: Instance, provider: Provider) -> State:
 def _served(instance: Instance, provider: Provider) -> str:
     if provider.kind.cloud:
         raise Skipped("a service on the Internet: not asked")
-    return providers.serves(provider, _key(instance, provider))
+    return providers.serves(provider, provider_key(instance, provider))
 
 
 def known(state: DesiredState, name: str) -> Provider:
-    """Raises UsageError with the nearest name."""
+    """Raises UsageError with the nearest name, Precondition for a template: nobody is at the address it shows."""
     provider = state.providers.get(name)
     if provider is None:
         names = state.providers
         raise UsageError(f"there is no provider `{name}`", did_you_mean(name, names, f"providers: {listed(names)}"))
+    if provider.status == "template":
+        raise Precondition(f"`{name}` is a template", "copy it to a provider of its own first")
     return provider
-
-
-def _key(instance: Instance, provider: Provider) -> str | None:
-    return provider_keys(instance, [provider], credentials.environment(instance)).get(provider.name)
 
 
 def _audit(instance: Instance, verb: str, outcome: Outcome, reason: str) -> None:

@@ -9,8 +9,8 @@ import httpx
 from aiops.errors import Precondition, UsageError
 from aiops.host.instance import Instance
 from aiops.output import Output
+from aiops.provider_service import known
 from aiops.service import desired
-from aiops.spec.suggest import did_you_mean, listed
 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 300.0  # Ollama reports every second; verifying a large download is its longest silence
@@ -18,14 +18,10 @@ SILENCE_SECONDS = 300.0  # Ollama reports every second; verifying a large downlo
 
 def pull_model(instance: Instance, provider: str, model: str, out: Output) -> None:
     """Returns when the model is there. Raises UsageError, or Precondition with Ollama's own reason."""
-    known = desired(instance).providers
-    if provider not in known:
-        raise UsageError(
-            f"there is no provider `{provider}`", did_you_mean(provider, known, f"there are: {listed(known)}")
-        )
-    if known[provider].type != "ollama":
-        raise UsageError(f"--pull is for Ollama; `{provider}` is of type {known[provider].type}", "leave --pull out")
-    url = f"{known[provider].root}/api/pull"
+    server = known(desired(instance), provider)
+    if server.type != "ollama":
+        raise UsageError(f"--pull is for Ollama; `{provider}` is of type {server.type}", "leave --pull out")
+    url = f"{server.root}/api/pull"
     timeout = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
     try:
         with (

@@ -9,12 +9,13 @@ from typing import Any
 
 from aiops.apply import audit, lock
 from aiops.apply.store import GenerationStore
-from aiops.change import LOCK_PATIENCE_SECONDS, Intent, make, settled
+from aiops.change import LOCK_PATIENCE_SECONDS, make, settled
 from aiops.errors import Precondition
 from aiops.host import control, credentials
 from aiops.host.instance import Instance, read_sources
 from aiops.host.supervisor import Supervisor
 from aiops.output import Output
+from aiops.preparation import Intent
 from aiops.prover import url_of
 from aiops.spec.load import load
 from aiops.spec.model import DesiredState

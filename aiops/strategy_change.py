@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiops.apply.store import GenerationStore
-from aiops.change import Intent, Prepared, Result, make, prepare
+from aiops.change import Result, make
 from aiops.errors import UsageError
 from aiops.host import control, credentials
 from aiops.host.instance import Instance
 from aiops.output import Output
+from aiops.preparation import Intent, Prepared, prepare
 from aiops.prover import url_of
 from aiops.render import routing
 from aiops.spec.edit import set_strategy

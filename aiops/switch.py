@@ -20,13 +20,14 @@ from dataclasses import dataclass
 
 from aiops import provider_service as services
 from aiops.apply import switching
-from aiops.change import ChangeFailed, Intent, Prepared, Result, is_same, make_held, prepare
+from aiops.change import ChangeFailed, Result, agreed, make_held
 from aiops.errors import AiopsError, Precondition, RollbackFailed, RolledBack, UsageError, VerificationFailed
 from aiops.host import clock, control
 from aiops.host.files import explained
 from aiops.host.instance import Instance, read_sources
 from aiops.host.signals import brought_to_an_end
 from aiops.output import Output
+from aiops.preparation import Intent, Prepared, is_same, prepare
 from aiops.provider_wait import Managed, wait_until_drained, wait_until_serving
 from aiops.service import desired
 from aiops.spec import edit
@@ -97,7 +98,7 @@ class _Switch:
             self._out.say("dry run: nothing was changed")
             return self._result
         self._require_answers()
-        services.agreed(self._out, self._order.assume_yes)
+        agreed(self._out, self._order.assume_yes)
         self._started = time.monotonic()
         with explained(self._instance.state, "write below"):
             switching.begin(self._instance.state, self._record, self._before)

@@ -12,11 +12,11 @@ from aiops.errors import Precondition, UsageError
 from aiops.host import credentials, files
 from aiops.host.instance import GENERATED, MAX_SOURCE_BYTES, Instance
 from aiops.host.setup import defaults
-from aiops.importing.decisions import PORTS
 from aiops.importing.importer import Found, Imported, import_all
+from aiops.importing.litellm_settings import LITELLM_SECTIONS
 from aiops.spec import yaml12
 from aiops.spec.edit import Scalar
-from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
+from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
 
 REPORT = "import-report.txt"
 _BACKUPS = ("*.bak*", "*.backup*", "*.old", "*.orig", "*~", "*.yaml.[0-9]*", "*.yaml-[0-9]*")
@@ -43,11 +43,18 @@ def look(path: Path, settings: Mapping[tuple[str, ...], Scalar]) -> Found:
             return _directory(path, settings)
         if not path.exists():
             raise UsageError(f"there is nothing at {path}", "give a LiteLLM config.yaml, or a directory with its files")
+        content = _read(path)
+        document = yaml12.parse(path.name, content)
+        if not document.problems and not LITELLM_SECTIONS & document.data.keys():
+            raise UsageError(
+                f"{path} is no LiteLLM configuration: none of its keys is one that LiteLLM knows",
+                f"`aiops import {path.parent}` imports a directory with {PROVIDERS}",
+            )
         return Found(
             {},
             {**os.environ, **_dotenv(path.parent)},
             defaults(),
-            config=(path.name, _read(path)),
+            config=(path.name, content),
             settings=settings,
             remarks=tuple(_backups(path.parent, path.stem)),
         )
@@ -121,13 +128,7 @@ def _backups(directory: Path, stem: str = "") -> Iterator[str]:
 
 
 def plan(instance: Instance, found: Found) -> Takeover:
-    """Think the import through. Raises InvalidState for files that are no YAML, Precondition when there is something
-    in the way already."""
-    if instance.exists:
-        raise Precondition(
-            f"there is an instance in {instance.config} already; nothing was changed",
-            "`aiops --home ANOTHER_DIRECTORY import …` makes one beside it; `--dry-run` only shows the report",
-        )
+    """Think the import through; nothing is made. Raises InvalidState for files that are no YAML."""
     imported = import_all(found)
     config = {instance.config / name: content for name, content in imported.sources.items()}
     private: dict[Path, bytes] = {}
@@ -143,6 +144,15 @@ def plan(instance: Instance, found: Found) -> Takeover:
     return Takeover(imported, config, private, instance.state / REPORT)
 
 
+def require_none(instance: Instance) -> None:
+    """Raises Precondition when there is an instance already."""
+    if instance.exists:
+        raise Precondition(
+            f"there is an instance in {instance.config} already; nothing was changed",
+            "`aiops --home ANOTHER_DIRECTORY import …` makes one beside it; `--dry-run` only shows the report",
+        )
+
+
 def in_the_way(takeover: Takeover) -> list[Path]:
     """Files that would be overwritten by something else. What an interrupted import left is the same and is not."""
     return [
@@ -154,6 +164,7 @@ def in_the_way(takeover: Takeover) -> list[Path]:
 
 def carry_out(instance: Instance, takeover: Takeover) -> list[Path]:
     """Make the instance; returns what was made. Raises Precondition, and then nothing is left of it."""
+    require_none(instance)
     if blocking := in_the_way(takeover):
         raise Precondition(
             f"{', '.join(map(str, blocking))} would be overwritten; nothing was changed",

@@ -14,7 +14,7 @@ import aiops
 from aiops import runtime_choice
 from aiops.apply import audit
 from aiops.apply.store import GenerationStore
-from aiops.change import Intent, Result, make
+from aiops.change import Result, make
 from aiops.errors import AiopsError, Precondition
 from aiops.host import control, requirements
 from aiops.host.instance import Instance
@@ -22,6 +22,7 @@ from aiops.host.requirements import Source
 from aiops.host.runtimes import Runtimes, our_code
 from aiops.image_upgrade import upgrade_image
 from aiops.output import Output
+from aiops.preparation import Intent
 from aiops.situation import drift
 
 

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from aiops.change import Intent, Result, make
+from aiops.change import Result, make
 from aiops.cli import Context
+from aiops.preparation import Intent
 
 F = TypeVar("F", bound=Callable[..., Any])
 

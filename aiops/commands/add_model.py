@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from aiops.change import Intent
 from aiops.cli import Context
 from aiops.commands._mutating import mutating, run
+from aiops.preparation import Intent
 from aiops.spec import edit
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from aiops.change import Intent
 from aiops.cli import Context
 from aiops.commands._mutating import mutating, run
 from aiops.errors import UsageError
+from aiops.preparation import Intent
 from aiops.spec import edit
 from aiops.spec.model import ModelSpec
 from aiops.spec.sources import Sources
@@ -57,7 +57,15 @@ def command(
     if discover:
         from aiops.discover import models_of
 
-        report = models_of(context.instance, kind, base_url, api_key_env, api_key_file, known=models)
+        report = models_of(
+            context.instance,
+            name,
+            kind=kind,
+            base_url=base_url,
+            api_key_env=api_key_env,
+            api_key_file=api_key_file,
+            known=models,
+        )
         found, slots = report.models, report.parallel
         for note in report.notes:
             context.out.say(note)

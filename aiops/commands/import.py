@@ -8,6 +8,7 @@ import click
 
 from aiops import takeover
 from aiops.cli import Context
+from aiops.commands._instance import settings
 from aiops.host import files
 from aiops.importing.report import Fate, Report, collapsed
 
@@ -16,14 +17,7 @@ _SHOWN = (Fate.TRANSLATED, Fate.DROPPED)
 
 @click.command("import", help="Make an instance out of a LiteLLM config.yaml, or a directory with providers.yaml.")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--profile", type=click.Choice(["cost", "dev", "prod"]), default=None, help="How careful to be.")
-@click.option(
-    "--supervisor",
-    type=click.Choice(["auto", "systemd", "process", "container"]),
-    default=None,
-    help="Who keeps the gateway running.",
-)
-@click.option("--port", type=click.IntRange(1, 65535), default=None, metavar="N", help="Where the gateway listens.")
+@settings
 @click.option(
     "--report", "report_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report there."
 )
@@ -39,14 +33,16 @@ def command(
     dry_run: bool,
 ) -> None:
     instance, out = context.instance, context.out
-    settings = {("profile",): profile, ("supervisor",): supervisor, ("gateway", "port"): port}
-    found = takeover.look(path, {name: value for name, value in settings.items() if value is not None})
+    if not dry_run:
+        takeover.require_none(instance)
+    given = {("profile",): profile, ("supervisor",): supervisor, ("gateway", "port"): port}
+    found = takeover.look(path, {name: value for name, value in given.items() if value is not None})
     thought = takeover.plan(instance, found)
     report = thought.imported.report
-    made = [] if dry_run else takeover.carry_out(instance, thought)
-    if report_file is not None:
+    if report_file is not None:  # first: when it cannot be written, there is no instance yet to be in the way
         with files.explained(report_file, "write"):
             files.write(report_file.absolute(), report.text().encode())
+    made = [] if dry_run else takeover.carry_out(instance, thought)
     for each in made:
         out.say(f"made {each}")
     if dry_run:

@@ -5,18 +5,12 @@ from __future__ import annotations
 import click
 
 from aiops.cli import Context
+from aiops.commands._instance import settings
 from aiops.host.setup import make_instance
 
 
 @click.command("init", help="Make an instance: commented defaults and a master key. Never overwrites anything.")
-@click.option("--profile", type=click.Choice(["cost", "dev", "prod"]), default=None, help="How careful to be.")
-@click.option(
-    "--supervisor",
-    type=click.Choice(["auto", "systemd", "process", "container"]),
-    default=None,
-    help="Who keeps the gateway running.",
-)
-@click.option("--port", type=click.IntRange(1, 65535), default=None, metavar="N", help="Where the gateway listens.")
+@settings
 @click.pass_obj
 def command(context: Context, profile: str | None, supervisor: str | None, port: int | None) -> None:
     instance = context.instance

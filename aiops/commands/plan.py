@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aiops.change import Intent, is_same, prepare
 from aiops.cli import Context
+from aiops.preparation import Intent, is_same, prepare
 
 CHANGES = 10
 

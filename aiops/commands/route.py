@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from aiops.change import Intent
 from aiops.cli import Context
 from aiops.commands._mutating import mutating, report
+from aiops.preparation import Intent
 from aiops.spec.rules import Strategy
 
 GO_BACK_REASON = "the other strategy was better"

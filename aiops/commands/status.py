@@ -19,8 +19,7 @@ def command(context: Context, routes: bool) -> None:
     made = now.manifest
     workers = sum(len(group["workers"]) for group in now.master.get("groups", []) if group["role"] == "serving")
     lines = {
-        "gateway": now.gateway_state
-        + (f" at {now.url}" if now.url and now.gateway_state not in ("stopped", "failed") else ""),
+        "gateway": now.gateway_state + (f" at {now.url}" if now.url and now.gateway_state not in DOWN else ""),
         "generation": f"{now.generation or now.desired_generation or 'none yet'}"
         + (f", made {made.created[:19]}Z by {made.who} with `aiops {made.verb}`" if made else ""),
         "process": f"pid {now.master['pid']}, {workers} worker(s), LiteLLM {now.master['litellm']}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from aiops.change import Intent, prepare
 from aiops.cli import Context
 from aiops.errors import VerificationFailed
 from aiops.host import credentials
+from aiops.preparation import Intent, prepare
 from aiops.spec.notes import notes
 from aiops.spec.summary import summarise
 

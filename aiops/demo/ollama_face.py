@@ -70,7 +70,8 @@ def _answer(path: str, name: str, request: dict[str, Any], control: Control) -> 
            "eval_count": count, "eval_duration": 7_000_000}  # fmt: skip
     if request.get("stream", True):
         lines = [*(part(word) for word in words(count)), part("") | end]
-        cut = count // 2 if control.mode == "drop_mid_stream" and control.applies_to(path) else None
+        cuts = {"drop_mid_stream": count // 2, "drop_before_token": 0}
+        cut = cuts.get(control.mode) if control.applies_to(path) else None
         return Stream((encode(line) + b"\n" for line in lines), NDJSON, control.chunk_delay, cut)
     return as_json(part("".join(words(count))) | end)
 

@@ -41,7 +41,7 @@ def complete(path: str, request: dict[str, Any], control: Control, face: Face) -
     usage = {"prompt_tokens": prompt_tokens, "completion_tokens": count, "total_tokens": prompt_tokens + count}
     if request.get("stream"):
         wants_usage = bool((request.get("stream_options") or {}).get("include_usage"))
-        cut = _cut(control, count) if control.applies_to(path) else None
+        cut = _cut(control, chat, count) if control.applies_to(path) else None
         events = _events(chat, model, count, finish, usage if wants_usage else None)
         return Stream(events, SSE, control.chunk_delay, cut)
     text = "".join(words(count))
@@ -50,9 +50,9 @@ def complete(path: str, request: dict[str, Any], control: Control, face: Face) -
     return as_json(_envelope(chat, model, chunk=False) | {"choices": [choice], "usage": usage})
 
 
-def _cut(control: Control, count: int) -> int | None:
+def _cut(control: Control, chat: bool, count: int) -> int | None:
     """After how many pieces a stream is broken; the first piece of a chat has no word in it yet."""
-    return {"drop_mid_stream": 1 + count // 2, "drop_before_token": 1}.get(control.mode)
+    return {"drop_mid_stream": 1 + count // 2, "drop_before_token": int(chat)}.get(control.mode)
 
 
 def words(count: int) -> Iterator[str]:

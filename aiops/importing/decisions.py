@@ -10,12 +10,11 @@ from typing import Any
 from aiops.errors import InvalidState, Problem
 from aiops.importing.rewrite import Rewrite
 from aiops.spec.load import load
-from aiops.spec.sources import MAPPINGS, PROVIDERS
+from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS
 from aiops.spec.yaml12 import Document, Path, parse
 
 MARK = "decide:"
 """Begins the comment above everything that was set aside."""
-PORTS = "ports.yaml"
 _IN_PORTS = re.compile(r"ports\.yaml \(line (\d+)\)")
 _ROUNDS = 20  # each set-aside may leave others without what they referred to
 _KEYS_ALONE = frozenset(
@@ -131,7 +130,7 @@ def _unit(file: str, path: Path, problem: Problem, data: Any) -> Path | None:
     if file == PORTS:
         return path[:2] if path[0] == "reserved" and len(path) > 1 else path[:1]
     section = path[0]
-    if section == "fallback_chains":
+    if section == "fallback_chains" and len(path) > 1:
         return path if isinstance(path[-1], int) else _link(path, problem, data)
     if section == "capabilities" and len(path) == 4 and path[2] == "preferred_models":
         return path

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiops.importing.keys import Clear, Reference, read_key, read_url
+from aiops.importing.numbers import number, whole
 from aiops.importing.report import Ledger
 from aiops.spec.provider_types import TYPES, Mode
 from aiops.spec.urls import REFERENCE, normalise
@@ -44,7 +45,7 @@ class Deployment:
     base_url: str | None = None
     key: Reference | Clear | None = None
     mode: Mode = "chat"
-    weight: float | None = None
+    weight: int | float | None = None
     rpm: int | None = None
     tpm: int | None = None
     order: int | None = None
@@ -104,10 +105,10 @@ def read_deployment(item: Any, path: Path, ledger: Ledger) -> Deployment | None:
         base_url=None if kind in ("openai", "anthropic") and _official(base_url) else base_url,
         key=key,
         mode="completion" if prefix == "text-completion-openai" else mode,
-        weight=_number(params.get("weight")),
-        rpm=_whole(params.get("rpm", info.get("rpm"))),
-        tpm=_whole(params.get("tpm", info.get("tpm"))),
-        order=_whole(params.get("order")),
+        weight=number(params.get("weight")),
+        rpm=whole(params.get("rpm", info.get("rpm"))),
+        tpm=whole(params.get("tpm", info.get("tpm"))),
+        order=whole(params.get("order")),
         info=info,
         extra=params,
     )
@@ -152,12 +153,15 @@ def _root(url: str) -> str:
 
 
 def _official(url: str | None) -> bool:
-    return url is None or urlsplit(url).hostname in ("api.openai.com", "api.anthropic.com")
+    return url is None or where(url)[0] in ("api.openai.com", "api.anthropic.com")
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def where(url: str) -> tuple[str, str]:
+    """Host and port, as text; empty when they are left to a variable, or the URL is none, which `load` reports."""
+    if REFERENCE.search(url):
+        return "", ""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", str(parts.port or "")
+    except ValueError:
+        return "", ""

@@ -41,7 +41,8 @@ class Expected:
             if isinstance(entry, Mapping):
                 statuses[name] = str(entry.get("status", "active"))
                 expected.servers[name] = _place(entry.get("base_url"), env)
-                for model in entry.get("models") or ():
+                models = entry.get("models")
+                for model in models if isinstance(models, tuple) else ():
                     listed = model.get("name") if isinstance(model, Mapping) else model
                     if isinstance(listed, str) and statuses[name] == "active":
                         expected.served.setdefault(listed, []).append(Served(name, listed))
@@ -89,10 +90,10 @@ def compare(ledger: Ledger, expected: Expected) -> Iterator[tuple[Path, str]]:
 def _deployment(
     item: Mapping[str, Any], path: Path, expected: Expected, usual: frozenset[str]
 ) -> Iterator[tuple[Path, str]]:
-    name, params = item.get("model_name"), item.get("litellm_params")
+    name, params = str(item.get("model_name")), item.get("litellm_params")
     if not isinstance(params, Mapping):
         return
-    found = expected.served.get(str(name))
+    found = expected.served.get(name)
     if found is None:
         if name not in expected.optional:
             yield path, f"`{name}` is in this file only: add it to providers.yaml, or it is not served"

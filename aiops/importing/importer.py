@@ -8,10 +8,10 @@ from typing import Any
 
 from aiops.errors import InvalidState, Problem
 from aiops.importing import decisions
-from aiops.importing.decisions import PORTS, Aside, Settled, settle
+from aiops.importing.decisions import Aside, Settled, settle
 from aiops.importing.generated import Expected, compare
 from aiops.importing.keys import Secrets
-from aiops.importing.litellm_config import Written, translate_config
+from aiops.importing.litellm_config import translate_config
 from aiops.importing.litellm_settings import MASTER_KEY, Settings, read_settings
 from aiops.importing.mappings import translate_mappings
 from aiops.importing.ports import gateway_port, translate_ports
@@ -20,7 +20,7 @@ from aiops.importing.report import Entry, Fate, Ledger, Report
 from aiops.importing.rewrite import Rewrite
 from aiops.spec.edit import Scalar, set_value
 from aiops.spec.screen import hide_secrets
-from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS, Sources
+from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS, Sources
 from aiops.spec.urls import REFERENCE
 from aiops.spec.yaml12 import Document, Path, dotted, parse
 
@@ -107,7 +107,7 @@ class _Import:
 
     def _config(self, document: Document) -> None:
         ledger = self.ledgers[document.file]
-        written: Written = translate_config(ledger, self.secrets)
+        written = translate_config(ledger, self.secrets)
         self.sources |= written.sources(document.file)
         self.settings = written.settings
         self.origins = dict(written.origins)
@@ -153,6 +153,8 @@ class _Import:
         self.remarks.append(f"{ledger.file} was generated from these sources: {how}")
         rewrite = Rewrite(MAPPINGS, self.sources[MAPPINGS])
         for section, values in (("routing_rules", self.settings.rules), ("special_cases", self.settings.special)):
+            if not isinstance(rewrite.get((section,), {}), Mapping | None):
+                continue  # `load` reports it, and there is no room for more in it
             for key, value in values.items():
                 if rewrite.get((section, key)) is None:
                     rewrite.put((section, key), value)
@@ -195,15 +197,18 @@ class _Import:
 
     def _report_asides(self, settled: Settled, documents: Mapping[str, Document]) -> None:
         lines = decisions.comment_lines(settled.sources)
+        told: set[tuple[str, Path]] = set()
         for aside in settled.asides:
             line = lines.get((aside.file, aside.sentence), 0)
             place = self._origin(aside, documents)
-            if place is None:
+            # The first is the cause: what else came of the same place only followed from it.
+            if place is None or place in told:
                 entry = Entry(
                     aside.file, line, dotted(aside.path), Fate.DECISION, aside.sentence, "set aside", f"{line}"
                 )
                 self.new.append(entry)
             else:
+                told.add(place)
                 to = f"{aside.file}:{line}, set aside as a comment" if line else f"taken out of {aside.file}"
                 self.ledgers[place[0]].overrule(place[1], Fate.DECISION, aside.sentence, to)
 

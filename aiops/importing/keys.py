@@ -36,7 +36,8 @@ def read_key(value: object) -> Reference | Clear | None:
     found = _REFERENCE.fullmatch(value.strip())
     if found:
         return Reference(found[1] or found[2])
-    return Clear(value.strip())
+    # A key is one line: in secrets/env the rest would be lines of their own.
+    return Clear("".join(line.strip() for line in value.splitlines()))
 
 
 def read_url(value: str) -> str:

@@ -8,16 +8,17 @@ from typing import Any
 
 from aiops.importing.keys import Clear, Reference, Secrets, read_key
 from aiops.importing.litellm_keys import GENERAL, LITELLM, NEVER_READ, ROUTER, SECTIONS
+from aiops.importing.numbers import number
 from aiops.importing.report import Fate, Ledger
 from aiops.spec.rules import ALIASES, Strategy
 from aiops.spec.screen import holds_secret
 from aiops.spec.yaml12 import Path
 
 _TABLES = {"router_settings": ROUTER, "litellm_settings": LITELLM, "general_settings": GENERAL}
-_LITELLM_ALLOWED_FAILS, _LITELLM_COOLDOWN = (
-    3,
-    5.0,
-)  # litellm.constants: DEFAULT_ALLOWED_FAILS, DEFAULT_COOLDOWN_TIME_SECONDS
+_LITELLM_ALLOWED_FAILS = 3  # litellm.constants: DEFAULT_ALLOWED_FAILS
+_LITELLM_COOLDOWN = 5.0  # seconds; litellm.constants: DEFAULT_COOLDOWN_TIME_SECONDS
+LITELLM_SECTIONS = frozenset((*_TABLES, "model_list", "environment_variables", *SECTIONS))
+"""What a LiteLLM configuration may have at the top."""
 MASTER_KEY: Path = ("general_settings", "master_key")
 
 
@@ -77,11 +78,8 @@ class _Reader:
             self._value(path, ("gateway", "stream_timeout"), value, 86400)
         elif key == "num_retries":
             self._value(path, ("gateway", "retries"), value, 10)
-        elif key in ("allowed_fails", "cooldown_time") and _positive(value):
-            if key == "allowed_fails":
-                self.fails = (int(value), path)
-            else:
-                self.cooldown = (value, path)
+        elif key in ("allowed_fails", "cooldown_time"):
+            self._cooldown(path, value)
         elif key == "optional_pre_call_checks":
             self._checks(path, value)
         elif path == MASTER_KEY:
@@ -100,17 +98,26 @@ class _Reader:
             self.ledger.decide(path, f"aiops has no key for LiteLLM's `{section}.{key}`")
 
     def _value(self, path: Path, to: tuple[str, ...], value: Any, most: float) -> None:
-        number = _number(value)
-        if number is None or not (0 <= number <= most) or (number == 0 and most > 10):
+        found = _number(value)
+        if found is None or not (0 <= found <= most) or (found == 0 and most > 10):
             self.ledger.decide(path, f"not a number between 0 and {most:g}")
-        elif self.settings.values.setdefault(to, number) != number:
+        elif self.settings.values.setdefault(to, found) != found:
             self.ledger.decide(path, f"written twice with different values; the first counts for `{'.'.join(to)}`")
         else:
             self.ledger.translated(path, f"called `{'.'.join(to)}` here", f"aiops.yaml: {'.'.join(to)}")
 
+    def _cooldown(self, path: Path, value: Any) -> None:
+        found = number(value)
+        if found is None or found < 0:
+            self.ledger.decide(path, "not a number of at least 0")
+        elif path[-1] == "allowed_fails":
+            self.fails = (int(found), path)
+        else:
+            self.cooldown = (found, path)
+
     def _strategy(self, path: Path, value: Any) -> None:
         names: Mapping[str, str] = {**{each.value: each.value for each in Strategy}, **ALIASES}
-        if value in names:
+        if isinstance(value, str) and value in names:
             self.settings.rules["default_strategy"] = str(Strategy(names[value]))
             self.ledger.translated(path, "of every name with several deployments", "routing_rules.default_strategy")
         else:
@@ -209,10 +216,5 @@ def _number(value: Any) -> int | float | None:
             value = float(value)
         except ValueError:
             return None
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    return int(value) if float(value).is_integer() else value
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    found = number(value)
+    return int(found) if found is not None and float(found).is_integer() else found

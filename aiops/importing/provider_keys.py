@@ -30,14 +30,10 @@ PROVIDER: dict[str, tuple[Fate, str]] = {
     "timeout_seconds": (Fate.DROPPED, "it had no effect per provider; `gateway.request_timeout` is for all"),
     "max_retries": (Fate.DROPPED, "it had no effect per provider; `gateway.retries` in aiops.yaml is for all"),
     "health_check": (Fate.DROPPED, "`health_endpoint` says what to probe; the rest never had an effect"),
-    "cost_per_1k_tokens": (Fate.DOCUMENTATION, _WORDS),
-    "options": (Fate.DROPPED, "it never reached the provider"),
 }
 MODEL: dict[str, tuple[Fate, str]] = {
     "model_size_gb": (Fate.DOCUMENTATION, _WORDS),
     "kv_cache_available_gb": (Fate.DOCUMENTATION, _WORDS),
-    "options": (Fate.DROPPED, "it never reached the provider"),
-    "cost_per_1k_tokens": (Fate.DOCUMENTATION, _WORDS),
 }
 SECTIONS: dict[str, tuple[Fate, str]] = {
     "metadata": (Fate.DOCUMENTATION, "about the file; it stays in it as a comment"),

@@ -72,7 +72,7 @@ class _Provider:
                 continue
             elif key == "models":
                 self._models(path, value)
-            elif key == "options" and "options" in _PROVIDER_KEYS:
+            elif key == "options":
                 self._options(path, value)
             elif key in _PROVIDER_KEYS:
                 self.ledger.note(path, Fate.DOCUMENTATION if key in known.DOCUMENTED else Fate.KEPT)
@@ -103,7 +103,7 @@ class _Provider:
         """How many requests the server was started for is what the gateway may send it at a time."""
         for key in _SLOTS if isinstance(configuration, Mapping) else ():
             slots = configuration.get(key)
-            if isinstance(slots, int) and slots > 0 and "max_parallel" in _PROVIDER_KEYS - set(self.entry):
+            if isinstance(slots, int) and slots > 0 and "max_parallel" not in self.entry:
                 self.rewrite.put((*self.path, "max_parallel"), slots)
                 self.ledger.translated((*self.path, "configuration", key), "requests at a time", "max_parallel")
                 return
@@ -195,7 +195,7 @@ class _Provider:
                 continue
             for key in item:
                 where = (*path, index, key)
-                if key == "options" and "options" in _MODEL_KEYS:
+                if key == "options":
                     self._options(where, item[key])
                 elif key in _MODEL_KEYS:
                     documented = key in known.DOCUMENTED_OF_MODELS

@@ -57,12 +57,12 @@ def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def _ollama(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Report:
-    loaded = {
-        name: _whole(entry.get("context_length")) for name, entry in _entries(_optional(provider, key, "/api/ps"))
-    }
+    notes: list[str] = []
+    running = _entries(_optional(provider, key, "/api/ps", notes))
+    loaded = {name: _whole(entry.get("context_length")) for name, entry in running}
     models, unsure = [], []
     for name, entry in entries:
-        shown = _optional(provider, key, "/api/show", {"model": name})
+        shown = _optional(provider, key, "/api/show", notes, {"model": name})
         info = _mapping(shown.get("model_info"))
         most = next((_whole(value) for field, value in info.items() if field.endswith(".context_length")), None)
         written = _NUM_CTX.search(str(shown.get("parameters") or ""))
@@ -79,7 +79,7 @@ def _ollama(provider: Provider, key: str | None, entries: list[tuple[str, Mappin
                 mode="embedding" if embeds else "chat",
             )
         )
-    return Report(tuple(models), notes=(_whole_context(unsure),) if unsure else ())
+    return Report(tuple(models), notes=(*dict.fromkeys(notes), *([_whole_context(unsure)] if unsure else ())))
 
 
 def _whole_context(names: list[str]) -> str:
@@ -90,7 +90,8 @@ def _whole_context(names: list[str]) -> str:
 
 
 def _llama_cpp(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Report:
-    props = _optional(provider, key, "/props")
+    notes: list[str] = []
+    props = _optional(provider, key, "/props", notes)
     # Of one slot: llama.cpp divides its context among them.
     served = _whole(_mapping(props.get("default_generation_settings")).get("n_ctx"))
     models = []
@@ -98,7 +99,7 @@ def _llama_cpp(provider: Provider, key: str | None, entries: list[tuple[str, Map
         meta = _mapping(entry.get("meta"))
         trained = _whole(meta.get("n_ctx_train"))
         models.append(_model(name, size=_size(None, meta.get("n_params")), context=served or trained))
-    return Report(tuple(models), _whole(props.get("total_slots")))
+    return Report(tuple(models), _whole(props.get("total_slots")), tuple(notes))
 
 
 def _vllm(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Report:
@@ -126,12 +127,15 @@ def _size(text: object, count: object) -> str | None:
 
 
 def _optional(
-    provider: Provider, key: str | None, path: str, body: Mapping[str, str] | None = None
+    provider: Provider, key: str | None, path: str, notes: list[str], body: Mapping[str, str] | None = None
 ) -> Mapping[str, Any]:
-    """What an extra page says; nothing when an older server does not have it."""
+    """What an extra page says; nothing when an older server does not have it, and a note when it has and fails."""
     try:
         return ask(provider, f"{provider.root}{path}", key, body)
-    except (Failed, Skipped):
+    except Skipped:
+        return {}
+    except Failed as failed:
+        notes.append(f"{failed}; what it would have said is missing")
         return {}
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from aiops.demo import tiny_model
 from aiops.demo.child import DemoProvider
+from aiops.demo.control import Face
 from aiops.errors import Precondition
 
 CHAT = {"model": "double", "messages": [{"role": "user", "content": "hi"}]}
@@ -164,6 +165,29 @@ class TestFaults:
         double.control(mode="drop_mid_stream")
         with pytest.raises(httpx.RemoteProtocolError, match="peer closed connection"):
             chat(double, stream=stream)
+
+    @pytest.mark.parametrize(
+        ("face", "path", "body"),
+        [
+            ("openai", "/v1/chat/completions", {"messages": [{"role": "user", "content": "hello"}]}),
+            ("openai", "/v1/completions", {"prompt": "hello"}),
+            ("ollama", "/api/chat", {"messages": [{"role": "user", "content": "hello"}]}),
+        ],
+    )
+    def test_drop_before_token_closes_before_the_first_word(
+        self, face: Face, path: str, body: dict[str, object]
+    ) -> None:
+        said = b""
+        with DemoProvider.double(face=face, models=("a",)) as provider:
+            provider.control(mode="drop_before_token")
+            with (
+                pytest.raises(httpx.RemoteProtocolError, match="peer closed connection"),
+                httpx.stream("POST", provider.url + path, json={"model": "a", "stream": True, **body}) as answer,
+            ):
+                assert answer.status_code == 200
+                for piece in answer.iter_bytes():
+                    said += piece
+        assert b"w0" not in said
 
     def test_slow_answers_late_and_rightly(self, double: DemoProvider) -> None:
         double.control(mode="slow", delay=0.3)

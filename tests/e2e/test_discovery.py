@@ -26,6 +26,15 @@ def test_ollama_says_size_and_context_and_that_the_context_is_not_what_a_request
     assert "num_ctx" in report.notes[0]
 
 
+def test_a_page_that_fails_is_named_once_and_the_models_are_found_all_the_same() -> None:
+    with DemoProvider.double(face="ollama", models=("llama3:8b", "other:8b")) as provider:
+        provider.control(mode="500", paths=["/api/show"])
+        report = asked("ollama", provider.url)
+        [note] = report.notes
+        assert note.startswith(f"{provider.url}/api/show answered HTTP 500")
+    assert report.models == (ModelSpec(name="llama3:8b", size="7B"), ModelSpec(name="other:8b", size="7B"))
+
+
 def test_vllm_says_the_context_it_was_started_with() -> None:
     with DemoProvider.double(face="vllm", models=("org/model",)) as provider:
         report = asked("vllm", provider.url)

@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": set(),
     "__main__": {"cli"},
 }
-# Use-cases are modules of their own, between the verbs and the parts. They build on one another: `change` is the first.
+# Use-cases are modules of their own, between the verbs and the parts. They build on one another, `preparation` first.
 USE_CASES = {
     "change",
     "diagnosis",
@@ -38,6 +38,7 @@ USE_CASES = {
     "explanation",
     "live_routes",
     "port_findings",
+    "preparation",
     "proof",
     "prover",
     "provider_findings",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aiops import takeover
+from aiops import cli, takeover
 from aiops.errors import InvalidState, Precondition, UsageError
 from aiops.host import files
 from aiops.host.instance import Instance, locate
@@ -59,6 +59,19 @@ def test_an_instance_is_never_overwritten(instance: Instance, config: Path) -> N
     assert before == {path: path.read_bytes() for path in instance.config.iterdir()}
 
 
+def test_beside_an_instance_a_dry_run_shows_the_report_as_the_refusal_says(
+    instance: Instance, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bring(instance, config)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    command = ["--home", str(instance.home), "import", str(config)]
+    assert cli.run(command) == 4
+    assert "--dry-run" in capsys.readouterr().err
+    assert cli.run([*command, "--dry-run"]) == 0
+    assert "model_list[0].litellm_params.model" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_files_that_are_in_the_way_are_named_and_kept(instance: Instance, config: Path) -> None:
     instance.config.mkdir(parents=True)
     mine = instance.config / "providers.yaml"
@@ -109,6 +122,27 @@ def test_what_is_not_there_and_what_is_neither_are_usage_errors(tmp_path: Path) 
         takeover.look(tmp_path / "nowhere", {})
     with pytest.raises(UsageError, match=r"has no providers\.yaml"):
         takeover.look(tmp_path, {})
+
+
+@pytest.mark.parametrize("name", ["providers.yaml", "compose.yaml"])
+def test_a_file_that_is_no_litellm_configuration_is_refused_and_the_directory_is_named(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text(PROVIDERS)
+    with pytest.raises(UsageError, match=f"{name} is no LiteLLM configuration") as caught:
+        takeover.look(tmp_path / name, {})
+    assert f"`aiops import {tmp_path}`" in caught.value.hint
+
+
+def test_a_litellm_configuration_without_models_is_one(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("general_settings: {master_key: os.environ/KEY}\n")
+    assert takeover.look(tmp_path / "config.yaml", {}).config is not None
+
+
+def test_a_report_that_cannot_be_written_leaves_no_instance(instance: Instance, config: Path, tmp_path: Path) -> None:
+    nowhere = tmp_path / "missing" / "report.txt"
+    assert cli.run(["--home", str(instance.home), "import", str(config), "--report", str(nowhere)]) == 4
+    assert not instance.exists
 
 
 def test_a_directory_with_one_litellm_file_is_that_file_and_with_two_it_is_a_question(config: Path) -> None:
