@@ -127,7 +127,7 @@ def run(arguments: list[str]) -> int:
             error.show()
         return 2
     except AiopsError as error:
-        return _fail(out, error, arguments, error.exit_code)
+        return _fail(out, error, arguments, error.exit_code, error.data)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class AiopsError(Exception):
-    """The root: something aiops can explain. Exit code 1 is reserved for bugs, so subclasses set their own."""
+    """The root: something aiops can explain. Exit code 1 is reserved for bugs, so subclasses set their own.
+
+    ``data``: what a verb found nevertheless, printed by ``--json`` together with the error.
+    """
 
     exit_code = 1
     name = "bug"
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, data: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.data = data
 
 
 class UsageError(AiopsError):

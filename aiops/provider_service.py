@@ -213,7 +213,7 @@ def _state(instance: Instance, provider: Provider) -> State:
         at_boot=at_boot,
         exclusive_group=provider.service.exclusive_group if provider.service else None,
         check=check,
-        load=provider_load.load(provider, _key(instance, provider)) if check.status == "pass" else None,
+        load=provider_load.load(provider, provider_key(instance, provider)) if check.status == "pass" else None,
         routes=routes_to(instance, provider.name),
     )
 

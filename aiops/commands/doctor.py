@@ -19,6 +19,7 @@ def command(context: Context) -> None:
         if not finding.ok and finding.mend:
             out.result(f"  → {finding.mend}")
     bad = [finding for finding in findings if not finding.ok]
-    out.data({"ok": not bad, "findings": [finding.__dict__ for finding in findings]})
-    if bad and not out.as_json:
-        raise Precondition(f"{len(bad)} thing{'s' * (len(bad) != 1)} to mend", "see the arrows above")
+    data = {"ok": not bad, "findings": [finding.__dict__ for finding in findings]}
+    if bad:
+        raise Precondition(f"{len(bad)} thing{'s' * (len(bad) != 1)} to mend", "see the arrows above", data=data)
+    out.data(data)

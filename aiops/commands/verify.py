@@ -41,19 +41,8 @@ def command(context: Context, suite: str, everything: bool, billable: bool, juni
     summary = ", ".join(f"{number} {status}" for status, number in counts.items())
     data = {"ok": not failed, "suite": suite, **counts, "checks": [check.to_json() for check in checks]}
     if failed:
-        from aiops.change import ChangeFailed
-
-        error = VerificationFailed(f"verification failed: {summary}", "`aiops logs` and `aiops doctor` show more")
-        raise ChangeFailed(error, _Verified(data))  # type: ignore[arg-type]
+        raise VerificationFailed(
+            f"verification failed: {summary}", "`aiops logs` and `aiops doctor` show more", data=data
+        )
     out.result(summary)
     out.data(data)
-
-
-class _Verified:
-    """What ``--json`` prints when verification fails: the checks, like when it succeeds."""
-
-    def __init__(self, data: dict[str, object]) -> None:
-        self._data = data
-
-    def to_json(self) -> dict[str, object]:
-        return self._data

@@ -217,8 +217,9 @@ def test_a_port_that_is_taken_is_reported_with_who_has_it(gateway: Instance) -> 
         )
         assert "gateway.port" in refused.hint
         assert gateway.pids() == []
-        found = gateway.cli("doctor").out
-        assert f"port {gateway.port} is taken by pid {owner.pid}" in found
+        found = gateway.cli("doctor")
+        assert (found.code, found.data["ok"]) == (4, False)
+        assert f"port {gateway.port} is taken by pid {owner.pid}" in found.out
         assert owner.poll() is None
     finally:
         owner.kill()
