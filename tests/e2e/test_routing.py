@@ -89,9 +89,13 @@ def test_a_provider_held_busy_gets_nothing_while_the_other_is_idle(gateway: Rout
 def test_both_workers_know_what_either_has_in_flight(gateway: Routed) -> None:
     gateway.east.control(delay=5)
     with Held(gateway, "alpha", 6):
-        assert [
-            {entry["provider"]: entry["in_flight"] for entry in seen["providers"]} for seen in gateway.routes()
-        ] == [{"east": 6, "west": 0}] * 2
+        until(
+            lambda: (
+                [{entry["provider"]: entry["in_flight"] for entry in seen["providers"]} for seen in gateway.routes()]
+                == [{"east": 6, "west": 0}] * 2
+            ),
+            20,
+        )
 
 
 def test_the_fastest_is_preferred_once_both_are_known(gateway: Routed) -> None:
@@ -266,7 +270,7 @@ class Held:
     def __enter__(self) -> Held:
         for thread in self._threads:
             thread.start()
-        until(lambda: self._gateway.in_flight()["east"] == len(self._threads))
+        until(lambda: self._gateway.in_flight()["east"] == len(self._threads), 20)
         return self
 
     def __exit__(self, *_: object) -> None:
