@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from aiops.spec import sizes
 from aiops.spec.mappings import DEFAULT_ABOVE, Balanced, Capability
 from aiops.spec.model import Provider
-from aiops.spec.suggest import did_you_mean
+from aiops.spec.suggest import did_you_mean, unknown_provider_hint
 from aiops.spec.targets import Place, Target
 from aiops.spec.yaml12 import Path
 
@@ -25,12 +25,14 @@ class Fault:
 
 @dataclass
 class Members:
-    """Finds the members of groups. ``quiet``: names of broken parts, which are reported elsewhere."""
+    """Finds the members of groups. ``names``, ``broken``: every served name and provider that is written down and not
+    well-formed, which is reported elsewhere."""
 
     providers: Mapping[str, Provider]
     plain: Mapping[str, Target]
     by_provider: Mapping[str, Sequence[Target]]
-    quiet: Collection[str] = ()
+    names: Collection[str] = ()
+    broken: Collection[str] = ()
     faults: list[Fault] = field(default_factory=list)
     groups: dict[str, tuple[Place, ...]] = field(default_factory=dict)  # the balanced names found so far
 
@@ -97,7 +99,7 @@ class Members:
             yield from self._offered(name, path, wanted, spec)
             return
         else:
-            if wanted not in self.quiet:
+            if wanted not in self.names and wanted not in self.broken:
                 message = f"`{name}` names `{wanted}`, which no provider has"
                 self.faults.append(Fault(path, message, wanted=wanted))
             return
@@ -141,8 +143,8 @@ class Members:
     def _provider(self, name: str, path: Path, wanted: str) -> Provider | None:
         provider = self.providers.get(wanted)
         if provider is None:
-            if wanted not in self.quiet:
-                hint = did_you_mean(wanted, self.providers, "it is not in providers.yaml")
+            if wanted not in self.broken:
+                hint = unknown_provider_hint(wanted, self.providers, self.names)
                 self._fault(path, f"`{name}`: unknown provider `{wanted}`", hint)
         elif provider.status == "template":
             self._fault(path, f"`{name}`: the provider `{wanted}` is a template", "fill it in and set `status: active`")
