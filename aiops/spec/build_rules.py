@@ -181,18 +181,12 @@ class _Builder:
 
     def _fallbacks(self, wanted: str | None) -> tuple[str, ...]:
         """Served names: the rule's own, a provider standing for its first chat model, then the default chain."""
-        names = []
-        if wanted is not None:
-            own = wanted if wanted in self.routing.targets else self._first_name(wanted)
-            names = [own] if own else []
+        own = self.routing.rule_fallback(wanted)
+        names = [own] if own else []
         chain = self.routing.chains.get(DEFAULT)
         names += chain.chain if chain else ()
         served = [name for name in dict.fromkeys(names) if name in self.routes]
         return tuple(name for name in served if self.routes[name].mode != "embedding")
-
-    def _first_name(self, provider: str) -> str | None:
-        offered = self.routing.by_provider.get(provider, ())
-        return next((target.name for target in offered if target.mode == "chat"), None)
 
     def _only_model(self, provider: Provider) -> str | None:
         """The model of a provider that serves one; None when the name is passed on."""

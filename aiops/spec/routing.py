@@ -110,6 +110,13 @@ class Routing:
             return wanted
         return self.stand_in(target, wanted)
 
+    def rule_fallback(self, wanted: str | None) -> str | None:
+        """The served name that the ``fallback`` of a rule means: a model, or the first chat model of a provider."""
+        if wanted is None or wanted in self.targets:
+            return wanted
+        offered = self.by_provider.get(wanted, ())
+        return next((target.name for target in offered if target.mode == "chat"), None)
+
     def chain(self, target: Target) -> Chain | None:
         """The chain that applies: the model's own one, else the default one."""
         own = self.chains.get(target.name) if target.name != DEFAULT else None

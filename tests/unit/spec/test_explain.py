@@ -109,6 +109,23 @@ def test_every_fallback_says_why_it_is_one(explainer: Explainer) -> None:
     ]
 
 
+def test_what_remains_when_the_fallback_of_a_rule_is_disabled_is_not_called_its_own() -> None:
+    mappings = MAPPINGS.replace("provider: cards, fallback: coder", "provider: cards, fallback: lost")
+    sizes = "  default_provider: lab\n  model_size_routing: [{size: '< 8B', provider: cards, fallback: lab}]\n"
+    sources = {
+        "aiops.yaml": b"gateway: {port: 4000}",
+        "providers.yaml": PROVIDERS.encode(),
+        "model-mappings.yaml": mappings.replace("fallback_chains:", f"{sizes}fallback_chains:\n  lost: []").encode(),
+    }
+    state = load(sources, {})
+    explainer = Explainer(state, resolve(state))
+    why = {
+        name: [each.why for each in explainer.explain(facts(name)).fallbacks] for name in ("gpt-4o", "new:7b", "new")
+    }
+    chain = "the default chain (model-mappings.yaml:24)"
+    assert why == {"gpt-4o": [chain], "new:7b": ["the rule's fallback", chain], "new": [chain]}
+
+
 def test_rules_that_match_and_lose_are_told(explainer: Explainer) -> None:
     assert explainer.explain(facts("fast")).shadowed == ("the pattern `^fas` matches too (model-mappings.yaml:14)",)
     assert explainer.explain(facts("gpt-4o")).shadowed == ("the pattern `^gpt-` matches too (model-mappings.yaml:13)",)
