@@ -93,6 +93,16 @@ def test_a_pattern_for_one_model_asks_for_that_model() -> None:
     assert data["model_list"][-1]["litellm_params"]["model"] == "hosted_vllm/alpha"
 
 
+def test_a_wildcard_is_told_the_options_and_the_price_of_its_provider() -> None:
+    more = b"models: [alpha], options: {top_k: 40}, cost_per_1k_tokens: 0.5}"
+    providers = SOURCES["providers.yaml"].replace(b"models: [alpha]}", more)
+    state = load({**SOURCES, "providers.yaml": providers}, {})
+    stock = stock_config(state, resolve(state), pattern("^any/.*"), aiops_version="0")
+    last = yaml.safe_load(stock.content)["model_list"][-1]
+    assert last["litellm_params"]["top_k"] == 40
+    assert last["model_info"] == {"mode": "chat", "input_cost_per_token": 0.0005, "output_cost_per_token": 0.0005}
+
+
 @pytest.mark.parametrize("regex", [r".*:\d+[bB]$", "^(a|b).*", "^a.b", "foo", "^a+"])
 def test_any_other_pattern_is_left_out_and_said_with_its_line(regex: str) -> None:
     data, stock = exported(pattern(regex))
