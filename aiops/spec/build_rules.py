@@ -88,14 +88,7 @@ class _Builder:
         """The deployment of a plain route."""
         provider = self.state.providers[route.provider]
         place = Place(provider, route.backend_model, provider.model(route.backend_model))
-        return Member(
-            identity(route.model, route.provider, route.backend_model),
-            route.provider,
-            route.backend_model,
-            size=place.size,
-            context=place.context,
-            cost=place.cost,
-        )
+        return place.as_member(identity(route.model, route.provider, route.backend_model))
 
     def _plain_group(self, route: Route) -> Group:
         source = self._source(("exact_matches", route.model))
@@ -216,8 +209,7 @@ def _hidden(provider: Provider, backend: str | None) -> Member:
     deployment = hidden(provider.name, backend)
     if backend is None:
         return Member(deployment, provider.name, None)
-    place = Place(provider, backend, provider.model(backend))
-    return Member(deployment, provider.name, backend, size=place.size, context=place.context, cost=place.cost)
+    return Place(provider, backend, provider.model(backend)).as_member(deployment)
 
 
 def _facts(provider: Provider) -> ProviderFacts:

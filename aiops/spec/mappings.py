@@ -1,4 +1,4 @@
-"""The shapes of ``model-mappings.yaml``. What must hold between them is in ``check`` and ``check_routing``.
+"""The shapes of ``model-mappings.yaml``. What must hold between them is in ``check`` and what it calls.
 
 docs/routing.md says for operators what each key does.
 """

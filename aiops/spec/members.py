@@ -121,21 +121,19 @@ class Members:
                 return
 
     def _is_enough(self, name: str, path: Path, place: Place, spec: Capability) -> bool:
-        model = f"`{place.backend}` of `{place.provider.name}`"
         if spec.min_model_size is not None:
             try:
                 wanted = sizes.parse(spec.min_model_size)
             except ValueError:
                 return True  # reported with the capability
             if place.size is None:
-                self._fault(path, f"`{name}`: the size of {model} is not known", _write(place, "size", "7B"))
+                self._fault(path, f"`{name}`: the size of {place.words} is not known", place.missing("size", "7B"))
             elif place.size < wanted:
                 return False
         if spec.min_context is not None:
             if place.context is None:
-                self._fault(
-                    path, f"`{name}`: the context of {model} is not known", _write(place, "context_length", "8192")
-                )
+                hint = place.missing("context_length", "8192")
+                self._fault(path, f"`{name}`: the context of {place.words} is not known", hint)
             elif place.context < spec.min_context:
                 return False
         return True
@@ -186,10 +184,6 @@ class Members:
 
     def _fault(self, path: Path, message: str, hint: str = "") -> None:
         self.faults.append(Fault(path, message, hint))
-
-
-def _write(place: Place, key: str, example: str) -> str:
-    return f"write it in providers.yaml: {{name: {place.backend}, {key}: {example}}}"
 
 
 def _unique(places: Sequence[Place]) -> list[Place]:
