@@ -97,7 +97,7 @@ def _facts(member: Member) -> tuple[object, ...]:
 def _member(route: Route, member: Member) -> str:
     said = [f"{member.weight * 100:.3g} %"] if len({one.weight for one in route.members}) > 1 else []
     said += [f"when {member.condition}"] if member.condition else []
-    said += [f"from {member.at_least} tokens"] if member.at_least else []
+    said += [f"above {member.at_least} tokens"] if member.at_least else []
     return f"{member.provider}{_as(member.model, route.model)}" + (f" ({', '.join(said)})" if said else "")
 
 

@@ -80,7 +80,7 @@ class Members:
                 above = DEFAULT_ABOVE[level] if threshold.above is None else threshold.above
                 at: Path = ("capabilities", name, key, level)
                 for place in self._wanted(name, at, threshold.model, spec, capabilities):
-                    levels.append((place, above + 1 if above else 0))
+                    levels.append((place, above))
         return levels
 
     def _wanted(
@@ -194,7 +194,7 @@ def _unique(places: Sequence[Place]) -> list[Place]:
 
 
 def _in_order(places: list[Place], levels: list[tuple[Place, int]]) -> list[Place]:
-    """Members with a level first, each with the tokens from which on it is meant; the lowest takes the rest."""
+    """Members with a level first, each with the tokens above which it is meant; the lowest takes the rest."""
     at_least: dict[tuple[str, str], int] = {}
     for place, tokens in levels:
         key = (place.provider.name, place.backend)

@@ -67,7 +67,7 @@ class Member:
 
     ``deployment``: LiteLLM's id of it (``model_info.id``), by which the router can be asked for it.
     ``model``: what its provider calls the model; None passes on the name that was asked for.
-    ``at_least``: estimated tokens of the prompt from which on it is meant (complexity_based, context_based).
+    ``at_least``: it is meant for prompts of more estimated tokens than this (complexity_based, context_based).
     ``size``: parameters in billions. ``context``: tokens. ``cost``: US dollars per 1,000 tokens.
     """
 

@@ -14,7 +14,7 @@ from aiops.spec.sources import PROVIDERS
 
 @dataclass(frozen=True)
 class Place:
-    """One provider's model among several that answer for a name. ``at_least``: estimated tokens of the prompt."""
+    """One provider's model among several that answer for a name. ``at_least``: as of ``Member``."""
 
     provider: Provider
     backend: str

@@ -143,6 +143,21 @@ def test_a_model_of_a_disabled_provider_says_who_answers_meanwhile(explainer: Ex
     assert told.notes == ("`old` is disabled; `lab` answers for it",)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "first"), [(0, "llama3"), (50, "llama3"), (51, "coder"), (70, "coder"), (71, "chat-7b")]
+)
+def test_a_level_begins_with_the_first_token_above_its_limit(tokens: int, first: str) -> None:
+    levels = "{low: llama3, medium: coder, high: {model: chat-7b, above: 70}}"
+    capability = f"capabilities: {{code: {{routing_strategy: complexity_based, complexity_thresholds: {levels}}}}}\n"
+    sources = {
+        "aiops.yaml": b"gateway: {port: 4000}",
+        "providers.yaml": PROVIDERS.encode(),
+        "model-mappings.yaml": capability.encode(),
+    }
+    state = load(sources, {})
+    assert Explainer(state, resolve(state)).explain(facts("code", tokens=tokens)).members[0].model == first
+
+
 def test_a_name_nobody_knows_gets_the_nearest(explainer: Explainer) -> None:
     assert explainer.explain(facts("codr")).lines() == ["codr: nobody answers", "did you mean `coder`?"]
 
