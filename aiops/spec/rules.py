@@ -174,11 +174,6 @@ class RoutingTable:
     providers: Mapping[str, ProviderFacts] = field(default_factory=dict)
     special: Special = Special()
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether LiteLLM can do all of it alone, so that no request has to be looked at."""
-        return not (self.names or self.patterns or self.sizes or self.default or self.metadata)
-
     def groups(self) -> Iterator[Group]:
         """The groups of every rule."""
         yield from self.names.values()

@@ -6,6 +6,7 @@ import itertools
 import random
 import time
 from collections.abc import Mapping
+from typing import Literal
 
 import pytest
 
@@ -16,6 +17,7 @@ from aiops.spec.edit import (
     add_provider,
     remove_model,
     remove_provider,
+    set_service,
     set_status,
     set_strategy,
     set_value,
@@ -458,3 +460,12 @@ def test_a_name_with_nothing_to_choose_has_no_strategy(name: str, message: str, 
     with pytest.raises(UsageError) as refused:
         set_strategy(GROUPS, Strategy.DIRECT, name)
     assert (refused.value.message, refused.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("scope", "written"), [("user", {"unit": "a.service"}), ("system", {"unit": "a.service", "scope": "system"})]
+)
+def test_the_unit_of_a_provider_is_written_once(scope: Literal["user", "system"], written: dict[str, str]) -> None:
+    edited = set_service(SOURCES, "big", "a.service", scope).sources
+    assert parse("providers.yaml", edited["providers.yaml"]).data["providers"]["big"]["service"] == written
+    assert set_service(edited, "big", "other.service", "user").sources == edited
