@@ -23,7 +23,7 @@ class Leaving:
     notes: list[str] = field(default_factory=list)
 
     def takes(self, name: Any) -> bool:
-        """Whether nobody knows that name afterwards. What is no name, where one should be, is for ``load`` to report."""
+        """Whether nobody knows that name afterwards. What is no name is for ``load`` to report."""
         return isinstance(name, str) and name in self.unknown
 
     def drop(self, path: Path, note: str) -> None:

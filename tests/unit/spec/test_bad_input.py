@@ -88,6 +88,14 @@ def test_a_broken_provider_does_not_make_those_who_refer_to_it_wrong() -> None:
     assert "circle" in found[0]
 
 
+def test_patterns_that_are_small_each_may_be_too_large_together() -> None:
+    steps = "".join(f"{letter}{{990}}" for letter in "abcd")
+    patterns = "patterns:\n" + "".join(f"  - {{pattern: '^{i}{steps}', provider: p}}\n" for i in range(130))
+    [found] = problems({**GOOD, "model-mappings.yaml": patterns.encode()})
+    assert found.startswith("model-mappings.yaml:1: all patterns together compile to ")
+    assert "more than 500,000 (use fewer or smaller `{n}`)" in found
+
+
 def test_ten_thousand_unknown_names_are_reported_within_seconds() -> None:
     mappings = "exact_matches:\n" + "".join(
         f"  n{i}: {{provider: p, backend_model: m, fallback: g{i}}}\n" for i in range(10_000)
