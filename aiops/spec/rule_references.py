@@ -95,7 +95,7 @@ def share_weights(mappings: Splice, provider: str, model: str | None) -> Splice:
         members = _list(group.get("providers"))
         going = [_is_leaving(leaving, name, member) for member in members]
         weights = [_get(member, "weight") for member in members]
-        if not any(going) or all(going) or not all(isinstance(weight, int | float) for weight in weights):
+        if not any(going) or not all(isinstance(weight, int | float) for weight in weights):
             continue
         left = sum(weight for weight, goes in zip(weights, going, strict=True) if not goes)
         for index, (weight, goes) in enumerate(zip(weights, going, strict=True)):

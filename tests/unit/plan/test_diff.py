@@ -92,6 +92,8 @@ def test_other_fallbacks_are_a_change_that_needs_no_new_proof_of_the_model_itsel
     found = changed(mappings="exact_matches: {a1: {provider: a, fallback: a2}}\n")
     assert found.lines() == ["~ model a1: fallbacks [b1] -> [a2]"]
     assert found.changed_models == ()
+    assert found.new_fallbacks == ("a1",), "but the way there does"
+    assert changed(mappings="exact_matches: {a1: {provider: a}}\n").new_fallbacks == ()
 
 
 def test_documentation_and_settings_are_named() -> None:
@@ -163,6 +165,17 @@ def test_a_group_that_changes_says_what_and_is_proved_only_when_somebody_new_ans
     member = between(old, group % (0.7, ", preferred_model: a2", 0.3, ""))
     assert member.lines() == ["~ model both: without a as a1 (70 %); with a as a2 (70 %)"]
     assert member.changed_models == ("both",)
+
+
+def test_a_capability_that_another_answers_meanwhile_says_so_and_when_it_is_over() -> None:
+    code = MAPPINGS + "capabilities: {code: {provider: b, fallback: a2}}\n"
+    away = PROVIDERS.replace("h:2, models", "h:2, status: disabled, models")
+    one, was = read_routes(release(mappings=code)["routes.json"])
+    two, now = read_routes(release(mappings=code, providers=away)["routes.json"])
+    [gone] = [line for line in diff(one, two, was, now).lines() if "model code" in line]
+    [back] = [line for line in diff(two, one, now, was).lines() if "model code" in line]
+    assert "answered in place of b" in gone
+    assert "answered by itself again" in back
 
 
 def test_patterns_in_another_order_are_a_change() -> None:

@@ -119,6 +119,22 @@ def test_litellm_may_try_as_many_fallbacks_as_the_longest_chain_has() -> None:
     assert config["router_settings"]["max_fallbacks"] == longest
 
 
+def test_litellm_may_try_every_member_of_the_largest_group_and_its_fallback() -> None:
+    providers = {f"p{i}": {"type": "vllm", "base_url": f"http://h:{i}", "models": [f"m{i}"]} for i in range(1, 9)}
+    mappings = {
+        "load_balancing": {"all": {"providers": [{"provider": name} for name in list(providers)[:7]]}},
+        "fallback_chains": {"all": ["m8"]},
+    }
+    sources = {
+        "aiops.yaml": b"gateway: {port: 4000}",
+        "providers.yaml": json.dumps({"providers": providers}).encode(),
+        "model-mappings.yaml": json.dumps(mappings).encode(),
+    }
+    state = load(sources, {})
+    config = yaml.safe_load(render(state, resolve(state), aiops_version="1")["litellm-unified.yaml"])
+    assert config["router_settings"]["max_fallbacks"] == 7
+
+
 def test_every_member_of_every_rule_is_a_deployment_of_its_own_and_nothing_else_is_rendered() -> None:
     deployments = {item["model_info"]["id"]: item for item in config_of(ROUTING)["model_list"]}
     assert len(deployments) == len(config_of(ROUTING)["model_list"])

@@ -111,6 +111,16 @@ def test_any_other_pattern_is_left_out_and_said_with_its_line(regex: str) -> Non
     assert f"# {' ' * 2}{stock.gaps[0]}".encode() in stock.content
 
 
+def test_of_several_wildcards_it_is_said_which_win() -> None:
+    rules = [pattern(text).patterns[0] for text in ("^llama", "^llama.*", "^any/")]
+    data, stock = exported(RoutingTable(patterns=tuple(rules)))
+    assert [item["model_name"] for item in data["model_list"][3:]] == ["llama*", "any/*"]
+    assert stock.gaps == (
+        "the pattern `^llama.*` (model-mappings.yaml:7): the pattern `^llama` has `llama*` already",
+        "of several names with `*` the longest wins, not the first of the file",
+    )
+
+
 def test_the_default_provider_is_the_wildcard_of_all_names() -> None:
     default = group(Strategy.DIRECT, Member("id", "three", None), kind="default")
     data, stock = exported(RoutingTable(default=replace(default, fallbacks=("alpha",))))

@@ -287,6 +287,13 @@ def test_removing_a_provider_takes_it_out_of_every_rule() -> None:
         assert note in edit.notes
 
 
+def test_the_default_provider_stays_when_its_fallback_goes() -> None:
+    edit = remove_provider(groups(), "b")
+    rules = load(edit.sources, {}).mappings.rules
+    assert (rules.default_provider, rules.default_fallback) == ("a", None)
+    assert "`default_provider` loses its fallback" in edit.notes
+
+
 def test_removing_a_model_takes_it_out_of_every_rule_and_leaves_its_provider_there() -> None:
     edit = remove_model(groups(), "a", "m2")
     rules = load(edit.sources, {}).mappings

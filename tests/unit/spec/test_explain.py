@@ -158,6 +158,15 @@ def test_a_level_begins_with_the_first_token_above_its_limit(tokens: int, first:
     assert Explainer(state, resolve(state)).explain(facts("code", tokens=tokens)).members[0].model == first
 
 
+def test_a_model_that_is_only_disabled_gets_the_reason_and_no_other_name() -> None:
+    sources = {"aiops.yaml": b"gateway: {port: 4000}", "providers.yaml": PROVIDERS.replace("lost", "codec").encode()}
+    state = load(sources, {})
+    assert Explainer(state, resolve(state)).explain(facts("codec")).lines() == [
+        "codec: nobody answers",
+        "`old` is disabled and no fallback is live",
+    ]
+
+
 def test_a_name_nobody_knows_gets_the_nearest(explainer: Explainer) -> None:
     assert explainer.explain(facts("codr")).lines() == ["codr: nobody answers", "did you mean `coder`?"]
 

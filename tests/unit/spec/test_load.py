@@ -106,6 +106,8 @@ def test_cloud_providers_may_share_an_address_and_the_gateways_port_elsewhere_is
         "  a: {type: openai, api_key_env: A, models: [x]}\n"
         "  b: {type: openai, api_key_env: B, models: [y]}\n"
         "  c: {type: vllm, base_url: 'http://gpu:4000', models: [z]}\n"
+        "  d: {type: openai, base_url: 'https://proxy.lan', api_key_env: A, models: [v]}\n"
+        "  e: {type: openai, base_url: 'https://proxy.lan', api_key_env: B, models: [w]}\n"
     )
 
 
