@@ -42,11 +42,6 @@ class Diff:
     changed_models: tuple[str, ...] = ()
     new_fallbacks: tuple[str, ...] = ()
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing that is served or set is different."""
-        return not self.changes
-
     def lines(self) -> list[str]:
         """One fact per line, providers first, then models, then rules, then settings."""
         return [str(change) for change in self.changes]

@@ -35,11 +35,6 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
-    def empty(self) -> bool:
-        """Whether there is nothing to do."""
-        return self.diff.empty and self.base_generation is not None
-
-    @property
     def newly_unrouted(self) -> tuple[Unrouted, ...]:
         """The models that this very change leaves without a route."""
         named = {change.name for change in self.diff.changes if change.kind == "model" and change.sign == "-"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from aiops.spec.routes import Route
+from aiops.spec.routes import Endpoint, Route
 from aiops.spec.rules import Member
 
 
@@ -34,20 +34,11 @@ def what(was: Route, now: Route) -> Iterator[str]:
             yield f"backend {was.backend_model} -> {now.backend_model}"
     if was.fallbacks != now.fallbacks:
         yield f"fallbacks {_names(was.fallbacks)} -> {_names(now.fallbacks)}"
-    if was.mode != now.mode:
-        yield f"mode {was.mode} -> {now.mode}"
-    if was.billable != now.billable:
-        yield "billable now" if now.billable else "no longer billable"
     for key in ("rpm", "tpm"):
         before, after = getattr(was, key), getattr(now, key)
         if before != after:
             yield f"{key} {before or 'unlimited'} -> {after or 'unlimited'}"
-    if was.params != now.params:
-        yield f"options ({_different(was.params, now.params)})"
-    if was.cost != now.cost:
-        yield f"cost {_cost(was.cost)} -> {_cost(now.cost)}"
-    if was.info != now.info:
-        yield f"documentation ({_different(was.info, now.info)})"
+    yield from _told(was, now)
 
 
 def _different(was: Mapping[str, object], now: Mapping[str, object]) -> str:
@@ -69,21 +60,29 @@ def _members(was: Route, now: Route) -> Iterator[str]:
     for place, member in after.items():
         if place in before and _facts(before[place]) != _facts(member):
             yield f"{_member(was, before[place])} -> {_member(now, member)}"
-    yield from _told(was, now)
+    endpoints = {(one.member.provider, one.member.model): one for one in was.endpoints}
+    for one in now.endpoints:
+        old = endpoints.get((one.member.provider, one.member.model))
+        if old is not None:
+            yield from _told(old, one, one.member.provider)
     kept = [place for place in before if place in after]
     if kept != [place for place in after if place in before]:
         yield f"in the order {', '.join(member.provider for member in now.members)}"
 
 
-def _told(was: Route, now: Route) -> Iterator[str]:
-    """Options and prices of the members that stay."""
-    before = {(one.member.provider, one.member.model): one for one in was.endpoints}
-    for one in now.endpoints:
-        old = before.get((one.member.provider, one.member.model))
-        if old is not None and old.params != one.params:
-            yield f"options of {one.member.provider} ({_different(old.params, one.params)})"
-        if old is not None and old.cost != one.cost:
-            yield f"cost of {one.member.provider} {_cost(old.cost)} -> {_cost(one.cost)}"
+def _told(was: Route | Endpoint, now: Route | Endpoint, whose: str = "") -> Iterator[str]:
+    """What a route says of its one model, and of each of several that stays: the model of ``whose``."""
+    of = f" of {whose}" if whose else ""
+    if was.mode != now.mode:
+        yield f"mode{of} {was.mode} -> {now.mode}"
+    if was.billable != now.billable:
+        yield f"{whose} {'billable now' if now.billable else 'no longer billable'}".lstrip()
+    if was.params != now.params:
+        yield f"options{of} ({_different(was.params, now.params)})"
+    if was.cost != now.cost:
+        yield f"cost{of} {_cost(was.cost)} -> {_cost(now.cost)}"
+    if was.info != now.info:
+        yield f"documentation{of} ({_different(was.info, now.info)})"
 
 
 def _by_place(route: Route) -> dict[tuple[str, str | None], Member]:
@@ -98,7 +97,7 @@ def _facts(member: Member) -> tuple[object, ...]:
 def _member(route: Route, member: Member) -> str:
     said = [f"{member.weight * 100:.3g} %"] if len({one.weight for one in route.members}) > 1 else []
     said += [f"when {member.condition}"] if member.condition else []
-    said += [f"from {member.at_least} tokens"] if member.at_least else []
+    said += [f"above {member.at_least} tokens"] if member.at_least else []
     return f"{member.provider}{_as(member.model, route.model)}" + (f" ({', '.join(said)})" if said else "")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from aiops.render.units import join, quote
+from aiops.render.units import STOP_MARGIN_SECONDS, fill, join, quote
 
 # The same in host/engines.py: whose container it is, which image it was made from, and how.
 INSTANCE, IMAGE, DEFINITION = "aiops.instance", "aiops.image", "aiops.definition"
@@ -99,14 +99,12 @@ def unit(facts: ContainerFacts, template: str, target: str) -> bytes:
         "engine": facts.engine,
         "start": join([*module, "run", *whose, "--state", facts.state]),
         "stop": join(stop),
-        "stop_timeout": str(facts.stop_within + 15),
+        "stop_timeout": str(facts.stop_within + STOP_MARGIN_SECONDS),
         "target": target,
         "state": facts.state,
         "run": quote(facts.run),
     }
-    for name, value in values.items():
-        template = template.replace("{{" + name + "}}", value)
-    return template.encode()
+    return fill(template, facts.scope, values).encode()
 
 
 def _restart(supervised: bool, podman: bool) -> str:

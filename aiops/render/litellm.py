@@ -95,7 +95,7 @@ def _deployments(state: DesiredState, table: RouteTable) -> list[dict[str, Any]]
         for place, endpoint in enumerate(route.endpoints, 1):
             member = endpoint.member
             one = _deployment(route.model, member, state.providers[member.provider], endpoint.mode)
-            _tell(one, endpoint.params, endpoint.cost)
+            tell(one, endpoint.params, endpoint.cost)
             if weighted:
                 one["litellm_params"]["weight"] = member.weight
             if in_order:
@@ -109,7 +109,7 @@ def _plain(route: Route, provider: Provider) -> dict[str, Any]:
     one = _deployment(route.model, Member(identifier, route.provider, route.backend_model), provider, route.mode)
     # With `enforce_model_rate_limits`, else they would only be weights.
     one["litellm_params"] |= {key: limit for key, limit in (("rpm", route.rpm), ("tpm", route.tpm)) if limit}
-    _tell(one, route.params, route.cost)
+    tell(one, route.params, route.cost)
     return _documented(one, route.info)
 
 
@@ -117,22 +117,26 @@ def _hidden(member: Member, provider: Provider) -> dict[str, Any]:
     """A deployment that only rules lead to. What is asked of it is put in by the gateway when it has no model."""
     spec = provider.model(member.model) if member.model else None
     one = _deployment(hidden_name(provider.name), member, provider, spec.mode if spec else "chat")
-    _tell(one, provider.params(spec), provider.written_price(member.model or "", spec))
+    tell(one, provider.params(spec), provider.written_price(member.model or "", spec))
     return one
 
 
 def _deployment(name: str, member: Member, provider: Provider, mode: Mode) -> dict[str, Any]:
-    kind = provider.kind
-    params: dict[str, Any] = {"model": f"{kind.prefix_for(mode)}/{member.model or ANY_MODEL}"}
+    info = {"id": member.deployment, "mode": mode, "provider": provider.name}
+    return {"model_name": name, "litellm_params": call(provider, member.model or ANY_MODEL, mode), "model_info": info}
+
+
+def call(provider: Provider, model: str, mode: Mode) -> dict[str, Any]:
+    """How LiteLLM calls one model of a provider: under which name, where, with which key."""
+    params = {"model": f"{provider.kind.prefix_for(mode)}/{model}"}
     if provider.api_base is not None:
         params["api_base"] = provider.api_base
     variable = key_variable(provider)
     params["api_key"] = f"os.environ/{variable}" if variable is not None else PLACEHOLDER_KEY
-    info = {"id": member.deployment, "mode": mode, "provider": provider.name}
-    return {"model_name": name, "litellm_params": params, "model_info": info}
+    return params
 
 
-def _tell(deployment: dict[str, Any], params: Params, cost: float | None) -> None:
+def tell(deployment: dict[str, Any], params: Params, cost: float | None) -> None:
     """Add the backend's options, none of which is called like a parameter of LiteLLM's own, and the price."""
     deployment["litellm_params"] |= params
     if cost is not None:

@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.render.litellm import config
+from aiops.render.litellm import call, config, tell
 from aiops.spec.model import DesiredState
-from aiops.spec.provider_types import PLACEHOLDER_KEY
-from aiops.spec.resolve import RouteTable
+from aiops.spec.names import HIDDEN
+from aiops.spec.routes import RouteTable
 from aiops.spec.rules import Group, Member, RoutingTable, Strategy
-from aiops.spec.secrets import FileRef, key_variable, secret_env
+from aiops.spec.secrets import FileRef, secret_env
 from aiops.spec.yaml_text import block
 
 MASTER_KEY = "LITELLM_MASTER_KEY"
 """The variable that LiteLLM's documentation has for the gateway's key."""
-_HIDDEN = "aiops:"
 _SAME: dict[Strategy, str] = {
     Strategy.SIMPLE_SHUFFLE: "simple-shuffle",
     Strategy.LEAST_LOADED: "least-busy",
@@ -48,7 +47,7 @@ def stock_config(state: DesiredState, table: RouteTable, rules: RoutingTable, *,
     """Equal for equal input. Nothing in it refers to aiops."""
     data = config(state, table)
     gaps: list[str] = []
-    deployments = [item for item in data["model_list"] if not item["model_name"].startswith(_HIDDEN)]
+    deployments = [item for item in data["model_list"] if not item["model_name"].startswith(HIDDEN)]
     _strategies(data["router_settings"], deployments, rules, gaps)
     deployments += _wildcards(state, rules, gaps)
     _special(data["router_settings"], rules, gaps)
@@ -140,12 +139,11 @@ def _deployment(state: DesiredState, name: str, member: Member) -> dict[str, Any
     provider = state.providers[member.provider]
     spec = provider.model(member.model) if member.model else None
     model = member.model or name  # LiteLLM puts what `*` stood for in its place
-    params: dict[str, Any] = {"model": f"{provider.kind.prefix_for(spec.mode if spec else 'chat')}/{model}"}
-    if provider.api_base is not None:
-        params["api_base"] = provider.api_base
-    variable = key_variable(provider)
-    params["api_key"] = f"os.environ/{variable}" if variable is not None else PLACEHOLDER_KEY
-    return {"model_name": name, "litellm_params": params}
+    mode = spec.mode if spec else "chat"
+    # Without an id: one member answers for several patterns.
+    one = {"model_name": name, "litellm_params": call(provider, model, mode), "model_info": {"mode": mode}}
+    tell(one, provider.params(spec), provider.written_price(member.model or "", spec))
+    return one
 
 
 def _special(router: dict[str, Any], rules: RoutingTable, gaps: list[str]) -> None:

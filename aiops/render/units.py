@@ -47,10 +47,11 @@ def render_units(
 ) -> dict[str, bytes]:
     """Unit name -> bytes. Raises KeyError for a template that is missing or asks for what nobody knows."""
     values = _values(facts)
-    return {name: _fill(templates[name], facts.scope, values).encode() for name in names}
+    return {name: fill(templates[name], facts.scope, values).encode() for name in names}
 
 
-def _fill(template: str, scope: str, values: Mapping[str, str]) -> str:
+def fill(template: str, scope: str, values: Mapping[str, str]) -> str:
+    """The template for one scope. Raises KeyError when it asks for what is not among the values."""
     lines = []
     for line in template.splitlines():
         scoped = _SCOPED.match(line)

@@ -88,14 +88,7 @@ class _Builder:
         """The deployment of a plain route."""
         provider = self.state.providers[route.provider]
         place = Place(provider, route.backend_model, provider.model(route.backend_model))
-        return Member(
-            identity(route.model, route.provider, route.backend_model),
-            route.provider,
-            route.backend_model,
-            size=place.size,
-            context=place.context,
-            cost=place.cost,
-        )
+        return place.as_member(identity(route.model, route.provider, route.backend_model))
 
     def _plain_group(self, route: Route) -> Group:
         source = self._source(("exact_matches", route.model))
@@ -181,18 +174,12 @@ class _Builder:
 
     def _fallbacks(self, wanted: str | None) -> tuple[str, ...]:
         """Served names: the rule's own, a provider standing for its first chat model, then the default chain."""
-        names = []
-        if wanted is not None:
-            own = wanted if wanted in self.routing.targets else self._first_name(wanted)
-            names = [own] if own else []
+        own = self.routing.rule_fallback(wanted)
+        names = [own] if own else []
         chain = self.routing.chains.get(DEFAULT)
         names += chain.chain if chain else ()
         served = [name for name in dict.fromkeys(names) if name in self.routes]
         return tuple(name for name in served if self.routes[name].mode != "embedding")
-
-    def _first_name(self, provider: str) -> str | None:
-        offered = self.routing.by_provider.get(provider, ())
-        return next((target.name for target in offered if target.mode == "chat"), None)
 
     def _only_model(self, provider: Provider) -> str | None:
         """The model of a provider that serves one; None when the name is passed on."""
@@ -222,8 +209,7 @@ def _hidden(provider: Provider, backend: str | None) -> Member:
     deployment = hidden(provider.name, backend)
     if backend is None:
         return Member(deployment, provider.name, None)
-    place = Place(provider, backend, provider.model(backend))
-    return Member(deployment, provider.name, backend, size=place.size, context=place.context, cost=place.cost)
+    return Place(provider, backend, provider.model(backend)).as_member(deployment)
 
 
 def _facts(provider: Provider) -> ProviderFacts:

@@ -21,8 +21,9 @@ from aiops.spec.yaml12 import Path
 def check(draft: Draft) -> list[Problem]:
     """Every problem between the parts of a draft."""
     mappings = draft.mappings if draft.rules_complete else None
-    quiet = draft.names | draft.broken
-    routing = Routing.of(draft.providers, draft.exact_matches, draft.fallback_chains, mappings, quiet)
+    routing = Routing.of(
+        draft.providers, draft.exact_matches, draft.fallback_chains, mappings, draft.names, draft.broken
+    )
     problems = [*_places(draft), *_groups(draft), *_lists(draft), *_clashes(draft, routing), *_idle(draft)]
     problems += check_ports(draft.documents, draft.ports, draft.providers, draft.gateway_port)
     if draft.complete:

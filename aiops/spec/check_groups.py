@@ -11,7 +11,7 @@ from aiops.spec.draft import Draft, Suggester
 from aiops.spec.mappings import DEFAULT_ABOVE, Balanced, Capability, Threshold
 from aiops.spec.routing import Routing
 from aiops.spec.rules import ALIASES, BY_PROFILE, Strategy, strategy
-from aiops.spec.sources import MAPPINGS, PROVIDERS
+from aiops.spec.sources import MAPPINGS
 from aiops.spec.suggest import did_you_mean, listed
 from aiops.spec.targets import Place, Target
 from aiops.spec.yaml12 import Path
@@ -188,13 +188,12 @@ def _contexts(draft: Draft, routing: Routing, name: str, spec: Capability) -> It
         needed = _above(*following) if following else _above(level, threshold) + 1
         for place in places:
             path: Path = ("capabilities", name, "context_thresholds", level)
-            model = f"`{place.backend}` of `{place.provider.name}`"
             if place.context is None:
-                hint = f"write it in {PROVIDERS}: {{name: {place.backend}, context_length: 8192}}"
-                message = f"`{name}`: the context of {model} is not known, and `{level}` depends on it"
+                hint = place.missing("context_length", "8192")
+                message = f"`{name}`: the context of {place.words} is not known, and `{level}` depends on it"
                 yield draft.problem(MAPPINGS, path, message, hint)
             elif place.context < needed:
-                message = f"`{name}`: {model} reads {place.context} tokens, `{level}` needs {needed}"
+                message = f"`{name}`: {place.words} reads {place.context} tokens, `{level}` needs {needed}"
                 yield draft.problem(MAPPINGS, path, message)
 
 
@@ -216,12 +215,9 @@ def _members(draft: Draft, path: Path, target: Target, wanted: str | None) -> It
         yield draft.problem(MAPPINGS, path, message, "keep those of one `mode`")
     chosen = _strategy(wanted or (_default(draft) if path[0] == "load_balancing" else None))
     for place in target.places:
-        model = f"`{place.backend}` of `{place.provider.name}`"
         if chosen is Strategy.QUALITY_BASED and place.size is None:
-            hint = f"write it in {PROVIDERS}: {{name: {place.backend}, size: 7B}}"
-            message = f"`{target.name}`: the size of {model} is not known, and `{chosen}` goes by it"
-            yield draft.problem(MAPPINGS, path, message, hint)
+            message = f"`{target.name}`: the size of {place.words} is not known, and `{chosen}` goes by it"
+            yield draft.problem(MAPPINGS, path, message, place.missing("size", "7B"))
         if chosen is Strategy.COST_BASED and place.price is None:
-            hint = f"write it in {PROVIDERS}: {{name: {place.backend}, cost_per_1k_tokens: 0.002}}"
-            message = f"`{target.name}`: {model} costs money, but not known how much, and `{chosen}` goes by it"
-            yield draft.problem(MAPPINGS, path, message, hint)
+            message = f"`{target.name}`: {place.words} costs money, but not known how much, and `{chosen}` goes by it"
+            yield draft.problem(MAPPINGS, path, message, place.missing("cost_per_1k_tokens", "0.002"))

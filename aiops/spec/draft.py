@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from aiops.errors import Problem
 from aiops.spec.mappings import Chain, ExactMatch, Mappings
 from aiops.spec.model import Port, Provider, Settings
-from aiops.spec.sources import MAPPINGS, PROVIDERS
-from aiops.spec.suggest import did_you_mean
+from aiops.spec.sources import MAPPINGS
+from aiops.spec.suggest import did_you_mean, unknown_provider_hint
 from aiops.spec.yaml12 import Document, Path
 
 _SUGGESTIONS = 20
@@ -55,7 +55,7 @@ class Draft:
         """When the provider that the mappings name at ``path`` cannot be used by ``what``."""
         provider = self.providers.get(name)
         if name not in self.all_providers:
-            hint = did_you_mean(name, self.all_providers, f"it is not in {PROVIDERS}")
+            hint = unknown_provider_hint(name, self.all_providers, self.names)
             yield self.problem(MAPPINGS, path, f"{what}: unknown provider `{name}`", hint)
         elif provider is not None and provider.status == "template":
             message = f"{what}: the provider `{name}` is a template"
@@ -77,10 +77,10 @@ class Suggester:
     def __init__(self, draft: Draft) -> None:
         self.draft, self.left = draft, _SUGGESTIONS
 
-    def __call__(self, name: str, also: set[str] = frozenset()) -> str:  # type: ignore[assignment]
+    def __call__(self, name: str, also: Collection[str] = ()) -> str:
         if name in self.draft.templates:
             return f"the provider `{self.draft.templates[name]}` that lists it is a template"
         if self.left == 0:
             return ""
         self.left -= 1
-        return did_you_mean(name, self.draft.names | also)
+        return did_you_mean(name, {*self.draft.names, *also})

@@ -9,7 +9,7 @@ from typing import Any
 from aiops.spec import choose
 from aiops.spec.conditions import Facts
 from aiops.spec.deployments import identity
-from aiops.spec.lookup import Resolver
+from aiops.spec.lookup import Kind, Resolver
 from aiops.spec.model import DesiredState
 from aiops.spec.routes import Route, RouteTable
 from aiops.spec.routing import DEFAULT, Routing
@@ -157,7 +157,7 @@ class Explainer:
         found = self._resolver.find(name)
         if found is not None and found.group is not None:
             named = (_RULES[found.kind].format(found.group.name), found.group.source)
-            return self._grouped(found.group, facts, named, self._of_rule(found.group))
+            return self._grouped(found.group, facts, named, self._of_rule(found.kind, found.group))
         gone = [item.reason for item in self.table.unrouted if item.model == name]
         return Explanation(name, notes=tuple(gone), nearest=None if gone else nearest(name, self.table.models))
 
@@ -222,19 +222,19 @@ class Explainer:
             why = "its own fallback" if each == own else f"{'its' if chain == name else 'the default'} chain ({where})"
             yield Fallback(each, self._provider(each), why)
 
-    def _of_rule(self, group: Group) -> Iterator[Fallback]:
+    def _of_rule(self, kind: Kind, group: Group) -> Iterator[Fallback]:
         """The same for a rule that covers many names."""
         rules = self.state.mappings.rules
         written = {
             "pattern": {rule.pattern: rule.fallback for rule in self.state.mappings.patterns},
-            "size": {rule.size: rule.fallback for rule in rules.model_size_routing},
+            # Of two equal sizes the first wins; two equal patterns are refused.
+            "size": {rule.size: rule.fallback for rule in reversed(rules.model_size_routing)},
             "default": {group.name: rules.default_fallback},
         }
-        kind = "size" if group.name in written["size"] and group.kind == "default" else group.kind
-        has_own = written[kind].get(group.name) is not None
+        own = self._routing.rule_fallback(written[kind].get(group.name))
         where = self._line(MAPPINGS, ("fallback_chains", DEFAULT))
-        for number, each in enumerate(group.fallbacks):
-            why = "the rule's fallback" if has_own and number == 0 else f"the default chain ({where})"
+        for each in group.fallbacks:
+            why = "the rule's fallback" if each == own else f"the default chain ({where})"
             yield Fallback(each, self._provider(each), why)
 
     def _provider(self, name: str) -> str:

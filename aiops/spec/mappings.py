@@ -1,4 +1,4 @@
-"""The shapes of ``model-mappings.yaml``. What must hold between them is in ``check`` and ``check_routing``.
+"""The shapes of ``model-mappings.yaml``. What must hold between them is in ``check`` and what it calls.
 
 docs/routing.md says for operators what each key does.
 """
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from aiops.spec.request_facts import LOW, MEDIUM
 from aiops.spec.shape import Shape
 
 Count = Annotated[int, Field(ge=1)]
@@ -106,7 +107,9 @@ class ContextThresholds(_Thresholds):
     large: Threshold | None = None
 
 
-DEFAULT_ABOVE: Mapping[str, int] = {"low": 0, "medium": 50, "high": 100, "standard": 0, "complex": 1000, "large": 4000}
+_COMPLEXITY = {"low": 0, "medium": LOW, "high": MEDIUM}
+_CONTEXT = {"standard": 0, "complex": 1000, "large": 4000}
+DEFAULT_ABOVE: Mapping[str, int] = {**_COMPLEXITY, **_CONTEXT}
 """Estimated tokens above which a level begins, when it does not say so itself."""
 
 

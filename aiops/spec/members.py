@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from aiops.spec import sizes
 from aiops.spec.mappings import DEFAULT_ABOVE, Balanced, Capability
 from aiops.spec.model import Provider
-from aiops.spec.suggest import did_you_mean
+from aiops.spec.suggest import did_you_mean, unknown_provider_hint
 from aiops.spec.targets import Place, Target
 from aiops.spec.yaml12 import Path
 
@@ -25,12 +25,14 @@ class Fault:
 
 @dataclass
 class Members:
-    """Finds the members of groups. ``quiet``: names of broken parts, which are reported elsewhere."""
+    """Finds the members of groups. ``names``, ``broken``: every served name and provider that is written down and not
+    well-formed, which is reported elsewhere."""
 
     providers: Mapping[str, Provider]
     plain: Mapping[str, Target]
     by_provider: Mapping[str, Sequence[Target]]
-    quiet: Collection[str] = ()
+    names: Collection[str] = ()
+    broken: Collection[str] = ()
     faults: list[Fault] = field(default_factory=list)
     groups: dict[str, tuple[Place, ...]] = field(default_factory=dict)  # the balanced names found so far
 
@@ -78,7 +80,7 @@ class Members:
                 above = DEFAULT_ABOVE[level] if threshold.above is None else threshold.above
                 at: Path = ("capabilities", name, key, level)
                 for place in self._wanted(name, at, threshold.model, spec, capabilities):
-                    levels.append((place, above + 1 if above else 0))
+                    levels.append((place, above))
         return levels
 
     def _wanted(
@@ -97,7 +99,7 @@ class Members:
             yield from self._offered(name, path, wanted, spec)
             return
         else:
-            if wanted not in self.quiet:
+            if wanted not in self.names and wanted not in self.broken:
                 message = f"`{name}` names `{wanted}`, which no provider has"
                 self.faults.append(Fault(path, message, wanted=wanted))
             return
@@ -119,21 +121,19 @@ class Members:
                 return
 
     def _is_enough(self, name: str, path: Path, place: Place, spec: Capability) -> bool:
-        model = f"`{place.backend}` of `{place.provider.name}`"
         if spec.min_model_size is not None:
             try:
                 wanted = sizes.parse(spec.min_model_size)
             except ValueError:
                 return True  # reported with the capability
             if place.size is None:
-                self._fault(path, f"`{name}`: the size of {model} is not known", _write(place, "size", "7B"))
+                self._fault(path, f"`{name}`: the size of {place.words} is not known", place.missing("size", "7B"))
             elif place.size < wanted:
                 return False
         if spec.min_context is not None:
             if place.context is None:
-                self._fault(
-                    path, f"`{name}`: the context of {model} is not known", _write(place, "context_length", "8192")
-                )
+                hint = place.missing("context_length", "8192")
+                self._fault(path, f"`{name}`: the context of {place.words} is not known", hint)
             elif place.context < spec.min_context:
                 return False
         return True
@@ -141,8 +141,8 @@ class Members:
     def _provider(self, name: str, path: Path, wanted: str) -> Provider | None:
         provider = self.providers.get(wanted)
         if provider is None:
-            if wanted not in self.quiet:
-                hint = did_you_mean(wanted, self.providers, "it is not in providers.yaml")
+            if wanted not in self.broken:
+                hint = unknown_provider_hint(wanted, self.providers, self.names)
                 self._fault(path, f"`{name}`: unknown provider `{wanted}`", hint)
         elif provider.status == "template":
             self._fault(path, f"`{name}`: the provider `{wanted}` is a template", "fill it in and set `status: active`")
@@ -186,10 +186,6 @@ class Members:
         self.faults.append(Fault(path, message, hint))
 
 
-def _write(place: Place, key: str, example: str) -> str:
-    return f"write it in providers.yaml: {{name: {place.backend}, {key}: {example}}}"
-
-
 def _unique(places: Sequence[Place]) -> list[Place]:
     first: dict[tuple[str, str], Place] = {}
     for place in places:
@@ -198,7 +194,7 @@ def _unique(places: Sequence[Place]) -> list[Place]:
 
 
 def _in_order(places: list[Place], levels: list[tuple[Place, int]]) -> list[Place]:
-    """Members with a level first, each with the tokens from which on it is meant; the lowest takes the rest."""
+    """Members with a level first, each with the tokens above which it is meant; the lowest takes the rest."""
     at_least: dict[tuple[str, str], int] = {}
     for place, tokens in levels:
         key = (place.provider.name, place.backend)

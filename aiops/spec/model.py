@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from aiops.spec import sizes
 from aiops.spec.mappings import Chain, ExactMatch, Mappings
@@ -20,6 +20,11 @@ from aiops.spec.yaml12 import Document, Path
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Cost = Annotated[float, Field(ge=0, le=1000)]
 """US dollars."""
+Prices = Annotated[
+    Annotated[Cost, Tag("one")] | Annotated[dict[str, Cost], Tag("each")],
+    Discriminator(lambda written: "each" if isinstance(written, Mapping) else "one"),
+]
+"""One price for all, or one for each name. What is wrong is said of the one that was meant."""
 
 _CLOUD_OF_OLLAMA = ("-cloud", ":cloud")
 
@@ -72,7 +77,7 @@ class Provider(Shape):
     api_key_file: str | None = None
     billable: bool | None = None
     max_parallel: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    cost_per_1k_tokens: Cost | dict[str, Cost] | None = None
+    cost_per_1k_tokens: Prices | None = None
     options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
     allow_link_local: bool = False
     service: Service | None = None

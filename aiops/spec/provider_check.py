@@ -22,7 +22,7 @@ def check_provider(
 ) -> Iterator[Problem]:
     """Every problem of a provider that its shape does not show. ``models``: its well-formed ones."""
     kind = raw.get("type")
-    yield from _options(doc, path, raw, kind if kind in OPTIONS else None, models)
+    yield from _options(doc, path, raw, kind if isinstance(kind, str) and kind in OPTIONS else None, models)
     yield from _sizes(doc, path, raw)
     yield from _prices(doc, path, raw, models)
 

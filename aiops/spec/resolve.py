@@ -9,7 +9,7 @@ from aiops.spec.mappings import Balanced, Capability, Chain
 from aiops.spec.model import DesiredState
 from aiops.spec.routes import Endpoint, Route, RouteTable, Unrouted
 from aiops.spec.routing import Routing
-from aiops.spec.rules import BY_PROFILE, Member, Strategy, strategy
+from aiops.spec.rules import BY_PROFILE, Strategy, strategy
 from aiops.spec.targets import Place, Target
 
 __all__ = ["RouteTable", "resolve"]
@@ -64,19 +64,8 @@ def _route(target: Target, served_by: Target, fallbacks: list[str], chain: Chain
 
 def _endpoint(name: str, place: Place) -> Endpoint:
     provider = place.provider
-    member = Member(
-        deployment=identity(name, provider.name, place.backend),
-        provider=provider.name,
-        model=place.backend,
-        weight=place.weight,
-        condition=place.condition,
-        at_least=place.at_least,
-        size=place.size,
-        context=place.context,
-        cost=place.cost,
-    )
     return Endpoint(
-        member,
+        place.as_member(identity(name, provider.name, place.backend)),
         place.mode,
         place.bills,
         about_model(place.spec, provider),

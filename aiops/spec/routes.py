@@ -116,8 +116,11 @@ class RouteTable:
         return cls.from_data(cast("dict[str, Any]", json.loads(text)))
 
 
+_EMPTY = asdict(Route("", "", ""))
+
+
 def _data(route: Route) -> dict[str, Any]:
-    return {key: value for key, value in asdict(route).items() if value or key not in _OFTEN_EMPTY}
+    return {key: value for key, value in asdict(route).items() if key not in _OFTEN_EMPTY or value != _EMPTY[key]}
 
 
 def _route(data: Mapping[str, Any]) -> Route:

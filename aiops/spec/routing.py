@@ -35,9 +35,10 @@ class Routing:
         matches: Mapping[str, ExactMatch],
         chains: Mapping[str, Chain],
         mappings: Mappings | None = None,
-        quiet: Collection[str] = (),
+        names: Collection[str] = (),
+        broken: Collection[str] = (),
     ) -> Routing:
-        """Resolve every served name; templates are never served. ``quiet``: names of parts that are broken."""
+        """Resolve every served name; templates are never served. ``names``, ``broken``: as of ``Members``."""
         specs = {name: {model.name: model for model in provider.models} for name, provider in providers.items()}
         routing = cls(chains=chains)
         targets = routing.targets
@@ -60,15 +61,15 @@ class Routing:
                 routing._remember(target, target.backend)
                 routing._remember(target, None)
         if mappings is not None:
-            routing._add_groups(providers, mappings, quiet)
+            members = Members(providers, dict(targets), routing.by_provider, names, broken, routing.faults)
+            routing._add_groups(mappings, members)
         return routing
 
     def _remember(self, target: Target, backend: str | None) -> None:
         key = (target.provider.name, target.mode == "embedding", backend)
         self._offered[key] = (*self._offered.get(key, ()), target.name)[:2]
 
-    def _add_groups(self, providers: Mapping[str, Provider], mappings: Mappings, quiet: Collection[str]) -> None:
-        members = Members(providers, dict(self.targets), self.by_provider, quiet, self.faults)
+    def _add_groups(self, mappings: Mappings, members: Members) -> None:
         for name, balanced in mappings.load_balancing.items():
             self._group(name, balanced, members.balanced(name, balanced))
         for name, capability in mappings.capabilities.items():
@@ -108,6 +109,13 @@ class Routing:
         if wanted is None or wanted in self.targets:
             return wanted
         return self.stand_in(target, wanted)
+
+    def rule_fallback(self, wanted: str | None) -> str | None:
+        """The served name that the ``fallback`` of a rule means: a model, or the first chat model of a provider."""
+        if wanted is None or wanted in self.targets:
+            return wanted
+        offered = self.by_provider.get(wanted, ())
+        return next((target.name for target in offered if target.mode == "chat"), None)
 
     def chain(self, target: Target) -> Chain | None:
         """The chain that applies: the model's own one, else the default one."""

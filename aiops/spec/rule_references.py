@@ -22,6 +22,10 @@ class Leaving:
     paths: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def takes(self, name: Any) -> bool:
+        """Whether nobody knows that name afterwards. What is no name is for ``load`` to report."""
+        return isinstance(name, str) and name in self.unknown
+
     def drop(self, path: Path, note: str) -> None:
         """Remove what stands at ``path``."""
         self.paths.append(path)
@@ -69,7 +73,7 @@ def forget_rules(mappings: Splice, leaving: Leaving, lost: Collection[str]) -> N
         leaving.drop(("routing_rules", "default_provider"), "`default_provider` goes too: unknown names are refused")
         if "default_fallback" in rules:
             leaving.paths.append(("routing_rules", "default_fallback"))
-    elif rules.get("default_fallback") in leaving.unknown:
+    elif leaving.takes(rules.get("default_fallback")):
         leaving.drop(("routing_rules", "default_fallback"), "`default_provider` loses its fallback")
 
 
@@ -91,7 +95,7 @@ def share_weights(mappings: Splice, provider: str, model: str | None) -> Splice:
         members = _list(group.get("providers"))
         going = [_is_leaving(leaving, name, member) for member in members]
         weights = [_get(member, "weight") for member in members]
-        if not any(going) or all(going) or not all(isinstance(weight, int | float) for weight in weights):
+        if not any(going) or not all(isinstance(weight, int | float) for weight in weights):
             continue
         left = sum(weight for weight, goes in zip(weights, going, strict=True) if not goes)
         for index, (weight, goes) in enumerate(zip(weights, going, strict=True)):
@@ -110,16 +114,16 @@ def _is_leaving(leaving: Leaving, name: str, member: Any) -> bool:
 def _capability(leaving: Leaving, path: Path, name: str, group: Mapping[str, Any]) -> None:
     for key in ("preferred_models", "providers"):
         for index, wanted in enumerate(_list(group.get(key))):
-            if wanted in leaving.unknown:
+            if leaving.takes(wanted):
                 leaving.drop((*path, key, index), f"the capability `{name}` loses `{wanted}`")
-    if group.get("provider") in leaving.unknown:
+    if leaving.takes(group.get("provider")):
         leaving.drop((*path, "provider"), f"the capability `{name}` loses `{group['provider']}`")
-    if group.get("fallback") in leaving.unknown:
+    if leaving.takes(group.get("fallback")):
         leaving.drop((*path, "fallback"), f"the capability `{name}` loses its fallback `{group['fallback']}`")
     for key in _THRESHOLDS:
         levels = group.get(key)
         for level, threshold in levels.items() if isinstance(levels, Mapping) else ():
-            if _model(threshold) in leaving.unknown:
+            if leaving.takes(_model(threshold)):
                 leaving.drop((*path, key, level), f"the capability `{name}` loses its level `{level}`")
 
 
@@ -129,14 +133,14 @@ def _kept(leaving: Leaving, group: Mapping[str, Any]) -> Iterator[Any]:
     for key in _THRESHOLDS:
         levels = group.get(key)
         named += [_model(level) for level in levels.values()] if isinstance(levels, Mapping) else []
-    yield from (name for name in named if name is not None and name not in leaving.unknown)
+    yield from (name for name in named if name is not None and not leaving.takes(name))
 
 
 def _rule(leaving: Leaving, path: Path, rule: Any, what: str) -> None:
     backend = _get(rule, "backend_model")
     if _get(rule, "provider") == leaving.provider and leaving.model in (None, backend):
         leaving.drop(path, f"{what} goes too")
-    elif _get(rule, "fallback") in leaving.unknown and _get(rule, "fallback") is not None:
+    elif leaving.takes(_get(rule, "fallback")):
         leaving.drop((*path, "fallback"), f"{what} loses its fallback `{_get(rule, 'fallback')}`")
 
 

@@ -68,7 +68,7 @@ class Member:
 
     ``deployment``: LiteLLM's id of it (``model_info.id``), by which the router can be asked for it.
     ``model``: what its provider calls the model; None passes on the name that was asked for.
-    ``at_least``: estimated tokens of the prompt from which on it is meant (complexity_based, context_based).
+    ``at_least``: it is meant for prompts of more estimated tokens than this (complexity_based, context_based).
     ``size``: parameters in billions. ``context``: tokens. ``cost``: US dollars per 1,000 tokens.
     """
 
@@ -179,11 +179,6 @@ class RoutingTable:
     metadata: tuple[MetadataRule, ...] = ()
     providers: Mapping[str, ProviderFacts] = field(default_factory=dict)
     special: Special = Special()
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether LiteLLM can do all of it alone, so that no request has to be looked at."""
-        return not (self.names or self.patterns or self.sizes or self.default or self.metadata)
 
     def groups(self) -> Iterator[Group]:
         """The groups of every rule."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from aiops.errors import Problem
@@ -25,17 +25,13 @@ _SECRET_VALUE = re.compile(
     r"|AIza[A-Za-z0-9_-]{30,}|AKIA[A-Z0-9]{16}|xox[abp]-[A-Za-z0-9-]{10,}"
     r"|Bearer +[A-Za-z0-9._-]{16,}|-----BEGIN [A-Z ]*PRIVATE KEY)"
 )
-_LATER: dict[str, frozenset[str]] = {
-    SETTINGS: frozenset(
-        (
-            *("auth", "cors", "limits", "cache", "storage", "monitoring", "keys", "budgets"),
-            *("fleet", "state", "redis", "postgres", "sync"),
-        )
-    ),
-    PROVIDERS: frozenset(),
-    PORTS: frozenset(),
-    MAPPINGS: frozenset(),
-}
+_LATER = frozenset(
+    (
+        *("auth", "cors", "limits", "cache", "storage", "monitoring", "keys", "budgets"),
+        *("fleet", "state", "redis", "postgres", "sync"),
+    )
+)
+"""Sections of aiops.yaml that are known and not acted on."""
 _OF_THE_SERVER = "what a server is started with belongs to its own command line; what a request carries, to `options`"
 _NOT_HERE = {
     "configuration": _OF_THE_SERVER,
@@ -91,7 +87,7 @@ def _refused(doc: Document, path: Path, value: Any) -> Problem | None:
     key, line, name = str(path[-1]), doc.line, dotted(path)
     if holds_secret(key):
         return Problem(doc.file, line(path), f"`{name}` would hold a secret in clear", _secret_hint(doc.file))
-    if len(path) == 1 and key in _LATER[doc.file]:
+    if doc.file == SETTINGS and len(path) == 1 and key in _LATER:
         return Problem(
             doc.file, line(path), f"`{name}` is not supported by this version", "remove it: it would have no effect"
         )
@@ -133,8 +129,3 @@ def _secret_hint(file: str) -> str:
     if file == SETTINGS:
         return "keep it in a file of its own and name that: `master_key_file: PATH`"
     return "refer to it: `api_key_env: NAME` or `api_key_file: PATH`"
-
-
-def refused_keys() -> Mapping[str, frozenset[str]]:
-    """The top-level sections that are known and refused, per file."""
-    return _LATER

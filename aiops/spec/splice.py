@@ -12,8 +12,10 @@ from typing import Any
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 from aiops.errors import AiopsError, InvalidState
+from aiops.spec.at_path import with_value, without
 from aiops.spec.yaml12 import Document, Path, dotted, parse
-from aiops.spec.yaml_text import Style, block, inline, item, key, quoted
+from aiops.spec.yaml_style import style_of
+from aiops.spec.yaml_text import block, inline, item, key, quoted
 
 Cut = tuple[int, int, str]
 """(from, to, replacement) in characters of the text."""
@@ -37,7 +39,7 @@ class Splice:
         self.text = self.doc.text
         self.data: Any = self.doc.data
         self.newline = "\r\n" if "\r\n" in self.text else "\n"
-        self.style = _style(self.doc.root)
+        self.style = style_of(self.doc.root)
         self.cuts: list[Cut] = []
         self.inserts: dict[Path, dict[str, Any]] = {}
         self.lost_comments = 0
@@ -79,14 +81,14 @@ class Splice:
             if not isinstance(found[1], ScalarNode) or isinstance(value, tuple | list):
                 raise self._by_hand(path)
             self._replace(found[1], value)
-            self.data = _with(self.data, path, value)
+            self.data = with_value(self.data, path, value)
             return
         # Inserted at the end of the innermost mapping that is written; several go there together.
         depth = next(end for end in range(len(path) - 1, -1, -1) if end == 0 or self.doc.node(path[:end]) is not None)
         if not isinstance(self.get(path[:depth]), Mapping | None):
             raise self._by_hand(path[:depth])
-        self.inserts[path[:depth]] = _with(self.inserts.get(path[:depth]), path[depth:], value)
-        self.data = _with(self.data, path, value)
+        self.inserts[path[:depth]] = with_value(self.inserts.get(path[:depth]), path[depth:], value)
+        self.data = with_value(self.data, path, value)
 
     def append(self, path: Path, value: Any) -> None:
         """Add an item at the end of a list; the list is made when it is not there."""
@@ -113,7 +115,7 @@ class Splice:
                 self._open(node, item(value, column + self.style.dash, self.style))
         else:
             raise self._by_hand(path)
-        self.data = _with(self.data, path, (*items, value))
+        self.data = with_value(self.data, path, (*items, value))
 
     def remove(self, paths: Sequence[Path]) -> None:
         """Remove keys or list items. A collection that loses everything stays, empty."""
@@ -126,7 +128,7 @@ class Splice:
                 raise self._by_hand(parent)
             self._remove_from(found[0], found[1], children)
         for path in sorted(paths, key=lambda path: [(isinstance(step, str), step) for step in path], reverse=True):
-            self.data = _without(self.data, path)
+            self.data = without(self.data, path)
 
     def done(self) -> bytes:
         """The new content. Raises AiopsError when it would not mean exactly what was asked."""
@@ -338,63 +340,3 @@ def _leaves(node: Node) -> Iterator[Node]:
             yield from _leaves(inner[1] if isinstance(inner, tuple) else inner)
     elif "#" in node.value:
         yield node
-
-
-def _style(root: Node | None) -> Style:
-    """How the file indents: the first nested mapping and the first list under a key decide."""
-    step = dash = None
-    for owner, node in _nested(root):
-        offset = node.start_mark.column - owner.start_mark.column
-        if isinstance(node, MappingNode):
-            step = step or (offset if offset > 0 else None)
-        elif dash is None and offset >= 0:
-            dash = offset
-        if step and dash is not None:
-            break
-    step = step or 2
-    return Style(step, dash if dash is not None else step)
-
-
-def _nested(root: Node | None) -> Iterator[tuple[Node, Node]]:
-    waiting = [root] if isinstance(root, MappingNode) else []
-    seen: set[int] = set()
-    while waiting:
-        node = waiting.pop(0)
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        for owner, value in node.value:
-            if isinstance(value, ScalarNode) or value.flow_style or not value.value:
-                continue
-            yield owner, value
-            if isinstance(value, MappingNode):
-                waiting.append(value)
-
-
-def _with(data: Any, path: Path, value: Any) -> Any:
-    """A copy of ``data`` with ``path`` set."""
-    if not path:
-        return _plain(value)
-    step = path[0]
-    if isinstance(step, int):
-        return (*data[:step], _with(data[step], path[1:], value), *data[step + 1 :])
-    inner = data.get(step) if isinstance(data, Mapping) else None
-    return {**(data or {}), step: _with(inner, path[1:], value)}
-
-
-def _without(data: Any, path: Path) -> Any:
-    """A copy of ``data`` without ``path``."""
-    step = path[0]
-    if isinstance(step, int):
-        rest = () if len(path) == 1 else (_without(data[step], path[1:]),)
-        return (*data[:step], *rest, *data[step + 1 :])
-    if len(path) == 1:
-        return {name: value for name, value in data.items() if name != step}
-    return {**data, step: _without(data[step], path[1:])}
-
-
-def _plain(value: Any) -> Any:
-    """The value in the shapes that the parser yields."""
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return tuple(_plain(inner) for inner in value) if isinstance(value, list | tuple) else value

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
+from aiops.spec.sources import PROVIDERS
+
 
 def nearest(name: str, valid: Collection[str]) -> str | None:
     """The valid name closest to ``name``, or None when nothing is close."""
@@ -17,6 +19,15 @@ def did_you_mean(name: str, valid: Collection[str], otherwise: str = "") -> str:
     """A hint with the nearest valid name; ``otherwise`` when nothing is close."""
     close = nearest(name, valid)
     return f"did you mean `{close}`?" if close else otherwise
+
+
+def unknown_provider_hint(name: str, providers: Collection[str], models: Collection[str]) -> str:
+    """What to say of a name that stands where a provider is named and is none."""
+    return (
+        "it is a model, not a provider"
+        if name in models
+        else did_you_mean(name, providers, f"it is not in {PROVIDERS}")
+    )
 
 
 def listed(names: Collection[str], limit: int = 12) -> str:

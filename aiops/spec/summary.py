@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiops.spec.mappings import Mappings
-from aiops.spec.model import DesiredState
+from aiops.spec.model import DesiredState, Provider
+from aiops.spec.yaml_text import inline
 
 
 @dataclass(frozen=True)
@@ -23,22 +24,9 @@ class Summary:
 
 
 def summarise(state: DesiredState) -> Summary:
-    """Providers (type, URL, status, where the key is, billable, number of models) and settings with their defaults."""
+    """Providers (what and where they are, what each request to them is told) and settings with their defaults."""
     providers = {
-        name: {
-            "type": provider.type,
-            "url": provider.root,
-            "status": provider.status,
-            "key": f"env {provider.api_key_env}"
-            if provider.api_key_env
-            else f"file {provider.api_key_file}"
-            if provider.api_key_file
-            else None,
-            "billable": provider.is_billable,
-            "models": len(provider.models),
-            # Only where it is written, so that generations from before it are not different.
-            **({"max_parallel": provider.max_parallel} if provider.max_parallel is not None else {}),
-        }
+        name: _provider(provider)
         for name, provider in sorted(state.providers.items())
         if provider.status != "template"  # an example: nothing of it is served, watched or proved
     }
@@ -51,6 +39,27 @@ def summarise(state: DesiredState) -> Summary:
         else:
             settings[key] = value
     return Summary(providers, dict(sorted({**settings, **_special(state)}.items())), tuple(_rules(state.mappings)))
+
+
+def _provider(provider: Provider) -> dict[str, Any]:
+    key = f"env {provider.api_key_env}" if provider.api_key_env else None
+    written = {
+        "max_parallel": provider.max_parallel,
+        "health_endpoint": provider.health_endpoint,
+        # Models show them too; for what only rules lead to there is no model.
+        "options": inline(provider.options) if provider.options else None,
+        "cost_per_1k_tokens": None if provider.cost_per_1k_tokens is None else inline(provider.cost_per_1k_tokens),
+    }
+    return {
+        "type": provider.type,
+        "url": provider.root,
+        "status": provider.status,
+        "key": f"file {provider.api_key_file}" if provider.api_key_file else key,
+        "billable": provider.is_billable,
+        "models": len(provider.models),
+        # Only where it is written, so that generations from before it are not different.
+        **{name: value for name, value in written.items() if value is not None},
+    }
 
 
 def _special(state: DesiredState) -> Mapping[str, Any]:

@@ -8,11 +8,13 @@ from aiops.spec import sizes
 from aiops.spec.mappings import Balanced, Capability, ExactMatch
 from aiops.spec.model import ModelSpec, Provider
 from aiops.spec.provider_types import Mode
+from aiops.spec.rules import Member
+from aiops.spec.sources import PROVIDERS
 
 
 @dataclass(frozen=True)
 class Place:
-    """One provider's model among several that answer for a name. ``at_least``: estimated tokens of the prompt."""
+    """One provider's model among several that answer for a name. ``at_least``: as of ``Member``."""
 
     provider: Provider
     backend: str
@@ -55,6 +57,29 @@ class Place:
     def bills(self) -> bool:
         """Whether a request may cost money."""
         return self.provider.bills(self.backend)
+
+    @property
+    def words(self) -> str:
+        """For a message."""
+        return f"`{self.backend}` of `{self.provider.name}`"
+
+    def missing(self, key: str, example: str) -> str:
+        """A hint: where to write what nobody said of it."""
+        return f"write it in {PROVIDERS}: {{name: {self.backend}, {key}: {example}}}"
+
+    def as_member(self, deployment: str) -> Member:
+        """The deployment of that id."""
+        return Member(
+            deployment,
+            self.provider.name,
+            self.backend,
+            self.weight,
+            self.condition,
+            self.at_least,
+            self.size,
+            self.context,
+            self.cost,
+        )
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,11 @@ def shaped(
     if not isinstance(data, dict):
         problems.append(wrong_type(doc, path, "a mapping", data))
         return None
+    whole = {**data, **extra}
     try:
-        return kind.model_validate({**data, **extra} if extra else data)
+        return kind.model_validate(whole)
     except ValidationError as error:
-        problems.extend(_translated(error, kind, doc, path, extra.keys()))
+        problems.extend(_translated(error, kind, whole, doc, path, extra.keys()))
         return None
 
 
@@ -70,10 +71,10 @@ def described(value: Any) -> str:
 
 
 def _translated(
-    error: ValidationError, kind: type[BaseModel], doc: Document, path: Path, not_keys: Collection[str]
+    error: ValidationError, kind: type[BaseModel], data: Any, doc: Document, path: Path, not_keys: Collection[str]
 ) -> Iterator[Problem]:
     for item in error.errors(include_url=False):
-        where = (*path, *item["loc"])
+        where = (*path, *_steps(item["loc"], data, is_missing=item["type"] == "missing"))
         name, sort, context = dotted(where), item["type"], item.get("ctx", {})
         value = item["input"]
         if sort == "extra_forbidden":
@@ -100,6 +101,16 @@ def _translated(
         else:
             message = f"`{name}`: {item['msg'][:1].lower()}{item['msg'][1:]}"
         yield Problem(doc.file, doc.line(where), message, hint)
+
+
+def _steps(loc: Path, data: Any, *, is_missing: bool) -> Iterator[str | int]:
+    """The steps of a place that are in the file: pydantic puts the branch of a union in between."""
+    for step in loc:
+        written = isinstance(step, int) if isinstance(data, tuple) else isinstance(data, Mapping) and step in data
+        if written:
+            data = data[step]
+        if written or is_missing:
+            yield step
 
 
 def _keys_at(kind: type[BaseModel], loc: tuple[int | str, ...]) -> Collection[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from aiops.plan.diff import Change, diff
 from aiops.port_findings import expectations
 from aiops.render.release import render
 from aiops.spec.explain import Explainer
@@ -16,6 +17,7 @@ from aiops.spec.load import load
 from aiops.spec.request_facts import facts_of
 from aiops.spec.resolve import resolve
 from aiops.spec.sources import Sources
+from aiops.spec.summary import summarise
 
 # What the gateway reads of a release. `routes.json` is only a record of it.
 READ_BY_THE_GATEWAY = ("litellm-unified.yaml", "gateway.json", "routing.json")
@@ -95,6 +97,12 @@ def released(sources: Sources) -> dict[str, Any]:
     state = load(sources, ENVIRONMENT)
     files = render(state, resolve(state), aiops_version="0")
     return {name: _parsed(name, files[name]) for name in READ_BY_THE_GATEWAY if name in files}
+
+
+def planned(before: Sources, after: Sources) -> tuple[Change, ...]:
+    """What `aiops plan` says of the way from one to the other."""
+    was, now = load(before, ENVIRONMENT), load(after, ENVIRONMENT)
+    return diff(resolve(was), resolve(now), summarise(was), summarise(now)).changes
 
 
 def explained(sources: Sources, name: str, tokens: int) -> str:

@@ -28,6 +28,7 @@ from tests.effects.case import (
     documentation,
     expected,
     explained,
+    planned,
     released,
     without_documentation,
 )
@@ -100,6 +101,18 @@ def test_every_key_has_an_effect(key: str) -> None:
             assert_exists(test)
         case Off():
             pass
+
+
+IN_A_RELEASE = [key for key, case in CASES.items() if isinstance(case, Flips | Explains | Documents)]
+
+
+@pytest.mark.parametrize("key", IN_A_RELEASE)
+def test_the_plan_says_what_becomes_different(key: str) -> None:
+    case = CASES[key]
+    assert isinstance(case, Flips | Explains | Documents)
+    changes = planned(BASE, changed(key, case.old, case.new))
+    assert changes
+    assert [change.name for change in changes if change.sign == "~" and not change.detail] == []
 
 
 def test_what_can_only_be_off_is_refused_when_it_is_on() -> None:

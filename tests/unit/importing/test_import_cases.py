@@ -24,7 +24,7 @@ ENV = {
     "B_URL": "http://127.0.0.1:8002",
     "OLLAMA_URL": "http://127.0.0.1:1",
 }
-SECRETS = ("hunter22", "0123456789abcdef", "lab-secret", "hosted-key", "4f1c2d9a8b7e", "never-copied")
+SECRETS = ("hunter22", "not-a-real-key", "notarealkey", "lab-secret", "hosted-key", "never-copied")
 every_case = pytest.mark.parametrize("case", sorted(CASES.iterdir()), ids=lambda case: case.name)
 
 

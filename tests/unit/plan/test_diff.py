@@ -30,7 +30,7 @@ def changed(**texts: str) -> Diff:
     return diff(old, new, was, now)
 
 
-def plan(base: int | None = 3, old: bool = True, **texts: str) -> Plan:
+def plan(base: int | None = 3, **texts: str) -> Plan:
     sources = {"aiops.yaml": SETTINGS, "providers.yaml": PROVIDERS, "model-mappings.yaml": MAPPINGS}
     sources |= {
         f"{'aiops' if key == 'settings' else key if key == 'providers' else 'model-mappings'}.yaml": text
@@ -38,14 +38,13 @@ def plan(base: int | None = 3, old: bool = True, **texts: str) -> Plan:
     }
     state = load({file: text.encode() for file, text in sources.items()}, {})
     table = resolve(state)
-    before = read_routes(release()["routes.json"]) if old else None
+    before = read_routes(release()["routes.json"])
     return make_plan(base, before, state, table, render(state, table, aiops_version="1"))
 
 
 def test_equal_states_have_no_differences() -> None:
-    assert changed().empty
     assert changed().lines() == []
-    assert changed(providers="# a comment\n" + PROVIDERS).empty
+    assert changed(providers="# a comment\n" + PROVIDERS).lines() == []
 
 
 def test_the_first_generation_lists_what_it_serves() -> None:
@@ -93,6 +92,8 @@ def test_other_fallbacks_are_a_change_that_needs_no_new_proof_of_the_model_itsel
     found = changed(mappings="exact_matches: {a1: {provider: a, fallback: a2}}\n")
     assert found.lines() == ["~ model a1: fallbacks [b1] -> [a2]"]
     assert found.changed_models == ()
+    assert found.new_fallbacks == ("a1",), "but the way there does"
+    assert changed(mappings="exact_matches: {a1: {provider: a}}\n").new_fallbacks == ()
 
 
 def test_documentation_and_settings_are_named() -> None:
@@ -110,11 +111,6 @@ def test_a_plans_digest_stands_for_base_sources_and_release() -> None:
     assert plan().digest == plan().digest
     others = [plan(base=4), plan(providers=PROVIDERS + "# comment\n"), plan(settings="gateway: {port: 4001}\n")]
     assert len({plan().digest, *(other.digest for other in others)}) == 4
-
-
-def test_a_plan_is_empty_only_when_a_generation_serves_the_same() -> None:
-    assert plan().empty
-    assert not plan(base=None, old=False).empty
 
 
 def test_a_plan_names_models_without_a_route_and_proofs_that_cost_money() -> None:
@@ -171,11 +167,47 @@ def test_a_group_that_changes_says_what_and_is_proved_only_when_somebody_new_ans
     assert member.changed_models == ("both",)
 
 
+def test_a_capability_that_another_answers_meanwhile_says_so_and_when_it_is_over() -> None:
+    code = MAPPINGS + "capabilities: {code: {provider: b, fallback: a2}}\n"
+    away = PROVIDERS.replace("h:2, models", "h:2, status: disabled, models")
+    one, was = read_routes(release(mappings=code)["routes.json"])
+    two, now = read_routes(release(mappings=code, providers=away)["routes.json"])
+    [gone] = [line for line in diff(one, two, was, now).lines() if "model code" in line]
+    [back] = [line for line in diff(two, one, now, was).lines() if "model code" in line]
+    assert "answered in place of b" in gone
+    assert "answered by itself again" in back
+
+
 def test_patterns_in_another_order_are_a_change() -> None:
     one, two = '{pattern: "^x", provider: a}', '{pattern: "^y", provider: b}'
     assert between(f"patterns: [{one}, {two}]", f"patterns: [{two}, {one}]").lines() == [
         "~ rule order: the first that matches wins, and they are in another order now"
     ]
+
+
+def test_what_only_rules_lead_to_is_said_of_its_provider() -> None:
+    rule = 'patterns: [{pattern: "^x", provider: c}]\n'
+    old = release(providers=PROVIDERS + "  c: {type: ollama, base_url: http://h:3}\n", mappings=MAPPINGS + rule)
+    more = "options: {num_ctx: 4096}, cost_per_1k_tokens: 0.5, health_endpoint: /ping"
+    new = release(
+        providers=PROVIDERS + f"  c: {{type: ollama, base_url: http://h:3, {more}}}\n", mappings=MAPPINGS + rule
+    )
+    before, was = read_routes(old["routes.json"])
+    after, now = read_routes(new["routes.json"])
+    assert diff(before, after, was, now).lines() == [
+        "~ provider c: cost_per_1k_tokens none -> 0.5; health_endpoint none -> /ping; options none -> {num_ctx: 4096}"
+    ]
+
+
+def test_a_member_that_stays_and_is_another_one_is_said_with_what_is_different() -> None:
+    group = "load_balancing: {both: {providers: [{provider: a}, {provider: b}]}}\n"
+    described = PROVIDERS.replace("[b1]}", "[{name: b1, size: 5B, mode: completion}], billable: true}")
+    before, was = read_routes(release(mappings=group)["routes.json"])
+    after, now = read_routes(release(mappings=group, providers=described)["routes.json"])
+    assert (
+        "~ model both: mode of b chat -> completion; b billable now; documentation of b (size); billable now"
+        in diff(before, after, was, now).lines()
+    )
 
 
 def test_a_limit_is_said() -> None:

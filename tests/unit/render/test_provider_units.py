@@ -61,6 +61,7 @@ def test_vllm_serves_under_the_names_that_people_ask_for() -> None:
         "PORT": "8001",
         "ARGS": "--served-model-name qwen",
     }
+    assert variables(VLLM, 8001, "qwen", None, {}, None)["ARGS"] == "", "it is loaded under that name"
     own = variables(VLLM, 8001, "/m", "--served-model-name other", {}, None)
     assert own["ARGS"] == "--served-model-name other"
     assert "ARGS" not in variables(LLAMA, 8001, "/m.gguf", None, {}, None)

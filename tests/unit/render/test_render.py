@@ -119,6 +119,22 @@ def test_litellm_may_try_as_many_fallbacks_as_the_longest_chain_has() -> None:
     assert config["router_settings"]["max_fallbacks"] == longest
 
 
+def test_litellm_may_try_every_member_of_the_largest_group_and_its_fallback() -> None:
+    providers = {f"p{i}": {"type": "vllm", "base_url": f"http://h:{i}", "models": [f"m{i}"]} for i in range(1, 9)}
+    mappings = {
+        "load_balancing": {"all": {"providers": [{"provider": name} for name in list(providers)[:7]]}},
+        "fallback_chains": {"all": ["m8"]},
+    }
+    sources = {
+        "aiops.yaml": b"gateway: {port: 4000}",
+        "providers.yaml": json.dumps({"providers": providers}).encode(),
+        "model-mappings.yaml": json.dumps(mappings).encode(),
+    }
+    state = load(sources, {})
+    config = yaml.safe_load(render(state, resolve(state), aiops_version="1")["litellm-unified.yaml"])
+    assert config["router_settings"]["max_fallbacks"] == 7
+
+
 def test_every_member_of_every_rule_is_a_deployment_of_its_own_and_nothing_else_is_rendered() -> None:
     deployments = {item["model_info"]["id"]: item for item in config_of(ROUTING)["model_list"]}
     assert len(deployments) == len(config_of(ROUTING)["model_list"])
@@ -168,18 +184,23 @@ def test_the_digest_changes_with_a_byte_or_a_name() -> None:
     assert digest({"a": b"bc"}) != digest({"ab": b"c"})
 
 
-def test_ten_thousand_models_are_rendered_within_a_second() -> None:
-    names = [[f"m-{p}-{m}" for m in range(100)] for p in range(100)]
-    providers = "providers:\n" + "".join(
-        f"  p{p}: {{type: vllm, base_url: 'http://h:{p + 1}', models: {json.dumps(names[p])}}}\n" for p in range(100)
-    )
-    sources = {
-        "aiops.yaml": b"gateway: {port: 4000}",
-        "providers.yaml": providers.encode(),
-        "model-mappings.yaml": b"fallback_chains: {default: [m-1-1]}",
-    }
-    state = load(sources, {})
-    table = resolve(state)
-    started = time.process_time()
-    render(state, table, aiops_version="1")
-    assert time.process_time() - started < 1.5  # seconds of CPU; 0.4 on a quiet machine
+def test_the_cost_of_rendering_grows_linearly_up_to_ten_thousand_models() -> None:
+    def seconds(count: int) -> float:
+        """Of CPU. How long it takes on a quiet machine is the bench's to say."""
+        providers = {
+            f"p{p}": {"type": "vllm", "base_url": f"http://h:{p + 1}", "models": [f"m-{p}-{m}" for m in range(100)]}
+            for p in range(count // 100)
+        }
+        sources = {
+            "aiops.yaml": b"gateway: {port: 4000}",
+            "providers.yaml": json.dumps({"providers": providers}).encode(),
+            "model-mappings.yaml": b"fallback_chains: {default: [m-1-1]}",
+        }
+        state = load(sources, {})
+        table = resolve(state)
+        started = time.process_time()
+        render(state, table, aiops_version="1")
+        return time.process_time() - started
+
+    small, large = min(seconds(1_000) for _ in range(3)), seconds(10_000)
+    assert large < 25 * small

@@ -93,12 +93,32 @@ def test_a_pattern_for_one_model_asks_for_that_model() -> None:
     assert data["model_list"][-1]["litellm_params"]["model"] == "hosted_vllm/alpha"
 
 
+def test_a_wildcard_is_told_the_options_and_the_price_of_its_provider() -> None:
+    more = b"models: [alpha], options: {top_k: 40}, cost_per_1k_tokens: 0.5}"
+    providers = SOURCES["providers.yaml"].replace(b"models: [alpha]}", more)
+    state = load({**SOURCES, "providers.yaml": providers}, {})
+    stock = stock_config(state, resolve(state), pattern("^any/.*"), aiops_version="0")
+    last = yaml.safe_load(stock.content)["model_list"][-1]
+    assert last["litellm_params"]["top_k"] == 40
+    assert last["model_info"] == {"mode": "chat", "input_cost_per_token": 0.0005, "output_cost_per_token": 0.0005}
+
+
 @pytest.mark.parametrize("regex", [r".*:\d+[bB]$", "^(a|b).*", "^a.b", "foo", "^a+"])
 def test_any_other_pattern_is_left_out_and_said_with_its_line(regex: str) -> None:
     data, stock = exported(pattern(regex))
     assert len(data["model_list"]) == 3
     assert stock.gaps == (f"the pattern `{regex}` (model-mappings.yaml:7): LiteLLM knows `*` only",)
     assert f"# {' ' * 2}{stock.gaps[0]}".encode() in stock.content
+
+
+def test_of_several_wildcards_it_is_said_which_win() -> None:
+    rules = [pattern(text).patterns[0] for text in ("^llama", "^llama.*", "^any/")]
+    data, stock = exported(RoutingTable(patterns=tuple(rules)))
+    assert [item["model_name"] for item in data["model_list"][3:]] == ["llama*", "any/*"]
+    assert stock.gaps == (
+        "the pattern `^llama.*` (model-mappings.yaml:7): the pattern `^llama` has `llama*` already",
+        "of several names with `*` the longest wins, not the first of the file",
+    )
 
 
 def test_the_default_provider_is_the_wildcard_of_all_names() -> None:

@@ -35,10 +35,12 @@ def test_every_problem_is_reported_in_these_words(case: Path) -> None:
 
 
 def test_no_message_repeats_a_secret() -> None:
+    secrets = ("not-a-real-key", "notarealkey", "hunter22")
+    written = "".join(path.read_text() for path in CASES.glob("*/*.yaml"))
+    assert [secret for secret in secrets if secret not in written] == []
     for case in CASES.iterdir():
         expected = (case / "expected.txt").read_text()
-        assert "0123456789abcdef" not in expected
-        assert "hunter22" not in expected
+        assert [secret for secret in secrets if secret in expected] == []
 
 
 def test_what_is_not_utf8_is_named_by_byte_and_line_and_the_other_files_are_still_checked() -> None:
@@ -84,6 +86,14 @@ def test_a_broken_provider_does_not_make_those_who_refer_to_it_wrong() -> None:
     found = problems({**GOOD, "providers.yaml": providers, "model-mappings.yaml": mappings})
     assert [line.partition(": ")[0] for line in found] == ["model-mappings.yaml:4", "providers.yaml:2"]
     assert "circle" in found[0]
+
+
+def test_patterns_that_are_small_each_may_be_too_large_together() -> None:
+    steps = "".join(f"{letter}{{990}}" for letter in "abcd")
+    patterns = "patterns:\n" + "".join(f"  - {{pattern: '^{i}{steps}', provider: p}}\n" for i in range(130))
+    [found] = problems({**GOOD, "model-mappings.yaml": patterns.encode()})
+    assert found.startswith("model-mappings.yaml:1: all patterns together compile to ")
+    assert "more than 500,000 (use fewer or smaller `{n}`)" in found
 
 
 def test_ten_thousand_unknown_names_are_reported_within_seconds() -> None:

@@ -6,6 +6,7 @@ import itertools
 import random
 import time
 from collections.abc import Mapping
+from typing import Literal
 
 import pytest
 
@@ -16,6 +17,7 @@ from aiops.spec.edit import (
     add_provider,
     remove_model,
     remove_provider,
+    set_service,
     set_status,
     set_strategy,
     set_value,
@@ -285,6 +287,13 @@ def test_removing_a_provider_takes_it_out_of_every_rule() -> None:
         assert note in edit.notes
 
 
+def test_the_default_provider_stays_when_its_fallback_goes() -> None:
+    edit = remove_provider(groups(), "b")
+    rules = load(edit.sources, {}).mappings.rules
+    assert (rules.default_provider, rules.default_fallback) == ("a", None)
+    assert "`default_provider` loses its fallback" in edit.notes
+
+
 def test_removing_a_model_takes_it_out_of_every_rule_and_leaves_its_provider_there() -> None:
     edit = remove_model(groups(), "a", "m2")
     rules = load(edit.sources, {}).mappings
@@ -458,3 +467,12 @@ def test_a_name_with_nothing_to_choose_has_no_strategy(name: str, message: str, 
     with pytest.raises(UsageError) as refused:
         set_strategy(GROUPS, Strategy.DIRECT, name)
     assert (refused.value.message, refused.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("scope", "written"), [("user", {"unit": "a.service"}), ("system", {"unit": "a.service", "scope": "system"})]
+)
+def test_the_unit_of_a_provider_is_written_once(scope: Literal["user", "system"], written: dict[str, str]) -> None:
+    edited = set_service(SOURCES, "big", "a.service", scope).sources
+    assert parse("providers.yaml", edited["providers.yaml"]).data["providers"]["big"]["service"] == written
+    assert set_service(edited, "big", "other.service", "user").sources == edited

@@ -109,6 +109,23 @@ def test_every_fallback_says_why_it_is_one(explainer: Explainer) -> None:
     ]
 
 
+def test_what_remains_when_the_fallback_of_a_rule_is_disabled_is_not_called_its_own() -> None:
+    mappings = MAPPINGS.replace("provider: cards, fallback: coder", "provider: cards, fallback: lost")
+    sizes = "  default_provider: lab\n  model_size_routing: [{size: '< 8B', provider: cards, fallback: lab}]\n"
+    sources = {
+        "aiops.yaml": b"gateway: {port: 4000}",
+        "providers.yaml": PROVIDERS.encode(),
+        "model-mappings.yaml": mappings.replace("fallback_chains:", f"{sizes}fallback_chains:\n  lost: []").encode(),
+    }
+    state = load(sources, {})
+    explainer = Explainer(state, resolve(state))
+    why = {
+        name: [each.why for each in explainer.explain(facts(name)).fallbacks] for name in ("gpt-4o", "new:7b", "new")
+    }
+    chain = "the default chain (model-mappings.yaml:24)"
+    assert why == {"gpt-4o": [chain], "new:7b": ["the rule's fallback", chain], "new": [chain]}
+
+
 def test_rules_that_match_and_lose_are_told(explainer: Explainer) -> None:
     assert explainer.explain(facts("fast")).shadowed == ("the pattern `^fas` matches too (model-mappings.yaml:14)",)
     assert explainer.explain(facts("gpt-4o")).shadowed == ("the pattern `^gpt-` matches too (model-mappings.yaml:13)",)
@@ -124,6 +141,30 @@ def test_a_model_of_a_disabled_provider_says_who_answers_meanwhile(explainer: Ex
     told = explainer.explain(facts("gone"))
     assert asked(told) == ["lab/coder"]
     assert told.notes == ("`old` is disabled; `lab` answers for it",)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "first"), [(0, "llama3"), (50, "llama3"), (51, "coder"), (70, "coder"), (71, "chat-7b")]
+)
+def test_a_level_begins_with_the_first_token_above_its_limit(tokens: int, first: str) -> None:
+    levels = "{low: llama3, medium: coder, high: {model: chat-7b, above: 70}}"
+    capability = f"capabilities: {{code: {{routing_strategy: complexity_based, complexity_thresholds: {levels}}}}}\n"
+    sources = {
+        "aiops.yaml": b"gateway: {port: 4000}",
+        "providers.yaml": PROVIDERS.encode(),
+        "model-mappings.yaml": capability.encode(),
+    }
+    state = load(sources, {})
+    assert Explainer(state, resolve(state)).explain(facts("code", tokens=tokens)).members[0].model == first
+
+
+def test_a_model_that_is_only_disabled_gets_the_reason_and_no_other_name() -> None:
+    sources = {"aiops.yaml": b"gateway: {port: 4000}", "providers.yaml": PROVIDERS.replace("lost", "codec").encode()}
+    state = load(sources, {})
+    assert Explainer(state, resolve(state)).explain(facts("codec")).lines() == [
+        "codec: nobody answers",
+        "`old` is disabled and no fallback is live",
+    ]
 
 
 def test_a_name_nobody_knows_gets_the_nearest(explainer: Explainer) -> None:

@@ -151,9 +151,9 @@ def test_levels_become_tokens_and_come_before_models_without_one() -> None:
         "  steep:\n    routing_strategy: complexity_based\n    complexity_thresholds: {medium: coder, high: vast-1t}\n"
     )
     code = [(member.model, member.at_least) for member in route(served, "code").members]
-    assert code == [("vast-1t", 101), ("org/coder-7B", 0), ("chat:8b", 71), ("small", 0)]
+    assert code == [("vast-1t", 100), ("org/coder-7B", 0), ("chat:8b", 70), ("small", 0)]
     steep = [(member.model, member.at_least) for member in route(served, "steep").members]
-    assert steep == [("org/coder-7B", 0), ("vast-1t", 101)], "the lowest level takes what is below it"
+    assert steep == [("org/coder-7B", 0), ("vast-1t", 100)], "the lowest level takes what is below it"
 
 
 def test_a_capability_whose_providers_are_disabled_is_answered_by_its_fallback() -> None:
@@ -221,6 +221,36 @@ def test_a_metadata_rule_adds_its_provider_where_it_lists_the_name() -> None:
     assert (chat.strategy, places(chat.members)) == (Strategy.DIRECT, [("local", "chat:8b"), ("cpp", "chat:8b")])
     assert chat.members[0].deployment == identity("chat:8b", "local", "chat:8b"), "its own deployment stays what it is"
     assert chat.members[1].deployment == hidden("cpp", "chat:8b")
+
+
+TWO = """\
+providers:
+  a: {type: ollama, base_url: http://h:1, models: [{name: e, mode: embedding}, m]}
+  b: {type: vllm, base_url: http://h:2, models: [e, m]}
+  c: {type: vllm, base_url: http://h:3, models: [{name: v, mode: embedding}, w]}
+"""
+
+
+def of_two(mappings: str) -> RouteTable:
+    files = {"aiops.yaml": "gateway: {port: 4000}", "providers.yaml": TWO, "model-mappings.yaml": mappings}
+    return resolve(load({file: text.encode() for file, text in files.items()}, {}))
+
+
+def test_a_metadata_rule_adds_nobody_who_is_a_member_already_or_answers_another_kind_of_request() -> None:
+    rule = "routing_rules: {request_metadata_routing: {urgent: {provider: b, condition: stream}}}\n"
+    served = of_two(f"exact_matches: {{e: {{provider: a}}, m: {{provider: a}}}}\n{rule}")
+    assert {name: places(group.members) for name, group in served.rules.names.items()} == {
+        "m": [("a", "m"), ("b", "m")]
+    }
+    balanced = "load_balancing: {m: {providers: [{provider: a}, {provider: b}]}}\n"
+    served = of_two(f"exact_matches: {{e: {{provider: a}}}}\n{balanced}{rule}")
+    assert places(served.rules.names["m"].members) == [("a", "m"), ("b", "m")]
+
+
+def test_the_only_model_of_a_server_is_its_first_for_chats() -> None:
+    decided = "exact_matches: {e: {provider: a}, m: {provider: a}}\n"
+    served = of_two(decided + "patterns: [{pattern: '^x', provider: c}]\n")
+    assert places(served.rules.patterns[0].group.members) == [("c", "w")]
 
 
 def test_where_providers_can_be_avoided_the_fallbacks_of_a_plain_name_are_members() -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from aiops.errors import InvalidState
 from aiops.spec.load import load
 from aiops.spec.model import DesiredState, Provider
 from aiops.spec.resolve import resolve
@@ -105,7 +106,25 @@ def test_cloud_providers_may_share_an_address_and_the_gateways_port_elsewhere_is
         "  a: {type: openai, api_key_env: A, models: [x]}\n"
         "  b: {type: openai, api_key_env: B, models: [y]}\n"
         "  c: {type: vllm, base_url: 'http://gpu:4000', models: [z]}\n"
+        "  d: {type: openai, base_url: 'https://proxy.lan', api_key_env: A, models: [v]}\n"
+        "  e: {type: openai, base_url: 'https://proxy.lan', api_key_env: B, models: [w]}\n"
     )
+
+
+def test_servers_that_take_turns_may_share_a_port_in_the_registry() -> None:
+    def sources(other: str) -> dict[str, bytes]:
+        at = "type: vllm, base_url: 'http://127.0.0.1:8001'"
+        providers = (
+            f"providers:\n  a: {{{at}, models: [x], service: {{unit: vllm@a.service, exclusive_group: card}}}}\n"
+            f"  b: {{{at}, models: [y], status: disabled, "
+            f"service: {{unit: vllm@b.service, exclusive_group: {other}}}}}\n"
+        )
+        ports = b"a: {port: 8001}\nb: {port: 8001}\n"
+        return {"aiops.yaml": SETTINGS, "providers.yaml": providers.encode(), "ports.yaml": ports}
+
+    assert set(load(sources("card"), {}).ports) == {"a", "b"}
+    with pytest.raises(InvalidState, match="port 8001 is given to `b` and to `a`"):
+        load(sources("another"), {})
 
 
 def test_secrets_are_references_one_variable_for_each_provider() -> None:

@@ -141,6 +141,12 @@ def test_a_table_survives_json() -> None:
     assert served.to_json() == RouteTable.from_json(served.to_json()).to_json()
 
 
+def test_that_a_model_costs_nothing_is_not_the_same_as_that_nobody_said() -> None:
+    served = table(providers().replace("status: active", "status: active, cost_per_1k_tokens: 0"))
+    assert route(RouteTable.from_json(served.to_json()), "a1").cost == 0
+    assert route(RouteTable.from_json(table(providers()).to_json()), "a1").cost is None
+
+
 @pytest.mark.parametrize(
     ("profile", "strategy"), [("cost", "cost-based"), ("dev", "simple-shuffle"), ("prod", "least_loaded")]
 )
