@@ -91,13 +91,13 @@ def _by_place(route: Route) -> dict[tuple[str, str | None], Member]:
 
 
 def _facts(member: Member) -> tuple[object, ...]:
-    return (member.weight, member.condition, member.at_least)
+    return (member.weight, member.condition, member.above)
 
 
 def _member(route: Route, member: Member) -> str:
     said = [f"{member.weight * 100:.3g} %"] if len({one.weight for one in route.members}) > 1 else []
     said += [f"when {member.condition}"] if member.condition else []
-    said += [f"above {member.at_least} tokens"] if member.at_least else []
+    said += [f"above {member.above} tokens"] if member.above else []
     return f"{member.provider}{_as(member.model, route.model)}" + (f" ({', '.join(said)})" if said else "")
 
 

@@ -195,13 +195,13 @@ def _unique(places: Sequence[Place]) -> list[Place]:
 
 def _in_order(places: list[Place], levels: list[tuple[Place, int]]) -> list[Place]:
     """Members with a level first, each with the tokens above which it is meant; the lowest takes the rest."""
-    at_least: dict[tuple[str, str], int] = {}
+    above: dict[tuple[str, str], int] = {}
     for place, tokens in levels:
         key = (place.provider.name, place.backend)
-        at_least[key] = min(tokens, at_least.get(key, tokens))
-    lowest = min(at_least.values(), default=0)
+        above[key] = min(tokens, above.get(key, tokens))
+    lowest = min(above.values(), default=0)
     ranked = []
     for place in places:
-        level = at_least.get((place.provider.name, place.backend))
-        ranked.append((level is None, place if not level or level == lowest else replace(place, at_least=level)))
+        level = above.get((place.provider.name, place.backend))
+        ranked.append((level is None, place if not level or level == lowest else replace(place, above=level)))
     return [place for _, place in sorted(ranked, key=lambda item: item[0])]

@@ -68,7 +68,7 @@ class Member:
 
     ``deployment``: LiteLLM's id of it (``model_info.id``), by which the router can be asked for it.
     ``model``: what its provider calls the model; None passes on the name that was asked for.
-    ``at_least``: it is meant for prompts of more estimated tokens than this (complexity_based, context_based).
+    ``above``: it is meant for prompts of more estimated tokens than this (complexity_based, context_based).
     ``size``: parameters in billions. ``context``: tokens. ``cost``: US dollars per 1,000 tokens.
     """
 
@@ -77,7 +77,7 @@ class Member:
     model: str | None
     weight: float = 1.0
     condition: str | None = None
-    at_least: int = 0
+    above: int = 0
     size: float | None = None
     context: int | None = None
     cost: float = 0.0

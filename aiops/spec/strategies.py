@@ -198,16 +198,16 @@ def _as_written(ranked: Ranked, ask: Ask) -> str:
 def _by_tokens(members: Sequence[Member], ask: Ask) -> Order:
     """The member meant for a prompt of this length, then those for longer ones, then those for shorter ones."""
     tokens = ask.facts.tokens
-    meant = [member.at_least for member in members if member.at_least == 0 or tokens > member.at_least]
-    level = max(meant, default=min(member.at_least for member in members))
-    enough = [member for member in members if member.at_least >= level]
-    too_short = [member for member in members if member.at_least < level]
-    return _least(enough, ask, lambda member: member.at_least) + _least(too_short, ask, lambda member: -member.at_least)
+    meant = [member.above for member in members if member.above == 0 or tokens > member.above]
+    level = max(meant, default=min(member.above for member in members))
+    enough = [member for member in members if member.above >= level]
+    too_short = [member for member in members if member.above < level]
+    return _least(enough, ask, lambda member: member.above) + _least(too_short, ask, lambda member: -member.above)
 
 
 def _meant_for(ranked: Ranked, ask: Ask) -> str:
-    least = ranked.member.at_least
-    return f"meant for {f'above {least} tokens' if least else 'any prompt'}, this has {ask.facts.tokens}"
+    above = ranked.member.above
+    return f"meant for {f'above {above} tokens' if above else 'any prompt'}, this has {ask.facts.tokens}"
 
 
 def _quality_based(members: Sequence[Member], ask: Ask) -> Order:

@@ -14,14 +14,14 @@ from aiops.spec.sources import PROVIDERS
 
 @dataclass(frozen=True)
 class Place:
-    """One provider's model among several that answer for a name. ``at_least``: as of ``Member``."""
+    """One provider's model among several that answer for a name. ``above``: as of ``Member``."""
 
     provider: Provider
     backend: str
     spec: ModelSpec | None
     weight: float = 1.0
     condition: str | None = None
-    at_least: int = 0
+    above: int = 0
 
     @property
     def live(self) -> bool:
@@ -75,7 +75,7 @@ class Place:
             self.backend,
             self.weight,
             self.condition,
-            self.at_least,
+            self.above,
             self.size,
             self.context,
             self.cost,

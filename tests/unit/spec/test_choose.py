@@ -183,12 +183,12 @@ def test_direct_is_the_order_that_was_written() -> None:
     ("tokens", "expected"), [(0, "abc"), (50, "abc"), (51, "bca"), (100, "bca"), (101, "cba"), (9999, "cba")]
 )
 def test_a_threshold_counts_strictly_above(strategy: Strategy, tokens: int, expected: str) -> None:
-    levels = group(strategy, A, replace(B, at_least=50), replace(C, at_least=100))
+    levels = group(strategy, A, replace(B, above=50), replace(C, above=100))
     assert Asked(levels, tokens=tokens).once() == expected
 
 
 def test_members_of_one_level_share_it_by_weight() -> None:
-    levels = group(Strategy.CONTEXT_BASED, member("a", 0.7), member("b", 0.3), member("c", at_least=100))
+    levels = group(Strategy.CONTEXT_BASED, member("a", 0.7), member("b", 0.3), member("c", above=100))
     assert within_three_sigma(Counter(Asked(levels, tokens=5).firsts(DRAWS))["a"], 0.7)
 
 

@@ -150,9 +150,9 @@ def test_levels_become_tokens_and_come_before_models_without_one() -> None:
         '    complexity_thresholds: {low: coder, medium: {model: "chat:8b", above: 70}, high: vast-1t}\n'
         "  steep:\n    routing_strategy: complexity_based\n    complexity_thresholds: {medium: coder, high: vast-1t}\n"
     )
-    code = [(member.model, member.at_least) for member in route(served, "code").members]
+    code = [(member.model, member.above) for member in route(served, "code").members]
     assert code == [("vast-1t", 100), ("org/coder-7B", 0), ("chat:8b", 70), ("small", 0)]
-    steep = [(member.model, member.at_least) for member in route(served, "steep").members]
+    steep = [(member.model, member.above) for member in route(served, "steep").members]
     assert steep == [("org/coder-7B", 0), ("vast-1t", 100)], "the lowest level takes what is below it"
 
 
