@@ -6,6 +6,7 @@ another one when the stream breaks then: had it gone out, the headers would name
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -30,6 +31,7 @@ class Reply:
         self._call = call
         self._board = board
         self._send = send
+        self._streams = False
         self._head: Message | None = None  # kept back
         self._pieces: list[Message] = []  # kept back with it
         self._attempt = 0  # whose they are
@@ -38,13 +40,17 @@ class Reply:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [pair for pair in message.get("headers", ()) if not _leaks(pair[0])]
-            if self._call.provider and _is_stream(message):
+            self._streams = _is_stream(message)
+            if self._call.provider and self._streams:
                 self._head, self._fallbacks = message, self._call.fallbacks
                 return
             self._name(message)
         else:
-            if message.get("body", b"").startswith(BROKEN_OFF):
+            body = message.get("body", b"")
+            if body.startswith(BROKEN_OFF):
                 self._board.failed(self._call, None, BROKE_OFF)
+            elif self._streams and self._call.fallbacks:
+                message["body"] = self._under_the_name_asked_for(body)
             if self._head is not None:
                 if self._comes_before_the_first_token(message):
                     self._pieces.append(message)
@@ -57,6 +63,11 @@ class Reply:
             self._attempt = self._call.attempts
             self._pieces.clear()
         return bool(message.get("more_body")) and announces(message["body"])
+
+    def _under_the_name_asked_for(self, body: bytes) -> bytes:
+        """LiteLLM puts the id of the deployment it fell back to into each piece."""
+        ours, asked = json.dumps(self._call.deployment), json.dumps(self._call.name, ensure_ascii=False)
+        return body.replace(f'"model":{ours}'.encode(), f'"model":{asked}'.encode())
 
     async def _let_go(self, head: Message) -> None:
         self._head = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -58,6 +59,10 @@ def calm(gateway: Routed) -> None:
     gateway.calm()
 
 
+def models_in(stream: str) -> set[str]:
+    return set(re.findall('"model":"([^"]*)"', stream))
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", ["pool", "alpha"])
 @pytest.mark.parametrize("mode", FAULTS)
@@ -70,6 +75,7 @@ def test_another_answers_in_time_and_is_named(gateway: Routed, mode: str, model:
     assert answer.headers[PROVIDER] == "west"
     assert answer.headers["x-litellm-attempted-fallbacks"] == "1"
     assert answer.text.count("w3 ") == 1  # whole, and once
+    assert not stream or models_in(answer.text) == {"pool" if model == "pool" else "beta"}, "names that users know"
     assert gateway.asked(gateway.east) == ["alpha"]
     assert seconds < TIMEOUT + 1.5
     until(lambda: gateway.in_flight() == {"east": 0, "west": 0}, 2)  # the worker counts after the last byte
@@ -85,6 +91,7 @@ def test_a_stream_that_begins_and_says_nothing_is_answered_by_another(gateway: R
     seconds = time.monotonic() - began
     assert (answer.status_code, answer.headers[PROVIDER]) == (200, "west")
     assert answer.headers["x-litellm-attempted-fallbacks"] == "1"
+    assert models_in(answer.text) == {model}
     assert answer.text.count("w3 ") == 1
     assert answer.text.count('"role":"assistant"') == 1, "the one who said nothing has no part in the answer"
     assert seconds < TIMEOUT + 1.5

@@ -33,6 +33,7 @@ class Client:
         self.sent: list[Message] = []
         self.board = Board(RoutingTable(providers=PROVIDERS), Slots(1, 2))
         self.call = Call()
+        self.call.name = "pool"
         self.board.begin(self.call, "d-east", "east")
         self.reply = Reply(self.call, self.board, self._receive)
 
@@ -93,6 +94,15 @@ def test_who_takes_over_after_the_first_token_changes_nothing_that_was_said() ->
     client.piece(WORD)
     assert client.body == WORD + WORD
     assert client.headers["x-aiops-provider"] == "east"
+
+
+def test_after_a_fallback_the_stream_bears_the_name_that_was_asked_for_and_not_the_id_of_a_deployment() -> None:
+    client = Client()
+    client.head()
+    client.falls_back()
+    for model in ("d-west", "beta"):
+        client.piece(WORD.replace(b"{", f'{{"model":"{model}",'.encode(), 1))
+    assert client.body.count(b'"model":"pool"') == client.body.count(b'"model":"beta"') == 1
 
 
 def test_a_stream_that_ends_without_a_word_goes_out_whole() -> None:
