@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiops.spec import env_file
 from aiops.spec.rules import RoutingTable
 
 MASTER_KEY_VARIABLE = "AIOPS_MASTER_KEY"
@@ -74,12 +75,12 @@ def read_secrets(settings: Settings, secrets: Path) -> dict[str, str]:
     Files win over what the process inherited. Raises OSError or ValueError naming what is missing, never a value.
     """
     values = {MASTER_KEY_VARIABLE: _file(settings.master_key_file or "master_key", secrets)}
-    env_file = secrets / "env"
-    if env_file.exists():
-        values |= parse_env(env_file.read_text())
+    path = secrets / "env"
+    if path.exists():
+        values |= env_file.parse(path.read_text())
     missing = [name for name in settings.environment if not values.get(name) and not os.environ.get(name)]
     if missing:
-        raise ValueError(f"{', '.join(missing)} is not set: put it into {env_file}")
+        raise ValueError(f"{', '.join(missing)} is not set: put it into {path}")
     for variable, name in settings.secrets.items():
         values[variable] = _file(name, secrets)
     return values
@@ -88,9 +89,3 @@ def read_secrets(settings: Settings, secrets: Path) -> dict[str, str]:
 def _file(name: str, secrets: Path) -> str:
     path = Path(os.path.expanduser(name))  # noqa: PTH111
     return (path if path.is_absolute() else secrets / path).read_text().strip()
-
-
-def parse_env(text: str) -> dict[str, str]:
-    """``NAME=value`` lines; blank lines and lines that begin with # are skipped."""
-    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.lstrip().startswith("#"))
-    return {name.strip(): value for name, value in pairs}

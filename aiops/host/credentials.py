@@ -10,6 +10,7 @@ from pathlib import Path
 from aiops.errors import InvalidState, Precondition, Problem
 from aiops.host import files
 from aiops.host.instance import Instance
+from aiops.spec import env_file
 from aiops.spec.model import DesiredState
 from aiops.spec.sources import PROVIDERS, SETTINGS
 
@@ -65,13 +66,11 @@ def read_env(instance: Instance) -> dict[str, str]:
     if not instance.env_file.exists():
         return {}
     try:
-        lines = instance.env_file.read_text().splitlines()
+        return env_file.parse(instance.env_file.read_text())
     except UnicodeDecodeError as error:
         line = 1 + error.object[: error.start].count(b"\n")
         hint = "write it again as UTF-8: NAME=value, one a line"
         raise InvalidState([Problem(str(instance.env_file), line, "it is not UTF-8 text", hint)]) from None
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return {name.strip(): value for name, value in pairs}
 
 
 def require_mounted(instance: Instance, state: DesiredState) -> None:
