@@ -202,8 +202,7 @@ def _source_changes(instance: Instance, prepared: Prepared) -> list[FileChange]:
 
 
 def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> None:
-    key_file = instance.secrets / (prepared.state.settings.master_key_file or "master_key")
-    key = credentials.read_master_key(key_file)
+    key = credentials.read_master_key(instance.key_file(prepared.state.settings.master_key_file))
     moving.require_address(instance, prepared.plan.base_generation, prepared.state)
     generations = GenerationStore(instance.state)
     number = generations.next_number()

@@ -91,7 +91,7 @@ def _files(instance: Instance) -> Iterator[Finding]:
 
 def _master_key(instance: Instance, state: DesiredState) -> Finding:
     try:
-        credentials.read_master_key(instance.secrets / (state.settings.master_key_file or "master_key"))
+        credentials.read_master_key(instance.key_file(state.settings.master_key_file))
     except AiopsError as error:
         return Finding(False, error.message, error.hint or f"{instance.command} validate")
     return Finding(True, "the master key is good")

@@ -28,7 +28,7 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
     master = control.status(instance.run)
     table, summary = generation.routes()
     settings = summary.settings
-    key = credentials.read_master_key(instance.secrets / (settings.get("master_key_file") or "master_key"))
+    key = credentials.read_master_key(instance.key_file(settings.get("master_key_file")))
     timeout = float(settings["verify.timeout"])
     subject = suites.Subject(current, table, _to_prove(table, suite), billable or bool(settings["verify.billable"]))
     checks = [_same_as_files(instance, generations, generation), _confirmed(master, current)]

@@ -76,7 +76,7 @@ def place(instance: Instance) -> Place:
     current = generations.current()
     if current is None:
         state = desired(instance)
-        key = instance.secrets / (state.settings.master_key_file or "master_key")
+        key = instance.key_file(state.settings.master_key_file)
         return Place(choose(instance, state.settings.supervisor), state.gateway.host, state.gateway.port, key)
     _, summary = generations.get(current).routes()
     settings = summary.settings
@@ -84,7 +84,7 @@ def place(instance: Instance) -> Place:
         choose(instance, str(settings["supervisor"])),
         str(settings["gateway.host"]),
         int(settings["gateway.port"]),
-        instance.secrets / (settings["master_key_file"] or "master_key"),
+        instance.key_file(settings["master_key_file"]),
     )
 
 

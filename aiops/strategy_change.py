@@ -145,7 +145,7 @@ def _measure(instance: Instance, names: Sequence[str], requests: int, out: Outpu
         return {}
     table, summary = generations.get(current).routes()
     settings = summary.settings
-    key = credentials.read_master_key(instance.secrets / (settings.get("master_key_file") or "master_key"))
+    key = credentials.read_master_key(instance.key_file(settings.get("master_key_file")))
     url = url_of(str(settings["gateway.host"]), int(settings["gateway.port"]))
     modes = {route.model: route.mode for route in table.routes}
     done, total = 0, len(names) * requests

@@ -14,7 +14,7 @@ import aiops
 from aiops import runtime_choice
 from aiops.apply import audit
 from aiops.apply.store import GenerationStore
-from aiops.change import Result, make
+from aiops.change import Result, agreed, make
 from aiops.errors import AiopsError, Precondition
 from aiops.host import control, requirements
 from aiops.host.instance import Instance
@@ -60,8 +60,7 @@ def upgrade(instance: Instance, wanted: Wanted, out: Output) -> Result:
     if wanted.dry_run:
         out.say("dry run: nothing was downloaded, nothing was changed")
         return result
-    if out.interactive and not wanted.assume_yes and not out.ask("Do this?"):
-        raise Precondition("not agreed to; nothing was changed")
+    agreed(out, wanted.assume_yes)
     runtimes = Runtimes(instance.state)
     with runtimes.held():
         try:

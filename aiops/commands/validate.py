@@ -19,7 +19,7 @@ def command(context: Context, offline: bool) -> None:
     instance, out = context.instance, context.out
     instance.require()
     prepared = prepare(instance, Intent("validate"))
-    credentials.read_master_key(instance.secrets / (prepared.state.settings.master_key_file or "master_key"))
+    credentials.read_master_key(instance.key_file(prepared.state.settings.master_key_file))
     checks = []
     if not offline:
         from aiops.prover import provider_keys

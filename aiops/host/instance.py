@@ -40,7 +40,12 @@ class Instance:
 
     @property
     def master_key(self) -> Path:
-        return self.secrets / "master_key"
+        """The key that ``init`` makes."""
+        return self.key_file(None)
+
+    def key_file(self, written: str | None) -> Path:
+        """Where the gateway's key is, given what ``master_key_file`` says; None: nothing."""
+        return self.secrets / Path(written or "master_key").expanduser()
 
     @property
     def env_file(self) -> Path:
