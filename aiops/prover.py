@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from aiops.apply.writes import read
@@ -102,7 +103,7 @@ def provider_keys(instance: Instance, providers: Sequence[Provider], environment
         if provider.api_key_env:
             keys[provider.name] = environment.get(provider.api_key_env, "")
         elif provider.api_key_file:
-            content = read((instance.secrets / provider.api_key_file).expanduser())
+            content = read(instance.secrets / Path(provider.api_key_file).expanduser())
             keys[provider.name] = (content or b"").decode(errors="replace").strip()
     return {name: key for name, key in keys.items() if key}
 

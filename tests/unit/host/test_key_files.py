@@ -9,6 +9,7 @@ import pytest
 from aiops.errors import InvalidState
 from aiops.host.credentials import read_env, read_master_key, require_mounted
 from aiops.host.instance import Instance, locate
+from aiops.prover import provider_key
 from aiops.spec.load import load
 from aiops.spec.model import DesiredState
 
@@ -27,6 +28,18 @@ def state(key_file: str, supervisor: str = "container", status: str = "active") 
     )
     settings = f"gateway:\n  port: 4000\nsupervisor: {supervisor}\n"
     return load({"aiops.yaml": settings.encode(), "providers.yaml": provider.encode()}, {})
+
+
+@pytest.mark.parametrize("written", ["lab.key", "~/lab.key"])
+def test_a_key_file_is_beside_the_other_secrets_or_below_the_home(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "person"))
+    (tmp_path / "person").mkdir()
+    file = instance.key_file(written)
+    file.write_text("not-a-real-key\n")
+    assert file == (tmp_path / "person" if "~" in written else instance.secrets) / "lab.key"
+    assert provider_key(instance, state(written).providers["lab"]) == "not-a-real-key"
 
 
 def test_a_key_file_elsewhere_is_named_with_its_line_and_what_to_type(instance: Instance, tmp_path: Path) -> None:
