@@ -62,7 +62,7 @@ class Reply:
         if self._call.attempts != self._attempt:  # who said that failed, and another began
             self._attempt = self._call.attempts
             self._pieces.clear()
-        return bool(message.get("more_body")) and announces(message["body"])
+        return bool(message.get("more_body")) and announces(message.get("body", b""))
 
     def _under_the_name_asked_for(self, body: bytes) -> bytes:
         """LiteLLM puts the id of the deployment it fell back to into each piece."""
