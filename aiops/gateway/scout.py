@@ -50,8 +50,9 @@ class Findings:
 @functools.cache
 def warm_up() -> float:
     """Import LiteLLM, and what a worker will need beyond it, once. The seconds the import took."""
-    seconds = runtime.load()
-    share(scout())
+    with runtime.without_collection():
+        seconds = runtime.load()
+        share(scout())
     return seconds
 
 
