@@ -17,7 +17,6 @@ from aiops.host.runtimes import Runtimes
 from aiops.host.supervise_process import ProcessSupervisor
 from aiops.host.supervise_systemd import SystemdSupervisor
 from aiops.host.unit_state import Units, look_at
-from aiops.spec.load import load
 from aiops.spec.sources import fingerprint
 from aiops.supervision import choose
 
@@ -132,6 +131,8 @@ def _runtime_notes(made: Manifest, master: dict[str, Any], instance: Instance) -
 
 def _wished(instance: Instance) -> str:
     """The supervisor the files ask for, as long as nothing was committed; `auto` when they cannot be read."""
+    from aiops.spec.load import load  # only before the first generation: it takes longer than all of status
+
     try:
         return load(read_sources(instance), credentials.environment(instance)).settings.supervisor
     except AiopsError:

@@ -26,7 +26,6 @@ from aiops.host.supervisor import Supervisor
 from aiops.host.systemd import Scope, Systemd, scope
 from aiops.render import container
 from aiops.render.units import GATEWAY_UNITS, UnitFacts, render_units
-from aiops.spec.load import load
 
 # What decides where an instance without a home is; units do not inherit it from the shell of whoever ran `up`.
 KEPT_VARIABLES = ("XDG_CONFIG_HOME", "XDG_STATE_HOME")
@@ -86,6 +85,8 @@ def _is_supervised() -> bool:
 
 def _image(instance: Instance) -> Image:
     """What the files say; what was committed last while they are broken, so that the gateway can be stopped then."""
+    from aiops.spec.load import load  # `status` gets here only for a container
+
     try:
         settings = load(read_sources(instance), credentials.environment(instance)).settings.container
         return Image(settings.image, settings.engine)

@@ -6,13 +6,16 @@ import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiops.errors import InvalidState, Precondition, Problem
 from aiops.host import files
 from aiops.host.instance import Instance
 from aiops.spec import env_file
-from aiops.spec.model import DesiredState
 from aiops.spec.sources import PROVIDERS, SETTINGS
+
+if TYPE_CHECKING:
+    from aiops.spec.model import DesiredState
 
 LEAST_KEY_LENGTH = 20
 

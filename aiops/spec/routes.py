@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from aiops.spec.options import Params
 from aiops.spec.provider_types import Mode
 from aiops.spec.rules import Member, RoutingTable
+
+if TYPE_CHECKING:  # `status` reads routes, and has no time for the models of the files
+    from aiops.spec.options import Params
 
 _OFTEN_EMPTY = frozenset(("strategy", "is_capability", "endpoints", "rpm", "tpm", "params", "cost"))
 

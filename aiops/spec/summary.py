@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiops.spec.mappings import Mappings
-from aiops.spec.model import DesiredState, Provider
 from aiops.spec.yaml_text import inline
+
+if TYPE_CHECKING:  # `status` reads summaries, and has no time for the models of the files
+    from aiops.spec.mappings import Mappings
+    from aiops.spec.model import DesiredState, Provider
 
 
 @dataclass(frozen=True)
