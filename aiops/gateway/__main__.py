@@ -16,6 +16,7 @@ from typing import Any
 
 from aiops.gateway import handover as handing
 from aiops.gateway import installed, passing
+from aiops.gateway.keeper import SUCCEEDED
 from aiops.gateway.runtime import CompromisedRelease, prepare_environment
 
 
@@ -44,7 +45,7 @@ def main() -> int:
         master = _made(arguments, started_with, given, link)
     except passing.AnotherServes as error:
         sys.stderr.write(f"master {os.getpid()}: {error}\n")
-        return passing.SUCCEEDED
+        return SUCCEEDED
     except (OSError, CompromisedRelease) as error:
         sys.stderr.write(f"master {os.getpid()}: {error}\n")
         return 4

@@ -20,11 +20,11 @@ from aiops.gateway.estimate import Estimator
 from aiops.gateway.events import Events
 from aiops.gateway.group import Group, WorkerHandle
 from aiops.gateway.journal import WARNING
+from aiops.gateway.keeper import SUCCEEDED
 from aiops.gateway.listeners import Listeners
 from aiops.gateway.notify import Notifier, condition
 from aiops.gateway.options import Options
 from aiops.gateway.orphans import Orphans
-from aiops.gateway.passing import SUCCEEDED
 from aiops.gateway.say import say
 from aiops.gateway.scout import warm_up
 from aiops.gateway.succession import COMMANDS, Succession

@@ -22,8 +22,6 @@ from aiops.gateway.handover import Handover, descriptors
 
 ANSWER_SECONDS = 60.0  # until nothing is half done in the old master
 APPROVED = b"+"
-# An exit code, the same as in keeper.py, which imports nothing: another master serves, and the workers left are its.
-SUCCEEDED = 3
 MOST_AT_ONCE = 200  # SCM_MAX_FD is 253
 
 

@@ -12,9 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from aiops.gateway import keeper as keeper_module
-from aiops.gateway import passing
-
 # Stands for the master: notes its pid; with a worker in a session of its own that serves on when it is killed.
 MASTER = """
 import os, signal, subprocess, sys, time
@@ -137,7 +134,3 @@ def test_asked_to_stop_while_there_is_no_master_it_starts_none_and_lets_the_work
             assert masters(place) == [master]
         finally:
             keeper.kill()
-
-
-def test_the_keeper_and_the_master_mean_the_same_by_its_exit_code() -> None:
-    assert keeper_module.SUCCEEDED == passing.SUCCEEDED
