@@ -25,11 +25,14 @@ def _announces(data: bytes) -> bool:
         return False
     choices = event.get("choices")
     if not choices:
-        return event.get("type") in ANNOUNCEMENTS
-    return not any(_says(choice) for choice in choices)
+        return str(event.get("type")) in ANNOUNCEMENTS
+    return isinstance(choices, list) and not any(_says(choice) for choice in choices)
 
 
-def _says(choice: dict[str, Any]) -> bool:
-    """Whether there is anything but a role in it."""
-    said = any(value for name, value in (choice.get("delta") or {}).items() if name != "role")
+def _says(choice: Any) -> bool:
+    """Whether there is anything but a role in it, or what is not understood."""
+    delta = (choice.get("delta") or {}) if isinstance(choice, dict) else None
+    if not isinstance(delta, dict):
+        return True
+    said = any(value for name, value in delta.items() if name != "role")
     return bool(said or choice.get("text") or choice.get("finish_reason"))

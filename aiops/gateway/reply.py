@@ -91,7 +91,8 @@ class Reply:
 
 def _counted(headers: Headers, later: int) -> Iterable[tuple[bytes, bytes]]:
     for name, value in headers:
-        yield (name, str(int(value) + later).encode()) if name.lower() == FALLBACKS_HEADER else (name, value)
+        is_count = name.lower() == FALLBACKS_HEADER and value.isdigit()
+        yield name, str(int(value) + later).encode() if is_count else value
 
 
 def _is_stream(head: Message) -> bool:
