@@ -67,12 +67,12 @@ def test_a_wrong_address_costs_its_provider_and_no_other(url: str, why: str) -> 
 
 
 def test_a_key_over_several_lines_is_one_line_and_no_variable_of_its_own() -> None:
-    result = config({**DEPLOYMENT, "api_key": "sk-0123456789abcdef\n  PATH=/tmp\n"})
-    assert result.secrets.env == {"OPENAI_COMPATIBLE_API_KEY": "sk-0123456789abcdefPATH=/tmp"}
+    result = config({**DEPLOYMENT, "api_key": "sk-not-a-real-key\n  PATH=/tmp\n"})
+    assert result.secrets.env == {"OPENAI_COMPATIBLE_API_KEY": "sk-not-a-real-keyPATH=/tmp"}
 
 
 def test_a_name_with_a_star_leaves_no_key_behind() -> None:
-    clear = {"model": "openai/*", "as": "openai/*", "api_key": "sk-0123456789abcdef0123456789"}
+    clear = {"model": "openai/*", "as": "openai/*", "api_key": "sk-not-a-real-key-0123456789"}
     result = config(dict(DEPLOYMENT), clear)
     assert list(made(result, "providers.yaml")["providers"]) == ["openai_compatible"]
     assert not result.secrets.env
