@@ -42,8 +42,8 @@ def load(provider: Provider, key: str | None) -> Load | None:
             return _vllm(fetch(provider, f"{provider.root}/metrics", key).text)
         if provider.type == "llama_cpp":
             return _llama_cpp(fetch(provider, f"{provider.root}/slots", key).json())
-    except (Failed, Skipped, ValueError):
-        pass
+    except (Failed, Skipped, ValueError, OverflowError):  # no such page, or NaN and Inf where a count should be
+        return None
     return None
 
 
