@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 import aiops
+from aiops.context import Context
 from aiops.errors import AiopsError
 from aiops.output import Output
 
@@ -45,25 +46,6 @@ VERBS: dict[str, str] = {
     "verify": "Prove what is served.",
     "doctor": "What is wrong on this machine and how to mend it.",
 }
-
-
-class Context:
-    """What every verb gets: where the instance is, and where to speak."""
-
-    def __init__(self, home: Path | None, as_json: bool, yes: bool, debug: bool) -> None:
-        self.home = home
-        self.assume_yes = yes
-        self.debug = debug
-        self.out = Output(as_json)
-
-    @property
-    def instance(self) -> Any:
-        from aiops.host.instance import locate
-        from aiops.host.privileges import act_as_owner
-
-        instance = locate(self.home)
-        act_as_owner(instance.config)
-        return instance
 
 
 class Verbs(click.Group):
@@ -132,7 +114,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        from aiops.change import ChangeFailed
+        from aiops.actions.change.result import ChangeFailed
 
         if isinstance(error, ChangeFailed):
             return _fail(out, error.error, arguments, error.error.exit_code, error.result.to_json())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aiops.host import clock, files
-from aiops.host.announce import announce
+from aiops.supervise.announce import announce
 
 
 def record(path: Path, **facts: Any) -> None:

@@ -9,7 +9,8 @@ from aiops.apply import store, writes
 from aiops.apply.journal import Journal
 from aiops.apply.store import GenerationStore, Outcome
 from aiops.errors import AiopsError, RollbackFailed
-from aiops.host import clock, control, files, program
+from aiops.host import clock, files, master
+from aiops.supervise import program
 
 MASTER_SETTLES_SECONDS = 60.0  # it may be importing LiteLLM
 
@@ -70,14 +71,14 @@ def _after(generations: GenerationStore, number: int, paths: list[str]) -> dict[
     generation = generations.get(number)
     contents: dict[str, bytes | None] = {**generation.sources(), **generation.release()}
     # A file the generation does not hold (secrets/env) was written before the commit: it is there already.
-    return {path: contents.get(Path(path).name, writes.read(Path(path))) for path in paths}
+    return {path: contents.get(Path(path).name, files.read(Path(path))) for path in paths}
 
 
 def _wait_for_master(run: Path) -> None:
     """A change whose session was lost is being reverted by the master; let it finish."""
     deadline = time.monotonic() + MASTER_SETTLES_SECONDS
     while time.monotonic() < deadline:
-        status = control.status(run)
+        status = master.status(run)
         if status is None or (status["state"] != "busy" and status.get("change") is None):
             return
         time.sleep(0.05)

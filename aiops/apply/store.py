@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from aiops.errors import UsageError
-from aiops.gateway import pointer
+from aiops.gateway.shared import pointer
 from aiops.host import files
 from aiops.render.routes import NAME as ROUTES
 from aiops.render.routes import read_routes
-from aiops.spec.routes import RouteTable
+from aiops.spec.routes.routes import RouteTable
+from aiops.spec.routes.summary import Summary
 from aiops.spec.sources import Sources
-from aiops.spec.summary import Summary
 
 APPLIED, REFUSED, ROLLED_BACK, INTERRUPTED = "applied", "refused", "rolled_back", "interrupted"
 

@@ -27,9 +27,9 @@ from aiops.apply.store import GenerationStore, Manifest, Outcome
 from aiops.apply.writes import FileChange
 from aiops.errors import AiopsError, Precondition, RollbackFailed, RolledBack, VerificationFailed
 from aiops.host import clock, files
-from aiops.host.control import MasterGone, Session
-from aiops.host.program import Program
+from aiops.host.master import MasterGone, Session
 from aiops.spec.sources import Sources
+from aiops.supervise.program import Program
 from aiops.verify.check import Check, failures
 
 STEPS: Final = (

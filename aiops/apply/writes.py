@@ -9,6 +9,7 @@ from pathlib import Path
 from aiops.apply.journal import Entry, Journal, digest
 from aiops.errors import Precondition
 from aiops.host import files
+from aiops.host.files import read
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,6 @@ class FileChange:
     before: bytes | None
     after: bytes | None
     private: bool = False
-
-
-def read(path: Path) -> bytes | None:
-    """The content, or None when there is no such file. Raises OSError otherwise."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
 
 
 def check_untouched(changes: list[FileChange]) -> None:

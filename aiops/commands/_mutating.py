@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
-from aiops.change import Result, make
-from aiops.cli import Context
-from aiops.preparation import Intent
+from aiops.actions.change.make import make
+from aiops.actions.change.prepare import Intent
+from aiops.actions.change.result import Result
+from aiops.context import Context
 
 F = TypeVar("F", bound=Callable[..., Any])
 

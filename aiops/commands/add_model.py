@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
+from aiops.actions.change.prepare import Intent
 from aiops.commands._mutating import mutating, run
-from aiops.preparation import Intent
-from aiops.spec import edit
+from aiops.context import Context
+from aiops.spec.edit import edit
 
 
 @click.command("add-model", help="Add one model to a provider, live and proven.")
@@ -28,7 +28,7 @@ def command(
     force: bool,
 ) -> None:
     if pull and not dry_run:
-        from aiops.pull import pull_model
+        from aiops.actions.provider.pull import pull_model
 
         pull_model(context.instance, provider, model, context.out)
     intent = Intent(

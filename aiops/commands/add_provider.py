@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from aiops.cli import Context
+from aiops.actions.change.prepare import Intent
 from aiops.commands._mutating import mutating, run
+from aiops.context import Context
 from aiops.errors import UsageError
-from aiops.preparation import Intent
-from aiops.spec import edit
-from aiops.spec.model import ModelSpec
+from aiops.spec.edit import edit
+from aiops.spec.shapes.model import ModelSpec
 from aiops.spec.sources import Sources
 
 
@@ -55,7 +55,7 @@ def command(
     found: tuple[ModelSpec, ...] = ()
     slots = None
     if discover:
-        from aiops.discover import models_of
+        from aiops.actions.provider.discover import models_of
 
         report = models_of(
             context.instance,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
+from aiops.actions.change.prepare import Intent
 from aiops.commands._mutating import mutating, run
+from aiops.context import Context
 from aiops.errors import UsageError
-from aiops.preparation import Intent
 
 SHORTEST_DIGEST = 8
 

@@ -7,9 +7,9 @@ import difflib
 import click
 
 from aiops.apply.store import GenerationStore
-from aiops.apply.writes import read
-from aiops.cli import Context
+from aiops.context import Context
 from aiops.errors import UsageError
+from aiops.host.files import read
 from aiops.host.instance import GENERATED
 from aiops.plan.diff import diff
 

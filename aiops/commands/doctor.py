@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
-from aiops.diagnosis import diagnose
+from aiops.actions.doctor.diagnose import diagnose
+from aiops.context import Context
 from aiops.errors import Precondition
 
 

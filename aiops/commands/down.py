@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
-from aiops.service import stop
+from aiops.actions.service.run import stop
+from aiops.context import Context
 
 
 @click.command("down", help="Stop accepting, let requests and streams finish, stop. Nothing is left running.")

@@ -6,9 +6,9 @@ import shlex
 
 import click
 
-from aiops.cli import Context
+from aiops.actions.instance.place import place
+from aiops.context import Context
 from aiops.host import credentials
-from aiops.service import place
 
 
 @click.command("env", help='Shell variables for clients: eval "$(aiops env)".')

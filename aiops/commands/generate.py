@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 import aiops
-from aiops.cli import Context
+from aiops.actions.change.prepare import Intent, prepare
+from aiops.context import Context
 from aiops.errors import UsageError
 from aiops.host import files
 from aiops.host.instance import GENERATED
-from aiops.preparation import Intent, prepare
 from aiops.render.stock import stock_config
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from aiops.apply.store import GenerationStore
-from aiops.cli import Context
+from aiops.context import Context
 
 
 @click.command("history", help="Generations, newest first: who, what, why, how it ended.")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from aiops import takeover
-from aiops.cli import Context
+from aiops.actions import takeover
 from aiops.commands._instance import settings
+from aiops.context import Context
 from aiops.host import files
 from aiops.importing.report import Fate, Report, collapsed
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
 from aiops.commands._instance import settings
+from aiops.context import Context
 from aiops.host.setup import make_instance
 
 

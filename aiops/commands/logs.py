@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
-from aiops.service import place
+from aiops.actions.instance.place import place
+from aiops.context import Context
 
 
 @click.command("logs", help="The last lines of what the gateway said.")

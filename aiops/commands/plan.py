@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
-from aiops.preparation import Intent, is_same, prepare
+from aiops.actions.change.prepare import Intent, is_same, prepare
+from aiops.context import Context
 
 CHANGES = 10
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from aiops import provider_install, provider_service
-from aiops.cli import Context
+from aiops.actions.change.prepare import Intent
+from aiops.actions.provider import install as provider_install
+from aiops.actions.provider import run as provider_service
 from aiops.commands._mutating import mutating, run
-from aiops.preparation import Intent
-from aiops.spec import edit
+from aiops.context import Context
+from aiops.spec.edit import edit
 
 
 @click.group("provider", help="Install, start, stop and look at the units of providers, and learn from them.")
@@ -108,7 +109,7 @@ def stop(context: Context, name: str, drain: float, force: bool, dry_run: bool, 
 @mutating()
 @click.pass_obj
 def discover(context: Context, name: str, dry_run: bool, reason: str) -> None:
-    from aiops.discover import report_of
+    from aiops.actions.provider.discover import report_of
 
     context.instance.require()
     report = report_of(context.instance, name)

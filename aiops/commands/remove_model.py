@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
+from aiops.actions.change.prepare import Intent
 from aiops.commands._mutating import mutating, run
-from aiops.preparation import Intent
-from aiops.spec import edit
+from aiops.context import Context
+from aiops.spec.edit import edit
 
 
 @click.command("remove-model", help="Remove one model of a provider, and what refers to it.")

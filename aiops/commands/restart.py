@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
-from aiops.service import restart
+from aiops.actions.service.run import restart
+from aiops.context import Context
 
 
 @click.command("restart", help="A new gateway process; the old workers serve until it does, nobody is refused.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from aiops.actions.change.prepare import Intent
 from aiops.apply.store import GenerationStore
-from aiops.cli import Context
 from aiops.commands._mutating import mutating, run
+from aiops.context import Context
 from aiops.errors import Precondition, UsageError
-from aiops.preparation import Intent
 
 
 @click.command("rollback", help="Go back to generation N (without N: the one before): sources and release together.")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import click
 
-from aiops.cli import Context
+from aiops.actions.change.prepare import Intent
 from aiops.commands._mutating import mutating, report
-from aiops.preparation import Intent
-from aiops.spec.rules import Strategy
+from aiops.context import Context
+from aiops.spec.choosing.rules import Strategy
 
 GO_BACK_REASON = "the other strategy was better"
 
@@ -55,7 +55,7 @@ def command() -> None:
 def strategy(
     context: Context, strategy: str, group: str | None, requests: int, dry_run: bool, reason: str, force: bool
 ) -> None:
-    from aiops import strategy_change
+    from aiops.actions.route import strategy as strategy_change
 
     wish = strategy_change.Wish(strategy_change.wanted(strategy), group, requests)
     intent = Intent("route", reason, dry_run=dry_run, force=force, assume_yes=context.assume_yes)
@@ -84,7 +84,7 @@ def strategy(
 @click.option("--batch", type=click.IntRange(1), default=1, metavar="N", help="The request carries N inputs.")
 @click.pass_obj
 def explain(context: Context, model: str, headers: Sequence[str], tokens: int, stream: bool, batch: int) -> None:
-    from aiops import explanation
+    from aiops.actions.route import explain as explanation
 
     request = explanation.request(model, headers, tokens, stream, batch)
     found = explanation.explain(context.instance, request)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from aiops.apply.store import GenerationStore
-from aiops.cli import Context
+from aiops.context import Context
 
 
 @click.command("show", help="One generation: how it came about, what it changed, what it serves.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
-from aiops.situation import look
+from aiops.actions.service.status import look
+from aiops.context import Context
 
 DOWN = ("stopped", "failed")
 
@@ -41,7 +41,7 @@ def command(context: Context, routes: bool) -> None:
         out.result(f"{'next:':<12}`{context.instance.command} up` starts it")
     data = now.to_json()
     if routes:
-        from aiops import live_routes
+        from aiops.actions.route import live as live_routes
 
         live = live_routes.look(now.master)
         for line in live.lines() if live.workers else ["no worker serves"]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from aiops import provider_service, switch
-from aiops.cli import Context
+from aiops.actions.provider import run, switch
 from aiops.commands._mutating import mutating, report
+from aiops.context import Context
 
 
 @click.command(
@@ -17,7 +17,7 @@ from aiops.commands._mutating import mutating, report
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
-    default=provider_service.SERVE_SECONDS,
+    default=run.SERVE_SECONDS,
     show_default=True,
     metavar="SECONDS",
     help="How long NEW may take to load.",

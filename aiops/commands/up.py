@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
-from aiops.service import start
+from aiops.actions.service.run import start
+from aiops.context import Context
 
 
 @click.command("up", help="Start the gateway and wait until it serves. Already up: says so.")

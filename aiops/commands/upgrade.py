@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from aiops.cli import Context
+from aiops.actions.upgrade.program import Wanted, upgrade
 from aiops.commands._mutating import mutating, report
-from aiops.host.requirements import Source
-from aiops.upgrade import Wanted, upgrade
+from aiops.context import Context
+from aiops.supervise.requirements import Source
 
 
 @click.command(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from aiops.cli import Context
+from aiops.actions.change.prepare import Intent, prepare
+from aiops.context import Context
 from aiops.errors import VerificationFailed
 from aiops.host import credentials
-from aiops.preparation import Intent, prepare
-from aiops.spec.notes import notes
-from aiops.spec.summary import summarise
+from aiops.spec.routes.notes import notes
+from aiops.spec.routes.summary import summarise
 
 
 @click.command("validate", help="Check the files and name every problem; then ask each active provider for its models.")
@@ -22,7 +22,7 @@ def command(context: Context, offline: bool) -> None:
     credentials.read_master_key(instance.key_file(prepared.state.settings.master_key_file))
     checks = []
     if not offline:
-        from aiops.prover import provider_keys
+        from aiops.host.credentials import provider_keys
         from aiops.verify import providers
 
         known = list(prepared.state.providers.values())

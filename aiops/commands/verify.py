@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from aiops.cli import Context
+from aiops.context import Context
 from aiops.errors import VerificationFailed
 
 
@@ -23,7 +23,7 @@ from aiops.errors import VerificationFailed
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the checks as JUnit XML.")
 @click.pass_obj
 def command(context: Context, suite: str, everything: bool, billable: bool, junit: Path | None) -> None:
-    from aiops.proof import prove
+    from aiops.actions.service.verify import prove
     from aiops.verify import check as checks_module
 
     out = context.out

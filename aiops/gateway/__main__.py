@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aiops.gateway import handover as handing
-from aiops.gateway import installed, passing
-from aiops.gateway.keeper import SUCCEEDED
-from aiops.gateway.runtime import CompromisedRelease, prepare_environment
+from aiops.gateway.master import handover as handing
+from aiops.gateway.master import passing
+from aiops.gateway.shared import installed
+from aiops.gateway.shared.protocol import SUCCEEDED
+from aiops.gateway.worker.runtime import CompromisedRelease, prepare_environment
 
 
 def main() -> int:
@@ -61,7 +62,7 @@ def _succeed(run: Path) -> tuple[handing.Handover | None, socket.socket | None]:
     if invitation is None:
         passing.require_alone(run)
         return None, None
-    from aiops.gateway.scout import warm_up
+    from aiops.gateway.master.scout import warm_up
 
     warm_up()
     return passing.ask(run, invitation)
@@ -82,9 +83,9 @@ def _made(
         signal.signal(signal.SIGALRM, _too_slow)
         signal.alarm(handing.START_SECONDS)
     try:
-        from aiops.gateway.master import Master
-        from aiops.gateway.options import Options
-        from aiops.gateway.succession import Succession
+        from aiops.gateway.master.master import Master
+        from aiops.gateway.master.options import Options
+        from aiops.gateway.master.succession import Succession
 
         master = Master(Options(**vars(arguments)), Succession(started_with, given, link))
         master.prepare()
@@ -119,8 +120,8 @@ def check() -> int:
     """Whether a gateway could run here: import LiteLLM and answer one mocked request. One JSON object on stdout."""
     prepare_environment()
     import aiops
-    from aiops.gateway import runtime
-    from aiops.gateway.scout import rehearse
+    from aiops.gateway.master.scout import rehearse
+    from aiops.gateway.worker import runtime
 
     started = time.monotonic()
     try:

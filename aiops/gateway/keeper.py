@@ -15,11 +15,20 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from aiops.gateway.shared.protocol import SUCCEEDED
+
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
-SUCCEEDED = 3  # a master in another container serves; what is left here are workers that finish their streams
+
+
 NO_USE_TRYING_AGAIN = (2, 4)  # usage; the address is taken or the installed LiteLLM is not acceptable
+
+
 QUIET_SECONDS = 10.0  # a master that ran for longer is started again at once
+
+
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
 TICK = 0.1  # a sleep goes on after a signal, PEP 475
 
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from aiops.errors import AiopsError
-from aiops.gateway import installed
+from aiops.gateway.shared import installed
 from aiops.host import engines, process, unit_hook
 from aiops.host.engines import Engine
 from aiops.host.systemd import Systemd

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiops.errors import InvalidState, Precondition, Problem
 from aiops.host import files
+from aiops.host.files import read
 from aiops.host.instance import Instance
 from aiops.spec import env_file
 from aiops.spec.sources import PROVIDERS, SETTINGS
 
 if TYPE_CHECKING:
-    from aiops.spec.model import DesiredState
+    from aiops.spec.shapes.model import DesiredState, Provider
 
 LEAST_KEY_LENGTH = 20
 
@@ -125,3 +126,20 @@ def not_yet_kept(instance: Instance, names: Iterable[str]) -> dict[str, str]:
             f"`export {missing[0]}=…` in this shell, or put {missing[0]}=… into {instance.env_file}",
         )
     return {name: os.environ[name] for name in wanted}
+
+
+def provider_keys(instance: Instance, providers: Sequence[Provider], environment: dict[str, str]) -> dict[str, str]:
+    """API key per provider that has one. A file that cannot be read is left to the gateway to complain about."""
+    keys: dict[str, str] = {}
+    for provider in providers:
+        if provider.api_key_env:
+            keys[provider.name] = environment.get(provider.api_key_env, "")
+        elif provider.api_key_file:
+            content = read(instance.secrets / Path(provider.api_key_file).expanduser())
+            keys[provider.name] = (content or b"").decode(errors="replace").strip()
+    return {name: key for name, key in keys.items() if key}
+
+
+def provider_key(instance: Instance, provider: Provider) -> str | None:
+    """The API key of one provider, if it has one."""
+    return provider_keys(instance, [provider], environment(instance)).get(provider.name)

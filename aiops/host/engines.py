@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aiops.errors import Precondition
-from aiops.gateway import installed
+from aiops.gateway.shared import installed
 from aiops.host import privileges, process
 
 Choice = Literal["auto", "docker", "podman"]

@@ -124,3 +124,11 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read(path: Path) -> bytes | None:
+    """The content, or None when there is no such file. Raises OSError otherwise."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

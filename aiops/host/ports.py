@@ -128,3 +128,9 @@ def _socket_inodes(pid: int) -> set[str]:
     except OSError:
         pass
     return found
+
+
+def url_of(host: str, port: int) -> str:
+    """Where this machine reaches a gateway that listens on ``host``."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    return f"http://{f'[{reachable}]' if ':' in reachable and not reachable.startswith('[') else reachable}:{port}"

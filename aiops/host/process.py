@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,3 +171,9 @@ def end(pids: Sequence[int], patience: float) -> None:
         deadline = time.monotonic() + wait
         while any(is_alive(pid) for pid in left) and time.monotonic() < deadline:
             time.sleep(0.02)
+
+
+Say = Callable[[str], None]
+
+
+Update = Callable[[float, float, str], None]  # done, total, note: for a progress bar; seconds

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiops.host import credentials, files
 from aiops.host.instance import Instance
-from aiops.spec.edit import set_value
+from aiops.spec.edit.edit import set_value
 from aiops.spec.sources import AT_INIT, SETTINGS, Sources
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aiops.errors import AiopsError
-from aiops.host import control, process
+from aiops.host import master, process
 from aiops.host.systemd import Systemd
 
 UNIT = "litellm.service"
@@ -50,7 +50,7 @@ def leaves_nothing(restarting: bool, result: str) -> bool:
 def leave(run: Path) -> str:
     """Let the master go without its workers. Why it does not; empty when it went."""
     try:
-        with control.Session(run, timeout=5.0) as session:
+        with master.Session(run, timeout=5.0) as session:
             pid = int(session.call("status")["pid"])
             session.call("leave")
     except AiopsError as error:

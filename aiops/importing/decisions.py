@@ -9,9 +9,9 @@ from typing import Any
 
 from aiops.errors import InvalidState, Problem
 from aiops.importing.rewrite import Rewrite
-from aiops.spec.load import load
+from aiops.spec.load.load import load
 from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS
-from aiops.spec.yaml12 import Document, Path, parse
+from aiops.spec.yaml.yaml12 import Document, Path, parse
 
 MARK = "decide:"
 """Begins the comment above everything that was set aside."""

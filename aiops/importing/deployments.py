@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from aiops.importing.keys import Clear, Reference, read_key, read_url
 from aiops.importing.numbers import number, whole
 from aiops.importing.report import Ledger
-from aiops.spec.provider_types import TYPES, Mode
-from aiops.spec.urls import REFERENCE, normalise
-from aiops.spec.yaml12 import Path
+from aiops.spec.shapes.provider_types import TYPES, Mode
+from aiops.spec.shapes.urls import REFERENCE, normalise
+from aiops.spec.yaml.yaml12 import Path
 
 _PREFIXES: dict[str, str] = {
     **{kind.prefix: name for name, kind in TYPES.items() if name != "openai"},

@@ -8,8 +8,8 @@ from typing import Any
 
 from aiops.importing.keys import read_url
 from aiops.importing.report import Fate, Ledger
-from aiops.spec.urls import REFERENCE, expand, normalise, place
-from aiops.spec.yaml12 import Path
+from aiops.spec.shapes.urls import REFERENCE, expand, normalise, place
+from aiops.spec.yaml.yaml12 import Path
 
 _USUAL = frozenset(("model", "api_base", "base_url", "api_key", "custom_llm_provider"))
 _SAME = "the sources say the same"

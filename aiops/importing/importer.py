@@ -18,11 +18,11 @@ from aiops.importing.ports import gateway_port, translate_ports
 from aiops.importing.providers import translate_providers
 from aiops.importing.report import Entry, Fate, Ledger, Report
 from aiops.importing.rewrite import Rewrite
-from aiops.spec.edit import Scalar, set_value
-from aiops.spec.screen import hide_secrets
+from aiops.spec.edit.edit import Scalar, set_value
+from aiops.spec.load.screen import hide_secrets
+from aiops.spec.shapes.urls import REFERENCE
 from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS, Sources
-from aiops.spec.urls import REFERENCE
-from aiops.spec.yaml12 import Document, Path, dotted, parse
+from aiops.spec.yaml.yaml12 import Document, Path, dotted, parse
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from aiops.importing.keys import Clear, Reference, Secrets, read_key
 from aiops.importing.litellm_keys import GENERAL, LITELLM, NEVER_READ, ROUTER, SECTIONS
 from aiops.importing.numbers import number
 from aiops.importing.report import Fate, Ledger
-from aiops.spec.rules import ALIASES, Strategy
-from aiops.spec.screen import holds_secret
-from aiops.spec.yaml12 import Path
+from aiops.spec.choosing.rules import ALIASES, Strategy
+from aiops.spec.load.screen import holds_secret
+from aiops.spec.yaml.yaml12 import Path
 
 _TABLES = {"router_settings": ROUTER, "litellm_settings": LITELLM, "general_settings": GENERAL}
 _LITELLM_ALLOWED_FAILS = 3  # litellm.constants: DEFAULT_ALLOWED_FAILS

@@ -8,9 +8,9 @@ from typing import Any
 from aiops.importing import provider_keys as known
 from aiops.importing.report import Ledger
 from aiops.importing.rewrite import Rewrite
-from aiops.spec.screen import holds_secret
+from aiops.spec.load.screen import holds_secret
 from aiops.spec.suggest import nearest
-from aiops.spec.yaml12 import Path
+from aiops.spec.yaml.yaml12 import Path
 
 SECTIONS = (
     *("exact_matches", "patterns", "capabilities", "load_balancing", "fallback_chains"),

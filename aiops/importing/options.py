@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiops.spec.option_tables import LAUNCH, OPTIONS, SAME_AS
+from aiops.spec.shapes.option_tables import LAUNCH, OPTIONS, SAME_AS
 
 
 def options_of(kind: str) -> Mapping[str, str]:

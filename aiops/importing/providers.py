@@ -12,11 +12,11 @@ from aiops.importing.keys import Clear, Reference, Secrets, read_key, read_url, 
 from aiops.importing.options import at_start, called
 from aiops.importing.report import Fate, Ledger
 from aiops.importing.rewrite import Rewrite
-from aiops.spec.model import ModelSpec, Provider
-from aiops.spec.provider_types import TYPES
-from aiops.spec.screen import holds_secret
+from aiops.spec.load.screen import holds_secret
+from aiops.spec.shapes.model import ModelSpec, Provider
+from aiops.spec.shapes.provider_types import TYPES
 from aiops.spec.suggest import nearest
-from aiops.spec.yaml12 import Path
+from aiops.spec.yaml.yaml12 import Path
 
 _PROVIDER_KEYS = frozenset(Provider.model_fields) - {"name"}
 _MODEL_KEYS = frozenset(ModelSpec.model_fields)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from aiops.spec.yaml12 import Document, Path, dotted
+from aiops.spec.yaml.yaml12 import Document, Path, dotted
 
 
 class Fate(StrEnum):

@@ -9,10 +9,10 @@ from typing import Any
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
 from aiops.errors import AiopsError
-from aiops.spec.screen import hide_secrets, holds_secret
-from aiops.spec.splice import Splice, end_of
-from aiops.spec.yaml12 import Path
-from aiops.spec.yaml_text import block, inline, key
+from aiops.spec.load.screen import hide_secrets, holds_secret
+from aiops.spec.yaml.splice import Splice, end_of
+from aiops.spec.yaml.yaml12 import Path
+from aiops.spec.yaml.yaml_text import block, inline, key
 
 
 class Rewrite(Splice):

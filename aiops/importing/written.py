@@ -7,8 +7,8 @@ from typing import Any
 
 from aiops.importing.litellm_settings import Settings
 from aiops.spec.sources import MAPPINGS, PROVIDERS
-from aiops.spec.yaml12 import Path
-from aiops.spec.yaml_text import block
+from aiops.spec.yaml.yaml12 import Path
+from aiops.spec.yaml.yaml_text import block
 
 
 @dataclass

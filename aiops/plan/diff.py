@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 from aiops.plan.words import path, what
-from aiops.spec.options import Params
-from aiops.spec.routes import Route, RouteTable
-from aiops.spec.summary import Summary
+from aiops.spec.routes.routes import Route, RouteTable
+from aiops.spec.routes.summary import Summary
+from aiops.spec.shapes.options import Params
 
 Sign = Literal["+", "-", "~"]
 Kind = Literal["model", "provider", "setting", "rule"]

@@ -9,9 +9,9 @@ from typing import Any
 
 from aiops.plan.diff import Diff, diff
 from aiops.render.release import digest
-from aiops.spec.model import DesiredState
-from aiops.spec.routes import RouteTable, Unrouted
-from aiops.spec.summary import Summary, summarise
+from aiops.spec.routes.routes import RouteTable, Unrouted
+from aiops.spec.routes.summary import Summary, summarise
+from aiops.spec.shapes.model import DesiredState
 
 
 @dataclass(frozen=True)

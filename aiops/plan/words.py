@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from aiops.spec.routes import Endpoint, Route
-from aiops.spec.rules import Member
+from aiops.spec.choosing.rules import Member
+from aiops.spec.routes.routes import Endpoint, Route
 
 
 def path(route: Route) -> str:

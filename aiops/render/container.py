@@ -68,7 +68,7 @@ def create(facts: ContainerFacts) -> list[str]:
         f"--stop-timeout={facts.stop_within}",
         f"--restart={_restart(facts.supervised, podman)}",
         "--env=HOME=/tmp",
-        f"--env=AIOPS_IMAGE={facts.runtime}",  # aiops/gateway/installed.py
+        f"--env=AIOPS_IMAGE={facts.runtime}",  # aiops/gateway/shared/installed.py
         *_mounts(facts),
     ]
     if facts.rootless and podman:

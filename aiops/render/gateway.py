@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 
-from aiops.spec.model import DesiredState
-from aiops.spec.routes import RouteTable
-from aiops.spec.secrets import EnvRef, FileRef, secret_env
+from aiops.spec.routes.routes import RouteTable
+from aiops.spec.shapes.model import DesiredState
+from aiops.spec.shapes.secrets import EnvRef, FileRef, secret_env
 
 NAME = "gateway.json"
 
 
 def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
-    """Deterministic JSON; read by ``aiops.gateway.settings``."""
+    """Deterministic JSON; read by ``aiops.gateway.worker.settings``."""
     gateway = state.gateway
     needed = secret_env(state)
     # The worker warms itself with a mocked request to this model; only chat models can be mocked.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from aiops.spec.deployments import ANY_MODEL, hidden_members, hidden_name, identity
-from aiops.spec.documentation import together
-from aiops.spec.model import DesiredState, Provider
-from aiops.spec.options import Params
-from aiops.spec.provider_types import PLACEHOLDER_KEY, Mode
-from aiops.spec.routes import Info, Route, RouteTable
-from aiops.spec.rules import Member, Strategy
-from aiops.spec.secrets import MASTER_KEY_ENV, key_variable
+from aiops.spec.choosing.rules import Member, Strategy
+from aiops.spec.routes.deployments import ANY_MODEL, hidden_members, hidden_name, identity
+from aiops.spec.routes.documentation import together
+from aiops.spec.routes.routes import Info, Route, RouteTable
+from aiops.spec.shapes.model import DesiredState, Provider
+from aiops.spec.shapes.options import Params
+from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY, Mode
+from aiops.spec.shapes.secrets import MASTER_KEY_ENV, key_variable
 from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
-from aiops.spec.yaml_text import block
+from aiops.spec.yaml.yaml_text import block
 
 NAME = "litellm-unified.yaml"
 _LITELLM_DEFAULT_FALLBACKS = 5

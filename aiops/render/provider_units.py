@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from aiops.render.units import UnitFacts, render_units
-from aiops.spec.model import Provider
+from aiops.spec.shapes.model import Provider
 
 _MARK = "# Written by aiops. sha256 of all above: "
 _INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.-]*")

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping
 
 from aiops.render import gateway, litellm, routes, routing
-from aiops.spec.model import DesiredState
-from aiops.spec.routes import RouteTable
-from aiops.spec.summary import summarise
+from aiops.spec.routes.routes import RouteTable
+from aiops.spec.routes.summary import summarise
+from aiops.spec.shapes.model import DesiredState
 
 
 def render(state: DesiredState, table: RouteTable, *, aiops_version: str) -> dict[str, bytes]:

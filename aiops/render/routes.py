@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from aiops.spec.routes import RouteTable
-from aiops.spec.summary import Summary
+from aiops.spec.routes.routes import RouteTable
+from aiops.spec.routes.summary import Summary
 
 NAME = "routes.json"
 

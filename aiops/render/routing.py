@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiops.spec.routes import RouteTable
+from aiops.spec.routes.routes import RouteTable
 
 NAME = "routing.json"
 

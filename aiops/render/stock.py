@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops.render.litellm import call, config, tell
-from aiops.spec.model import DesiredState
+from aiops.spec.choosing.rules import Group, Member, RoutingTable, Strategy
 from aiops.spec.names import HIDDEN
-from aiops.spec.routes import RouteTable
-from aiops.spec.rules import Group, Member, RoutingTable, Strategy
-from aiops.spec.secrets import FileRef, secret_env
-from aiops.spec.yaml_text import block
+from aiops.spec.routes.routes import RouteTable
+from aiops.spec.shapes.model import DesiredState
+from aiops.spec.shapes.secrets import FileRef, secret_env
+from aiops.spec.yaml.yaml_text import block
 
 MASTER_KEY = "LITELLM_MASTER_KEY"
 """The variable that LiteLLM's documentation has for the gateway's key."""

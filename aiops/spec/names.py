@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiops.errors import Problem
-from aiops.spec.yaml12 import Document, Path
+from aiops.spec.yaml.yaml12 import Document, Path
 
 HIDDEN = "aiops:"
 """What the names of deployments that are not served under a name of their own begin with."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from aiops.gateway.protocol import GENERATION_HEADER
+from aiops.gateway.shared.protocol import GENERATION_HEADER
 from aiops.verify.check import Failed
 
 PROMPT = [{"role": "user", "content": "Say ok."}]

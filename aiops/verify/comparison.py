@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.spec.rules import Strategy
+from aiops.spec.choosing.rules import Strategy
 from aiops.verify.measure import Measured
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.spec import sizes
-from aiops.spec.model import ModelSpec, Provider
-from aiops.spec.provider_types import Mode
+from aiops.spec.choosing import sizes
+from aiops.spec.shapes.model import ModelSpec, Provider
+from aiops.spec.shapes.provider_types import Mode
 from aiops.verify import provider_load
 from aiops.verify.check import Failed, Skipped
 from aiops.verify.providers import ask, listing

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.spec.model import Provider
+from aiops.spec.shapes.model import Provider
 from aiops.verify.check import Failed, Skipped
 from aiops.verify.providers import fetch
 

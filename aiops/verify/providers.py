@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import httpx
 
-from aiops.spec.model import Provider
+from aiops.spec.shapes.model import Provider
 from aiops.verify.check import Check, Failed, Skipped, timed
 from aiops.verify.client import reason
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from aiops.spec.routes import Endpoint, Route, RouteTable
+from aiops.spec.routes.routes import Endpoint, Route, RouteTable
 from aiops.verify.check import Check, Failed, Skipped, timed
 from aiops.verify.client import Client
 
@@ -16,6 +16,9 @@ PARALLEL = 4  # probes at a time: providers are not ours to load
 FALLBACK_HEADER = "x-litellm-attempted-fallbacks"
 
 Step = Callable[[Check], None]
+
+# A suite has its time-out and this much for every model that has to be proved.
+SECONDS_A_PROBE = 0.5
 
 
 @dataclass(frozen=True)

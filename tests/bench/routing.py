@@ -17,8 +17,8 @@ from statistics import median
 import httpx
 import yaml
 
-from aiops.spec.lookup import Resolver
-from aiops.spec.rules import Group, Member, PatternRule, RoutingTable, Strategy
+from aiops.spec.choosing.lookup import Resolver
+from aiops.spec.choosing.rules import Group, Member, PatternRule, RoutingTable, Strategy
 from tests.bench.figures import Figure
 from tests.bench.gateways import READY_SECONDS, BenchError, Instance, environment, free_port
 from tests.bench.session import Session

@@ -243,8 +243,8 @@ def test_aiops_home_is_the_same_as_the_option(empty: Instance) -> None:
 IMPATIENT = textwrap.dedent(
     """
     import sys
-    import aiops.change, aiops.cli, aiops.service
-    aiops.change.LOCK_PATIENCE_SECONDS = aiops.service.LOCK_PATIENCE_SECONDS = 0.3
+    import aiops.actions.instance.held, aiops.cli
+    aiops.actions.instance.held.LOCK_PATIENCE_SECONDS = 0.3
     sys.exit(aiops.cli.run(sys.argv[1:]))
     """
 )

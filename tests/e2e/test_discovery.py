@@ -9,7 +9,7 @@ import httpx
 import yaml
 
 from aiops.demo.child import DemoProvider
-from aiops.spec.model import ModelSpec, Provider
+from aiops.spec.shapes.model import ModelSpec, Provider
 from aiops.verify import discovery, provider_load
 from tests.e2e.instance import Instance, until
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from aiops.host import control
-from aiops.host.control import Session
+from aiops.host import master as control
+from aiops.host.master import Session
 from tests.e2e.instance import Instance, until
 from tests.load import BackgroundLoad, Mix, Target
 

@@ -16,7 +16,7 @@ import pytest
 
 from aiops.demo.child import DemoProvider
 from aiops.errors import Precondition
-from aiops.host import requirements
+from aiops.supervise import requirements
 from tests.e2e.instance import ROOT, Instance, until
 from tests.load import BackgroundLoad, Mix, Target
 
@@ -198,9 +198,9 @@ class Broken:
     ("module", "text", "said"),
     [
         ("litellm/proxy/proxy_server.py", "raise ImportError('half of it is missing')\n", "does not work in"),
-        ("aiops/gateway/master.py", "raise RuntimeError('not in this one')\n", "does not start in"),
+        ("aiops/gateway/master/master.py", "raise RuntimeError('not in this one')\n", "does not start in"),
         (
-            "aiops/gateway/worker.py",
+            "aiops/gateway/worker/worker.py",
             "from dataclasses import dataclass\nfrom typing import Any\nimport os\n\n"
             "class Assignment:\n    def __init__(self, **given: Any) -> None: ...\n\n"
             "def run(assignment: Any) -> None:\n    os._exit(9)\n",

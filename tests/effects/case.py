@@ -9,15 +9,15 @@ from typing import Any
 
 import yaml
 
+from aiops.actions.doctor.ports import expectations
 from aiops.plan.diff import Change, diff
-from aiops.port_findings import expectations
 from aiops.render.release import render
-from aiops.spec.explain import Explainer
-from aiops.spec.load import load
-from aiops.spec.request_facts import facts_of
-from aiops.spec.resolve import resolve
+from aiops.spec.choosing.request_facts import facts_of
+from aiops.spec.load.load import load
+from aiops.spec.routes.explain import Explainer
+from aiops.spec.routes.resolve import resolve
+from aiops.spec.routes.summary import summarise
 from aiops.spec.sources import Sources
-from aiops.spec.summary import summarise
 
 # What the gateway reads of a release. `routes.json` is only a record of it.
 READ_BY_THE_GATEWAY = ("litellm-unified.yaml", "gateway.json", "routing.json")

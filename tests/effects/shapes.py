@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from aiops.spec import mappings, model
-from aiops.spec.shape import Shape
+from aiops.spec.shapes import mappings, model
+from aiops.spec.shapes.shape import Shape
 from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
 
 # Where each shape is written. `*` stands for a name, `[]` for an item of a list.

@@ -23,7 +23,8 @@ from typing import Any
 from aiops.apply.store import GenerationStore
 from aiops.demo.control import Control
 from aiops.demo.double import Double
-from aiops.host import control, credentials, process
+from aiops.host import credentials, process
+from aiops.host import master as control
 from aiops.host.instance import GENERATED, Instance, locate, read_sources
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,10 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aiops import change, cli
+from aiops import cli
+from aiops.actions.instance import held
 from aiops.apply.transaction import Transaction
-from aiops.gateway import protocol
-from aiops.host import control, process
+from aiops.gateway.shared import protocol
+from aiops.host import master, process
 
 CANDIDATES = (protocol.CANDIDATE, protocol.PROVISIONAL)
 SERVING = (protocol.SERVING, protocol.STANDBY)
@@ -36,7 +37,7 @@ class Faults:
         self._run = home / "run"
         self._mark = mark
 
-    def do(self, act: str, session: control.Session) -> None:
+    def do(self, act: str, session: master.Session) -> None:
         self._mark.write_text(act)
         if getattr(self, act.replace("-", "_"))(session) is False:
             self._mark.write_text("nobody")
@@ -61,7 +62,7 @@ class Faults:
     def kill_worker(self, _: Any) -> bool:
         return self._kill(self._workers(SERVING))
 
-    def close_session(self, session: control.Session) -> None:
+    def close_session(self, session: master.Session) -> None:
         session._sock.shutdown(socket.SHUT_RDWR)
 
     def fill_disk(self, _: Any) -> None:
@@ -70,7 +71,7 @@ class Faults:
                 while True:
                     file.write(b"x" * size)
 
-    def fill_disk_and_close_session(self, session: control.Session) -> None:
+    def fill_disk_and_close_session(self, session: master.Session) -> None:
         self.fill_disk(session)
         self.close_session(session)
 
@@ -87,7 +88,7 @@ class Faults:
         time.sleep(float(os.environ["FAULT_SECONDS"]))
 
     def _workers(self, roles: tuple[str, ...]) -> list[int]:
-        groups = (control.status(self._run) or {}).get("groups", [])
+        groups = (master.status(self._run) or {}).get("groups", [])
         return [worker["pid"] for group in groups if group["role"] in roles for worker in group["workers"]]
 
     @staticmethod
@@ -100,11 +101,11 @@ class Faults:
         return bool(pids)
 
 
-def wrap(step: str, when: str, act: Callable[[control.Session], None]) -> None:
+def wrap(step: str, when: str, act: Callable[[master.Session], None]) -> None:
     """``before``: the step is noted in the journal, nothing of it is done. ``after``: all of it is."""
     original = getattr(Transaction, f"_{step}")
 
-    def wrapped(self: Transaction, session: control.Session) -> None:
+    def wrapped(self: Transaction, session: master.Session) -> None:
         if when == "before":
             act(session)
         original(self, session)
@@ -158,9 +159,9 @@ def main() -> int:
     elif "step" in asked:
         wrap(asked["step"], asked["when"], lambda session: faults.do(asked["act"], session))
     if "patience" in asked:
-        from aiops import service
+        from aiops.actions.service import run
 
-        change.LOCK_PATIENCE_SECONDS = service.LOCK_PATIENCE_SECONDS = float(asked["patience"])
+        held.LOCK_PATIENCE_SECONDS = run.LOCK_PATIENCE_SECONDS = float(asked["patience"])
     return cli.run(arguments)
 
 

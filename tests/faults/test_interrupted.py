@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from aiops.actions.service.status import look
 from aiops.apply.transaction import STEPS
-from aiops.situation import look
 from tests.faults.harness import Fault, Gateway
 
 HAND_EDIT = b"# written by hand\n"

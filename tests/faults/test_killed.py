@@ -9,8 +9,8 @@ import signal
 
 import pytest
 
+from aiops.actions.service.status import look
 from aiops.apply.transaction import STEPS
-from aiops.situation import look
 from tests.faults.harness import LONGEST_OUTAGE, Fault, Gateway, Ran
 
 EVERY_POINT = [(step, when) for step in STEPS for when in ("before", "after")]

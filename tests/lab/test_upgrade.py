@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aiops.host import requirements
+from aiops.supervise import requirements
 from tests.lab.gateway import GENERATION, REQUESTS, Gateway, until
 from tests.lab.lab import Lab
 from tests.lab.wheels import other_litellm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from aiops.diagnosis import diagnose
+from aiops.actions.doctor.diagnose import diagnose
 from aiops.host.instance import locate
 from aiops.host.setup import make_instance
 

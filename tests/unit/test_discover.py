@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aiops.discover import models_of
+from aiops.actions.provider.discover import models_of
 from aiops.errors import InvalidState, Precondition, VerificationFailed
 from aiops.host.instance import Instance, locate
 from aiops.host.setup import make_instance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiops.live_routes import look, merged
+from aiops.actions.route.live import look, merged
 
 
 def worker(*models: dict[str, Any], busy: int = 0, avoided: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from aiops.port_findings import port_findings
-from aiops.spec.load import load
+from aiops.actions.doctor.ports import port_findings
+from aiops.spec.load.load import load
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from aiops.actions.route.strategy import changed_strategies, wanted
 from aiops.errors import UsageError
-from aiops.spec.rules import Group, Member, Strategy
-from aiops.strategy_change import changed_strategies, wanted
+from aiops.spec.choosing.rules import Group, Member, Strategy
 
 MEMBERS = (Member("1", "one", "m"), Member("2", "two", "m"))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aiops.apply import recovery, writes
+from aiops.apply import recovery
 from aiops.apply.journal import Entry, Journal, digest
 from aiops.apply.store import GenerationStore
 from aiops.host import files
@@ -66,7 +66,7 @@ def test_an_interrupted_change_is_undone(tmp_path: Path, old: bytes | None, now:
         path.write_bytes(now)
     said = recovery.settle(tmp_path, tmp_path / "run")
     assert any("it had not gone live: undone" in sentence for sentence in said)
-    assert writes.read(path) == old
+    assert files.read(path) == old
     assert not Journal(tmp_path).open
 
 

@@ -9,7 +9,7 @@ import pytest
 from aiops.apply import store
 from aiops.apply.store import GenerationStore, Manifest, Outcome
 from aiops.errors import UsageError
-from aiops.gateway import pointer
+from aiops.gateway.shared import pointer
 from aiops.host import clock
 
 

@@ -6,13 +6,13 @@ import os
 
 import pytest
 
-from aiops.gateway.board import FAILURE_KEPT, REASONS, WARM_SECONDS, Board
-from aiops.gateway.call import Call, State
-from aiops.gateway.introspect import describe
-from aiops.gateway.latency import KEPT
-from aiops.gateway.minutes import MOST_NAMES, OTHERS
-from aiops.gateway.slots import Slots
-from aiops.spec.rules import ProviderFacts, RoutingTable, Special
+from aiops.gateway.worker.board import FAILURE_KEPT, REASONS, WARM_SECONDS, Board
+from aiops.gateway.worker.call import Call, State
+from aiops.gateway.worker.introspect import describe
+from aiops.gateway.worker.latency import KEPT
+from aiops.gateway.worker.minutes import MOST_NAMES, OTHERS
+from aiops.gateway.worker.slots import Slots
+from aiops.spec.choosing.rules import ProviderFacts, RoutingTable, Special
 
 PROVIDERS = {"a": ProviderFacts(4, True, "http://a/health"), "b": ProviderFacts(2, False)}
 

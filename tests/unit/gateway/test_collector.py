@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aiops.gateway.collector import TICK, collect_between_callbacks, collect_what_is_due
+from aiops.gateway.worker.collector import TICK, collect_between_callbacks, collect_what_is_due
 
 
 class Knot:

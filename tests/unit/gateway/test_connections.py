@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aiops.gateway.connections import Exchange, Heirs, ask_for_listener, is_idle, retire
+from aiops.gateway.worker.connections import Exchange, Heirs, ask_for_listener, is_idle, retire
 
 
 def connection(**changes: Any) -> Any:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from aiops.gateway.board import Board
-from aiops.gateway.call import Call
-from aiops.gateway.dispatch import Dispatch
-from aiops.gateway.slots import Slots
-from aiops.spec.rules import (
+from aiops.gateway.worker.board import Board
+from aiops.gateway.worker.call import Call
+from aiops.gateway.worker.dispatch import Dispatch
+from aiops.gateway.worker.slots import Slots
+from aiops.spec.choosing.rules import (
     Group,
     Member,
     MetadataRule,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiops.gateway.estimate import LEAST_DEADLINE, Estimator, base_seconds
+from aiops.gateway.master.estimate import LEAST_DEADLINE, Estimator, base_seconds
 
 
 @pytest.mark.parametrize(("models", "measured"), [(100, 0.38), (1_000, 2.2), (10_000, 47.0)])

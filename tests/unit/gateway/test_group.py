@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from aiops.gateway import change, protocol
-from aiops.gateway.change import Change
-from aiops.gateway.group import BACKOFF_MOST, STEADY_SECONDS, Group, WorkerHandle
-from aiops.gateway.listeners import Listeners
-from aiops.gateway.settings import Settings
+from aiops.gateway.master import session as change
+from aiops.gateway.master.group import BACKOFF_MOST, STEADY_SECONDS, Group, WorkerHandle
+from aiops.gateway.master.listeners import Listeners
+from aiops.gateway.master.session import Change
+from aiops.gateway.shared import protocol
+from aiops.gateway.worker.settings import Settings
 
 
 @dataclass

@@ -6,14 +6,14 @@ import socket
 import struct
 from pathlib import Path
 
-from aiops.gateway import journal
+from aiops.gateway.shared import journald
 
 
 def sent(tmp_path: Path, message: str, **fields: object) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(str(tmp_path / "j"))
         receiver.settimeout(2)
-        assert journal.send(message, journal.INFO, str(tmp_path / "j"), **fields)
+        assert journald.send(message, journald.INFO, str(tmp_path / "j"), **fields)
         return receiver.recv(65536)
 
 
@@ -28,4 +28,4 @@ def test_a_text_of_several_lines_says_how_long_it_is(tmp_path: Path) -> None:
 
 
 def test_no_journald_is_no_error(tmp_path: Path) -> None:
-    assert not journal.send("x", journal.INFO, str(tmp_path / "nobody"))
+    assert not journald.send("x", journald.INFO, str(tmp_path / "nobody"))

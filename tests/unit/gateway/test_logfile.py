@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from aiops.gateway.logfile import rotate
+from aiops.gateway.master.logfile import rotate
 
 
 def test_a_log_that_grew_too_large_is_kept_aside_and_begun_anew(tmp_path: Path) -> None:

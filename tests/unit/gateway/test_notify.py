@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aiops.gateway.notify import Notifier, condition
+from aiops.gateway.master.notify import Notifier, condition
 
 
 class Manager:

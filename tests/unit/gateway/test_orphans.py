@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from aiops.gateway.connections import RETIRE
-from aiops.gateway.orphans import Orphans
+from aiops.gateway.master.orphans import Orphans
+from aiops.gateway.worker.connections import RETIRE
 
 
 class Exchange:

@@ -9,7 +9,7 @@ import sys
 
 PROGRAM = """
 import os, socket
-from aiops.gateway.listeners import Listeners
+from aiops.gateway.master.listeners import Listeners
 os.environ["LISTEN_PID"] = {pid}
 listeners = Listeners()
 taken = listeners.adopt_passed(os.environ)

@@ -13,9 +13,10 @@ from threading import Thread
 
 import pytest
 
-from aiops.gateway import passing, protocol
-from aiops.gateway.handover import Handover
-from aiops.gateway.passing import AnotherServes, Invitation
+from aiops.gateway.master import passing
+from aiops.gateway.master.handover import Handover
+from aiops.gateway.master.passing import AnotherServes, Invitation
+from aiops.gateway.shared import protocol
 
 
 def invite(run: Path, container: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from litellm.exceptions import InternalServerError
 
-from aiops.gateway import probe
+from aiops.gateway.worker import probe
 
 
 def call(group: str | None) -> None:

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from aiops.gateway import protocol
-from aiops.gateway.protocol import LineBuffer, Peer, encode
+from aiops.gateway.shared import protocol
+from aiops.gateway.shared.protocol import LineBuffer, Peer, encode
 
 
 def test_messages_survive_any_way_of_cutting_the_bytes() -> None:

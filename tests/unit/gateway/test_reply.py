@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from aiops.gateway.board import Board
-from aiops.gateway.call import Call, State
-from aiops.gateway.first_token import announces
-from aiops.gateway.reply import Message, Reply
-from aiops.gateway.slots import Slots
-from aiops.spec.rules import ProviderFacts, RoutingTable
+from aiops.gateway.worker.board import Board
+from aiops.gateway.worker.call import Call, State
+from aiops.gateway.worker.first_token import announces
+from aiops.gateway.worker.reply import Message, Reply
+from aiops.gateway.worker.slots import Slots
+from aiops.spec.choosing.rules import ProviderFacts, RoutingTable
 
 PROVIDERS = {"east": ProviderFacts(1, True), "west": ProviderFacts(1, True)}
 

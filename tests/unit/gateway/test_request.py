@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiops.gateway.request import batch_size, facts
+from aiops.gateway.worker.request import batch_size, facts
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 4000}}
 

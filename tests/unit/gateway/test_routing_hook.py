@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from aiops.gateway.board import Board
-from aiops.gateway.call import Call, current
-from aiops.gateway.dispatch import Dispatch
-from aiops.gateway.slots import Slots
-from aiops.spec.rules import Group, Member, PatternRule, ProviderFacts, RoutingTable, Strategy
+from aiops.gateway.worker.board import Board
+from aiops.gateway.worker.call import Call, current
+from aiops.gateway.worker.dispatch import Dispatch
+from aiops.gateway.worker.slots import Slots
+from aiops.spec.choosing.rules import Group, Member, PatternRule, ProviderFacts, RoutingTable, Strategy
 
-routing = pytest.importorskip("aiops.gateway.routing", reason="needs LiteLLM")
+routing = pytest.importorskip("aiops.gateway.worker.routing", reason="needs LiteLLM")
 
 GROUP = Group("pool", "exact", Strategy.DIRECT, (Member("d-a", "a", "m"),))
 PASSING = Group("^q", "pattern", Strategy.DIRECT, (Member("d-any", "a", None),))

@@ -6,12 +6,12 @@ import os
 import socket
 from pathlib import Path
 
-from aiops.gateway import protocol
-from aiops.gateway.events import Events
-from aiops.gateway.handover import START_SECONDS
-from aiops.gateway.listeners import Listeners
-from aiops.gateway.succession import Succession
-from aiops.gateway.workforce import Workforce
+from aiops.gateway.master.events import Events
+from aiops.gateway.master.handover import START_SECONDS
+from aiops.gateway.master.listeners import Listeners
+from aiops.gateway.master.succession import Succession
+from aiops.gateway.master.workforce import Workforce
+from aiops.gateway.shared import protocol
 from tests.unit.gateway.test_notify import Manager
 
 

@@ -12,12 +12,12 @@ from typing import Any, cast
 
 import pytest
 
-from aiops.gateway import protocol
-from aiops.host import image_program
-from aiops.host.containers import Containers, Made
-from aiops.host.control import MasterRefused, Session
+from aiops.gateway.shared import protocol
 from aiops.host.engines import Container
-from aiops.host.image_program import ImageProgram
+from aiops.host.master import MasterRefused, Session
+from aiops.supervise import image_program
+from aiops.supervise.containers import Containers, Made
+from aiops.supervise.image_program import ImageProgram
 
 OLD, NEW = "aiops-x-1", "aiops-x-2"
 MADE = Made("sha256:b", (), "2", b"", supervised=True)

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from aiops.errors import InvalidState
-from aiops.host.credentials import read_env, read_master_key, require_mounted
+from aiops.host.credentials import provider_key, read_env, read_master_key, require_mounted
 from aiops.host.instance import Instance, locate
-from aiops.prover import provider_key
-from aiops.spec.load import load
-from aiops.spec.model import DesiredState
+from aiops.spec.load.load import load
+from aiops.spec.shapes.model import DesiredState
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from aiops.host import process
 NOBODY = 65534
 ASK = f"""
 import json, os
-from aiops.host import process, requirements
+from aiops.host import process
+from aiops.supervise import requirements
 os.environ["XDG_CACHE_HOME"] = "/root/.cache"
 os.setegid({NOBODY})
 os.seteuid({NOBODY})

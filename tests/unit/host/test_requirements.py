@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from aiops.errors import Precondition, UsageError
-from aiops.gateway.installed import COMPROMISED, code_digest
-from aiops.host import requirements
+from aiops.gateway.shared.installed import COMPROMISED, code_digest
+from aiops.supervise import requirements
 
 LISTED = """# made by uv
 litellm[proxy]==1.106.1 \\

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from aiops import takeover
+from aiops.actions import takeover
 from aiops.host.instance import locate
 from aiops.importing.importer import Found, Imported, import_all
 from aiops.importing.report import Fate
-from aiops.spec.load import load
+from aiops.spec.load.load import load
 from aiops.spec.sources import FILES
 
 CASES = Path(__file__).resolve().parents[2] / "cases" / "import"

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from aiops.importing.rewrite import Rewrite
-from aiops.spec.yaml12 import Path, parse
+from aiops.spec.yaml.yaml12 import Path, parse
 
 SOURCE = b"""# top
 providers:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aiops import cli, takeover
+from aiops import cli
+from aiops.actions import takeover
 from aiops.errors import InvalidState, Precondition, UsageError
 from aiops.host import files
 from aiops.host.instance import Instance, locate

@@ -6,8 +6,8 @@ from aiops.plan.diff import Diff, diff
 from aiops.plan.plan import Plan, make_plan
 from aiops.render.release import render
 from aiops.render.routes import read_routes
-from aiops.spec.load import load
-from aiops.spec.resolve import resolve
+from aiops.spec.load.load import load
+from aiops.spec.routes.resolve import resolve
 
 SETTINGS = "gateway: {port: 4000}\n"
 PROVIDERS = """\

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from aiops.actions.instance.units import templates
 from aiops.render.provider_units import (
     KINDS,
     differences,
@@ -18,8 +19,7 @@ from aiops.render.provider_units import (
     variables,
     with_variables,
 )
-from aiops.spec.model import ModelSpec, Provider
-from aiops.supervision import templates
+from aiops.spec.shapes.model import ModelSpec, Provider
 from tests.unit.render.test_units import facts
 
 VLLM = Provider(name="qwen", type="vllm", base_url="http://127.0.0.1:8001", models=(ModelSpec(name="qwen"),))

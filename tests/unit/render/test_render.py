@@ -15,14 +15,14 @@ import yaml
 
 from aiops.render.release import digest, render
 from aiops.render.routes import read_routes
-from aiops.spec.deployments import ANY_MODEL, hidden_members
-from aiops.spec.load import load
-from aiops.spec.model import DesiredState
-from aiops.spec.resolve import resolve
-from aiops.spec.rules import RoutingTable
+from aiops.spec.choosing.rules import RoutingTable
+from aiops.spec.load.load import load
+from aiops.spec.routes.deployments import ANY_MODEL, hidden_members
+from aiops.spec.routes.resolve import resolve
+from aiops.spec.routes.summary import summarise
+from aiops.spec.shapes.model import DesiredState
 from aiops.spec.sources import FILES
-from aiops.spec.summary import summarise
-from aiops.spec.yaml12 import parse
+from aiops.spec.yaml.yaml12 import parse
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "render").iterdir())
 EVERY_KEY = next(case for case in CASES if case.name == "every_key")

@@ -10,9 +10,7 @@ import pytest
 import yaml
 
 from aiops.render.stock import Stock, stock_config
-from aiops.spec.load import load
-from aiops.spec.resolve import resolve
-from aiops.spec.rules import (
+from aiops.spec.choosing.rules import (
     Group,
     Member,
     MetadataRule,
@@ -23,6 +21,8 @@ from aiops.spec.rules import (
     Special,
     Strategy,
 )
+from aiops.spec.load.load import load
+from aiops.spec.routes.resolve import resolve
 
 SOURCES = {
     "aiops.yaml": b"gateway: {port: 4000}\n",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from aiops.actions.instance.units import templates
 from aiops.render.provider_units import PROVIDER_UNITS
 from aiops.render.units import EXAMPLE, GATEWAY_UNITS, UnitFacts, quote, render_units
-from aiops.supervision import templates
 
 OURS = (*GATEWAY_UNITS, *PROVIDER_UNITS)
 LEAST_EXPOSED = 20  # tenths: systemd-analyze's scale goes to 100, 0 is best

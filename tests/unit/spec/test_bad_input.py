@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aiops.errors import InvalidState
-from aiops.spec.load import load
+from aiops.spec.load.load import load
 from aiops.spec.sources import FILES
 
 CASES = Path(__file__).resolve().parents[2] / "cases" / "bad"

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from aiops.spec.choose import order, rule_for
-from aiops.spec.conditions import Facts
-from aiops.spec.rules import Group, Member, MetadataRule, Strategy
-from aiops.spec.strategies import RANKINGS
+from aiops.spec.choosing.choose import order, rule_for
+from aiops.spec.choosing.conditions import Facts
+from aiops.spec.choosing.rules import Group, Member, MetadataRule, Strategy
+from aiops.spec.choosing.strategies import RANKINGS
 
 DRAWS = 10_000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiops.spec.conditions import NAMES, ConditionError, Facts, parse
+from aiops.spec.choosing.conditions import NAMES, ConditionError, Facts, parse
 
 BUSY = Facts(
     model="m", tokens=1500, length=6000, stream=True, request_count=7, complexity="high", headers={"x-priority": "high"}

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from aiops.spec.edit import add_provider, set_value
-from aiops.spec.load import load
-from aiops.spec.load_mappings import SECTIONS
-from aiops.spec.mappings import (
+from aiops.spec.edit.edit import add_provider, set_value
+from aiops.spec.load.load import load
+from aiops.spec.load.load_mappings import SECTIONS
+from aiops.spec.routes.resolve import resolve
+from aiops.spec.shapes.mappings import (
     Balanced,
     BalancedMember,
     Capability,
@@ -30,8 +31,7 @@ from aiops.spec.mappings import (
     SpecialCases,
     Threshold,
 )
-from aiops.spec.model import ModelSpec, Port, Provider, Settings
-from aiops.spec.resolve import resolve
+from aiops.spec.shapes.model import ModelSpec, Port, Provider, Settings
 from aiops.spec.sources import AT_INIT, FILES, PORTS
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"

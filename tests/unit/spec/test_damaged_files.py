@@ -14,12 +14,12 @@ import pytest
 from aiops.errors import AiopsError, InvalidState
 from aiops.render.release import render
 from aiops.render.routes import read_routes
-from aiops.spec.edit import add_model, add_provider, remove_model, remove_provider, set_status, set_value
-from aiops.spec.load import load
-from aiops.spec.resolve import resolve
+from aiops.spec.edit.edit import add_model, add_provider, remove_model, remove_provider, set_status, set_value
+from aiops.spec.load.load import load
+from aiops.spec.routes.resolve import resolve
+from aiops.spec.routes.summary import summarise
 from aiops.spec.sources import FILES
-from aiops.spec.summary import summarise
-from aiops.spec.yaml12 import parse
+from aiops.spec.yaml.yaml12 import parse
 
 TESTS = Path(__file__).resolve().parents[2]
 CASES = sorted(path.parent for path in (TESTS / "cases").glob("*/*/providers.yaml"))

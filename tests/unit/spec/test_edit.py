@@ -11,7 +11,8 @@ from typing import Literal
 import pytest
 
 from aiops.errors import AiopsError, InvalidState, UsageError
-from aiops.spec.edit import (
+from aiops.spec.choosing.rules import Strategy
+from aiops.spec.edit.edit import (
     Edit,
     add_model,
     add_provider,
@@ -22,11 +23,10 @@ from aiops.spec.edit import (
     set_strategy,
     set_value,
 )
-from aiops.spec.load import load
-from aiops.spec.model import ModelSpec
-from aiops.spec.rules import Strategy
+from aiops.spec.load.load import load
+from aiops.spec.shapes.model import ModelSpec
 from aiops.spec.sources import FILES
-from aiops.spec.yaml12 import parse
+from aiops.spec.yaml.yaml12 import parse
 
 SOURCES = {
     "aiops.yaml": b"# the gateway\ngateway:\n  port: 4000   # public\n  host: '127.0.0.1'\n\nprofile: dev\n",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from aiops.spec.conditions import Facts
-from aiops.spec.explain import Explainer, Explanation
-from aiops.spec.load import load
-from aiops.spec.request_facts import facts_of
-from aiops.spec.resolve import resolve
+from aiops.spec.choosing.conditions import Facts
+from aiops.spec.choosing.request_facts import facts_of
+from aiops.spec.load.load import load
+from aiops.spec.routes.explain import Explainer, Explanation
+from aiops.spec.routes.resolve import resolve
 
 PROVIDERS = """\
 providers:

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from aiops.errors import InvalidState
-from aiops.spec.deployments import hidden, hidden_members, identity
-from aiops.spec.load import load
-from aiops.spec.notes import notes
-from aiops.spec.resolve import resolve
-from aiops.spec.routes import Route, RouteTable
-from aiops.spec.rules import Group, Member, RoutingTable, Strategy
+from aiops.spec.choosing.rules import Group, Member, RoutingTable, Strategy
+from aiops.spec.load.load import load
+from aiops.spec.routes.deployments import hidden, hidden_members, identity
+from aiops.spec.routes.notes import notes
+from aiops.spec.routes.resolve import resolve
+from aiops.spec.routes.routes import Route, RouteTable
 
 PROVIDERS = """\
 providers:

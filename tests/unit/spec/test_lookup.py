@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from aiops.spec.lookup import Resolver
-from aiops.spec.rules import Group, PatternRule, RoutingTable, SizeRule, Strategy
+from aiops.spec.choosing.lookup import Resolver
+from aiops.spec.choosing.rules import Group, PatternRule, RoutingTable, SizeRule, Strategy
 
 
 def group(name: str, kind: str = "pattern") -> Group:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from aiops.spec.patterns import MAX_NAME, PatternError, PatternSet, check
+from aiops.spec.choosing.patterns import MAX_NAME, PatternError, PatternSet, check
 
 PATTERNS = [
     "^Qwen/",

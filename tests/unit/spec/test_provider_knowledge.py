@@ -11,14 +11,14 @@ import pytest
 from aiops.errors import InvalidState
 from aiops.plan.diff import diff
 from aiops.render.litellm import config
-from aiops.spec.edit import add_provider, learn
-from aiops.spec.link_local import forbidden
-from aiops.spec.load import load
-from aiops.spec.model import DesiredState, ModelSpec, Provider
-from aiops.spec.option_tables import OPTIONS
-from aiops.spec.provider_types import TYPES
-from aiops.spec.resolve import resolve
-from aiops.spec.summary import summarise
+from aiops.spec.edit.edit import add_provider, learn
+from aiops.spec.load.link_local import forbidden
+from aiops.spec.load.load import load
+from aiops.spec.routes.resolve import resolve
+from aiops.spec.routes.summary import summarise
+from aiops.spec.shapes.model import DesiredState, ModelSpec, Provider
+from aiops.spec.shapes.option_tables import OPTIONS
+from aiops.spec.shapes.provider_types import TYPES
 
 SETTINGS = b"gateway: {port: 4000}\n"
 

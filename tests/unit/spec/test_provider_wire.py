@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from aiops.render.litellm import litellm_config
-from aiops.spec.load import load
-from aiops.spec.option_tables import OPTIONS
-from aiops.spec.provider_types import TYPES, Mode
-from aiops.spec.resolve import resolve
+from aiops.spec.load.load import load
+from aiops.spec.routes.resolve import resolve
+from aiops.spec.shapes.option_tables import OPTIONS
+from aiops.spec.shapes.provider_types import TYPES, Mode
 
 NAMES = ["plain", "org/model", "llama3:8b", "my model", "modèle-été", "openai/gpt", "a,b"]
 STRAY_KEYS = ("OPENAI_API_KEY", "OLLAMA_API_KEY", "LLAMAFILE_API_KEY", "HOSTED_VLLM_API_KEY")

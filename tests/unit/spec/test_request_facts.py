@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aiops.spec.conditions import Facts
-from aiops.spec.request_facts import complexity, facts_of
+from aiops.spec.choosing.conditions import Facts
+from aiops.spec.choosing.request_facts import complexity, facts_of
 
 
 @pytest.mark.parametrize(("tokens", "level"), [(0, "low"), (50, "low"), (51, "medium"), (100, "medium"), (101, "high")])

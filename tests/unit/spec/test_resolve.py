@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aiops.spec.load import load
-from aiops.spec.resolve import resolve
-from aiops.spec.routes import Route, RouteTable, Unrouted
+from aiops.spec.load.load import load
+from aiops.spec.routes.resolve import resolve
+from aiops.spec.routes.routes import Route, RouteTable, Unrouted
 
 
 def table(providers: str, mappings: str = "") -> RouteTable:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from aiops.spec.conditions import NAMES
-from aiops.spec.load import load
-from aiops.spec.mappings import DEFAULT_ABOVE
-from aiops.spec.notes import notes
-from aiops.spec.resolve import resolve
-from aiops.spec.rules import ALIASES, Strategy
+from aiops.spec.choosing.conditions import NAMES
+from aiops.spec.choosing.rules import ALIASES, Strategy
+from aiops.spec.load.load import load
+from aiops.spec.routes.notes import notes
+from aiops.spec.routes.resolve import resolve
+from aiops.spec.shapes.mappings import DEFAULT_ABOVE
 from tests.unit.spec.test_config_examples import MAPPING_SHAPES
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "routing.md").read_text()

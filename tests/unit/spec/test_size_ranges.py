@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiops.spec.size_ranges import parse_range
+from aiops.spec.choosing.size_ranges import parse_range
 
 
 @pytest.mark.parametrize(

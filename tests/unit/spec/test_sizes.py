@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiops.spec import sizes
+from aiops.spec.choosing import sizes
 
 
 @pytest.mark.parametrize(

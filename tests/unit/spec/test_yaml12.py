@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from aiops.spec.yaml12 import parse
-from aiops.spec.yaml_text import block
+from aiops.spec.yaml.yaml12 import parse
+from aiops.spec.yaml.yaml_text import block
 
 
 @pytest.mark.parametrize(

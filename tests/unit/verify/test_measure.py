@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiops.spec.rules import Strategy
+from aiops.spec.choosing.rules import Strategy
 from aiops.verify.comparison import Comparison
 from aiops.verify.measure import Measured, summed
 

@@ -1,0 +1,1 @@
+"""What a verb does: one folder per noun, the module named as the verb."""

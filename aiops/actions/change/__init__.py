@@ -1,0 +1,1 @@
+"""The action every changing verb shares: edit, plan, apply, prove, commit."""

@@ -1,0 +1,97 @@
+"""Proving one change: which suites run against what, with whose keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from aiops.host import credentials
+from aiops.host.credentials import provider_keys
+from aiops.host.instance import Instance
+from aiops.host.ports import url_of
+from aiops.output import Output
+from aiops.plan.plan import Plan
+from aiops.spec.routes.routes import RouteTable
+from aiops.spec.shapes.model import DesiredState
+from aiops.verify.check import Check, failures
+
+
+class Prover:
+    """Runs the suites for one change."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        state: DesiredState,
+        table: RouteTable,
+        plan: Plan,
+        generation: int,
+        key: str,
+        out: Output,
+        new_runtime: bool = False,
+    ) -> None:
+        self._state = state
+        self._table = table
+        self._plan = plan
+        changed = plan.diff.changed_models
+        # Another LiteLLM may talk to any provider differently, whatever the files say.
+        self._prove = tuple(dict.fromkeys([*changed, *table.one_of_each()])) if new_runtime else changed
+        self._key = key
+        self._out = out
+        self._generation = generation
+        self._environment = credentials.environment(instance)
+        self._instance = instance
+
+    def warm(self) -> None:
+        import aiops.verify.suites  # noqa: F401
+
+    def _subject(self) -> Any:
+        from aiops.verify.suites import Subject
+
+        verify = self._state.verify
+        changes = self._plan.diff
+        return Subject(self._generation, self._table, self._prove, verify.billable, changes.new_fallbacks)
+
+    def private(self, sockets: Sequence[str]) -> list[Check]:
+        """Providers first, because their own words explain more than a failed completion does."""
+        from aiops.verify import suites
+        from aiops.verify.client import Client
+
+        looked = self._look_at_providers()
+        if failures(looked):
+            return looked
+        timeout = self._state.verify.timeout
+        with ExitStack() as stack:
+            clients = [stack.enter_context(Client(self._key, timeout, socket=path)) for path in sockets]
+            with self._out.progress("proving the new generation") as bar:
+                probes = len(self._prove)
+                step = _counter(bar, probes + 2 * len(sockets) + 2)
+                budget = timeout + suites.SECONDS_A_PROBE * probes
+                return looked + suites.private(clients, self._subject(), budget, step)
+
+    def public(self) -> list[Check]:
+        from aiops.verify import suites
+        from aiops.verify.client import Client
+
+        gateway = self._state.gateway
+        with Client(self._key, self._state.verify.timeout, url=url_of(gateway.host, gateway.port)) as client:
+            return suites.public(client, self._subject(), self._state.verify.timeout, lambda _: None)
+
+    def _look_at_providers(self) -> list[Check]:
+        from aiops.verify import providers
+
+        named = {change.name for change in self._plan.diff.changes if change.kind == "provider"}
+        changed = [provider for name, provider in self._state.providers.items() if name in named]
+        return providers.look(changed, provider_keys(self._instance, changed, self._environment))
+
+
+def _counter(bar: Any, total: int) -> Callable[[Check], None]:
+    done = 0
+
+    def step(check: Check) -> None:
+        nonlocal done
+        done += 1
+        bar.update(done, max(total, done + 1), check.id)
+
+    return step

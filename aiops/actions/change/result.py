@@ -1,0 +1,50 @@
+"""What a verb reports of a change, reached or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiops.errors import AiopsError
+from aiops.plan.plan import Plan
+from aiops.verify.check import Check
+
+
+@dataclass
+class Result:
+    """What a verb reports. ``seconds`` is wall time of the whole verb, waiting for an answer excluded."""
+
+    outcome: str
+    generation: int | None
+    previous: int | None
+    plan: Plan | None = None
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    error: AiopsError | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        data: dict[str, Any] = {
+            "outcome": self.outcome,
+            "generation": self.generation,
+            "previous": self.previous,
+            "seconds": round(self.seconds, 3),
+            "steps": self.steps,
+            "checks": [check.to_json() for check in self.checks],
+            "notes": self.notes,
+        }
+        if self.plan is not None:
+            data["plan"] = self.plan.to_json()
+        if self.error is not None:
+            data["error"] = {"code": self.error.name, "message": self.error.message, "hint": self.error.hint}
+        return data
+
+
+class ChangeFailed(Exception):
+    """Carries the error together with the result that was reached, so that ``--json`` can print both."""
+
+    def __init__(self, error: AiopsError, result: Result) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.result = result

@@ -1,0 +1,49 @@
+"""Where the gateway is, also while the files are invalid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiops.actions.instance.desired import desired
+from aiops.actions.instance.supervisor import choose
+from aiops.apply.store import GenerationStore
+from aiops.host.instance import Instance
+from aiops.host.ports import url_of
+from aiops.supervise.contract import Supervisor
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the gateway is: enough to stop, restart and ask it, also while the files are invalid."""
+
+    supervisor: Supervisor
+    host: str
+    port: int
+    master_key: Path
+
+    @property
+    def url(self) -> str:
+        return f"{url_of(self.host, self.port)}/v1"
+
+
+def place(instance: Instance) -> Place:
+    """From what was committed last; from the files only before the first generation.
+
+    Raises Precondition when there is no instance, InvalidState with every problem.
+    """
+    instance.require()
+    generations = GenerationStore(instance.state)
+    current = generations.current()
+    if current is None:
+        state = desired(instance)
+        key = instance.key_file(state.settings.master_key_file)
+        return Place(choose(instance, state.settings.supervisor), state.gateway.host, state.gateway.port, key)
+    _, summary = generations.get(current).routes()
+    settings = summary.settings
+    return Place(
+        choose(instance, str(settings["supervisor"])),
+        str(settings["gateway.host"]),
+        int(settings["gateway.port"]),
+        instance.key_file(settings["master_key_file"]),
+    )

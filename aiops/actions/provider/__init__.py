@@ -1,0 +1,1 @@
+"""Providers as units: install, start, stop, look, change places."""

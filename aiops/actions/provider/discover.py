@@ -1,0 +1,75 @@
+"""Asking a provider which models it serves, and what it says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from aiops.actions.instance.desired import desired
+from aiops.actions.provider import managed
+from aiops.errors import InvalidState, VerificationFailed
+from aiops.host import credentials
+from aiops.host.credentials import provider_key
+from aiops.host.instance import Instance, read_sources
+from aiops.spec.edit import edit
+from aiops.spec.load.load import load
+from aiops.spec.sources import PROVIDERS, SETTINGS
+from aiops.verify import discovery
+from aiops.verify.check import Failed, Skipped
+from aiops.verify.discovery import Report
+
+NOT_ASKED_YET = "model"  # an active provider has to have one
+
+
+def models_of(
+    instance: Instance,
+    name: str,
+    *,
+    kind: str,
+    base_url: str | None,
+    api_key_env: str | None,
+    api_key_file: str | None,
+    known: Sequence[str] = (),
+) -> Report:
+    """What a provider that is not configured yet says of the models beyond ``known``.
+
+    Raises UsageError, InvalidState for one that could not be added anyway: nobody is asked at an address that is
+    refused. Raises VerificationFailed when it does not list any.
+    """
+    instance.require()
+    alone = {SETTINGS: read_sources(instance)[SETTINGS], PROVIDERS: b"providers: {}\n"}
+    added = edit.add_provider(
+        alone,
+        name,
+        type=kind,
+        base_url=base_url,
+        models=known or (NOT_ASKED_YET,),
+        api_key_env=api_key_env,
+        api_key_file=api_key_file,
+    )
+    try:
+        provider = load(added.sources, credentials.environment(instance)).providers[name]
+    except InvalidState as invalid:
+        problems = [replace(each, line=0) if each.file == PROVIDERS else each for each in invalid.problems]
+        raise InvalidState(problems, "nobody was asked, and nothing was changed") from invalid
+    try:
+        found = discovery.report(provider, provider_key(instance, provider))
+    except (Failed, Skipped) as problem:
+        raise VerificationFailed(
+            f"its models could not be discovered: {problem}", "name them with --model, or mend the provider"
+        ) from problem
+    if not found.models and not known:
+        raise VerificationFailed(
+            f"{provider.discovery_url} lists no models", "load one there first, or name it with --model"
+        )
+    return replace(found, models=tuple(model for model in found.models if model.name not in known))
+
+
+def report_of(instance: Instance, name: str) -> Report:
+    """What a configured provider says. Raises UsageError for an unknown one, Precondition for a template,
+    VerificationFailed with its reason."""
+    provider = managed.known(desired(instance), name)
+    try:
+        return discovery.report(provider, provider_key(instance, provider))
+    except (Failed, Skipped) as problem:
+        raise VerificationFailed(f"`{name}` does not say: {problem}", "nothing was changed") from problem

@@ -1,0 +1,1 @@
+"""The gateway as a service: start, stop, restart, look, prove."""

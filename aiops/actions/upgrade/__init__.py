@@ -1,0 +1,1 @@
+"""Another LiteLLM, or another image, in the gateway that runs."""

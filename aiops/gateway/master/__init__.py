@@ -1,0 +1,1 @@
+"""The process that forks: it holds the listening socket and serves nothing itself."""

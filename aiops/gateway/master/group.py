@@ -1,0 +1,117 @@
+"""The workers of one generation, as the master keeps track of them."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass, field
+
+from aiops.gateway.shared import protocol
+from aiops.gateway.worker.settings import Settings
+from aiops.gateway.worker.slots import Slots
+
+# A worker that dies is forked again after this many seconds, doubled for each death in a row.
+BACKOFF_FIRST, BACKOFF_MOST = 0.1, 30.0
+STEADY_SECONDS = 60.0  # a worker that lived this long starts again at the first step
+
+
+@dataclass(eq=False)
+class WorkerHandle:
+    """One child process. ``role`` is what it acknowledged; None until it is ready."""
+
+    pid: int
+    index: int
+    channel: protocol.Peer
+    started: float
+    role: str | None = None
+    http: str = ""
+    exchange: str = ""
+    failure: str = ""
+    exit_code: int | None = None  # negative: the signal that killed it
+    child: bool = True  # of this master: of one in another container only the end of its channel is seen
+
+    @property
+    def ready(self) -> bool:
+        return self.role is not None
+
+
+@dataclass(eq=False)
+class Group:
+    """All workers of one generation. ``role`` is what they are meant to be."""
+
+    settings: Settings
+    environment: dict[str, str]
+    listener: socket.socket
+    role: str = protocol.CANDIDATE
+    workers: list[WorkerHandle] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    crashes: int = 0
+    crashes_in_a_row: int = 0
+    last_failure: str = ""
+    refork_at: dict[int, float] = field(default_factory=dict)  # worker index -> monotonic time
+    heirs: list[str] = field(default_factory=list)
+    limit: float | None = None
+    adopted: bool = False  # forked by an earlier program, perhaps with another LiteLLM
+    slots: Slots = field(init=False)  # made before the first fork, so that all workers share it
+
+    def __post_init__(self) -> None:
+        routing = self.settings.routing
+        self.slots = Slots(self.settings.workers, len(routing.providers) if routing else 0)
+
+    @property
+    def generation(self) -> int:
+        return self.settings.generation
+
+    @property
+    def ready(self) -> bool:
+        """All workers are ready, whatever their role."""
+        return len(self.workers) == self.settings.workers and all(worker.ready for worker in self.workers)
+
+    def all_in(self, role: str) -> bool:
+        """Every worker has acknowledged ``role``."""
+        return bool(self.workers) and all(worker.role == role for worker in self.workers)
+
+    @property
+    def exchanges(self) -> list[str]:
+        return [worker.exchange for worker in self.workers if worker.ready]
+
+    def take_role(self, role: str, heirs: list[str] | None = None, limit: float | None = None) -> None:
+        """Tell every ready worker its role; those that become ready later are told then."""
+        self.role = role
+        self.heirs = heirs or []
+        self.limit = limit
+        for worker in self.workers:
+            self.tell(worker)
+
+    def tell(self, worker: WorkerHandle) -> None:
+        message: protocol.Message = {"role": self.role, "heirs": self.heirs}
+        if self.limit is not None:
+            message["limit"] = self.limit
+        if worker.ready:
+            worker.channel.send(message)
+
+    def crashed(self, worker: WorkerHandle, reason: str) -> float:
+        """Note a death that was not asked for. Returns the seconds to wait before forking again."""
+        self.workers.remove(worker)
+        self.slots.clear(worker.index)  # what it was answering, nobody answers now
+        self.crashes += 1
+        steady = time.monotonic() - worker.started > STEADY_SECONDS
+        self.crashes_in_a_row = 1 if steady else self.crashes_in_a_row + 1
+        self.last_failure = worker.failure or reason
+        wait = min(BACKOFF_FIRST * 2.0 ** (self.crashes_in_a_row - 1), BACKOFF_MOST)
+        self.refork_at[worker.index] = time.monotonic() + wait
+        return float(wait)
+
+    def describe(self) -> protocol.Message:
+        return {
+            "generation": self.generation,
+            "role": self.role,
+            "models": self.settings.models,
+            "workers": [
+                {"pid": worker.pid, "role": worker.role or "starting", "http": worker.http} for worker in self.workers
+            ],
+            "wanted": self.settings.workers,
+            "crashes": self.crashes,
+            "crash_loop": self.crashes_in_a_row >= 3,
+            "last_failure": self.last_failure,
+        }

@@ -1,0 +1,391 @@
+"""The long-lived gateway process: LiteLLM imported once, the listening socket held, workers forked per generation.
+
+It keeps no threads and no event loop, only a select loop, so that forking stays safe. Everything it does is a
+reaction to one of four things: a line on the control socket, a line from a worker, a signal, the clock.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import aiops
+from aiops.gateway.master import logfile
+from aiops.gateway.master.control_socket import ControlSocket, Refused
+from aiops.gateway.master.estimate import Estimator
+from aiops.gateway.master.events import Events
+from aiops.gateway.master.group import Group, WorkerHandle
+from aiops.gateway.master.listeners import Listeners
+from aiops.gateway.master.notify import Notifier, condition
+from aiops.gateway.master.options import Options
+from aiops.gateway.master.orphans import Orphans
+from aiops.gateway.master.say import say
+from aiops.gateway.master.scout import warm_up
+from aiops.gateway.master.session import OPENING, PAUSING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
+from aiops.gateway.master.succession import COMMANDS, Succession
+from aiops.gateway.master.workforce import Workforce
+from aiops.gateway.shared import pointer, protocol
+from aiops.gateway.shared.journald import WARNING
+from aiops.gateway.shared.protocol import SUCCEEDED
+from aiops.gateway.worker import runtime, settings
+
+BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds between looks at the clock
+BOOT_CONFIRM_SECONDS = 60.0
+LOG_CHECK_SECONDS = 30.0
+
+
+class Master:
+    def __init__(self, options: Options, succession: Succession) -> None:
+        self._options = options
+        self._succession = succession
+        self._notifier = Notifier(os.environ)
+        self._settled = False  # the boot is over, well or not
+        self._events = Events()
+        self._listeners = Listeners()
+        self._workforce = Workforce(self._events, self._listeners, options.run, self._heard, self._died)
+        self._change: Change | None = None
+        self._stopping: float | None = None  # monotonic deadline
+        self._boot_retry: float | None = None
+        self._boot_failures = 0
+        self._last_revert: dict[str, object] | None = None
+        self._to_adopt: set[str] = set()
+        self._started = time.monotonic()
+        self._left: int | None = None  # with this exit code, without the workers
+        self._next_log_check = 0.0
+        self._pid_file = options.run / protocol.PID_FILE
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Everything before the loop. Raises OSError when the address is not to be had, whatever the import raises."""
+        self._events.catch(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+        for ignored in (signal.SIGPIPE, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
+        # Under systemd nobody else makes it after a reboot: it may be on a temporary file system.
+        self._options.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._listeners.adopt_passed(os.environ)
+        inherited = self._succession.take_over(self._listeners, self._workforce, self._options.secrets)
+        self._orphans = Orphans(self._options.run, self._workforce.pids())
+        self._listeners.inherit(self._orphans.exchanges)
+        if inherited is None:
+            self._listeners.get(self._options.host, self._options.port)
+        self._control = ControlSocket(self._events, self._options.run, self._obey, self._lost, inherited)
+        self._pid_file.write_text(f"{os.getpid()}\n")
+        seconds = warm_up()
+        say(f"LiteLLM {runtime.version()} imported in {seconds:.1f} s")
+        if not runtime.is_safe_to_fork():
+            say("warning: importing LiteLLM left threads behind; forking is not safe")
+        self._estimator = Estimator(seconds, os.cpu_count() or 1)
+        self._succession.arrived()
+
+    def run(self) -> int:
+        """Until told to stop, or to leave. The exit code."""
+        if self._serving() is None:
+            self._boot()
+        while self._stopping is None or self._workforce.groups:
+            self._turn()
+            if self._left is not None:  # the workers stay, serve on, and are taken over by the next master
+                say("leaves its workers to the next master")
+                return self._left
+            if self._change is None and self._stopping is None:
+                control = self._control.fileno()
+                if self._succession.go(self._workforce, self._listeners, control, self._catch_up):
+                    return SUCCEEDED
+        self._listeners.close()
+        self._pid_file.unlink(missing_ok=True)
+        return 0
+
+    def _turn(self) -> None:
+        groups = self._workforce.groups
+        busy = self._change is not None or self._stopping is not None or any(group.refork_at for group in groups)
+        arrived = self._events.wait(min(BUSY_TICK if busy else IDLE_TICK, self._notifier.patience))
+        if signal.SIGCHLD in arrived:
+            self._workforce.reap()
+        if signal.SIGTERM in arrived or signal.SIGINT in arrived:
+            self._stop(None)
+        now = time.monotonic()
+        self._tick(now)
+        self._succession.consider(now, self._change is not None or self._stopping is not None)
+        if self._notifier.enabled:
+            self._settled = self._settled or self._change is None
+            self._notifier.tell(*condition(self.status(), self._settled, self._left is not None), now)
+
+    def _tick(self, now: float) -> None:
+        self._workforce.fork_again(now)
+        if self._change is not None:
+            self._advance(self._change, now)
+        if self._boot_retry is not None and now >= self._boot_retry and self._change is None:
+            self._boot()
+        if self._stopping is not None and now >= self._stopping:
+            for group in self._workforce.groups:
+                self._workforce.kill(group)
+        if self._to_adopt and self._change is None and self._stopping is None:
+            runtime.adopt(sorted(self._to_adopt))
+            self._to_adopt = set()
+        self._workforce.drop_empty()
+        if now >= self._next_log_check:
+            self._next_log_check = now + LOG_CHECK_SECONDS
+            logfile.rotate(sys.stderr.fileno())
+
+    # --- the committed generation, after a start --------------------------------------------------------------
+
+    def _boot(self) -> None:
+        """Start what was committed last. A failure is retried with backoff: the master stays to be told otherwise."""
+        self._boot_retry = None
+        directory = pointer.read(self._options.state)
+        if directory is None:
+            say("nothing committed yet; waiting for a first generation")
+            return
+        try:
+            self._stage(directory, None)
+        except (Refused, OSError, ValueError, KeyError) as error:
+            self._boot_failed(str(error))
+
+    def _catch_up(self) -> None:
+        """After another master had the workers for a while: what it may have committed is what has to serve."""
+        serving = self._serving()
+        if serving is None or pointer.read(self._options.state) != serving.settings.directory.resolve():
+            self._boot()
+
+    def _boot_failed(self, reason: str) -> None:
+        self._boot_failures += 1
+        wait = min(2.0**self._boot_failures, 60.0)
+        self._boot_retry = time.monotonic() + wait
+        why = f"the committed generation does not start: {reason}"
+        self._last_revert = {"reason": why, "boot": True, "failures": self._boot_failures}
+        say(f"the committed generation does not start: {reason}; next try in {wait:g} s", WARNING)
+
+    # --- one change -------------------------------------------------------------------------------------------
+
+    def _serving(self) -> Group | None:
+        return next((group for group in self._workforce.groups if group.role == protocol.SERVING), None)
+
+    def _stage(self, directory: Path, session: protocol.Peer | None, **labels: object) -> None:
+        if self._stopping is not None:
+            raise Refused("the gateway is stopping")
+        if self._change is not None and self._change.session is None and session is not None:
+            # The generation the master starts by itself gives way to what an operator wants.
+            self._workforce.kill(self._change.candidate)
+            self._change = None
+        if self._change is not None:
+            raise Refused(f"generation {self._change.candidate.generation} is {self._change.phase} already")
+        self._boot_retry = None
+        loaded = settings.load(directory)
+        try:
+            listener = self._listeners.get(loaded.host, loaded.port)
+        except OSError as error:
+            raise Refused(f"cannot listen on {loaded.host}:{loaded.port}: {error.strerror}") from error
+        group = Group(loaded, settings.read_secrets(loaded, self._options.secrets), listener)
+        self._change = Change(
+            candidate=group,
+            previous=self._serving(),
+            session=session,
+            estimate=self._estimator.seconds(loaded.models, loaded.workers),
+            deadline=time.monotonic() + self._estimator.deadline(loaded.models, loaded.workers),
+            labels={"generation": loaded.generation, **labels},
+        )
+        self._workforce.start(group)
+
+    def _advance(self, change: Change, now: float) -> None:
+        if change.phase == STAGING:
+            change.progress(now)
+            if change.candidate.ready:
+                self._staged(change)
+            elif now > change.deadline:
+                self._fail_staging(change, f"not ready after {now - change.candidate.started:.0f} s")
+            return
+        while change.advance():
+            if change.phase == PROVISIONAL:
+                change.answer(ok=True, phase=PROVISIONAL)
+                if change.session is None:
+                    self._confirm(change)
+                    return
+        if change.phase == PROVISIONAL and now > change.deadline:
+            self._revert(change, f"nobody confirmed within {change.confirm_within:g} s")
+        elif change.phase == REVERTING and change.old_serves_again():
+            self._reverted(change)
+
+    def _staged(self, change: Change) -> None:
+        seconds = time.monotonic() - change.candidate.started
+        change.phase = STAGED
+        workers = [{"pid": worker.pid, "http": worker.http} for worker in change.candidate.workers]
+        change.answer(ok=True, phase=STAGED, seconds=round(seconds, 3), workers=workers)
+        if change.session is None:
+            change.confirm_within = BOOT_CONFIRM_SECONDS
+            change.promote()
+
+    def _fail_staging(self, change: Change, reason: str) -> None:
+        self._workforce.kill(change.candidate)
+        self._change = None
+        say(f"generation {change.candidate.generation} did not become ready: {reason}", WARNING, **change.labels)
+        change.answer(ok=False, error=reason)
+        if change.session is None:
+            self._boot_failed(reason)
+
+    def _confirm(self, change: Change) -> None:
+        """The commit point: the pointer flips, then the roles. Raises Refused and keeps waiting if it cannot."""
+        directory = change.candidate.settings.directory
+        if pointer.read(self._options.state) != directory.resolve():
+            try:
+                pointer.flip(self._options.state, directory)
+            except OSError as error:
+                raise Refused(f"cannot record the generation as current: {error.strerror}") from error
+        self._change = None
+        self._succession.approve(by_somebody=change.session is not None)
+        self._boot_failures = 0
+        self._last_revert = None
+        change.candidate.take_role(protocol.SERVING)
+        self._workforce.succeed(change.previous, change.candidate.exchanges)
+        self._orphans.retire(change.candidate.exchanges)
+        say(f"generation {change.candidate.generation} serves", **change.labels)
+        change.answer(ok=True, phase="confirmed")
+
+    def _revert(self, change: Change, reason: str) -> None:
+        say(f"generation {change.candidate.generation} is taken back: {reason}", WARNING, **change.labels)
+        change.start_revert(reason)
+
+    def _reverted(self, change: Change) -> None:
+        self._change = None
+        self._last_revert = {"generation": change.candidate.generation, "reason": change.reason, "boot": False}
+        heirs = change.previous.exchanges if change.previous else self._orphans.exchanges
+        self._workforce.drain(change.candidate, heirs)
+        if change.asked:
+            change.answer(ok=True, phase="reverted")
+        if change.session is None:
+            self._boot_failed(change.reason)
+
+    def _abandon(self, change: Change, reason: str) -> None:
+        """Undo whatever the session had begun."""
+        if change.phase in (STAGING, STAGED):
+            self._workforce.kill(change.candidate)
+            self._change = None
+            say(f"generation {change.candidate.generation} is dropped: {reason}", WARNING, **change.labels)
+        elif change.phase in (OPENING, PAUSING, PROVISIONAL):
+            self._revert(change, reason)
+
+    # --- what workers say and how they end --------------------------------------------------------------------
+
+    def _heard(self, group: Group, handle: WorkerHandle, message: protocol.Message) -> None:
+        event = message.get("event")
+        self._to_adopt |= set(message.get("modules", ())) - sys.modules.keys()
+        if event == "ready":
+            handle.role, handle.http, handle.exchange = protocol.CANDIDATE, message["http"], message["exchange"]
+            self._estimator.learn(group.settings.models, time.monotonic() - handle.started)
+            if group.role != protocol.CANDIDATE:
+                group.tell(handle)
+        elif event == "role":
+            handle.role = message["role"]
+        elif event == "failed":
+            handle.failure = str(message["reason"])
+
+    def _died(self, group: Group, handle: WorkerHandle, why: str) -> None:
+        if group.role == protocol.DRAINING or self._stopping is not None:
+            group.workers.remove(handle)
+            return
+        change = self._change
+        if change is not None and group is change.candidate and change.phase in (STAGING, STAGED):
+            group.workers.remove(handle)
+            group.last_failure = handle.failure or f"a worker ended: {why}"
+            if change.phase == STAGING:
+                self._fail_staging(change, group.last_failure)
+            else:
+                self._abandon(change, group.last_failure)
+                self._last_revert = {"generation": group.generation, "reason": group.last_failure, "boot": False}
+            return
+        wait = group.crashed(handle, why)
+        said = f"worker {handle.pid} of generation {group.generation} ended ({why}); again in {wait:g} s"
+        say(said, WARNING, generation=group.generation)
+        if change is not None and group is change.candidate and change.phase != REVERTING:
+            self._revert(change, f"a worker of the new generation ended: {group.last_failure}")
+
+    # --- the control socket -----------------------------------------------------------------------------------
+
+    def _lost(self, peer: protocol.Peer) -> None:
+        if self._change is not None and self._change.session is peer:
+            self._succession.lost()
+            self._abandon(self._change, "the connection of whoever made the change was lost")
+
+    def _obey(self, peer: protocol.Peer, message: protocol.Message) -> None:
+        command = message.get("command")
+        if command == "status":
+            peer.send({"ok": True, **self.status()})
+        elif command == "stage":
+            labels = {name: message.get(name) for name in ("verb", "provider")}
+            self._stage(Path(str(message["directory"])), peer, **labels)
+        elif command == "retry":
+            if self._boot_retry is not None:
+                self._boot_retry = time.monotonic()
+            peer.send({"ok": True, "failures": self._boot_failures})
+        elif command == "stop":
+            self._stop(float(message["limit"]) if "limit" in message else None)
+            peer.send({"ok": True})
+        elif command == "leave":
+            if self._change is not None:
+                raise Refused("a change is going on")
+            peer.send({"ok": True})
+            self._left = SUCCEEDED if message.get("for_good") else 0
+        elif command in COMMANDS:
+            self._succession.want(peer, message, self._change is not None or self._stopping is not None)
+        elif command in ("promote", "confirm", "revert", "abort"):
+            self._workforce.reap()  # a candidate that is dead already must not be promoted or confirmed
+            change = self._change
+            if change is None or change.session is not peer:
+                lost = f": {self._last_revert['reason']}" if self._last_revert else ""
+                raise Refused(f"there is no change of this session to {command}{lost}")
+            self._step(change, command, message)
+        else:
+            raise Refused(f"unknown command {command!r}")
+
+    def _step(self, change: Change, command: str, message: protocol.Message) -> None:
+        if command == "promote" and change.phase == STAGED:
+            change.confirm_within = float(message["confirm_within"])
+            change.promote()
+        elif command == "confirm" and change.phase == PROVISIONAL:
+            self._confirm(change)
+        elif command == "revert" and change.phase in (OPENING, PAUSING, PROVISIONAL):
+            change.asked = True
+            self._revert(change, str(message.get("reason", "asked to")))
+        elif command == "revert" and change.phase == REVERTING:
+            change.asked = True
+        elif command == "abort" and change.phase in (STAGING, STAGED):
+            self._abandon(change, str(message.get("reason", "asked to")))
+            change.answer(ok=True, phase="aborted")
+        else:
+            raise Refused(f"cannot {command} while {change.phase}{f': {change.reason}' if change.reason else ''}")
+
+    def _stop(self, limit: float | None) -> None:
+        """Stop accepting, let everything finish for ``limit`` seconds, leave. Asked twice: leave now."""
+        again = self._stopping is not None and limit is None
+        if self._change is not None:
+            change, self._change = self._change, None
+            if change.phase in (STAGING, STAGED):
+                self._workforce.kill(change.candidate)
+        groups = list(self._workforce.groups)
+        if limit is None:
+            limit = max((group.settings.drain_seconds for group in groups), default=0.0)
+            limit = min(limit, self._options.stop_within if self._options.stop_within is not None else limit)
+        self._stopping = time.monotonic() + (0 if again else limit + 1)
+        for group in groups:
+            self._workforce.drain(group, [], limit)
+        self._orphans.retire([])
+        self._listeners.close()
+
+    def status(self) -> protocol.Message:
+        """What runs here, for ``aiops status``."""
+        change = self._change
+        serving = self._serving() or (change.previous if change else None)
+        return {
+            "pid": os.getpid(),
+            "version": aiops.__version__,
+            **self._succession.status(),
+            "uptime": round(time.monotonic() - self._started, 1),
+            "state": "stopping" if self._stopping is not None else "serving" if serving else "idle",
+            "generation": serving.generation if serving else None,
+            "change": {"generation": change.candidate.generation, "phase": change.phase} if change else None,
+            "groups": [group.describe() for group in self._workforce.groups],
+            "orphans": self._orphans.pids,
+            "last_revert": self._last_revert,
+        }

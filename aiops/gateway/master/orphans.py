@@ -1,0 +1,55 @@
+"""Workers that outlived their master: they serve on until a generation of this master does, and leave then."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Collection
+from pathlib import Path
+
+from aiops.gateway.master.say import say
+from aiops.gateway.worker.connections import retire
+
+
+class Orphans:
+    def __init__(self, run: Path, known: Collection[int] = ()) -> None:
+        """Look for them in the run directory. ``known`` workers have a master."""
+        self._serving = _exchanges(run, known)
+        self._leaving: dict[int, str] = {}  # they were told to, and may have streams to finish
+
+    @property
+    def pids(self) -> list[int]:
+        """Those that nobody has told to leave."""
+        return sorted(self._serving)
+
+    @property
+    def exchanges(self) -> list[str]:
+        return list(self._serving.values())
+
+    def retire(self, heirs: list[str]) -> None:
+        """They leave when they have finished what they have. Those that are leaving already learn of newer heirs."""
+        still = {pid: exchange for pid, exchange in self._leaving.items() if retire(exchange, heirs)}
+        for pid, exchange in self._serving.items():
+            if retire(exchange, heirs):
+                say(f"worker {pid} of an earlier master leaves")
+                still[pid] = exchange
+        self._serving, self._leaving = {}, still
+
+
+def _exchanges(directory: Path, known: Collection[int]) -> dict[int, str]:
+    """pid -> exchange address. Sockets of dead workers are removed."""
+    found: dict[int, str] = {}
+    for path in sorted(directory.glob("*.fd")):
+        if path.stem in map(str, known):
+            continue
+        with contextlib.suppress(ValueError):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+                probe.settimeout(2)
+                try:
+                    probe.connect(str(path))
+                except OSError:
+                    path.unlink(missing_ok=True)
+                    path.with_suffix(".http").unlink(missing_ok=True)
+                    continue
+            found[int(path.stem)] = str(path)
+    return found

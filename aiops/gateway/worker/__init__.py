@@ -1,0 +1,1 @@
+"""What serves one generation: LiteLLM's app, and what aiops adds to it."""

@@ -1,0 +1,216 @@
+"""What a worker knows of its providers: who is busy, who is fast, who is to be avoided. In memory only.
+
+Written by the request path (``Call``), read by the strategies. How many requests a provider is answering, and until
+when it is avoided, is shared by all workers of the generation; the rest is each worker's own.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, MutableMapping
+
+from aiops.gateway.worker.call import Call, State
+from aiops.gateway.worker.latency import Latency
+from aiops.gateway.worker.minutes import Minutes, Served, Tally
+from aiops.gateway.worker.slots import AVOIDED_UNTIL, IN_FLIGHT, REASON, Slots
+from aiops.spec.choosing.rules import Group, ProviderFacts, RoutingTable
+
+FAILURE_KEPT = 60.0  # seconds for which a deployment that failed counts as the slowest
+WARM_SECONDS = 300.0  # a provider that answered within this time is warm
+REASONS = ("", "it limits requests", "it failed too often in a row")
+_LIMITS, _FAILS = 1, 2
+BROKE_OFF = "broke off"
+UNKNOWN = ProviderFacts(parallel=1, local=False)
+# The caller's own mistakes say nothing of the provider. 499: the caller left.
+CALLERS_FAULT = frozenset({400, 413, 415, 422, 499})
+LIMITED = 429
+
+
+class Board:
+    """One per worker; ``worker`` is its row in ``slots``. Implements ``choose.Load``."""
+
+    def __init__(
+        self, table: RoutingTable, slots: Slots, worker: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.table = table
+        self.minutes = Minutes()
+        self.errors: dict[str, int] = {}  # of a provider, in a row
+        self.routing_errors = 0
+        self.may_avoid = table.special.rate_limited is not None or table.special.error_threshold is not None
+        self._clock = clock
+        self._slots = slots
+        self._worker = worker
+        self._place = {name: place for place, name in enumerate(table.providers)}
+        self._mine = dict.fromkeys(table.providers, 0)
+        self._asked: dict[str, int] = {}  # by deployment
+        self._latency: dict[str, Latency] = {}
+        self._last_failure: dict[str, float] = {}
+        self._turns: dict[tuple[str, str], dict[str, float]] = {}
+        self._by_name: dict[str, int] = {}
+        self._last_success: dict[str, float] = {}
+        self._healthy: dict[str, bool] = {}
+        slots.clear(worker)
+
+    # --- the request path ---------------------------------------------------------------------------------------
+
+    def begin(self, call: Call, deployment: str, provider: str) -> None:
+        """A deployment is asked for ``call``. LiteLLM wraps some calls in others: the same one again is the same."""
+        if call.state is State.OVER or (call.state is State.WORKING and call.deployment == deployment):
+            return
+        if call.in_flight:
+            # LiteLLM says nothing when a stream breaks that it had opened; it goes on to the next one.
+            self.failed(call, None, BROKE_OFF)
+        if call.deployment not in ("", deployment):
+            call.fell_from = call.provider
+            call.fallbacks += 1
+        if not call.provider:
+            self._by_name[call.name] = self._by_name.get(call.name, 0) + 1
+        call.deployment, call.provider = deployment, provider
+        call.began = self._clock()
+        call.attempts += 1
+        call.state = State.WORKING
+        self._count(call, 1)
+
+    def answered(self, call: Call) -> None:
+        """The answer, or its first piece, has come."""
+        if call.state is not State.WORKING:
+            return
+        call.state = State.ANSWERING
+        now = self._clock()
+        self._latency.setdefault(call.deployment, Latency()).add(now - call.began, now)
+        self._last_success[call.provider] = now
+
+    def failed(self, call: Call, status: int | None, failure: str) -> None:
+        """The deployment that was asked did not answer, or broke off. ``status``: HTTP, None for none at all."""
+        if not call.in_flight:
+            return
+        self._leave(call)
+        call.state = State.FAILED
+        call.failure = failure
+        if status in CALLERS_FAULT:
+            return
+        now = self._clock()
+        self._last_failure[call.deployment] = now
+        self.minutes.ended(now, call.deployment, well=False)
+        if not call.private:
+            self._tally(call, now).failed += 1
+        if status == LIMITED:
+            self._avoid(call.provider, self.table.special.rate_limited, _LIMITS)
+            return
+        self.errors[call.provider] = self.errors.get(call.provider, 0) + 1
+        special = self.table.special
+        if special.error_threshold is not None and self.errors[call.provider] >= special.error_threshold:
+            self._avoid(call.provider, special.cooldown, _FAILS)
+
+    def over(self, call: Call) -> None:
+        """The request has ended, in whatever way. Whoever was answering it to the end has succeeded."""
+        if call.state is State.ANSWERING:
+            now = self._clock()
+            self.errors.pop(call.provider, None)
+            self._last_failure.pop(call.deployment, None)
+            self.minutes.ended(now, call.deployment, well=True)
+            if not call.private:
+                self._tally(call, now).answered += 1
+        if call.in_flight:
+            self._leave(call)
+        if call.provider:
+            left = self._by_name[call.name] - 1
+            if left:
+                self._by_name[call.name] = left
+            else:
+                del self._by_name[call.name]
+        call.state = State.OVER
+
+    def all_served(self) -> dict[Served, Tally]:
+        return self.minutes.all_served(self._clock())
+
+    def used(self, deployment: str, tokens: int) -> None:
+        """Tokens of one answer, its prompt included."""
+        self.minutes.deployment(self._clock(), deployment).tokens += tokens
+
+    def _leave(self, call: Call) -> None:
+        self._count(call, -1)
+        call.state = State.IDLE
+
+    def _count(self, call: Call, change: int) -> None:
+        provider, deployment = call.provider, call.deployment
+        self._asked[deployment] = self._asked.get(deployment, 0) + change
+        number = self._mine[provider] = self._mine.get(provider, 0) + change
+        place = self._place.get(provider)
+        if place is not None:
+            self._slots.put(self._worker, place, IN_FLIGHT, number)
+
+    def _avoid(self, provider: str, seconds: float | None, reason: int) -> None:
+        if seconds is None or provider not in self._place:
+            return
+        place = self._place[provider]
+        self._slots.put(self._worker, place, REASON, reason)
+        self._slots.put(self._worker, place, AVOIDED_UNTIL, self._clock() + seconds)
+
+    def _tally(self, call: Call, now: float) -> Tally:
+        rule = "" if call.rule is None else call.rule.decode("latin-1")
+        failure = call.failure if call.fell_from or call.state is State.FAILED else ""
+        return self.minutes.served(now, Served(call.name, call.provider, rule, call.fell_from, failure))
+
+    # --- what the strategies ask --------------------------------------------------------------------------------
+
+    def in_flight(self, provider: str) -> int:
+        place = self._place.get(provider)
+        return self._mine.get(provider, 0) if place is None else int(self._slots.total(place, IN_FLIGHT))
+
+    def parallel(self, provider: str) -> int:
+        return self.table.providers.get(provider, UNKNOWN).parallel
+
+    def local(self, provider: str) -> bool:
+        return self.table.providers.get(provider, UNKNOWN).local
+
+    def asked(self, deployment: str) -> int:
+        return self._asked.get(deployment, 0)
+
+    def latency(self, deployment: str) -> float | None:
+        now = self._clock()
+        if now - self._last_failure.get(deployment, -math.inf) < FAILURE_KEPT:
+            return math.inf
+        measured = self._latency.get(deployment)
+        return None if measured is None else measured.known(now)
+
+    def tokens_this_minute(self, deployment: str) -> int:
+        return self.minutes.tokens_this_minute(self._clock(), deployment)
+
+    def success_rate(self, deployment: str) -> float:
+        return self.minutes.success_rate(self._clock(), deployment)
+
+    def avoided(self, provider: str) -> str | None:
+        place = self._place.get(provider)
+        if place is None or not self.may_avoid:
+            return None
+        until, worker = self._slots.latest(place, AVOIDED_UNTIL)
+        return REASONS[int(self._slots.get(worker, place, REASON))] if until > self._clock() else None
+
+    def avoided_for(self, provider: str) -> float:
+        """Seconds from now; 0 when it is not avoided."""
+        place = self._place.get(provider)
+        return 0.0 if place is None else max(0.0, self._slots.latest(place, AVOIDED_UNTIL)[0] - self._clock())
+
+    def warm(self, provider: str) -> bool:
+        if self.table.special.warm_check is None or self.table.providers.get(provider, UNKNOWN).health_url is None:
+            return True
+        return self.answered_lately(provider) or self._healthy.get(provider, False)
+
+    def turns(self, group: Group) -> MutableMapping[str, float]:
+        return self._turns.setdefault((group.kind, group.name), {})
+
+    # --- what conditions and the warm check ask -----------------------------------------------------------------
+
+    def answered_lately(self, provider: str) -> bool:
+        last = self._last_success.get(provider)
+        return last is not None and self._clock() - last < WARM_SECONDS
+
+    def healthy(self, provider: str, is_healthy: bool) -> None:
+        """What its health endpoint said, in time."""
+        self._healthy[provider] = is_healthy
+
+    def request_count(self, name: str) -> int:
+        """Requests for ``name`` that this worker answers now, one that has just come included."""
+        return self._by_name.get(name, 0) + 1

@@ -1,0 +1,106 @@
+"""The thin ASGI layer around LiteLLM's application: health, who answered, and no upstream addresses in answers.
+
+The generation header is not added here but by the server itself (see ``worker``), which puts it on every
+response, its own 400s included, at no cost per request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+from aiops.gateway.worker import call, introspect, probe
+from aiops.gateway.worker.board import Board
+from aiops.gateway.worker.reply import Reply
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+ROUTES = "/_aiops/routes"
+
+JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+
+class Application(Protocol):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+class Health(Protocol):
+    """What the health endpoints ask the worker."""
+
+    def readiness(self) -> tuple[str, dict[str, Any]]:
+        """``(status, checks)``; status is one of ready, degraded, not_ready, draining."""
+        ...
+
+
+class Extension:
+    """Wraps LiteLLM's application. Raises what it raises."""
+
+    def __init__(self, app: Application, health: Health, generation: int, board: Board) -> None:
+        self._app = app
+        self._health = health
+        self._generation = generation
+        self._board = board
+        self.active = 0  # requests being answered now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if path in HEALTH:
+            status, body = HEALTH[path](self)
+            await _answer(send, status, body)
+            return
+
+        private = scope["client"] is None  # the private unix socket
+        if private:
+            if path == ROUTES:
+                await _answer(send, 200, introspect.describe(self._board))
+                return
+            self._take_probe(scope)
+        this = call.Call(scope["headers"], private=private or probe.private.get())
+        call.current.set(this)
+        self.active += 1
+        try:
+            await self._app(scope, receive, Reply(this, self._board, send))
+        finally:
+            self.active -= 1
+            self._board.over(this)
+
+    @staticmethod
+    def _take_probe(scope: Scope) -> None:
+        probe.private.set(True)
+        for name, value in scope["headers"]:
+            if name == probe.HEADER:
+                probe.current.set(probe.Probe(value.decode("latin-1")))
+
+    def live(self) -> tuple[int, dict[str, Any]]:
+        return 200, {"status": "ok"}
+
+    def ready(self) -> tuple[int, dict[str, Any]]:
+        status, checks = self._health.readiness()
+        code = 200 if status in ("ready", "degraded") else 503
+        return code, {"status": status, "generation": self._generation, "checks": checks}
+
+    def ready_plain(self) -> tuple[int, dict[str, Any]]:
+        status, _ = self._health.readiness()
+        return (200, {"status": "ok"}) if status in ("ready", "degraded") else (503, {"status": status})
+
+
+HEALTH: dict[str, Callable[[Extension], tuple[int, dict[str, Any]]]] = {
+    "/_health/live": Extension.live,
+    "/_health/ready": Extension.ready,
+    "/health/live": Extension.live,
+    "/health/ready": Extension.ready_plain,
+}
+
+
+async def _answer(send: Send, status: int, body: dict[str, Any]) -> None:
+    data = json.dumps(body).encode()
+    headers = [*JSON_HEADERS, (b"content-length", str(len(data)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": data})

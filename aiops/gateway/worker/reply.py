@@ -1,0 +1,106 @@
+"""One answer on its way to the client: who gives it is named in its headers, no upstream addresses are.
+
+The head of a stream is kept back until its first token. LiteLLM passes on what a model says before that, and asks
+another one when the stream breaks then: had it gone out, the headers would name somebody who never said a word.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from aiops.gateway.worker.board import BROKE_OFF, Board
+from aiops.gateway.worker.call import Call
+from aiops.gateway.worker.first_token import announces
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+PROVIDER_HEADER, RULE_HEADER = b"x-aiops-provider", b"x-aiops-rule"
+FALLBACKS_HEADER = b"x-litellm-attempted-fallbacks"
+# How an answer that has begun says that it goes no further: in OpenAI's shape, and in Anthropic's.
+BROKEN_OFF = (b'data: {"error"', b"event: error")
+
+
+class Reply:
+    """What LiteLLM is given to send with. Raises what ``send`` raises."""
+
+    def __init__(self, call: Call, board: Board, send: Send) -> None:
+        self._call = call
+        self._board = board
+        self._send = send
+        self._streams = False
+        self._head: Message | None = None  # kept back
+        self._pieces: list[Message] = []  # kept back with it
+        self._attempt = 0  # whose they are
+        self._fallbacks = 0  # when the head came
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [pair for pair in message.get("headers", ()) if not _leaks(pair[0])]
+            self._streams = _is_stream(message)
+            if self._call.provider and self._streams:
+                self._head, self._fallbacks = message, self._call.fallbacks
+                return
+            self._name(message)
+        else:
+            body = message.get("body", b"")
+            if body.startswith(BROKEN_OFF):
+                self._board.failed(self._call, None, BROKE_OFF)
+            elif self._streams and self._call.fallbacks:
+                message["body"] = self._under_the_name_asked_for(body)
+            if self._head is not None:
+                if self._comes_before_the_first_token(message):
+                    self._pieces.append(message)
+                    return
+                await self._let_go(self._head)
+        await self._send(message)
+
+    def _comes_before_the_first_token(self, message: Message) -> bool:
+        if self._call.attempts != self._attempt:  # who said that failed, and another began
+            self._attempt = self._call.attempts
+            self._pieces.clear()
+        return bool(message.get("more_body")) and announces(message.get("body", b""))
+
+    def _under_the_name_asked_for(self, body: bytes) -> bytes:
+        """LiteLLM puts the id of the deployment it fell back to into each piece."""
+        ours, asked = json.dumps(self._call.deployment), json.dumps(self._call.name, ensure_ascii=False)
+        return body.replace(f'"model":{ours}'.encode(), f'"model":{asked}'.encode())
+
+    async def _let_go(self, head: Message) -> None:
+        self._head = None
+        later = self._call.fallbacks - self._fallbacks  # LiteLLM counted those before the head
+        if later:
+            head["headers"] = list(_counted(head["headers"], later))
+        self._name(head)
+        for message in (head, *self._pieces):
+            await self._send(message)
+
+    def _name(self, head: Message) -> None:
+        """Note that the answer begins, and name in its headers who gives it."""
+        if not self._call.provider:
+            return
+        if head["status"] < 400:
+            self._board.answered(self._call)
+        head["headers"].append((PROVIDER_HEADER, self._call.provider.encode("latin-1", "replace")))
+        if self._call.rule is not None:
+            head["headers"].append((RULE_HEADER, self._call.rule))
+
+
+def _counted(headers: Headers, later: int) -> Iterable[tuple[bytes, bytes]]:
+    for name, value in headers:
+        is_count = name.lower() == FALLBACKS_HEADER and value.isdigit()
+        yield name, str(int(value) + later).encode() if is_count else value
+
+
+def _is_stream(head: Message) -> bool:
+    return head["status"] < 400 and any(
+        name == b"content-type" and value.startswith(b"text/event-stream") for name, value in head["headers"]
+    )
+
+
+def _leaks(name: bytes) -> bool:
+    lowered = name.lower()
+    return lowered.startswith(b"llm_provider-") or lowered == b"x-litellm-model-api-base"

@@ -1,0 +1,120 @@
+"""Routing in the running gateway: LiteLLM's documented hooks, between a request and the deployments that may answer.
+
+Before LiteLLM looks for the model, ``async_pre_call_hook`` replaces the requested name by the deployment that is
+chosen, and says which are tried after it: both by names LiteLLM's router knows, so that calling, failing over and
+counting limits stay LiteLLM's. The deployment hooks then tell the board who was asked and how that ended.
+docs/decisions/0016 says why it is done this way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy import proxy_server
+from litellm.proxy.route_llm_request import ProxyModelNotFoundError
+
+from aiops.gateway.worker import call, failure
+from aiops.gateway.worker.dispatch import Dispatch
+from aiops.spec.names import HIDDEN
+
+log = logging.getLogger("aiops.routing")
+
+
+class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by the type checker
+    """``seen``, ``routed`` and ``asked`` are counted so that the self-check can prove that LiteLLM calls the hooks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dispatch: Dispatch | None = None
+        self.seen = 0
+        self.asked = 0
+        self.routed = 0
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
+    ) -> dict[str, Any] | None:
+        """Called for every request before its model is looked for. Raises the 400 of an unknown model."""
+        self.seen += 1
+        name = data.get("model")
+        current = call.current.get()
+        if not isinstance(name, str) or self.dispatch is None or current is None:
+            return None
+        if "," in name:  # LiteLLM asks several models at once, which is no fallback from one to the next
+            call.current.set(None)
+        current.name = name
+        if name.startswith(HIDDEN) and not current.private:
+            raise ProxyModelNotFoundError(route=call_type, model_name=name)
+        try:
+            changed = await self.dispatch.route(current, data)
+        except Exception:
+            # LiteLLM knows the names that are listed, and chooses among the same deployments by weight: better than
+            # no answer. It is counted and said. A name only we know it refuses as unknown: nothing is guessed.
+            self.dispatch.board.routing_errors += 1
+            log.exception("routing failed; LiteLLM goes on alone")
+            return None
+        if not changed:
+            return None
+        self.routed += 1
+        return data
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
+        """Called when a deployment has been chosen and before its provider is."""
+        self.asked += 1
+        current = call.current.get()
+        info = kwargs.get("model_info")
+        if current is None or self.dispatch is None or not isinstance(info, Mapping) or "mock_response" in kwargs:
+            return None
+        deployment, provider = info.get("id"), info.get("provider")
+        if not isinstance(deployment, str) or not isinstance(provider, str):
+            return None
+        again = current.deployment == deployment and current.in_flight
+        self.dispatch.board.begin(current, deployment, provider)
+        if again or deployment not in self.dispatch.passing:
+            return None
+        kwargs["model"] = f"{kwargs['model'].partition('/')[0]}/{current.name}"
+        return kwargs
+
+    async def async_post_call_failure_deployment_hook(
+        self,
+        request_data: Mapping[str, object],
+        exception: Exception,
+        call_type: Any,
+        fallback_depth: int | None = None,
+    ) -> None:
+        """Called each time a deployment that was asked did not answer."""
+        current = call.current.get()
+        if current is not None and self.dispatch is not None:
+            self.dispatch.board.failed(current, *failure.of(exception))
+
+    async def async_filter_listed_models(self, user_api_key_dict: Any, model_names: Sequence[str]) -> Sequence[str]:
+        return [name for name in model_names if not name.startswith(HIDDEN)]
+
+
+class UsageHook(CustomLogger):  # type: ignore[misc]
+    """Counts tokens, also those of streams. Only where a group is ``usage_based``: it costs every request."""
+
+    async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        logged = kwargs.get("standard_logging_object")
+        if logged and instance.dispatch is not None and logged.get("model_id"):
+            instance.dispatch.board.used(logged["model_id"], int(logged.get("total_tokens") or 0))
+
+
+instance = RoutingHook()
+usage = UsageHook()
+
+
+class LiteLLMModels:
+    """Implements ``dispatch.Models`` by asking LiteLLM's router."""
+
+    def knows(self, name: str) -> bool:
+        """Models, ids of deployments, and several with commas between them."""
+        router = proxy_server.llm_router
+        return router is not None and all(router.is_recognized_model(part.strip()) for part in name.split(","))
+
+    def provider(self, name: str) -> str | None:
+        router = proxy_server.llm_router
+        listed = router.get_model_list(model_name=name) if router is not None else None
+        return listed[0].get("model_info", {}).get("provider") if listed else None

@@ -1,0 +1,91 @@
+"""What a worker needs to know of its generation, read from the release's ``gateway.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiops.spec import env_file
+from aiops.spec.choosing.rules import RoutingTable
+
+MASTER_KEY_VARIABLE = "AIOPS_MASTER_KEY"
+CONFIG_FILE = "litellm-unified.yaml"
+ROUTING_FILE = "routing.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One generation as the gateway sees it. Seconds are floats; ``secrets`` maps a variable to its file.
+
+    ``routing`` is None for a release of an aiops that had no routing rules: it has no routing hook either.
+    """
+
+    generation: int
+    directory: Path
+    host: str
+    port: int
+    workers: int
+    drain_seconds: float
+    models: int
+    probe_model: str | None
+    secrets: dict[str, str]
+    environment: tuple[str, ...]
+    master_key_file: str | None
+    routing: RoutingTable | None = None
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "release" / CONFIG_FILE
+
+
+def load(directory: Path) -> Settings:
+    """Settings of the generation in ``directory``. Raises OSError or ValueError when it is damaged."""
+    data = json.loads((directory / "release" / "gateway.json").read_bytes())
+    return Settings(
+        generation=int(directory.name),
+        directory=directory,
+        host=str(data["host"]),
+        port=int(data["port"]),
+        workers=int(data["workers"]),
+        drain_seconds=float(data["drain_seconds"]),
+        models=int(data["models"]),
+        probe_model=data["probe_model"],
+        secrets=dict(data["secrets"]),
+        environment=tuple(data["environment"]),
+        master_key_file=data["master_key_file"],
+        routing=_routing(directory / "release" / ROUTING_FILE),
+    )
+
+
+def _routing(path: Path) -> RoutingTable | None:
+    """What the master reads once, its workers share."""
+    if not path.exists():
+        return None
+    try:
+        return RoutingTable.from_json(path.read_bytes())
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def read_secrets(settings: Settings, secrets: Path) -> dict[str, str]:
+    """Environment of a worker: the master key, ``secrets/env``, and files named by ``api_key_file``.
+
+    Files win over what the process inherited. Raises OSError or ValueError naming what is missing, never a value.
+    """
+    values = {MASTER_KEY_VARIABLE: _file(settings.master_key_file or "master_key", secrets)}
+    path = secrets / "env"
+    if path.exists():
+        values |= env_file.parse(path.read_text())
+    missing = [name for name in settings.environment if not values.get(name) and not os.environ.get(name)]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} is not set: put it into {path}")
+    for variable, name in settings.secrets.items():
+        values[variable] = _file(name, secrets)
+    return values
+
+
+def _file(name: str, secrets: Path) -> str:
+    path = Path(os.path.expanduser(name))  # noqa: PTH111
+    return (path if path.is_absolute() else secrets / path).read_text().strip()

@@ -1,0 +1,298 @@
+"""A forked child that serves one generation: LiteLLM's application under uvicorn.
+
+Roles and who may reach it:
+
+    candidate     private unix socket only
+    provisional   public too, until somebody confirms
+    serving       public
+    standby       public no longer, warm, ready to serve again
+    draining      finishes what it has, hands its idle connections to the next generation, leaves
+
+The master says which role through a socket pair. When the master dies the worker decides by its role alone:
+a candidate and a provisional leave, a standby serves again, a serving one goes on serving until the next
+master comes and takes over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import uvicorn
+import uvloop
+
+from aiops.gateway.shared import protocol
+from aiops.gateway.worker import collector, connections, runtime
+from aiops.gateway.worker.board import Board
+from aiops.gateway.worker.dispatch import Dispatch
+from aiops.gateway.worker.settings import Settings
+from aiops.gateway.worker.slots import Slots
+from aiops.spec.choosing.rules import RoutingTable
+
+if TYPE_CHECKING:
+    from aiops.gateway.worker.extension import Extension
+
+# Longer than any common client keeps an idle connection, so that the client closes first and nothing races.
+KEEP_ALIVE_SECONDS = 75
+DRAIN_TICK = 0.05
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Everything a worker is given at its fork."""
+
+    settings: Settings
+    slots: Slots
+    index: int
+    environment: dict[str, str]
+    directory: Path  # for its sockets
+    channel: socket.socket
+    listener: socket.socket
+    backlog: int
+
+    def address(self, pid: int, kind: str) -> Path:
+        """``kind`` is ``http`` (the private socket) or ``fd`` (the exchange)."""
+        return self.directory / f"{pid}.{kind}"
+
+
+def run(assignment: Assignment) -> NoReturn:
+    """Serve until told to leave. Never returns into the master's code."""
+    code = 1
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            code = runner.run(Worker(assignment).serve())
+    except BaseException as error:
+        assignment.channel.setblocking(True)
+        reason = f"{type(error).__name__}: {error}".strip()
+        with contextlib.suppress(OSError):
+            assignment.channel.sendall(protocol.encode({"event": "failed", "reason": reason}))
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+class Worker:
+    def __init__(self, assignment: Assignment) -> None:
+        self._given = assignment
+        self._settings = assignment.settings
+        self._role = protocol.CANDIDATE
+        self._public: asyncio.Server | None = None
+        self._leave = asyncio.Event()
+        self._limit = assignment.settings.drain_seconds
+        self._heirs = connections.Heirs()
+        self._arriving: set[asyncio.Task[None]] = set()  # connections on their way from another generation
+        self._master_lost = False
+
+    def readiness(self) -> tuple[str, dict[str, Any]]:
+        """For ``/_health/ready``: this worker's own state; it depends on nothing else in this mode."""
+        status = "draining" if self._role == protocol.DRAINING else "ready"
+        if self._master_lost and status == "ready":
+            status = "degraded"
+        checks = {"role": self._role, "extension": "pass", "master": "lost" if self._master_lost else "pass"}
+        return status, checks
+
+    async def serve(self) -> int:
+        # These import LiteLLM: not before the master has prepared its environment.
+        from aiops.gateway.worker import probe, routing, selfcheck, warmth
+        from aiops.gateway.worker.extension import Extension
+
+        collecting = asyncio.create_task(collector.collect_between_callbacks())
+        os.environ.update(self._given.environment)
+        os.environ["CONFIG_FILE_PATH"] = str(self._settings.config)
+        self._known_modules = set(sys.modules)
+        app = runtime.app()
+        logging.getLogger("LiteLLM Proxy").addFilter(probe.quiet)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._drain_now)
+        async with app.router.lifespan_context(app) as state:
+            board = Board(self._settings.routing or RoutingTable(), self._given.slots, self._given.index)
+            routing.instance.dispatch = Dispatch(board, routing.LiteLLMModels())
+            warming = warmth.keep_watch(routing.instance.dispatch)
+            extension = Extension(app, self, self._settings.generation, board)
+            # A task of its own: what it sets in its context must not be inherited by every request to come.
+            await asyncio.create_task(selfcheck.prove(extension, self._given.environment, self._settings))
+            self._server = self._make_server(extension, dict(state or {}))
+            exchange = await self._listen()
+            self._reader, self._writer = await asyncio.open_connection(sock=self._given.channel)
+            self._report(
+                event="ready",
+                pid=os.getpid(),
+                http=str(self._given.address(os.getpid(), "http")),
+                exchange=str(self._given.address(os.getpid(), "fd")),
+                modules=self._new_modules(),
+            )
+            listening = asyncio.create_task(self._obey())
+            ticking = asyncio.create_task(self._server.main_loop())
+            await self._leave.wait()
+            deadline = time.monotonic() + self._limit
+            await self._drain(extension, deadline)
+            exchange.close()
+            await self._drain(extension, deadline)  # what arrived at the very last moment
+            self._heirs.close()
+            with contextlib.suppress(OSError):  # a read-only disk
+                self._given.address(os.getpid(), "http").unlink(missing_ok=True)
+            self._report(event="drained")
+            self._server.should_exit = True
+            await ticking
+            listening.cancel()
+        for task in (collecting, *warming):
+            task.cancel()
+        return 0
+
+    def _make_server(self, extension: Extension, state: dict[str, Any]) -> uvicorn.Server:
+        config = uvicorn.Config(
+            extension,
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            backlog=self._given.backlog,
+            headers=[(protocol.GENERATION_HEADER, str(self._settings.generation))],
+        )
+        config.load()
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+        server.lifespan.state.update(state)
+        return server
+
+    async def _listen(self) -> connections.Exchange:
+        path = self._given.address(os.getpid(), "http")
+        private = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        private.bind(str(path))
+        path.chmod(0o600)
+        await self._server.startup(sockets=[private])
+        # uvicorn sets the default headers in its tick, which comes after the first request could.
+        await self._server.on_tick(0)
+        return connections.Exchange(
+            self._given.address(os.getpid(), "fd"), self._given.listener, self._adopt, self._drain_now
+        )
+
+    # --- what the master says ---------------------------------------------------------------------------------
+
+    async def _obey(self) -> None:
+        buffer = protocol.LineBuffer()
+        while data := await self._reader.read(65536):
+            for message in buffer.feed(data):
+                await self._take_role(message)
+        self._master_lost = True
+        sys.stderr.write(f"worker {os.getpid()}: the master is gone while I am {self._role}\n")
+        if self._role in (protocol.CANDIDATE, protocol.PROVISIONAL):
+            self._drain_now()
+        elif self._role == protocol.STANDBY:
+            await self._open_public()
+            self._role = protocol.SERVING
+
+    async def _take_role(self, message: protocol.Message) -> None:
+        role = str(message["role"])
+        if role in protocol.PUBLIC_ROLES:
+            await self._open_public()
+        else:
+            self._close_public()
+        self._role = role
+        if role == protocol.DRAINING:
+            self._heirs.name(str(address) for address in message.get("heirs", ()))
+            self._limit = float(message.get("limit", self._limit))
+            self._leave.set()
+        self._report(event="role", role=role, modules=self._new_modules())
+
+    def _new_modules(self) -> list[str]:
+        """What was imported since last asked: the master imports it too, and shares it with workers to come."""
+        new = sorted(set(sys.modules) - self._known_modules)
+        self._known_modules.update(new)
+        return new
+
+    def _report(self, **event: Any) -> None:
+        with contextlib.suppress(OSError, RuntimeError):
+            self._writer.write(protocol.encode(event))
+
+    def _drain_now(self, heirs: list[str] | None = None) -> None:
+        self._heirs.name(heirs or [])
+        self._close_public()
+        self._role = protocol.DRAINING
+        self._leave.set()
+
+    # --- the public socket ------------------------------------------------------------------------------------
+
+    def _protocol(self) -> asyncio.Protocol:
+        config = self._server.config
+        made = config.http_protocol_class(  # type: ignore[call-arg]
+            config=config,
+            server_state=self._server.server_state,
+            app_state=self._server.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
+        assert isinstance(made, asyncio.Protocol)
+        return made
+
+    async def _open_public(self) -> None:
+        if self._public is None:
+            # A duplicate: closing this server must not close the listener that other generations share.
+            self._public = await asyncio.get_running_loop().create_server(
+                self._protocol, sock=self._given.listener.dup(), backlog=self._given.backlog
+            )
+
+    def _close_public(self) -> None:
+        if self._public is not None:
+            self._public.close()
+            self._public = None
+
+    def _adopt(self, sock: socket.socket) -> None:
+        """Go on with a client connection that another generation handed over."""
+        sock.setblocking(False)
+        task = asyncio.ensure_future(self._go_on_with(sock))
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
+
+    async def _go_on_with(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        _, made = await loop.connect_accepted_socket(self._protocol, sock)
+        # uvicorn starts this clock after a response; this connection may never see another one.
+        idle: Any = made
+        if idle.scope is None and idle.timeout_keep_alive_task is None:
+            idle.timeout_keep_alive_task = loop.call_later(KEEP_ALIVE_SECONDS, idle.timeout_keep_alive_handler)
+
+    # --- leaving ----------------------------------------------------------------------------------------------
+
+    async def _drain(self, extension: Extension, deadline: float) -> None:
+        """Finish requests and streams, give idle connections to the heirs; at most until ``deadline``, monotonic."""
+        state = self._server.server_state
+        while (state.connections or self._arriving) and time.monotonic() < deadline:
+            if not self._heirs.named:
+                connections.close_after_response(state.connections)
+            for connection in connections.idle(state.connections):
+                self._part_with(connection)
+            if extension.active == 0 and not state.connections and not self._arriving:
+                break
+            await asyncio.sleep(DRAIN_TICK)
+        for connection in list(state.connections):
+            connection.transport.abort()
+
+    def _part_with(self, connection: Any) -> None:
+        if not self._heirs.named:
+            connection.transport.close()
+            return
+        if not self._heirs.any:
+            return  # the heirs have left before us: served here until the master names others, or the client leaves
+        sock = connections.detach(connection)
+        if sock is None:
+            return
+        if self._heirs.give(sock):
+            sock.close()
+        else:
+            self._adopt(sock)

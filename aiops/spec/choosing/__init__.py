@@ -1,0 +1,1 @@
+"""Who answers a request: rules, patterns, strategies. Workers run it."""

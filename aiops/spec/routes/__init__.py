@@ -1,0 +1,1 @@
+"""From desired state to routes: which name leads to which deployment."""

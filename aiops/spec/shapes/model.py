@@ -1,0 +1,263 @@
+"""The desired state as frozen, typed values. Shapes only: what must hold between them is in ``check``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from aiops.spec.choosing import sizes
+from aiops.spec.shapes.mappings import Chain, ExactMatch, Mappings
+from aiops.spec.shapes.options import Value
+from aiops.spec.shapes.options import params as litellm_params
+from aiops.spec.shapes.provider_types import TYPES, Mode, ProviderType
+from aiops.spec.shapes.shape import Shape
+from aiops.spec.shapes.urls import api_base, is_local
+from aiops.spec.yaml.yaml12 import Document, Path
+
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+Cost = Annotated[float, Field(ge=0, le=1000)]
+"""US dollars."""
+Prices = Annotated[
+    Annotated[Cost, Tag("one")] | Annotated[dict[str, Cost], Tag("each")],
+    Discriminator(lambda written: "each" if isinstance(written, Mapping) else "one"),
+]
+"""One price for all, or one for each name. What is wrong is said of the one that was meant."""
+
+_CLOUD_OF_OLLAMA = ("-cloud", ":cloud")
+
+
+class ModelSpec(Shape):
+    """One model of a provider. ``options`` go to the backend; ``size``, ``context_length`` (tokens) and
+    ``cost_per_1k_tokens`` are what routing compares; the rest but ``name`` and ``mode`` is documentation, carried into
+    ``model_info``."""
+
+    name: str
+    mode: Mode = "chat"
+    size: str | None = None
+    quantization: str | None = None
+    specialty: str | None = None
+    description: str | None = None
+    context_length: Annotated[int, Field(ge=1)] | None = None
+    tags: tuple[str, ...] = ()
+    notes: str | None = None
+    pulled_at: str | None = None
+    cost_per_1k_tokens: Cost | None = None
+    options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
+
+    @property
+    def billions(self) -> float | None:
+        """Parameters in billions: what is written, else what stands in its name. None when neither says."""
+        return sizes.parse(self.size) if self.size is not None else sizes.in_name(self.name)
+
+
+class Service(Shape):
+    """The systemd unit that runs a provider. Of one ``exclusive_group`` (a graphics card, …) one runs at a time."""
+
+    unit: str
+    scope: Literal["user", "system"] = "user"
+    exclusive_group: str | None = None
+
+
+class Provider(Shape):
+    """A server that answers model requests. ``base_url`` is expanded and normalised to the server's root.
+
+    ``max_parallel``: requests it answers at the same time. ``options``: for each of its models that takes them.
+    """
+
+    name: str
+    type: str
+    base_url: str | None = None
+    status: Literal["active", "disabled", "template"] = "active"
+    models: tuple[ModelSpec, ...] = ()
+    health_endpoint: str | None = None
+    api_key_env: str | None = None
+    api_key_file: str | None = None
+    billable: bool | None = None
+    max_parallel: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    cost_per_1k_tokens: Prices | None = None
+    options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
+    allow_link_local: bool = False
+    service: Service | None = None
+    description: str | None = None
+    features: tuple[str, ...] = ()
+    docs: str | None = None
+    notes: str | None = None
+    location: str | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> ProviderType:
+        """The row of the table of types."""
+        return TYPES[self.type]
+
+    @property
+    def root(self) -> str | None:
+        """The server's address without ``/v1``; None when LiteLLM knows it by itself."""
+        return self.base_url or self.kind.default_url
+
+    @property
+    def api_base(self) -> str | None:
+        """What LiteLLM is given as ``api_base``; None when it knows the address by itself."""
+        return api_base(self.root, self.kind) if self.root else None
+
+    @property
+    def is_billable(self) -> bool:
+        """Whether a request may cost money: what the operator says, else whether it leaves the private network.
+
+        A service costs money also when it is reached through a proxy that stands here.
+        """
+        if self.billable is not None:
+            return self.billable
+        return self.kind.cloud or not (self.root and is_local(self.root))
+
+    def bills(self, model: str) -> bool:
+        """The same for one model: what a local Ollama passes on to Ollama's cloud counts on an account there."""
+        passed_on = self.type == "ollama" and self.billable is None and model.endswith(_CLOUD_OF_OLLAMA)
+        return self.is_billable or passed_on
+
+    @property
+    def parallel(self) -> int:
+        """Requests it answers at the same time: what the operator says, else what its type usually does."""
+        return self.max_parallel if self.max_parallel is not None else self.kind.parallel
+
+    def written_price(self, name: str, spec: ModelSpec | None) -> float | None:
+        """US dollars per 1,000 tokens of its model ``name``, as the operator wrote it; None when nothing is written."""
+        if spec is not None and spec.cost_per_1k_tokens is not None:
+            return spec.cost_per_1k_tokens
+        general = self.cost_per_1k_tokens
+        return general.get(name) if isinstance(general, dict) else general
+
+    def price(self, name: str, spec: ModelSpec | None) -> float | None:
+        """The same, and 0.0 when nobody sends a bill. None: it costs money and nobody said how much."""
+        written = self.written_price(name, spec)
+        return 0.0 if written is None and not self.bills(name) else written
+
+    def context(self, spec: ModelSpec | None) -> int | None:
+        """Tokens that a model really gets: for Ollama ``num_ctx`` where it is written. None when nobody said."""
+        if spec is None:
+            return None
+        served = spec.options.get("num_ctx", self.options.get("num_ctx")) if self.type == "ollama" else None
+        known = [limit for limit in (spec.context_length, served) if isinstance(limit, int)]
+        return min(known, default=None)
+
+    def params(self, spec: ModelSpec | None) -> dict[str, Value]:
+        """The options of a model under LiteLLM's names; of one that is not listed, those of any chat model."""
+        own, mode = (spec.options, spec.mode) if spec is not None else ({}, "chat")
+        return litellm_params(self.type, self.options, own, mode) if own or self.options else {}
+
+    @property
+    def discovery_url(self) -> str | None:
+        """Where the models are listed, in full; None when the type has no such place."""
+        return f"{self.root}{self.kind.discovery}" if self.root and self.kind.discovery else None
+
+    @property
+    def health_url(self) -> str | None:
+        """What to probe without cost, in full: ``health_endpoint`` or the type's own."""
+        endpoint = self.health_endpoint or self.kind.health
+        return f"{self.root}{endpoint}" if self.root and endpoint else None
+
+    def model(self, name: str) -> ModelSpec | None:
+        """The model of that name, or None."""
+        return next((model for model in self.models if model.name == name), None)
+
+
+class Port(Shape):
+    """One entry of ``ports.yaml``. ``service``: the systemd unit that listens there. ``health_check`` is shown to
+    people and never run; ``line`` is where the entry stands."""
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    protocol: Literal["http", "https", "tcp"] = "http"
+    required: bool = False
+    service: str | None = None
+    description: str | None = None
+    health_check: str | None = None
+    notes: str | None = None
+    status: Literal["used", "reserved"] = "used"
+    line: int = 0
+
+
+class Gateway(Shape):
+    """The listening process. Times are seconds."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)]
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    drain_seconds: Annotated[float, Field(ge=0, le=604800)] = 3600
+    request_timeout: Seconds = 600
+    stream_timeout: Seconds | None = None
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+
+
+class Verify(Shape):
+    """How changes are proved. ``timeout`` is for one whole suite, ``confirm_seconds`` for the dead man's switch."""
+
+    billable: bool = False
+    timeout: Seconds = 60
+    confirm_seconds: Seconds = 30
+
+
+class History(Shape):
+    """How many generations are kept."""
+
+    keep: Annotated[int, Field(ge=2, le=10000)] = 20
+
+
+class Container(Shape):
+    """What the supervisor ``container`` runs, and with which engine."""
+
+    image: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]*$")] = "aiops-gateway:latest"
+    engine: Literal["auto", "docker", "podman"] = "auto"
+
+
+class Settings(Shape):
+    """``aiops.yaml``."""
+
+    gateway: Gateway
+    mode: Literal["standalone", "distributed"] = "standalone"
+    profile: Literal["cost", "dev", "prod"] = "dev"
+    supervisor: Literal["auto", "systemd", "process", "container"] = "auto"
+    container: Container = Container()
+    verify: Verify = Verify()
+    history: History = History()
+    master_key_file: str | None = None
+
+
+@dataclass(frozen=True)
+class DesiredState:
+    """Everything the operator wrote, checked. Mappings keep the order of the files."""
+
+    settings: Settings
+    providers: Mapping[str, Provider]
+    exact_matches: Mapping[str, ExactMatch]
+    fallback_chains: Mapping[str, Chain]
+    fingerprint: str
+    mappings: Mappings = field(default_factory=Mappings)
+    ports: Mapping[str, Port] = field(default_factory=dict)
+    documents: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def gateway(self) -> Gateway:
+        """``aiops.yaml``: gateway."""
+        return self.settings.gateway
+
+    @property
+    def verify(self) -> Verify:
+        """``aiops.yaml``: verify."""
+        return self.settings.verify
+
+    @property
+    def mode(self) -> str:
+        """``standalone``: distributed is refused when loading."""
+        return self.settings.mode
+
+    @property
+    def profile(self) -> str:
+        """``cost``, ``dev`` or ``prod``."""
+        return self.settings.profile
+
+    def line(self, file: str, path: Path) -> int:
+        """1-based line where ``path`` is written in ``file``; 0 when the file is not there."""
+        return self.documents[file].line(path) if file in self.documents else 0

@@ -1,0 +1,81 @@
+"""One row per provider type: how LiteLLM calls it, what its URLs look like, what it needs.
+
+The prefixes were checked against what goes over the wire (tests/unit/spec/test_provider_wire.py) and against
+LiteLLM's own list of providers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiops.spec.shapes.option_tables import Mode as Mode
+
+PLACEHOLDER_KEY = "none"
+"""Written where a provider has no key. Without one LiteLLM takes the type's usual environment variable
+(OLLAMA_API_KEY, OPENAI_API_KEY, …) and sends a key that belongs to somebody else."""
+
+
+@dataclass(frozen=True)
+class ProviderType:
+    """What aiops knows about a type.
+
+    ``prefix``: LiteLLM's provider name for chat; ``prefixes`` overrides it for other modes.
+    ``suffix``: what LiteLLM's ``api_base`` ends in, beyond the server's root.
+    ``discovery`` and ``health``: paths below the root, for listing models and for probing without cost.
+    ``cloud``: a service with an address of its own, which needs a key; several providers may share the address.
+    ``embeds``: whether LiteLLM can ask it for embeddings.
+    ``parallel``: requests it answers at the same time when nobody says otherwise (the sources stand beside the rows).
+    """
+
+    prefix: str
+    prefixes: tuple[tuple[Mode, str], ...] = ()
+    suffix: str = ""
+    default_url: str | None = None
+    discovery: str | None = "/v1/models"
+    health: str | None = "/v1/models"
+    cloud: bool = False
+    embeds: bool = True
+    parallel: int = 100
+
+    def prefix_for(self, mode: Mode) -> str:
+        """LiteLLM's provider name for a model of this mode."""
+        return dict(self.prefixes).get(mode, self.prefix)
+
+    @property
+    def needs_url(self) -> bool:
+        """Whether the operator has to say where it is."""
+        return not self.cloud
+
+
+def _cloud(prefix: str, *, embeds: bool = True) -> ProviderType:
+    # LiteLLM knows the address of each; a base_url is only needed to go through a proxy of one's own.
+    return ProviderType(prefix, discovery=None, health=None, cloud=True, embeds=embeds)
+
+
+TYPES: dict[str, ProviderType] = {
+    "ollama": ProviderType(
+        "ollama_chat",
+        (("completion", "ollama"), ("embedding", "ollama")),
+        discovery="/api/tags",
+        health="/api/tags",
+        parallel=1,  # OLLAMA_NUM_PARALLEL
+    ),
+    "llama_cpp": ProviderType("llamafile", suffix="/v1", health="/health", parallel=1),  # --parallel
+    "vllm": ProviderType("hosted_vllm", suffix="/v1", health="/health", parallel=256),  # --max-num-seqs
+    "openai_compatible": ProviderType("openai", suffix="/v1", parallel=8),  # unknown: a guess to be corrected
+    "openai": ProviderType("openai", suffix="/v1", default_url="https://api.openai.com", cloud=True),
+    "anthropic": ProviderType("anthropic", default_url="https://api.anthropic.com", cloud=True, embeds=False),
+    "cerebras": _cloud("cerebras", embeds=False),
+    "cohere": _cloud("cohere_chat"),
+    "deepinfra": _cloud("deepinfra", embeds=False),
+    "deepseek": _cloud("deepseek", embeds=False),
+    "fireworks_ai": _cloud("fireworks_ai"),
+    "gemini": _cloud("gemini"),
+    "groq": _cloud("groq", embeds=False),
+    "mistral": _cloud("mistral"),
+    "moonshot": _cloud("moonshot", embeds=False),
+    "openrouter": _cloud("openrouter"),
+    "perplexity": _cloud("perplexity"),
+    "together_ai": _cloud("together_ai"),
+    "xai": _cloud("xai", embeds=False),
+}

@@ -1,0 +1,1 @@
+"""YAML as operators write it: read, and cut into without touching the rest."""

@@ -1,0 +1,1 @@
+"""How a gateway is kept running: detached, by systemd, in a container; and in which runtime."""
