@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 
 import aiops
+from aiops.commands._lazy import LazyGroup
 from aiops.context import Context
 from aiops.errors import AiopsError, Interrupted
 from aiops.output import Output
@@ -47,34 +47,9 @@ VERBS: dict[str, str] = {
 }
 
 
-class Verbs(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        module = importlib.import_module(f"aiops.commands.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], VERBS, 1)
-            more = f"did you mean `aiops {near[0]}`?" if near else "`aiops --help` lists the verbs"
-            raise click.UsageError(f"there is no verb `{args[0]}`; {more}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
-
-
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, verbs=VERBS, home="aiops.commands", context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option(
     "--home", type=click.Path(path_type=Path), envvar="AIOPS_HOME", help="Keep everything below DIR (AIOPS_HOME)."
 )

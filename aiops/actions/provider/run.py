@@ -22,12 +22,6 @@ from aiops.verify import provider_load, providers
 from aiops.verify.check import Check, Skipped, timed
 from aiops.verify.provider_load import Load
 
-# A large model is read from disk, compiled and warmed up: minutes are common.
-SERVE_SECONDS = 600.0
-
-
-DRAIN_SECONDS = 30.0
-
 
 @dataclass(frozen=True)
 class State:

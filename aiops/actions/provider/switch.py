@@ -25,8 +25,8 @@ from aiops.actions.instance import held
 from aiops.actions.instance.desired import desired
 from aiops.actions.instance.held import agreed
 from aiops.actions.provider import managed
-from aiops.actions.provider import run as services
 from aiops.actions.provider.managed import Managed
+from aiops.actions.provider.patience import SERVE_SECONDS
 from aiops.actions.provider.wait import wait_until_drained, wait_until_serving
 from aiops.apply import switching
 from aiops.errors import (
@@ -58,7 +58,7 @@ class Order:
     new: str
     reason: str = ""
     drain: float | None = None
-    limit: float = services.SERVE_SECONDS
+    limit: float = SERVE_SECONDS
     dry_run: bool = False
     force: bool = False
     assume_yes: bool = False
