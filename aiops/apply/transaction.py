@@ -208,7 +208,8 @@ class Transaction:
         if self._failing == "finish":
             raise cause
         if self._store.current() == self._number:  # the answer to `commit` was lost, the commit was not
-            raise Precondition(
+            kind = Interrupted if isinstance(cause, Interrupted) else Precondition
+            raise kind(
                 f"the change is live, but {cause.message}", "the next verb tidies up; `aiops status` shows what serves"
             ) from error
         try:
