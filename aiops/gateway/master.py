@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import aiops
-from aiops.gateway import logfile, pointer, protocol, runtime, settings
+from aiops.gateway import logfile, pointer, protocol, put_off, runtime, settings
 from aiops.gateway.change import OPENING, PAUSING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
 from aiops.gateway.control import ControlSocket, Refused
 from aiops.gateway.estimate import Estimator
@@ -74,6 +74,8 @@ class Master:
         self._pid_file.write_text(f"{os.getpid()}\n")
         seconds = warm_up()
         say(f"LiteLLM {runtime.version()} imported in {seconds:.1f} s")
+        for note in put_off.notes:
+            say(note)
         if not runtime.is_safe_to_fork():
             say("warning: importing LiteLLM left threads behind; forking is not safe")
         self._estimator = Estimator(seconds, os.cpu_count() or 1)

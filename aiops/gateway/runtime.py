@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from aiops.gateway import put_off
 from aiops.gateway.installed import COMPROMISED
 
 # LiteLLM reads these at import. They are set here, not by the operator's shell.
@@ -67,7 +68,7 @@ def load() -> float:
     """Import the proxy and freeze what it allocated. Returns the seconds it took. Raises CompromisedRelease."""
     version()
     started = time.monotonic()
-    importlib.import_module("litellm.proxy.proxy_server")
+    put_off.import_proxy()
     for lazy in PRELOAD:
         importlib.import_module(lazy)
     for ours in ("auth", "probe", "routing", "extension", "selfcheck", "warmth"):

@@ -1,0 +1,180 @@
+"""LiteLLM's management routers are imported when they are first used: a fifth of the import, spared at every start.
+
+What is put off is checked at every start, because another LiteLLM may use its modules otherwise: whatever is not as
+expected is imported as LiteLLM means it, and said. See docs/decisions/0017.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Collection, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from aiops.gateway.stand_in import Finder
+
+WHOLE_IMPORT: Final = "AIOPS_GATEWAY_WHOLE_IMPORT"  # "1": import everything at the start, as stock LiteLLM does
+PROXY: Final = "litellm.proxy.proxy_server"
+_MANAGEMENT: Final = "litellm.proxy.management_endpoints"
+# Modules that are imported for their router, and the functions that are taken out of them to be called much later.
+# Not here: what is mounted before routes that models are called on (rerank, images), since a request for those would
+# load it; and tracing_endpoints, which every error asks.
+MODULES: Final[Mapping[str, Collection[str]]] = {
+    "litellm.proxy.analytics_endpoints.analytics_endpoints": (),
+    "litellm.proxy.batches_endpoints.endpoints": (),
+    "litellm.proxy.caching_routes": (),
+    "litellm.proxy.credential_endpoints.endpoints": (),
+    "litellm.proxy.fine_tuning_endpoints.endpoints": ("set_fine_tuning_config",),
+    "litellm.proxy.lens.dataset_endpoints": (),
+    "litellm.proxy.lens.endpoints": (),
+    "litellm.proxy.lens.feedback_endpoints": (),
+    "litellm.proxy.memory.memory_endpoints": (),
+    "litellm.proxy.moyai_endpoints": (),
+    "litellm.proxy.openai_files_endpoints.files_endpoints": ("set_files_config",),
+    "litellm.proxy.spend_tracking.spend_management_endpoints": (),
+    "litellm.proxy.ui_crud_endpoints.latest_release_endpoints": (),
+    "litellm.proxy.ui_crud_endpoints.proxy_setting_endpoints": ("sync_ui_settings_to_general_settings",),
+    "litellm.proxy.ui_crud_endpoints.user_banner_endpoints": (),
+    f"{_MANAGEMENT}.auto_router_endpoints": (),
+    f"{_MANAGEMENT}.budget_management_endpoints": (),
+    f"{_MANAGEMENT}.cache_settings_endpoints": (),
+    f"{_MANAGEMENT}.callback_management_endpoints": (),
+    f"{_MANAGEMENT}.coordination_redis_endpoints": ("get_persisted_coordination_redis_settings",),
+    f"{_MANAGEMENT}.cost_tracking_settings": (),
+    f"{_MANAGEMENT}.customer_endpoints": (),
+    f"{_MANAGEMENT}.daily_activity_routes": (),
+    f"{_MANAGEMENT}.fallback_management_endpoints": (),
+    f"{_MANAGEMENT}.gateway_request_endpoints": (),
+    f"{_MANAGEMENT}.internal_user_endpoints": ("user_update",),
+    f"{_MANAGEMENT}.key_management_endpoints": (
+        "delete_verification_tokens",
+        "duration_in_seconds",
+        "generate_key_helper_fn",
+        "parse_key_alias_pattern",
+    ),
+    f"{_MANAGEMENT}.management_v1": (),
+    f"{_MANAGEMENT}.model_access_group_management_endpoints": (),
+    f"{_MANAGEMENT}.model_management_endpoints": (
+        "_add_model_to_db",
+        "_add_team_model_to_db",
+        "_deduplicate_litellm_router_models",
+        "add_model_to_db",
+        "add_team_model_to_db",
+        "deduplicate_litellm_router_models",
+        "live_model_ids_snapshot",
+    ),
+    f"{_MANAGEMENT}.organization_endpoints": (),
+    f"{_MANAGEMENT}.password_endpoints": (),
+    f"{_MANAGEMENT}.prompt_caching_requests": (),
+    f"{_MANAGEMENT}.router_settings_endpoints": (),
+    f"{_MANAGEMENT}.session_endpoints": (),
+    f"{_MANAGEMENT}.tag_management_endpoints": (),
+    f"{_MANAGEMENT}.team_callback_endpoints": (),
+    f"{_MANAGEMENT}.team_endpoints": ("update_team", "validate_membership"),
+    f"{_MANAGEMENT}.ui_sso": ("get_disabled_non_admin_personal_key_creation",),
+    f"{_MANAGEMENT}.user_agent_analytics_endpoints": (),
+    f"{_MANAGEMENT}.workflow_management_endpoints": (),
+}
+REMEMBERED: Final = 1024  # paths that are known to need nothing of what was put off
+
+notes: list[str] = []  # what was not as expected at this start, a line each
+_finder: Finder | None = None
+_harmless: set[tuple[str, str]] = set()
+
+
+def import_proxy(modules: Mapping[str, Collection[str]] = MODULES, proxy: str = PROXY) -> None:
+    """Import ``proxy`` without ``modules`` if that can be done, and whole if not. Raises what importing it raises."""
+    global _finder
+    if proxy in sys.modules:
+        return
+    if os.environ.get(WHOLE_IMPORT) == "1":
+        notes.append(f"nothing of LiteLLM is put off: {WHOLE_IMPORT} is set")
+    elif not _mounted_routers_are_asked():
+        notes.append("nothing of LiteLLM is put off: this FastAPI copies the routes of a router when it is mounted")
+    else:
+        from aiops.gateway.stand_in import Finder
+
+        finder = Finder(modules)
+        sys.meta_path.insert(0, finder)
+        try:
+            app = importlib.import_module(proxy).app
+            finder.importing = False
+            _check(finder, app)
+        except Exception as error:
+            sys.meta_path.remove(finder)
+            _forget(proxy.partition(".")[0])
+            notes.append(f"nothing of LiteLLM is put off: {type(error).__name__}: {error}")
+        else:
+            _finder = finder
+            return
+    importlib.import_module(proxy)
+
+
+def waiting() -> list[str]:
+    """The modules that have not been imported so far."""
+    return sorted(_finder.waiting) if _finder is not None else []
+
+
+async def make_ready_for(app: Any, scope: MutableMapping[str, Any]) -> None:
+    """Import what was put off, in a thread, if the request gets as far as a router that waits.
+
+    The routes would import it themselves, but in the event loop: streams would stand still for a second.
+    """
+    if _finder is None or not _finder.waiting:
+        return
+    wanted = (scope.get("method", ""), scope["path"])
+    if wanted in _harmless:
+        return
+    if _is_answered_before(app, scope):
+        if len(_harmless) >= REMEMBERED:
+            _harmless.clear()
+        _harmless.add(wanted)
+    else:
+        await asyncio.get_running_loop().run_in_executor(None, _finder.load)
+
+
+def _is_answered_before(app: Any, scope: MutableMapping[str, Any]) -> bool:
+    from starlette.routing import Match
+
+    from aiops.gateway.stand_in import LateRouter
+
+    for route in app.router.routes:
+        if isinstance(getattr(route, "original_router", None), LateRouter):
+            return False
+        if route.matches(dict(scope))[0] is Match.FULL:
+            return True
+    return True
+
+
+def _mounted_routers_are_asked() -> bool:
+    """Whether a router that is mounted empty answers with what it is given later (FastAPI before 0.120 or so copies)."""
+    from fastapi import APIRouter
+    from starlette.routing import Match
+
+    outer, inner = APIRouter(), APIRouter()
+    outer.include_router(inner)
+    inner.add_api_route("/later", lambda: None)
+    scope = {"type": "http", "path": "/later", "method": "GET", "headers": [], "root_path": ""}
+    return any(route.matches(dict(scope))[0] is Match.FULL for route in outer.routes)
+
+
+def _check(finder: Finder, app: Any) -> None:
+    """Note what was not as expected. Raises LookupError when a router was not mounted in the app itself."""
+    mounted = {id(getattr(route, "original_router", None)) for route in app.router.routes}
+    for name, stand_in in finder.waiting.items():
+        if any(id(router) not in mounted for router in stand_in.routers().values()):
+            raise LookupError(f"the router of {name} is not mounted as it used to be")
+    for name, wanted in finder.touched.items():
+        notes.append(f"{name} was not put off: LiteLLM takes {wanted} out of it")
+    gone = sorted(finder.modules.keys() - finder.stand_ins.keys())
+    if gone:
+        notes.append(f"not in this LiteLLM, or not imported at its start: {', '.join(gone)}")
+
+
+def _forget(package: str) -> None:
+    """As if ``package`` had never been imported."""
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[name]
