@@ -13,71 +13,13 @@ import sys
 from collections.abc import Collection, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
+from aiops.gateway.put_off_modules import MODULES
+
 if TYPE_CHECKING:
     from aiops.gateway.stand_in import Finder
 
 WHOLE_IMPORT: Final = "AIOPS_GATEWAY_WHOLE_IMPORT"  # "1": import everything at the start, as stock LiteLLM does
 PROXY: Final = "litellm.proxy.proxy_server"
-_MANAGEMENT: Final = "litellm.proxy.management_endpoints"
-# Modules that are imported for their router, and the functions that are taken out of them to be called much later.
-# Not here: what is mounted before routes that models are called on (rerank, images), since a request for those would
-# load it; and tracing_endpoints, which every error asks.
-MODULES: Final[Mapping[str, Collection[str]]] = {
-    "litellm.proxy.analytics_endpoints.analytics_endpoints": (),
-    "litellm.proxy.batches_endpoints.endpoints": (),
-    "litellm.proxy.caching_routes": (),
-    "litellm.proxy.credential_endpoints.endpoints": (),
-    "litellm.proxy.fine_tuning_endpoints.endpoints": ("set_fine_tuning_config",),
-    "litellm.proxy.lens.dataset_endpoints": (),
-    "litellm.proxy.lens.endpoints": (),
-    "litellm.proxy.lens.feedback_endpoints": (),
-    "litellm.proxy.memory.memory_endpoints": (),
-    "litellm.proxy.moyai_endpoints": (),
-    "litellm.proxy.openai_files_endpoints.files_endpoints": ("set_files_config",),
-    "litellm.proxy.spend_tracking.spend_management_endpoints": (),
-    "litellm.proxy.ui_crud_endpoints.latest_release_endpoints": (),
-    "litellm.proxy.ui_crud_endpoints.proxy_setting_endpoints": ("sync_ui_settings_to_general_settings",),
-    "litellm.proxy.ui_crud_endpoints.user_banner_endpoints": (),
-    f"{_MANAGEMENT}.auto_router_endpoints": (),
-    f"{_MANAGEMENT}.budget_management_endpoints": (),
-    f"{_MANAGEMENT}.cache_settings_endpoints": (),
-    f"{_MANAGEMENT}.callback_management_endpoints": (),
-    f"{_MANAGEMENT}.coordination_redis_endpoints": ("get_persisted_coordination_redis_settings",),
-    f"{_MANAGEMENT}.cost_tracking_settings": (),
-    f"{_MANAGEMENT}.customer_endpoints": (),
-    f"{_MANAGEMENT}.daily_activity_routes": (),
-    f"{_MANAGEMENT}.fallback_management_endpoints": (),
-    f"{_MANAGEMENT}.gateway_request_endpoints": (),
-    f"{_MANAGEMENT}.internal_user_endpoints": ("user_update",),
-    f"{_MANAGEMENT}.key_management_endpoints": (
-        "delete_verification_tokens",
-        "duration_in_seconds",
-        "generate_key_helper_fn",
-        "parse_key_alias_pattern",
-    ),
-    f"{_MANAGEMENT}.management_v1": (),
-    f"{_MANAGEMENT}.model_access_group_management_endpoints": (),
-    f"{_MANAGEMENT}.model_management_endpoints": (
-        "_add_model_to_db",
-        "_add_team_model_to_db",
-        "_deduplicate_litellm_router_models",
-        "add_model_to_db",
-        "add_team_model_to_db",
-        "deduplicate_litellm_router_models",
-        "live_model_ids_snapshot",
-    ),
-    f"{_MANAGEMENT}.organization_endpoints": (),
-    f"{_MANAGEMENT}.password_endpoints": (),
-    f"{_MANAGEMENT}.prompt_caching_requests": (),
-    f"{_MANAGEMENT}.router_settings_endpoints": (),
-    f"{_MANAGEMENT}.session_endpoints": (),
-    f"{_MANAGEMENT}.tag_management_endpoints": (),
-    f"{_MANAGEMENT}.team_callback_endpoints": (),
-    f"{_MANAGEMENT}.team_endpoints": ("update_team", "validate_membership"),
-    f"{_MANAGEMENT}.ui_sso": ("get_disabled_non_admin_personal_key_creation",),
-    f"{_MANAGEMENT}.user_agent_analytics_endpoints": (),
-    f"{_MANAGEMENT}.workflow_management_endpoints": (),
-}
 REMEMBERED: Final = 1024  # paths that are known to need nothing of what was put off
 
 notes: list[str] = []  # what was not as expected at this start, a line each
@@ -150,7 +92,7 @@ def _is_answered_before(app: Any, scope: MutableMapping[str, Any]) -> bool:
 
 
 def _mounted_routers_are_asked() -> bool:
-    """Whether a router that is mounted empty answers with what it is given later (FastAPI before 0.120 or so copies)."""
+    """Whether a router that is mounted empty answers with what it is given later (older FastAPIs copy)."""
     from fastapi import APIRouter
     from starlette.routing import Match
 

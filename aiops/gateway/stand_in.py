@@ -29,7 +29,7 @@ class LateRouter(APIRouter):
         self.added = []
 
     @property
-    def routes(self) -> list[Any]:  # type: ignore[override]
+    def routes(self) -> list[Any]:
         if self.owner.finder.importing:
             return self.added
         self.owner.load()

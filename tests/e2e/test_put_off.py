@@ -16,9 +16,9 @@ from tests.e2e.instance import ROOT
 
 # The list of paths comes first: it has to be whole although nobody has asked for anything yet.
 ASKED = (
-    "/openapi.json", "/routes", "/key/info", "/key/info/", "/key/generate", "/global/spend/report", "/spend/logs", "/budget/list",
-    "/user/info", "/user/daily/activity", "/team/list", "/organization/list", "/customer/list", "/model/info", "/v1/batches",
-    "/v1/files", "/files/", "/sso/key/generate", "/rerank", "/health", "/nothing/there",
+    "/openapi.json", "/routes", "/key/info", "/key/info/", "/key/generate", "/global/spend/report", "/spend/logs",
+    "/budget/list", "/user/info", "/user/daily/activity", "/team/list", "/organization/list", "/customer/list",
+    "/model/info", "/v1/batches", "/v1/files", "/files/", "/sso/key/generate", "/rerank", "/health", "/nothing/there",
 )  # fmt: skip
 PROGRAM = """
 import asyncio, json, sys
