@@ -60,6 +60,12 @@ def waiting() -> list[str]:
     return sorted(_finder.waiting) if _finder is not None else []
 
 
+def load(name: str) -> None:
+    """Import the module ``name`` now, if it is one of those that wait."""
+    if _finder is not None and (stand_in := _finder.waiting.get(name)) is not None:
+        stand_in.load()
+
+
 async def make_ready_for(app: Any, scope: MutableMapping[str, Any]) -> None:
     """Import what was put off, in a thread, if the request gets as far as a router that waits.
 

@@ -92,6 +92,7 @@ def adopt(modules: Iterable[str]) -> None:
     for name in modules:
         try:
             importlib.import_module(name)
+            put_off.load(name)
         except Exception:  # noqa: S112 — an optional module that cannot be imported alone is simply not shared
             continue
     freeze()

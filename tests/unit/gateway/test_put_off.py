@@ -193,6 +193,14 @@ def test_a_request_that_does_not_get_as_far_loads_nothing_and_another_loads_in_a
     assert ready_for("/late") == []
 
 
+def test_what_a_scout_needed_is_imported_by_name(load: Load) -> None:
+    load()
+    put_off.load("not.one.of.them")
+    assert waiting() == ["keys"]
+    put_off.load(put_off.waiting()[0])
+    assert waiting() == []
+
+
 def test_one_whose_import_fails_is_tried_again(load: Load, tmp_path: Path) -> None:
     app = load()
     [file] = tmp_path.glob("*/keys.py")
