@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from aiops.demo.child import DemoProvider
+from tests.kit.warm.product import AIOPS
+from tests.kit.warm.session import starts
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv/bin"
@@ -29,8 +31,8 @@ class Instance:
 
     def aiops(self, *arguments: str) -> str:
         """Run a verb that must succeed; its stdout."""
-        done = subprocess.run(
-            [BIN / "aiops", *arguments], env=self.env, capture_output=True, text=True, timeout=120, check=False
+        done = starts.run(
+            [AIOPS, *arguments], 120, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert done.returncode == 0, f"aiops {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout

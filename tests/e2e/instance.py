@@ -21,6 +21,8 @@ from typing import Any
 
 import httpx
 
+from tests.kit.warm.session import starts
+
 ROOT = Path(__file__).resolve().parents[2]
 AIOPS = ROOT / ".venv" / "bin" / "aiops"
 GENERATION = "x-aiops-generation"
@@ -102,14 +104,14 @@ class Instance:
 
     def _run(self, argv: list[str], env: Mapping[str, str] | None, timeout: float) -> Answer:
         started = time.monotonic()
-        done = subprocess.run(
+        done = starts.run(
             argv,
+            timeout,
             env={**self.env, **(env or {})},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout,
-            check=False,
         )
         return Answer(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
 

@@ -25,6 +25,7 @@ from aiops.demo.control import Control
 from aiops.demo.double import Double
 from aiops.host import control, credentials, process
 from aiops.host.instance import GENERATED, Instance, locate, read_sources
+from tests.kit.warm.session import starts
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "model-of-{}"
@@ -151,7 +152,7 @@ class Gateway:
         clean = {
             name: value for name, value in os.environ.items() if name not in ("PYTHONDONTWRITEBYTECODE", "AIOPS_HOME")
         }
-        return subprocess.Popen(
+        return starts.popen(
             [*argv, "--home", str(self.home), "--yes", *words],
             cwd=ROOT,
             env={**clean, **variables},
