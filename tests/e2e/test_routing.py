@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.instance import until
 from tests.e2e.routed import PROVIDER, RULE, Routed, routed
+from tests.kit.waiting import until
 
 POOL = (
     "{strategy: %s, providers: [{provider: east, preferred_model: alpha%s}, {provider: west, preferred_model: beta%s}]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from tests.kit.warm import product
 from tests.kit.warm.forked import through
@@ -17,7 +18,7 @@ def main() -> None:
     # Not as descriptor 0: a fork's own stdin goes there, and imports may look at ours.
     lifeline = os.dup(0)
     os.set_inheritable(lifeline, False)
-    with open(os.devnull) as nothing:
+    with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     received = Server(place, lifeline).run(product.PRELOADS[kind])
     if received is None:

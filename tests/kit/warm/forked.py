@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.kit.warm.orders import Order
@@ -37,7 +38,7 @@ class Forked(subprocess.Popen[Any]):
             argv=[str(each) for each in args],
             module=program.module,
             environment=environment,
-            directory=os.fspath(cwd) if cwd is not None else os.getcwd(),
+            directory=str(Path.cwd() / (cwd or "")),
             new_session=bool(session),
             masters=self.masters if program.warm == "commands" else "",
         )

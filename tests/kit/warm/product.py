@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(sys.prefix) / "bin"
+BIN = Path(sys.executable).parent
 AIOPS = BIN / "aiops"
 MASTER = "aiops.gateway"
-# What LiteLLM and the interpreter read once, at their start: where it differs from the warm process's, that will not do.
+# What LiteLLM and the interpreter read once, at their start: a program with other values of it starts for real.
 READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "LITELLM_", "OPENAI_", "AIOHTTP_", "OTEL_")
 
 
@@ -52,8 +52,7 @@ def preload_commands() -> None:
 
 def preload_masters() -> None:
     """LiteLLM, the way a master imports it."""
-    from aiops.gateway import master, options, runtime, succession  # noqa: F401
-    from aiops.gateway import scout
+    from aiops.gateway import master, options, runtime, scout, succession  # noqa: F401
 
     runtime.prepare_environment()
     scout.warm_up()

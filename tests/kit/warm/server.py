@@ -101,7 +101,7 @@ class Server:
 
 
 def _require_one_thread() -> None:
-    threads = len(os.listdir("/proc/self/task"))
+    threads = len(list(Path("/proc/self/task").iterdir()))
     if threads != 1:
         raise AssertionError(f"{threads} threads: what is forked from this would hang")
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.kit.warm import shim
 from tests.kit.warm.forked import through
 from tests.kit.warm.identity import PADDING
 from tests.kit.warm.product import ROOT
@@ -27,12 +28,13 @@ class Warm:
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="aiops-warm-"))
+        shim.put_into(self.directory)
         self._processes = [self._start(kind) for kind in KINDS]
 
     def _start(self, kind: str) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         with (self.directory / f"{kind}.log").open("wb") as log:
-            started = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "tests.kit.warm", kind, str(self.directory / kind), PADDING],
                 cwd=ROOT,
                 env=environment,
@@ -41,7 +43,6 @@ class Warm:
                 stderr=log,
                 start_new_session=True,
             )
-        return started
 
     @property
     def pids(self) -> list[int]:
@@ -91,6 +92,11 @@ class Starts:
                 child.kill()
                 raise
         return subprocess.CompletedProcess(child.args, child.returncode, out, err)
+
+    def path(self, real: Path) -> str:
+        """For PATH: the directory of the ``aiops`` that a shell is to find."""
+        directory = self.directory()
+        return str(real) if directory is None else f"{directory / 'bin'}:{real}"
 
     def prepare(self) -> None:
         """Have the imports begin, in the time that is left until somebody needs them."""
