@@ -1,8 +1,8 @@
 """The parts of the test suite one after another, each beside its budget: ``run_tests.py [PART…] [-- ARGUMENTS]``.
 
-The arguments are pytest's. Each part is a pytest of its own, because what they share, a warm process or a booted host, is different. A part that
-is over its budget is marked and fails nothing: machines differ by more than two times, which is why the speed of this
-one is measured in the same run.
+The arguments are pytest's. Each part is a pytest of its own, because what they share, a warm process or a booted
+host, is different. A part that is over its budget is marked and fails nothing: machines differ by more than two times,
+which is why the speed of this one is measured in the same run.
 
 Exit codes are pytest's: 0 everything passed, 1 tests failed, 2 interrupted, 4 wrong arguments, 5 nothing to do.
 """
@@ -23,6 +23,8 @@ PASSED, FAILED, NOTHING_TO_DO = 0, 1, 5
 REFERENCE_SECONDS = 0.25
 WHOLE_MINUTES, WHOLE_FOR_GOOD = 30, 45
 IN_TWO = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+# Where one file holds most of the tests, and each leaves the gateway of its worker as it found it.
+IN_HALVES = ("-n", "2", "--dist", "worksteal")
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ class Part:
 
 PARTS = (
     Part("unit and cases", ("unit", "effects"), 3),
-    Part("docs", ("docs",), 2),
+    Part("docs", ("docs",), 2, IN_HALVES),
     Part("e2e", ("e2e",), 8),
-    Part("faults", ("faults",), 4),
+    Part("faults", ("faults",), 4, IN_HALVES),
     Part("lab", ("lab",), 10),
 )
 # The same tests, so long that chance has no say: by hand, before a release.
