@@ -12,6 +12,8 @@ from tests.kit.warm.session import starts
 
 # These drive gateways: imports begin as soon as one of them has been collected.
 DRIVING = {"e2e", "faults", "docs"}
+# Files of e2e that take a minute and more, `--durations=40` of a whole run.
+SLOWEST_FIRST = ("test_upgrade", "test_succession", "test_process", "test_routing_faults", "test_change_loop")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -27,6 +29,13 @@ def _start(config: pytest.Config) -> None:
     warm = session.Warm()
     os.environ[session.DIRECTORY] = str(warm.directory)
     config.add_cleanup(warm.stop)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order in which pytest-xdist hands out files: a long one at the end would leave the other worker idle."""
+    slow = {("e2e", name): rank for rank, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: slow.get((_part(item.path), item.path.stem), len(slow)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -14,10 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+from tests.kit.warm import server  # noqa: E402
+
 PASSED, FAILED, NOTHING_TO_DO = 0, 1, 5
 # Two cores that need this many seconds for `measured_speed` are what the budgets are for.
 REFERENCE_SECONDS = 0.25
@@ -88,7 +92,18 @@ def run(part: Part, arguments: Sequence[str]) -> Ran:
     say(f"== {part.name}: pytest {' '.join(argv)}")
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-m", "pytest", *argv], cwd=ROOT, env={**os.environ, **part.environment})
+    if "lab" not in part.directories:  # its hosts may be wanted afterwards
+        end_what_is_left(part)
     return Ran(part, done.returncode, time.monotonic() - started)
+
+
+def end_what_is_left(part: Part) -> None:
+    """Gateways that were started for real outlive a pytest that is killed: they have become our children."""
+    for pid in Path("/proc/thread-self/children").read_text().split():
+        with suppress(OSError):
+            line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            say(f"left behind by {part.name}, and ended: {line or pid}")
+    server.end_descendants()
 
 
 def run_all(parts: Sequence[Part], arguments: Sequence[str]) -> tuple[int, list[Ran]]:
@@ -140,6 +155,7 @@ def say(line: str) -> None:
 
 
 def main() -> int:
+    server.adopt_orphans()
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)
     names, arguments = words[:cut], words[cut + 1 :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,13 +55,14 @@ def test_a_forked_command_line_has_its_own_environment_directory_and_exit_code(t
 def test_what_ends_by_a_signal_is_told_so(empty: Gateway) -> None:
     (empty.home / "logs" / "gateway.log").touch()
     child = starts.popen(empty.argv("logs", "--follow"), env=empty.env, stdout=subprocess.PIPE)
-    with child:
+    try:
         assert of(child.pid, "cmdline") == empty.argv("logs", "--follow")
         with pytest.raises(subprocess.TimeoutExpired):
             child.wait(0.2)
         assert child.poll() is None
+    finally:
         child.kill()
-        assert child.wait(10) == -signal.SIGKILL
+    assert child.wait(10) == -signal.SIGKILL
 
 
 SESSION = textwrap.dedent(
@@ -89,5 +91,5 @@ def test_a_session_that_is_killed_leaves_no_process_behind() -> None:
     assert len(pids) == 4, "a master, a worker, and the two that they and their command line were forked from"
     until(lambda: not [pid for pid in pids if Path("/proc", pid).exists()], 10, "the end of all of them")
     assert not processes(home)
-    for left in (home, directory):
-        subprocess.run(["rm", "-r", left], check=True)
+    shutil.rmtree(home)
+    assert not Path(directory).exists()

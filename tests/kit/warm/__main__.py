@@ -1,8 +1,9 @@
-"""``python -m tests.kit.warm KIND SOCKET PADDING``: one of the two warm processes. Its stdin ends with the session."""
+"""``python -m tests.kit.warm KIND LISTENER PADDING``: a warm process. LISTENER is a descriptor; stdin ends with the session."""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -13,18 +14,21 @@ from tests.kit.warm.server import Server
 
 
 def main() -> None:
-    kind, place = sys.argv[1:3]
+    kind, listening = sys.argv[1:3]
     warm = os.getpid()
+    listener = socket.socket(fileno=int(listening))
+    listener.set_inheritable(False)
     # Not as descriptor 0: a fork's own stdin goes there, and imports may look at ours.
     lifeline = os.dup(0)
     os.set_inheritable(lifeline, False)
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
-    received = Server(place, lifeline).run(product.PRELOADS[kind])
-    if received is None:
+    ordered = Server(listener, lifeline).run(product.PRELOADS[kind])
+    if ordered is None:
         return
-    order, descriptors = received
-    become(order, descriptors, warm)
+    order = ordered.order
+    become(order, ordered.descriptors, warm)
+    ordered.begun()
     if order.masters:
         product.let_fork(through({"masters": order.masters}))
     called = product.main_of(order.module)

@@ -68,7 +68,7 @@ class Forked(subprocess.Popen[Any]):
         assert self._answers is not None
         if self.returncode is None and select.select([self._answers], [], [], timeout)[0]:
             # Nothing: the warm process is gone, and took its forks along.
-            self.returncode = int(self._answers.recv(64) or -signal.SIGKILL)
+            self.returncode = int(self._answers.recv(64).decode().partition(" ")[2] or -signal.SIGKILL)
             self._answers.close()
         return self.returncode
 

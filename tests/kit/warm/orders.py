@@ -1,4 +1,4 @@
-"""What is said to a warm process: one order, one message; its answers are the pid and, later, the exit code."""
+"""What is said to a warm process: one order, one message. The answers: `begun PID` and, later, `ended CODE`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 from dataclasses import asdict, dataclass
 
 LARGEST = 1 << 20
+BEGUN, ENDED = "begun", "ended"
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,11 @@ class Order:
             peer.connect(place)
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST)
             socket.send_fds(peer, [json.dumps(asdict(self)).encode()], descriptors)
-            answer = peer.recv(64)
-            if not answer:
-                raise AssertionError(f"the warm process at {place} is gone")
-            return peer, int(answer)
+            # The fork says so itself, once it is what was ordered: whoever looks at it now sees the program.
+            said, _, pid = peer.recv(64).decode().partition(" ")
+            if said != BEGUN:
+                raise AssertionError(f"the warm process at {place} did not start {self.argv}: see {place}.log")
+            return peer, int(pid)
         except BaseException:
             peer.close()
             raise

@@ -33,9 +33,14 @@ class Warm:
 
     def _start(self, kind: str) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        with (self.directory / f"{kind}.log").open("wb") as log:
+        # Listening before it runs: whoever comes early waits.
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(str(self.directory / kind))
+        listener.listen(64)
+        with listener, (self.directory / f"{kind}.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "tests.kit.warm", kind, str(self.directory / kind), PADDING],
+                [sys.executable, "-m", "tests.kit.warm", kind, str(listener.fileno()), PADDING],
+                pass_fds=[listener.fileno()],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.PIPE,
