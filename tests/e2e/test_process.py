@@ -190,7 +190,7 @@ def test_stale_pid_files_and_sockets_are_no_obstacle(gateway: Gateway) -> None:
     """As a power cut leaves them: the numbers may belong to somebody else by now."""
     gateway.must("down")
     run = gateway.home / "run"
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         (run / "master.pid").write_text(f"{stranger.pid}\n")
         for name in ("control.sock", f"{stranger.pid}.fd", f"{stranger.pid}.http"):

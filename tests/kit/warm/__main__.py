@@ -1,4 +1,4 @@
-"""``python -m tests.kit.warm KIND LISTENER PADDING``: a warm process. LISTENER is a descriptor; stdin ends with the session."""
+"""``python -m tests.kit.warm KIND LISTENER PADDING``: a warm process. LISTENER is a descriptor, stdin its life."""
 
 from __future__ import annotations
 
