@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.instance import ROOT
+from tests.kit.warm.product import ROOT
 
 # The list of paths comes first: it has to be whole although nobody has asked for anything yet.
 ASKED = (
