@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from tests.lab import machine
+from tests.lab import machine, progress
 from tests.lab.command import LabError
 from tests.lab.lab import Lab, attach, playground, sweep
 from tests.lab.places import RUN, locked
@@ -28,7 +28,8 @@ ACTIONS = {
 def main() -> int:
     arguments = parser().parse_args()
     try:
-        return act(arguments)
+        with progress.shown():
+            return act(arguments)
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 4

@@ -48,6 +48,7 @@ class Host:
     network: Network
     home: Path  # below the lab's run directory: console, sockets, where the root is mounted
     disk: Path  # the upper layer: all that the host ever wrote
+    images: Path  # what container engines keep: it shares files with the cache, and can be large
     cgroup: Cgroup
     traits: Traits = field(default_factory=Traits)
     dies_with_us: bool = True
@@ -267,8 +268,8 @@ class Host:
             nspawn += ["--system-call-filter=@keyring bpf"]
             for storage in ("docker", "containers"):
                 # An overlay cannot be the upper layer of the overlays a container engine makes.
-                outside = self.disk / storage
-                outside.mkdir(exist_ok=True)
+                outside = self.images / storage
+                outside.mkdir(parents=True, exist_ok=True)
                 nspawn += [f"--bind={outside}:/var/lib/{storage}"]
         return [*chain, *nspawn]
 

@@ -12,11 +12,13 @@ import shlex
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.command import run
 from tests.lab.places import CACHE, CHECKOUT, locked
+from tests.lab.progress import making
 from tests.lab.wheels import wheelhouse
 
 MIRROR = os.environ.get("AIOPS_LAB_MIRROR", "http://deb.debian.org/debian")
@@ -80,7 +82,7 @@ printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends {names}
+apt-get install -y -qq -o DPkg::Options::=--force-unsafe-io --no-install-recommends {names}
 apt-get clean
 rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d
 """
@@ -106,8 +108,9 @@ def image(packages: Sequence[str] = ()) -> Image:
     The first time takes about two minutes, a later time milliseconds.
     """
     CACHE.mkdir(parents=True, exist_ok=True)
-    wheels = wheelhouse()
-    with locked(CACHE / "image.lock"):
+    with ThreadPoolExecutor(1) as beside, locked(CACHE / "image.lock"):
+        # Downloads wait for the network, Debian is unpacked meanwhile.
+        mirror = beside.submit(wheelhouse)
         keys = _keys()
         base = _base()
         public = "".join((keys / f"{name}.pub").read_text() for name in ("ops", "host"))
@@ -116,6 +119,7 @@ def image(packages: Sequence[str] = ()) -> Image:
         if packages:
             script = _PACKAGES.format(names=shlex.join(sorted(packages)))
             below = (*below, _layer("packages", below, script, "", {"/etc/resolv.conf": Path("/etc/resolv.conf")}))
+        wheels = mirror.result()
         # On the base alone: a set of packages more or less does not cost another environment.
         binds = {"/srv/wheels": wheels, "/srv/aiops": CHECKOUT}
         # The editable install records the checkout's path on the host and its entry points, nothing else of it.
@@ -138,9 +142,12 @@ def _base() -> Path:
             f"deb {MIRROR} bookworm-updates main",
             f"deb {SECURITY} bookworm-security main",
         ]
+        # What is half made when the machine stops is made again: nothing has to be on the disk at once.
         include = f"--include={','.join(PACKAGES)}"
+        options.append("--dpkgopt=force-unsafe-io")
         argv = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", include, *options, "bookworm", str(new)]
-        run([*argv, *sources], timeout=600)
+        with making("Debian 12"):
+            run([*argv, *sources], timeout=600)
         (new / "etc/machine-id").write_text("")
         new.rename(made)
     return made
@@ -170,7 +177,8 @@ def _layer(name: str, below: tuple[Path, ...], script: str, made_from: str, bind
     clean = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     mounts_of_its_own = ["unshare", "--mount", "--propagation", "private"]
     try:
-        run([*mounts_of_its_own, "sh", "-euc", "\n".join(steps)], timeout=600, environment=clean)
+        with making(f"the layer {name}"):
+            run([*mounts_of_its_own, "sh", "-euc", "\n".join(steps)], timeout=600, environment=clean)
         for inside in binds:
             if (place := work / "upper" / inside.lstrip("/")).is_file():
                 place.unlink()  # only there to mount on

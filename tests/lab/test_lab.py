@@ -16,7 +16,7 @@ import pytest
 from tests.lab.command import LabError
 from tests.lab.host import Host
 from tests.lab.lab import Lab
-from tests.lab.places import CHECKOUT, own_name
+from tests.lab.places import CHECKOUT, RUN, locked, own_name
 from tests.lab.traces import traces
 
 
@@ -167,26 +167,31 @@ def test_two_labs_of_one_name_are_refused_and_two_names_do_not_meet(lab: Lab, ho
 
 
 @pytest.fixture
-def crashed(lab: Lab) -> Iterator[str]:
-    """The name of a lab whose process was killed with -9 while a host was up and a connection open."""
+def owner(lab: Lab) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A lab of another process, by name, with a host that is up and a connection open."""
     name = own_name("c")
     program = f"from tests.lab.lab import Lab; import time; lab = Lab('{name}'); (h,) = lab.up('h1'); h.run('true')"
     argv = [sys.executable, "-c", f"{program}; print('up', flush=True); time.sleep(60)"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as owner:
-        assert owner.stdout is not None
-        assert owner.stdout.readline() == "up\n"
-        assert any("systemd-nspawn" in trace for trace in traces(name))
-        owner.send_signal(signal.SIGKILL)
-    yield name
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        yield name, process
+        process.kill()
     Lab(name).down()
 
 
-def test_hosts_die_with_the_process_that_owns_them_and_the_next_lab_sweeps_the_rest(lab: Lab, crashed: str) -> None:
-    deadline = time.monotonic() + 5
-    while any("systemd-nspawn" in trace for trace in traces(crashed)):
-        assert time.monotonic() < deadline, traces(crashed)
-        time.sleep(0.05)
-    assert traces(crashed), "namespaces and directories cannot die by themselves"
+def test_hosts_die_with_the_process_that_owns_them_and_the_next_lab_sweeps_the_rest(
+    lab: Lab, owner: tuple[str, subprocess.Popen[str]]
+) -> None:
+    crashed, process = owner
+    assert any("systemd-nspawn" in trace for trace in traces(crashed))
+    with locked(RUN / "lock"):  # somebody else's lab would sweep it under our eyes
+        process.send_signal(signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while any("systemd-nspawn" in trace for trace in traces(crashed)):
+            assert time.monotonic() < deadline, traces(crashed)
+            time.sleep(0.05)
+        assert traces(crashed), "namespaces and directories cannot die by themselves"
     with Lab(own_name("d")) as other_name:
         other_name.up("h1")
         assert traces(crashed) == []

@@ -18,6 +18,7 @@ from packaging.markers import Marker
 
 from tests.lab.command import LabError, run
 from tests.lab.places import CACHE, CHECKOUT, locked
+from tests.lab.progress import making
 
 PYTHON = "3.11.2"  # Debian 12's, with its glibc
 GLIBC = 36
@@ -35,8 +36,9 @@ def wheelhouse() -> Path:
             new = made.with_suffix(".new")
             shutil.rmtree(new, ignore_errors=True)
             new.mkdir(parents=True)
-            _fill(new)
-            _index(new)
+            with making("the package mirror"):
+                _fill(new)
+                _index(new)
             new.rename(made)
     return made
 
