@@ -8,6 +8,7 @@ import sys
 
 from tests.lab import machine, progress
 from tests.lab.command import LabError
+from tests.lab.image import compile_checkout, image
 from tests.lab.lab import Lab, attach, playground, sweep
 from tests.lab.places import RUN, locked
 from tests.lab.traces import traces
@@ -58,6 +59,7 @@ def act(arguments: argparse.Namespace) -> int:
     verb = arguments.verb.replace("-", "_")
     if verb == "up":
         machine.prepare()
+        compile_checkout(image())
         for host in Lab(playground(), detached=True).up(*arguments.hosts):
             print(f"{host.name}\t{host.address}\tscripts/lab ssh {host.name}")
         return 0

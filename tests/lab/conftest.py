@@ -12,7 +12,7 @@ import pytest
 from tests.lab import machine, progress
 from tests.lab.command import LabError
 from tests.lab.host import Host, Traits
-from tests.lab.image import image
+from tests.lab.image import compile_checkout, image
 from tests.lab.lab import Lab
 from tests.lab.places import own_name
 
@@ -25,9 +25,11 @@ def of_the_lab(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A first test also makes its hosts, and an image for containers: minutes, where another machine is slower."""
+    """Minutes, where another machine is slower. Fixtures are not charged to the test that happens to come first: they
+    make its hosts, and an image for containers, and each of their steps has a limit of its own.
+    """
     for item in of_the_lab(items):
-        item.add_marker(pytest.mark.timeout(900))
+        item.add_marker(pytest.mark.timeout(900, func_only=True))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -46,7 +48,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     with capture.global_and_fixture_disabled(), progress.shown():
         try:
             machine.prepare()
-            for packages in ((), *sorted(more)):
+            compile_checkout(image())
+            for packages in sorted(more):
                 image(packages)
         except LabError as refused:
             _refused.append(refused)

@@ -31,6 +31,7 @@ PACKAGES = (
     "libgomp1",  # the one shared library that llama.cpp, and so the demo, wants and a minimal Debian lacks
 )
 
+_CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
 _KEPT = 14 * 24 * 3600.0  # seconds
 _MASKED = (
     "getty@.service console-getty.service container-getty@.service systemd-networkd.service systemd-resolved.service "
@@ -129,6 +130,16 @@ def image(packages: Sequence[str] = ()) -> Image:
     return Image((*below, venv), wheels, keys)
 
 
+def compile_checkout(made: Image) -> None:
+    """Write the bytecode of this checkout for the hosts' Python. They have it read-only, and would compile it anew for
+    each command. What is there already is left alone.
+    """
+    base = made.layers[0]
+    steps = f"mount --bind {shlex.quote(str(CHECKOUT))} {base}/srv && "
+    steps += f"exec chroot {base} python3 -m compileall -q -s /srv -p /srv/aiops /srv/aiops"
+    run(["unshare", "--mount", "--propagation", "private", "sh", "-euc", steps], environment=_CLEAN)
+
+
 def _base() -> Path:
     recipe = shlex.join([*PACKAGES, MIRROR, SECURITY])
     made = CACHE / f"base-{_hash(recipe)}"
@@ -174,11 +185,10 @@ def _layer(name: str, below: tuple[Path, ...], script: str, made_from: str, bind
         steps += [f"[ -e {place} ] || {'mkdir -p' if outside.is_dir() else 'touch'} {place}"]
         steps += [f"mount --bind -o ro {shlex.quote(str(outside))} {place}"]
     steps += [f"exec chroot {root} /bin/sh -euc {shlex.quote('umask 022' + script)}"]
-    clean = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     mounts_of_its_own = ["unshare", "--mount", "--propagation", "private"]
     try:
         with making(f"the layer {name}"):
-            run([*mounts_of_its_own, "sh", "-euc", "\n".join(steps)], timeout=600, environment=clean)
+            run([*mounts_of_its_own, "sh", "-euc", "\n".join(steps)], timeout=600, environment=_CLEAN)
         for inside in binds:
             if (place := work / "upper" / inside.lstrip("/")).is_file():
                 place.unlink()  # only there to mount on

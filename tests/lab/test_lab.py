@@ -65,10 +65,9 @@ def test_a_clone_is_the_working_tree_and_packages_come_from_the_mirror(own_host:
 
 
 def test_a_call_to_the_world_outside_fails_at_once_instead_of_hanging(host: Host) -> None:
-    began = time.monotonic()
-    assert not host.run("curl --silent http://192.0.2.1/", check=False).ok
-    assert not host.run("curl --silent https://example.com/", check=False).ok
-    assert time.monotonic() - began < 2
+    unresolved, unreachable = 6, 7  # curl(1); 28 is a time-out
+    assert host.run("curl --silent --max-time 2 http://192.0.2.1/", check=False).code == unreachable
+    assert host.run("curl --silent --max-time 2 https://example.com/", check=False).code == unresolved
 
 
 def test_a_power_cut_keeps_the_disk_and_the_journal_of_the_last_boot(own_host: Host) -> None:
@@ -127,16 +126,24 @@ def test_a_cut_host_is_silent_and_runs_on_until_it_is_healed(own_host: Host) -> 
     assert own_host.run("hostname").out == f"{own_host.name}\n"
 
 
+def began_to_boot(host: Host) -> int:
+    """When its systemd took over, in microseconds of the clock that all hosts have from this machine."""
+    return int(host.run("systemctl show --property=UserspaceTimestampMonotonic --value").out)
+
+
+def finished_booting(host: Host) -> int:
+    return int(host.run("systemctl show --property=FinishTimestampMonotonic --value").out)
+
+
 def test_hosts_boot_side_by_side_know_each_other_and_can_lose_each_other(
     lab: Lab, new_host: Callable[[], Host]
 ) -> None:
     one, other = new_host(), new_host()
-    began = time.monotonic()
     for host in (one, other):
         host.kill()
     lab.up(one.name, other.name)
-    took = time.monotonic() - began
-    assert took < 5, f"{took:.1f} s"
+    assert began_to_boot(one) < finished_booting(other), "not one after the other"
+    assert began_to_boot(other) < finished_booting(one)
     reach = f"curl --silent --max-time 1 --http0.9 http://{other.name}:22/"
     assert "SSH-2.0" in one.run(reach, check=False).out
     one.cut_from(other)
