@@ -66,6 +66,7 @@ def act(arguments: argparse.Namespace) -> int:
     if verb == "down":
         with locked(RUN / "lock"):
             sweep(playground())
+            (RUN / f"{playground()}.lock").unlink(missing_ok=True)
         left = traces(playground())
         print("\n".join(left) if left else "nothing is left", file=sys.stderr)
         return 1 if left else 0

@@ -48,9 +48,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     with capture.global_and_fixture_disabled(), progress.shown():
         try:
             machine.prepare()
-            compile_checkout(image())
+            # Those with more of Debian first: it is installed while the wheels are still being downloaded.
             for packages in sorted(more):
                 image(packages)
+            compile_checkout(image())
         except LabError as refused:
             _refused.append(refused)
 

@@ -77,10 +77,10 @@ class Gateway:
 
     # --- commands ---------------------------------------------------------------------------------------------
 
-    def aiops(self, *arguments: str, timeout: float = 120, check: bool = False) -> Result:
+    def aiops(self, *arguments: str, timeout: float = 300, check: bool = False) -> Result:
         return self.host.run(f"aiops {shlex.join(arguments)}", check=check, timeout=timeout)
 
-    def must(self, *arguments: str, timeout: float = 120) -> dict[str, Any]:
+    def must(self, *arguments: str, timeout: float = 300) -> dict[str, Any]:
         """A verb that has to succeed; its JSON."""
         done = self.aiops("--json", *arguments, timeout=timeout)
         assert done.code == 0, f"aiops {' '.join(arguments)}: exit {done.code}\n{done.out}{done.err}\n{self.journal()}"

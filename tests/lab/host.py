@@ -181,7 +181,7 @@ class Host:
         return ["ssh", "-F", str(self.ssh_config), f"{user}@{self.name}", *command]
 
     def run(
-        self, command: str, *, user: str = "ops", check: bool = True, timeout: float = 60, stdin: str | None = None
+        self, command: str, *, user: str = "ops", check: bool = True, timeout: float = 180, stdin: str | None = None
     ) -> Result:
         """Run a shell command over ssh, without a terminal. 255 is ssh's own: the host cannot be reached."""
         argv = self.ssh_argv("--", command, user=user)
@@ -189,7 +189,7 @@ class Host:
             argv.insert(1, "-n")
         return run(argv, check=check, timeout=timeout, stdin=stdin)
 
-    def inside(self, command: str, *, check: bool = True, timeout: float = 60) -> Result:
+    def inside(self, command: str, *, check: bool = True, timeout: float = 180) -> Result:
         """Run a shell command as root without the network: for a host that is cut off or has no sshd."""
         init = self.cgroup.init_pid()
         if init is None:
