@@ -158,7 +158,7 @@ def _base() -> Path:
         options.append("--dpkgopt=force-unsafe-io")
         argv = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", include, *options, "bookworm", str(new)]
         with making("Debian 12"):
-            run([*argv, *sources], timeout=600)
+            run([*argv, *sources], timeout=1800)
         (new / "etc/machine-id").write_text("")
         new.rename(made)
     return made
@@ -188,7 +188,7 @@ def _layer(name: str, below: tuple[Path, ...], script: str, made_from: str, bind
     mounts_of_its_own = ["unshare", "--mount", "--propagation", "private"]
     try:
         with making(f"the layer {name}"):
-            run([*mounts_of_its_own, "sh", "-euc", "\n".join(steps)], timeout=600, environment=_CLEAN)
+            run([*mounts_of_its_own, "sh", "-euc", "\n".join(steps)], timeout=1800, environment=_CLEAN)
         for inside in binds:
             if (place := work / "upper" / inside.lstrip("/")).is_file():
                 place.unlink()  # only there to mount on
