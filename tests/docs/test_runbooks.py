@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from aiops.spec.sources import AT_INIT
-from tests.docs.conftest import BIN, ROOT, Instance
+from tests.docs.conftest import Instance
 from tests.docs.console import Shell, commands
+from tests.kit.warm.product import BIN, ROOT
 
 PAGES = sorted(path for path in (ROOT / "runbooks").glob("*.md") if path.stem != "README")
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -105,7 +106,7 @@ def test_the_commands_of_a_page_do_what_it_shows(page: Path, restored: Instance,
     shown = commands(page.read_text())
     if any("curl " in command.text for command in shown) and not shutil.which("curl") and not os.environ.get("CI"):
         pytest.skip("this page uses curl, which is not installed")
-    shell = Shell(tmp_path, {**restored.env, "GENERATION": str(restored.status()["generation"])})
+    shell = Shell(tmp_path, {**restored.env, "GENERATION": str(restored.status["generation"])})
     for command in shown:
         shell.run(command)
 
