@@ -37,7 +37,7 @@ def options_of(*verb: str) -> frozenset[str]:
     text = help_text(*verb)
     rows = re.findall(r"^ {1,4}(?:-\w, )?(--\S.*?)(?: {2,}|$)", text, re.MULTILINE)
     own = frozenset(option for row in rows for option in OPTION.findall(row)) - {"--help"}
-    deeper = re.findall(r"^ {2}([a-z][a-z-]*)", text.partition("Commands:")[2], re.MULTILINE)
+    deeper = re.findall(r"^ {2}([a-z][a-z-]*)", text.partition("Verbs:")[2], re.MULTILINE)
     return own.union(*(options_of(*verb, word) for word in deeper))
 
 
