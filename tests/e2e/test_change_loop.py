@@ -13,6 +13,7 @@ import pytest
 from aiops.apply.transaction import STEPS
 from aiops.demo.child import DemoProvider
 from tests.kit.gateway import GENERATION, Gateway
+from tests.kit.waiting import until
 
 
 def test_the_first_generation_serves_no_model_and_is_up(running: Gateway) -> None:
