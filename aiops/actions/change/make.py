@@ -19,7 +19,7 @@ from aiops.actions.instance.drift import generated_is_edited, serving_fingerprin
 from aiops.actions.instance.held import agreed, held
 from aiops.apply import audit
 from aiops.apply.store import GenerationStore, Manifest
-from aiops.apply.transaction import Order, Transaction
+from aiops.apply.transaction import Change, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put
 from aiops.errors import AiopsError, Precondition
 from aiops.host import clock, credentials, files
@@ -27,6 +27,7 @@ from aiops.host.files import read
 from aiops.host.instance import GENERATED, Instance
 from aiops.host.master import MasterGone
 from aiops.output import Output, Progress
+from aiops.plan.plan import Plan
 from aiops.spec.shapes.secrets import EnvRef, secret_env
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, fingerprint
 
@@ -151,8 +152,9 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
         runtime=prepared.runtime.id,
         litellm=prepared.runtime.litellm,
     )
-    order = Order(
+    change = Change(
         manifest=manifest,
+        providers=_providers(prepared.plan),
         sources=prepared.after,
         release=prepared.release,
         program=prepared.runtime.program,
@@ -167,11 +169,11 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
     threading.Thread(target=prover.warm, daemon=True).start()
     with out.progress(f"starting generation {number}") as bar:
         progress = _staging(out, bar, len(prepared.table.routes), prepared.plan.base_generation)
-        transaction = Transaction(instance.state, instance.run, order, out.say, progress)
+        transaction = Transaction(instance.state, instance.run, change, out.say, progress)
         try:
             transaction.execute()
         finally:
-            result.steps, result.checks = transaction.report.steps, transaction.report.checks
+            result.steps, result.checks = transaction.steps, transaction.checks
             if intent.restore is not None:
                 _incident(instance, intent, prepared, number, result)
     result.outcome = "applied"
@@ -221,9 +223,13 @@ def _incident(instance: Instance, intent: Intent, prepared: Prepared, number: in
 def _audit(instance: Instance, intent: Intent, result: Result) -> None:
     facts: dict[str, Any] = {"verb": intent.verb, "outcome": result.outcome, "generation": result.generation}
     if result.plan is not None:
-        providers = [change.name for change in result.plan.diff.changes if change.kind == "provider"]
+        providers = _providers(result.plan)
         facts |= {"provider": ",".join(providers)} if providers else {}
     facts |= {"previous": result.previous, "reason": intent.reason, "seconds": round(result.seconds, 3)}
     if result.error is not None:
         facts |= {"error": result.error.message, "exit": result.error.exit_code}
     audit.record(instance.audit_log, **facts)
+
+
+def _providers(plan: Plan) -> tuple[str, ...]:
+    return tuple(change.name for change in plan.diff.changes if change.kind == "provider")

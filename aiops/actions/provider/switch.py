@@ -14,8 +14,7 @@ needed for that is written down first, so that a switch whose command was killed
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiops.actions.change.make import make_held
@@ -29,6 +28,7 @@ from aiops.actions.provider import run as services
 from aiops.actions.provider.managed import Managed
 from aiops.actions.provider.wait import wait_until_drained, wait_until_serving
 from aiops.apply import switching
+from aiops.apply.step import step
 from aiops.errors import AiopsError, Precondition, RollbackFailed, RolledBack, UsageError, VerificationFailed
 from aiops.host import clock, master
 from aiops.host.files import explained
@@ -156,28 +156,18 @@ class _Switch:
     # --- the steps --------------------------------------------------------------------------------------------
 
     def _forward(self) -> None:
-        with self._step("disable"):
+        with step(self._result.steps, "disable"):
             self._change(self._disabled)
-        with self._step("drain"), self._out.progress("finishing requests") as bar:
+        with step(self._result.steps, "drain"), self._out.progress("finishing requests") as bar:
             wait_until_drained(self._instance, self._drain, bar.update, self._out)
-        with self._step("stop"), self._out.progress(f"stopping {self._order.old}") as bar:
+        with step(self._result.steps, "stop"), self._out.progress(f"stopping {self._order.old}") as bar:
             self._old.unit.stop(bar.update)
-        with self._step("start"):
+        with step(self._result.steps, "start"):
             self._new.unit.start()
-        with self._step("serve"):
+        with step(self._result.steps, "serve"):
             self._wait(self._new)
-        with self._step("enable"):
+        with step(self._result.steps, "enable"):
             self._result.generation = self._change(self._switched).generation
-
-    @contextmanager
-    def _step(self, name: str) -> Iterator[None]:
-        started, ok = time.monotonic(), False
-        try:
-            yield
-            ok = True
-        finally:
-            seconds = round(time.monotonic() - started, 3)
-            self._result.steps.append({"name": name, "ok": ok, "seconds": seconds})
 
     def _change(self, change: Callable[[Sources], Edit], reason: str = "", force: bool = False) -> Result:
         force = force or self._order.force
@@ -213,14 +203,14 @@ class _Switch:
     def _undo(self, error: BaseException) -> None:
         """Put everything back as it was before the switch, and say what went wrong. Always raises."""
         cause = _explained(error)
-        if self._result.steps[-1]["name"] == "disable" and not self._resumed:
+        if self._result.steps[-1].name == "disable" and not self._resumed:
             # A change undoes itself: OLD was not touched and serves as before.
             switching.end(self._instance.state)
             raise self._failed(cause) from error
         self._out.say(f"error: {cause.message}")
         self._out.say(f"taking it back: {self._order.old} returns")
         try:
-            with self._step("take back"):
+            with step(self._result.steps, "take back"):
                 self._take_back(cause)
         except Failure as worse:
             raise self._failed(
