@@ -8,6 +8,7 @@ import click
 
 import aiops
 from aiops.actions.change.prepare import Intent, prepare
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.context import Context
 from aiops.errors import UsageError
 from aiops.host import files
@@ -24,8 +25,7 @@ def command(context: Context, target: Path | None, stdout: bool, stock: bool) ->
     instance, out = context.instance, context.out
     if target is not None and stdout:
         raise UsageError("--out and --stdout exclude each other", "keep one of them")
-    instance.require()
-    prepared = prepare(instance, Intent("generate"))
+    prepared = prepare(Snapshot.of(instance), Intent("generate"))
     content, gaps = prepared.release[GENERATED], list[str]()
     if stock:
         plain = stock_config(prepared.state, prepared.table, prepared.table.rules, aiops_version=aiops.__version__)

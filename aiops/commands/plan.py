@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aiops.actions.change.prepare import Intent, is_same, prepare
+from aiops.actions.change.prepare import Intent, prepare
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.context import Context
 
 CHANGES = 10
@@ -14,10 +15,8 @@ CHANGES = 10
 @click.option("--exit-code", is_flag=True, help=f"Exit {CHANGES} when there are changes.")
 @click.pass_obj
 def command(context: Context, exit_code: bool) -> int:
-    instance = context.instance
-    instance.require()
-    prepared = prepare(instance, Intent("plan"))
-    same = is_same(instance, prepared)
+    prepared = prepare(Snapshot.of(context.instance), Intent("plan"))
+    same = prepared.is_same
     out, plan = context.out, prepared.plan
     if same:
         out.result("no changes")

@@ -35,7 +35,7 @@ def install(
     dry_run: bool,
     reason: str,
 ) -> None:
-    order = provider_install.Order(
+    intent = provider_install.InstallIntent(
         name,
         model,
         arguments,
@@ -45,7 +45,7 @@ def install(
         assume_yes=context.assume_yes,
         reason=reason,
     )
-    outcome = provider_install.install(context.instance, order, context.out)
+    outcome = provider_install.install(context.instance, intent, context.out)
     context.out.result(outcome.sentence)
     context.out.data(outcome.to_json())
 

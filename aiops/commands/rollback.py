@@ -20,10 +20,14 @@ def command(context: Context, number: int | None, dry_run: bool, reason: str, fo
         raise UsageError(
             "a rollback needs a reason", '--reason "what you saw" goes into the history and the incident record'
         )
-    instance = context.instance
-    instance.require()
-    target = _target(GenerationStore(instance.state), number)
-    intent = Intent("rollback", reason, restore=target, dry_run=dry_run, force=force, assume_yes=context.assume_yes)
+    intent = Intent(
+        "rollback",
+        reason,
+        restore=lambda generations: _target(generations, number),
+        dry_run=dry_run,
+        force=force,
+        assume_yes=context.assume_yes,
+    )
     run(context, intent)
 
 

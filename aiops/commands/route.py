@@ -57,10 +57,10 @@ def strategy(
 ) -> None:
     from aiops.actions.route import strategy as strategy_change
 
-    wish = strategy_change.Wish(strategy_change.wanted(strategy), group, requests)
+    wanted = strategy_change.StrategyIntent(strategy_change.wanted(strategy), group, requests)
     intent = Intent("route", reason, dry_run=dry_run, force=force, assume_yes=context.assume_yes)
     instance, out = context.instance, context.out
-    changed = strategy_change.change(instance, wish, intent, out)
+    changed = strategy_change.change(instance, wanted, intent, out)
     report(context, changed.result, changed.to_json())
     for comparison in changed.comparisons:
         for line in comparison.lines():

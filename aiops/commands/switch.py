@@ -40,7 +40,7 @@ def command(
     reason: str,
     force: bool,
 ) -> None:
-    order = switch.Order(
+    intent = switch.SwitchIntent(
         old,
         new,
         reason,
@@ -50,4 +50,4 @@ def command(
         force=force,
         assume_yes=context.assume_yes,
     )
-    report(context, switch.switch(context.instance, order, context.out))
+    report(context, switch.switch(context.instance, intent, context.out))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from aiops.actions.upgrade.program import Wanted, upgrade
+from aiops.actions.upgrade.program import UpgradeIntent, upgrade
 from aiops.commands._mutating import mutating, report
 from aiops.context import Context
 from aiops.supervise.requirements import Source
@@ -28,5 +28,5 @@ from aiops.supervise.requirements import Source
 def command(
     context: Context, version: str | None, find_links: Path | None, offline: bool, dry_run: bool, reason: str
 ) -> None:
-    wanted = Wanted(version, Source(find_links, offline), reason, dry_run, context.assume_yes)
-    report(context, upgrade(context.instance, wanted, context.out))
+    intent = UpgradeIntent(version, Source(find_links, offline), reason, dry_run, context.assume_yes)
+    report(context, upgrade(context.instance, intent, context.out))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from aiops.actions.change.prepare import Intent, prepare
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.context import Context
 from aiops.errors import VerificationFailed
 from aiops.host import credentials
@@ -17,8 +18,7 @@ from aiops.spec.routes.summary import summarise
 @click.pass_obj
 def command(context: Context, offline: bool) -> None:
     instance, out = context.instance, context.out
-    instance.require()
-    prepared = prepare(instance, Intent("validate"))
+    prepared = prepare(Snapshot.of(instance), Intent("validate"))
     credentials.read_master_key(instance.key_file(prepared.state.settings.master_key_file))
     checks = []
     if not offline:
@@ -26,7 +26,7 @@ def command(context: Context, offline: bool) -> None:
         from aiops.verify import providers
 
         known = list(prepared.state.providers.values())
-        checks = providers.look(known, provider_keys(instance, known, credentials.environment(instance)))
+        checks = providers.look(known, provider_keys(instance, known, prepared.now.environment))
         for check in checks:
             out.say(str(check))
     failed = [check for check in checks if check.status == "fail"]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from aiops.actions.instance.drift import drift
-from aiops.apply.store import Generation, GenerationStore
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import Precondition
 from aiops.host import credentials
-from aiops.host import master as control
 from aiops.host.instance import Instance
 from aiops.host.ports import url_of
 from aiops.output import Output
@@ -20,19 +19,17 @@ from aiops.verify.client import Client
 
 def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[Check]:
     """All checks of a suite. Raises Precondition when there is nothing to prove."""
-    instance.require()
-    generations = GenerationStore(instance.state)
-    current = generations.current()
-    if current is None:
+    now = Snapshot.of(instance)
+    current = now.current
+    if current is None or now.routes is None:
         raise Precondition("no generation was made yet", f"`{instance.command} up` makes the first")
-    generation = generations.get(current)
-    master = control.status(instance.run)
-    table, summary = generation.routes()
+    master = now.master
+    table, summary = now.routes
     settings = summary.settings
     key = credentials.read_master_key(instance.key_file(settings.get("master_key_file")))
     timeout = float(settings["verify.timeout"])
     subject = suites.Subject(current, table, _to_prove(table, suite), billable or bool(settings["verify.billable"]))
-    checks = [_same_as_files(instance, generations, generation), _confirmed(master, current)]
+    checks = [_same_as_files(now), _confirmed(master, current)]
     with ExitStack() as stack, out.progress("proving") as bar:
         total = len(subject.prove) * 2 + 10
         done = 0
@@ -55,11 +52,9 @@ def _to_prove(table: RouteTable, suite: str) -> list[str]:
     return table.one_of_each()
 
 
-def _same_as_files(instance: Instance, generations: GenerationStore, generation: Generation) -> Check:
-    found = drift(instance, generations, generation.number)
-    return Check(
-        "desired", "fail" if found else "pass", "; ".join(found) or f"the files are generation {generation.number}"
-    )
+def _same_as_files(now: Snapshot) -> Check:
+    found = drift(now)
+    return Check("desired", "fail" if found else "pass", "; ".join(found) or f"the files are generation {now.current}")
 
 
 def _confirmed(master: dict[str, object] | None, current: int) -> Check:
