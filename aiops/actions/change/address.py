@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from aiops.actions.instance.snapshot import Snapshot
-from aiops.actions.instance.supervisor import choose
 from aiops.errors import AiopsError, Precondition
 from aiops.host import ports
 from aiops.output import Output
 from aiops.spec.shapes.model import DesiredState
 from aiops.supervise.detached import ProcessSupervisor
-from aiops.supervise.systemd_unit import SystemdSupervisor
 
 
 def require_address(now: Snapshot, state: DesiredState) -> None:
@@ -36,6 +34,9 @@ def follow(before: Snapshot, state: DesiredState, out: Output) -> None:
     instance = before.instance
     if before.current is None or _address(before) == (state.gateway.host, state.gateway.port):
         return
+    from aiops.actions.instance.supervisor import choose  # hardly any change moves the gateway
+    from aiops.supervise.systemd_unit import SystemdSupervisor
+
     try:
         supervisor = choose(instance, state.settings.supervisor)
         if isinstance(supervisor, SystemdSupervisor):

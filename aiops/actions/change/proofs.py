@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from aiops.actions.change.prepare import Prepared
@@ -48,21 +47,20 @@ class Prover:
         if failures(looked):
             return looked
         timeout = self._state.verify.timeout
-        with ExitStack() as stack:
-            clients = [stack.enter_context(Client(self._key, timeout, socket=path)) for path in sockets]
-            with self._out.progress("proving the new generation") as bar:
-                probes = len(self._prove)
-                step = _counter(bar, probes + 2 * len(sockets) + 2)
-                budget = timeout + suites.SECONDS_A_PROBE * probes
-                return looked + suites.private(clients, self._subject(), budget, step)
+        clients = [Client(self._key, timeout, socket=path) for path in sockets]
+        with self._out.progress("proving the new generation") as bar:
+            probes = len(self._prove)
+            step = _counter(bar, probes + 2 * len(sockets) + 2)
+            budget = timeout + suites.SECONDS_A_PROBE * probes
+            return looked + suites.private(clients, self._subject(), budget, step)
 
     def public(self) -> list[Check]:
         from aiops.verify import suites
         from aiops.verify.client import Client
 
         gateway = self._state.gateway
-        with Client(self._key, self._state.verify.timeout, url=url_of(gateway.host, gateway.port)) as client:
-            return suites.public(client, self._subject(), self._state.verify.timeout, lambda _: None)
+        client = Client(self._key, self._state.verify.timeout, url=url_of(gateway.host, gateway.port))
+        return suites.public(client, self._subject(), self._state.verify.timeout, lambda _: None)
 
     def _look_at_providers(self) -> list[Check]:
         from aiops.verify import providers

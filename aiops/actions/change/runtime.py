@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aiops.actions.instance.containers import containers_of
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.apply.store import Generation
 from aiops.errors import AiopsError
@@ -16,7 +15,6 @@ from aiops.host.engines import is_image
 from aiops.host.instance import Instance
 from aiops.spec.shapes.model import DesiredState
 from aiops.supervise import program, requirements
-from aiops.supervise.image_program import ImageProgram
 from aiops.supervise.program import Interpreter, Program
 from aiops.supervise.runtimes import Runtimes
 
@@ -58,7 +56,9 @@ def choose(now: Snapshot, wanted: str | None, restore: int | None, state: Desire
         identity = before if before is not None and runtimes.get(before) is not None else None
     if identity is None:
         python = program.python_for(instance.state, None, running if before else {}) or Path(sys.executable)
-        chosen = Choice(None, Interpreter(python, instance.run), requirements.installed_version() or "")
+        # What runs is what the change will be proved in; only without it does the installation have to be asked.
+        runs = str(running.get("litellm") or "") if before is None and running.get("runtime") is None else ""
+        chosen = Choice(None, Interpreter(python, instance.run), runs or requirements.installed_version() or "")
     else:
         made = runtimes.get(identity)
         python = runtimes.python(identity)
@@ -72,6 +72,9 @@ def choose(now: Snapshot, wanted: str | None, restore: int | None, state: Desire
 
 def _image(now: Snapshot, wanted: str | None, restore: int | None, state: DesiredState) -> Choice:
     """In a container the image is the runtime. Another: by `upgrade`, by its name in aiops.yaml, or by going back."""
+    from aiops.actions.instance.containers import containers_of  # what only a container needs
+    from aiops.supervise.image_program import ImageProgram
+
     instance, base, running = now.instance, now.committed, now.master or {}
     before = str(running.get("runtime") or (base.manifest.runtime if base else ""))
     containers, image = containers_of(instance), state.settings.container.image
@@ -115,6 +118,8 @@ def prune(instance: Instance, held: bool = False) -> list[str]:
         return []
     needed = {generation.manifest.runtime for generation in now.generations.all()} | {running}
     if is_image(running):
+        from aiops.actions.instance.containers import containers_of
+
         with suppress(AiopsError):  # what is not tidied up now is tidied up after the next change
             containers_of(instance).forget_images(needed)
     if held:

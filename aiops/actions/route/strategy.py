@@ -150,7 +150,8 @@ def _measure(now: Snapshot, names: Sequence[str], requests: int, out: Output, ho
     modes = {route.model: route.mode for route in table.routes}
     done, total = 0, len(names) * requests
 
-    with Client(key, float(settings["verify.timeout"]), url=url) as client, out.progress(f"measuring {how}") as bar:
+    client = Client(key, float(settings["verify.timeout"]), url=url)
+    with out.progress(f"measuring {how}") as bar:
 
         def step() -> None:
             nonlocal done

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 from aiops.actions.instance.drift import drift
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import Precondition
@@ -30,7 +28,7 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
     timeout = float(settings["verify.timeout"])
     subject = suites.Subject(current, table, _to_prove(table, suite), billable or bool(settings["verify.billable"]))
     checks = [_same_as_files(now), _confirmed(master, current)]
-    with ExitStack() as stack, out.progress("proving") as bar:
+    with out.progress("proving") as bar:
         total = len(subject.prove) * 2 + 10
         done = 0
 
@@ -40,8 +38,8 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
             bar.update(done, max(total, done + 1), check.id)
 
         url = url_of(str(settings["gateway.host"]), int(settings["gateway.port"]))
-        public = stack.enter_context(Client(key, timeout, url=url))
-        workers = [stack.enter_context(Client(key, timeout, socket=path)) for path in _sockets(master)]
+        public = Client(key, timeout, url=url)
+        workers = [Client(key, timeout, socket=path) for path in _sockets(master)]
         budget = timeout + suites.SECONDS_A_PROBE * len(subject.prove)
         return checks + suites.everything(public, workers, subject, budget, step)
 
