@@ -16,6 +16,7 @@ import pytest
 
 from aiops.apply import lock
 from aiops.cli import VERBS, group
+from aiops.commands._lazy import LazyGroup
 from tests.e2e.instance import AIOPS, ROOT, Answer, Instance
 
 ANSI = re.compile(r"\x1b\[")
@@ -60,8 +61,21 @@ def test_every_verb_has_help_of_its_own_that_begins_like_the_list(verb: str) -> 
 
 
 def test_every_module_of_commands_is_a_verb() -> None:
-    modules = {path.stem.replace("_", "-") for path in (ROOT / "aiops/commands").glob("[!_]*.py")}
+    """Or a folder of them is a group."""
+    modules = {path.stem.replace("_", "-") for path in (ROOT / "aiops/commands").glob("[!_]*")}
     assert modules == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", ["provider", "route"])
+def test_every_module_of_a_group_is_one_of_its_verbs(verb: str) -> None:
+    found = group.get_command(click.Context(group), verb)
+    assert isinstance(found, LazyGroup)
+    assert {path.stem for path in (ROOT / "aiops/commands" / verb).glob("[!_]*.py")} == set(found.verbs)
+    for name, line in found.verbs.items():
+        command = found.get_command(click.Context(found), name)
+        assert command is not None
+        assert command.name == name
+        assert (command.help or "").startswith(line.split(",")[0].rstrip("."))
 
 
 @pytest.mark.parametrize(

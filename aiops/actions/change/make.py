@@ -87,7 +87,7 @@ def _attempt(intent: Intent, prepared: Prepared, out: Output, watch: Stopwatch, 
     except AiopsError as error:
         if isinstance(error, MasterGone):
             error.hint = f"`{instance.command} up` starts it"
-        result.outcome = "rolled_back" if error.exit_code in (5, 6) else "refused"
+        result.outcome = error.outcome
         result.error = error
         result.seconds = watch.seconds
         _audit(instance, intent, result)

@@ -11,7 +11,7 @@ from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.provider.managed import Managed, ProviderResult, known, managed, require_room
 from aiops.actions.provider.wait import wait_until_drained, wait_until_serving
 from aiops.apply import audit
-from aiops.errors import Precondition, RolledBack, VerificationFailed
+from aiops.errors import Interrupted, Precondition, RolledBack, VerificationFailed
 from aiops.host.instance import Instance
 from aiops.host.provider_unit import ProviderUnit
 from aiops.host.signals import brought_to_an_end
@@ -20,12 +20,6 @@ from aiops.spec.shapes.model import Provider
 from aiops.verify import provider_load, providers
 from aiops.verify.check import Check, Skipped, timed
 from aiops.verify.provider_load import Load
-
-# A large model is read from disk, compiled and warmed up: minutes are common.
-SERVE_SECONDS = 600.0
-
-
-DRAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,7 @@ def start(
     """Start its unit and wait, at most ``limit`` seconds, until it serves its models.
 
     Raises Precondition when another of its exclusive group runs, RolledBack or VerificationFailed (it is stopped
-    again) when it does not come to serve.
+    again) when it does not come to serve, Interrupted.
     """
     verb, watch = "provider start", Stopwatch()
 
@@ -123,9 +117,12 @@ def start(
                 unit.start()
             try:
                 wait_until_serving(plan.server, limit, bar.update)
-            except (RolledBack, VerificationFailed, KeyboardInterrupt):
+            except (RolledBack, VerificationFailed, KeyboardInterrupt) as error:
                 if not plan.runs:
                     unit.stop(bar.update)
+                if isinstance(error, KeyboardInterrupt):
+                    undone = "was running before and still is" if plan.runs else "is stopped again"
+                    raise Interrupted(f"interrupted; {unit} {undone}", undone=not plan.runs) from error
                 raise
     outcome, how = ("unchanged", "serves already") if plan.runs else ("applied", "serves")
     result = ProviderResult(outcome, f"{name} {how}", name, str(unit), watch.seconds)

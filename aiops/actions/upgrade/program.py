@@ -7,6 +7,7 @@ becomes a program of the new runtime while its workers serve on, a candidate is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiops
@@ -14,6 +15,7 @@ from aiops.actions.change import runtime
 from aiops.actions.change.make import make
 from aiops.actions.change.prepare import Intent
 from aiops.actions.change.result import Result
+from aiops.actions.change.terms import Terms
 from aiops.actions.instance.asking import Stopwatch, ask, asks, require_same
 from aiops.actions.instance.drift import drift
 from aiops.actions.instance.snapshot import Snapshot
@@ -29,13 +31,13 @@ from aiops.supervise.runtimes import Runtimes, our_code
 
 @dataclass(frozen=True)
 class UpgradeIntent:
-    """``version`` None: the LiteLLM of this installation, and its aiops."""
+    """``version`` None: the LiteLLM of this installation, and its aiops. ``find_links``: packages come from this
+    directory only; ``offline``: from uv's cache only."""
 
     version: str | None
-    source: Source
-    reason: str = ""
-    dry_run: bool = False
-    assume_yes: bool = False
+    find_links: Path | None
+    offline: bool
+    terms: Terms
 
 
 def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
@@ -46,8 +48,7 @@ def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
     now = Snapshot.of(instance)
     status, supervisor = _running(now)
     if supervisor == "container":
-        change = Intent("upgrade", intent.reason, dry_run=intent.dry_run, assume_yes=intent.assume_yes)
-        result = upgrade_image(now, intent.version, change, out, watch)
+        result = upgrade_image(now, intent.version, Intent.of("upgrade", intent.terms), out, watch)
         result.seconds = watch.seconds
         return result
     version = _version(intent)
@@ -59,10 +60,10 @@ def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
     lines = _lines(status, version)
     for line in lines:
         out.say(line)
-    if intent.dry_run:
+    if intent.terms.dry_run:
         out.say("dry run: nothing was downloaded, nothing was changed")
         return result
-    asked = asks(out, intent.assume_yes)
+    asked = asks(out, intent.terms.assume_yes)
     if asked:
         ask(out, watch)
     runtimes = Runtimes(instance.state)
@@ -71,7 +72,7 @@ def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
             after, _ = _running(Snapshot.of(instance))
             require_same("\n".join(lines), "\n".join(_lines(after, version)))
         try:
-            made = runtimes.build(version, intent.source, out.say)
+            made = runtimes.build(version, Source(intent.find_links, intent.offline), out.say)
             out.say(f"checking {made.id}: importing LiteLLM there, answering one mocked request")
             runtimes.check(made)
         except AiopsError as error:
@@ -79,7 +80,7 @@ def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
                 instance.audit_log, verb="upgrade", outcome="refused", error=error.message, exit=error.exit_code
             )
             raise
-        result = make(instance, Intent("upgrade", intent.reason, assume_yes=True, runtime=made.id), out)
+        result = make(instance, Intent("upgrade", intent.terms.reason, assume_yes=True, runtime=made.id), out)
         runtime.prune(instance, held=True)
     result.seconds = watch.seconds
     return result
