@@ -57,6 +57,7 @@ class Instance:
     home: Path
     port: int = field(default_factory=free_port)
     key: str = ""
+    variables: dict[str, str] = field(default_factory=dict)  # of the environment, for this instance alone
 
     @property
     def url(self) -> str:
@@ -65,7 +66,8 @@ class Instance:
     def run(self, *words: str, expect: int | None = 0, checkout: Path | None = None) -> Ran:
         """``checkout``: whose aiops, this one's when not given. Raises ``BenchError`` when the exit code is not
         ``expect`` (None: any)."""
-        given = {**environment(), "PYTHONPATH": str(checkout)} if checkout else environment()
+        other = {"PYTHONPATH": str(checkout)} if checkout else {}
+        given = environment() | self.variables | other
         argv = [str(BIN / "aiops"), "--home", str(self.home), "--yes", "--json", *words]
         used, began = cpu_of_children(), time.perf_counter()
         done = subprocess.run(argv, capture_output=True, text=True, env=given, stdin=subprocess.DEVNULL)
