@@ -32,9 +32,9 @@ def command(
     drain: float | None,
     terms: Terms,
 ) -> None:
-    from aiops.actions.provider.switch import Order, switch
+    from aiops.actions.provider.switch import SwitchIntent, switch
 
-    order = Order(
+    intent = SwitchIntent(
         old,
         new,
         terms.reason,
@@ -44,4 +44,4 @@ def command(
         force=terms.force,
         assume_yes=terms.assume_yes,
     )
-    report(context, switch(context.instance, order, context.out))
+    report(context, switch(context.instance, intent, context.out))

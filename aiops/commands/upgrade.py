@@ -25,6 +25,6 @@ from aiops.context import Context
 @mutating()
 @click.pass_obj
 def command(context: Context, version: str | None, find_links: Path | None, offline: bool, terms: Terms) -> None:
-    from aiops.actions.upgrade.program import Wanted, upgrade
+    from aiops.actions.upgrade.program import UpgradeIntent, upgrade
 
-    report(context, upgrade(context.instance, Wanted(version, find_links, offline, terms), context.out))
+    report(context, upgrade(context.instance, UpgradeIntent(version, find_links, offline, terms), context.out))

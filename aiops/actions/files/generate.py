@@ -8,6 +8,7 @@ from typing import Any
 
 import aiops
 from aiops.actions.change.prepare import Intent, prepare
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import UsageError
 from aiops.host import files
 from aiops.host.instance import GENERATED, Instance
@@ -36,8 +37,7 @@ def generate(instance: Instance, target: Path | None, stock: bool) -> Generated:
 
     Raises InvalidState with every problem; UsageError for the file that is served; Precondition.
     """
-    instance.require()
-    prepared = prepare(instance, Intent("generate"))
+    prepared = prepare(Snapshot.of(instance), Intent("generate"))
     content, left_out = prepared.release[GENERATED], None
     if stock:
         plain = stock_config(prepared.state, prepared.table, prepared.table.rules, aiops_version=aiops.__version__)

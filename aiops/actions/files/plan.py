@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.actions.change.prepare import Intent, is_same, prepare
+from aiops.actions.change.prepare import Intent, prepare
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.host.instance import Instance
 from aiops.plan.plan import Plan
 
@@ -31,6 +32,5 @@ class Planned:
 
 def plan(instance: Instance) -> Planned:
     """Raises Precondition when there is no instance, InvalidState with every problem."""
-    instance.require()
-    prepared = prepare(instance, Intent("plan"))
-    return Planned(prepared.plan, not is_same(instance, prepared))
+    prepared = prepare(Snapshot.of(instance), Intent("plan"))
+    return Planned(prepared.plan, not prepared.is_same)

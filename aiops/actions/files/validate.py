@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.actions.change.prepare import Intent, prepare
+from aiops.actions.change.prepare import Intent, Prepared, prepare
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import VerificationFailed
 from aiops.host import credentials
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.spec.routes.notes import notes
 from aiops.spec.routes.summary import summarise
-from aiops.spec.shapes.model import DesiredState
 from aiops.verify.check import Check, failures
 
 
@@ -44,11 +44,10 @@ def validate(instance: Instance, offline: bool, out: Output) -> Valid:
 
     Raises InvalidState with every problem, Precondition, VerificationFailed for a provider that does not have them.
     """
-    instance.require()
-    prepared = prepare(instance, Intent("validate"))
+    prepared = prepare(Snapshot.of(instance), Intent("validate"))
     state = prepared.state
     credentials.read_master_key(instance.key_file(state.settings.master_key_file))
-    checks = [] if offline else _asked(instance, state)
+    checks = [] if offline else _asked(prepared)
     for check in checks:
         out.say(str(check))
     if failed := failures(checks):
@@ -60,8 +59,8 @@ def validate(instance: Instance, offline: bool, out: Output) -> Valid:
     return Valid(len(summarise(state).providers), len(prepared.table.routes), remarks, tuple(checks))
 
 
-def _asked(instance: Instance, state: DesiredState) -> list[Check]:
-    from aiops.verify import providers  # the HTTP client takes 0.1 s to import
+def _asked(prepared: Prepared) -> list[Check]:
+    from aiops.verify import providers
 
-    known = list(state.providers.values())
-    return providers.look(known, credentials.provider_keys(instance, known, credentials.environment(instance)))
+    now, known = prepared.now, list(prepared.state.providers.values())
+    return providers.look(known, credentials.provider_keys(now.instance, known, now.environment))

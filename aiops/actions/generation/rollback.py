@@ -14,9 +14,8 @@ from aiops.output import Output
 
 def rollback(instance: Instance, number: int | None, terms: Terms, out: Output) -> Result:
     """To generation ``number``, or to the one before. Raises UsageError, Precondition, and what ``make`` raises."""
-    instance.require()
-    target = _target(GenerationStore(instance.state), number)
-    return make(instance, Intent.of("rollback", terms, restore=target), out)
+    # Chosen under the lock: the generation before is another one once somebody else has made a change.
+    return make(instance, Intent.of("rollback", terms, restore=lambda made: _target(made, number)), out)
 
 
 def _target(generations: GenerationStore, number: int | None) -> int:

@@ -13,7 +13,7 @@ from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.spec.edit import edit
 from aiops.spec.sources import Sources
-from aiops.verify.discovery import Report
+from aiops.verify.discovery import Discovered
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class NewProvider:
 
 def add(instance: Instance, new: NewProvider, terms: Terms, out: Output) -> Result:
     """Raises what ``models_of``, ``edit.add_provider`` and ``make`` raise."""
-    found = _ask(instance, new, out) if new.discover else Report(())
+    found = _ask(instance, new, out) if new.discover else Discovered(())
 
     def edited(sources: Sources) -> edit.Edit:
         return edit.add_provider(
@@ -54,7 +54,7 @@ def add(instance: Instance, new: NewProvider, terms: Terms, out: Output) -> Resu
     return make(instance, Intent.of("add-provider", terms, edited), out)
 
 
-def _ask(instance: Instance, new: NewProvider, out: Output) -> Report:
+def _ask(instance: Instance, new: NewProvider, out: Output) -> Discovered:
     report = models_of(
         instance,
         new.name,

@@ -19,9 +19,9 @@ from aiops.context import Context
 def command(
     context: Context, name: str, model: str | None, arguments: str | None, program: str | None, terms: Terms
 ) -> None:
-    from aiops.actions.provider.install import Order, install
+    from aiops.actions.provider.install import InstallIntent, install
 
-    order = Order(
+    intent = InstallIntent(
         name,
         model,
         arguments,
@@ -31,5 +31,5 @@ def command(
         assume_yes=terms.assume_yes,
         reason=terms.reason,
     )
-    outcome = install(context.instance, order, context.out)
+    outcome = install(context.instance, intent, context.out)
     context.out.answer([outcome.sentence], outcome.to_json())

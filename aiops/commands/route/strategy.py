@@ -31,10 +31,10 @@ GO_BACK_REASON = "the other strategy was better"
 @click.pass_obj
 def command(context: Context, strategy: str, group: str | None, requests: int, terms: Terms) -> None:
     from aiops.actions.change.prepare import Intent
-    from aiops.actions.route.strategy import Wish, change, go_back, wanted
+    from aiops.actions.route.strategy import StrategyIntent, change, go_back, wanted
 
     instance, out = context.instance, context.out
-    changed = change(instance, Wish(wanted(strategy), group, requests), Intent.of("route", terms), out)
+    changed = change(instance, StrategyIntent(wanted(strategy), group, requests), Intent.of("route", terms), out)
     report(context, changed.result, changed.to_json())
     for comparison in changed.comparisons:
         for line in comparison.lines():
