@@ -47,18 +47,18 @@ class Extension:
         self.active = 0  # requests being answered now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        if path in HEALTH:
+        if path in HEALTH and scope["type"] == "http":
             status, body = HEALTH[path](self)
             await _answer(send, status, body)
             return
 
         private = scope["client"] is None  # the private unix socket
         if private:
-            if path == ROUTES:
+            if path == ROUTES and scope["type"] == "http":
                 await _answer(send, 200, introspect.describe(self._board))
                 return
             self._take_probe(scope)
@@ -66,7 +66,7 @@ class Extension:
         call.current.set(this)
         self.active += 1
         try:
-            await self._app(scope, receive, Reply(this, self._board, send))
+            await self._app(scope, receive, Reply(this, self._board, send) if scope["type"] == "http" else send)
         finally:
             self.active -= 1
             self._board.over(this)

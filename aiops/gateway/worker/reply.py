@@ -7,6 +7,7 @@ another one when the stream breaks then: had it gone out, the headers would name
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -19,7 +20,9 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 PROVIDER_HEADER, RULE_HEADER = b"x-aiops-provider", b"x-aiops-rule"
+GROUP_HEADER = b"x-litellm-model-group"
 FALLBACKS_HEADER = b"x-litellm-attempted-fallbacks"
+_ID = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 # How an answer that has begun says that it goes no further: in OpenAI's shape, and in Anthropic's.
 BROKEN_OFF = (b'data: {"error"', b"event: error")
 
@@ -32,6 +35,7 @@ class Reply:
         self._board = board
         self._send = send
         self._streams = False
+        self._failed = False
         self._head: Message | None = None  # kept back
         self._pieces: list[Message] = []  # kept back with it
         self._attempt = 0  # whose they are
@@ -39,9 +43,10 @@ class Reply:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [pair for pair in message.get("headers", ()) if not _leaks(pair[0])]
+            message["headers"] = [self._shown(pair) for pair in message.get("headers", ()) if not _leaks(pair[0])]
+            self._failed = message["status"] >= 400
             self._streams = _is_stream(message)
-            if self._call.provider and self._streams:
+            if self._failed or (self._call.provider and self._streams):
                 self._head, self._fallbacks = message, self._call.fallbacks
                 return
             self._name(message)
@@ -49,10 +54,15 @@ class Reply:
             body = message.get("body", b"")
             if body.startswith(BROKEN_OFF):
                 self._board.failed(self._call, None, BROKE_OFF)
+                message["body"] = self._without_ids(body)
+            elif self._failed:
+                message["body"] = shown = self._without_ids(body)
+                if self._head is not None and len(shown) != len(body):
+                    self._head["headers"] = list(_longer(self._head["headers"], len(shown) - len(body)))
             elif self._streams and self._call.fallbacks:
                 message["body"] = self._under_the_name_asked_for(body)
             if self._head is not None:
-                if self._comes_before_the_first_token(message):
+                if self._streams and self._comes_before_the_first_token(message):
                     self._pieces.append(message)
                     return
                 await self._let_go(self._head)
@@ -68,6 +78,20 @@ class Reply:
         """LiteLLM puts the id of the deployment it fell back to into each piece."""
         ours, asked = json.dumps(self._call.deployment), json.dumps(self._call.name, ensure_ascii=False)
         return body.replace(f'"model":{ours}'.encode(), f'"model":{asked}'.encode())
+
+    def _shown(self, header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+        if header[0].lower() == GROUP_HEADER and self._call.name:
+            return header[0], self._call.name.encode("latin-1", "replace")
+        return header
+
+    def _without_ids(self, body: bytes) -> bytes:
+        """An error in which the name that was asked for stands where LiteLLM writes the id of a deployment.
+
+        Every error comes in one piece.
+        """
+        asked = json.dumps(self._call.name, ensure_ascii=False)[1:-1].encode()
+        deployments = self._board.deployments
+        return _ID.sub(lambda found: asked if found[0].decode() in deployments else found[0], body)
 
     async def _let_go(self, head: Message) -> None:
         self._head = None
@@ -95,6 +119,11 @@ def _counted(headers: Headers, later: int) -> Iterable[tuple[bytes, bytes]]:
         yield name, str(int(value) + later).encode() if is_count else value
 
 
+def _longer(headers: Headers, by: int) -> Iterable[tuple[bytes, bytes]]:
+    for name, value in headers:
+        yield name, str(int(value) + by).encode() if name.lower() == b"content-length" else value
+
+
 def _is_stream(head: Message) -> bool:
     return head["status"] < 400 and any(
         name == b"content-type" and value.startswith(b"text/event-stream") for name, value in head["headers"]
@@ -103,4 +132,4 @@ def _is_stream(head: Message) -> bool:
 
 def _leaks(name: bytes) -> bool:
     lowered = name.lower()
-    return lowered.startswith(b"llm_provider-") or lowered == b"x-litellm-model-api-base"
+    return lowered.startswith(b"llm_provider-") or lowered in (b"x-litellm-model-api-base", b"x-litellm-model-id")

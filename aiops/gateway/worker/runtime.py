@@ -70,7 +70,7 @@ def load() -> float:
     importlib.import_module("litellm.proxy.proxy_server")
     for lazy in PRELOAD:
         importlib.import_module(lazy)
-    for ours in ("auth", "probe", "routing", "extension", "selfcheck", "warmth"):
+    for ours in ("auth", "probe", "routing", "extension", "selfcheck", "upstream_routes", "warmth"):
         importlib.import_module(f"aiops.gateway.worker.{ours}")
     freeze()
     return time.monotonic() - started
