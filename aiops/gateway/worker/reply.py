@@ -6,6 +6,7 @@ another one when the stream breaks then: had it gone out, the headers would name
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -56,9 +57,7 @@ class Reply:
                 self._board.failed(self._call, None, BROKE_OFF)
                 message["body"] = self._without_ids(body)
             elif self._failed:
-                message["body"] = shown = self._without_ids(body)
-                if self._head is not None and len(shown) != len(body):
-                    self._head["headers"] = list(_longer(self._head["headers"], len(shown) - len(body)))
+                self._without_what_is_ours(message)
             elif self._streams and self._call.fallbacks:
                 message["body"] = self._under_the_name_asked_for(body)
             if self._head is not None:
@@ -84,11 +83,21 @@ class Reply:
             return header[0], self._call.name.encode("latin-1", "replace")
         return header
 
-    def _without_ids(self, body: bytes) -> bytes:
-        """An error in which the name that was asked for stands where LiteLLM writes the id of a deployment.
+    def _without_what_is_ours(self, message: Message) -> None:
+        """An error, which comes in one piece: LiteLLM compresses what is long."""
+        body, head = message.get("body", b""), self._head
+        if head is None:
+            return
+        if (b"content-encoding", b"gzip") in head["headers"]:
+            body = gzip.decompress(body)
+            head["headers"] = [pair for pair in head["headers"] if pair[0] != b"content-encoding"]
+        message["body"] = body = self._without_ids(body)
+        head["headers"] = [
+            (name, str(len(body)).encode() if name == b"content-length" else value) for name, value in head["headers"]
+        ]
 
-        Every error comes in one piece.
-        """
+    def _without_ids(self, body: bytes) -> bytes:
+        """An error in which the name that was asked for stands where LiteLLM writes the id of a deployment."""
         asked = json.dumps(self._call.name, ensure_ascii=False)[1:-1].encode()
         deployments = self._board.deployments
         return _ID.sub(lambda found: asked if found[0].decode() in deployments else found[0], body)
@@ -117,11 +126,6 @@ def _counted(headers: Headers, later: int) -> Iterable[tuple[bytes, bytes]]:
     for name, value in headers:
         is_count = name.lower() == FALLBACKS_HEADER and value.isdigit()
         yield name, str(int(value) + later).encode() if is_count else value
-
-
-def _longer(headers: Headers, by: int) -> Iterable[tuple[bytes, bytes]]:
-    for name, value in headers:
-        yield name, str(int(value) + by).encode() if name.lower() == b"content-length" else value
 
 
 def _is_stream(head: Message) -> bool:

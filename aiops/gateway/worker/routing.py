@@ -120,7 +120,7 @@ class LiteLLMModels:
     def deployments(self) -> frozenset[str]:
         """The id of each."""
         router = proxy_server.llm_router
-        return frozenset(router.get_model_ids()) if router is not None else frozenset()
+        return frozenset(one["model_info"]["id"] for one in router.model_list) if router is not None else frozenset()
 
     def provider(self, name: str) -> str | None:
         router = proxy_server.llm_router
