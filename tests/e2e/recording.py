@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -73,10 +74,15 @@ class Provider:
     def __init__(self, *models: str) -> None:
         self.asked: list[tuple[str, str]] = []
         self.bodies: list[bytes] = []
+        self._connections: list[socket.socket] = []
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                provider._connections.append(self.connection)
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -123,6 +129,9 @@ class Provider:
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class Trap:

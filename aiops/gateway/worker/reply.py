@@ -14,6 +14,7 @@ from typing import Any
 
 from aiops.gateway.worker.board import BROKE_OFF, Board
 from aiops.gateway.worker.call import Call
+from aiops.gateway.worker.failure import UNSUPPORTED
 from aiops.gateway.worker.first_token import announces
 
 Message = MutableMapping[str, Any]
@@ -91,10 +92,17 @@ class Reply:
         if (b"content-encoding", b"gzip") in head["headers"]:
             body = gzip.decompress(body)
             head["headers"] = [pair for pair in head["headers"] if pair[0] != b"content-encoding"]
+        if head["status"] == 500 and UNSUPPORTED.encode() in body:
+            head["status"], body = 400, self._unsupported()
         message["body"] = body = self._without_ids(body)
         head["headers"] = [
             (name, str(len(body)).encode() if name == b"content-length" else value) for name, value in head["headers"]
         ]
+
+    def _unsupported(self) -> bytes:
+        message = f"LiteLLM cannot ask the provider of `{self._call.name}` on this endpoint"
+        error = {"message": message, "type": "invalid_request_error", "param": "model", "code": "400"}
+        return json.dumps({"error": error}).encode()
 
     def _without_ids(self, body: bytes) -> bytes:
         """An error in which the name that was asked for stands where LiteLLM writes the id of a deployment."""

@@ -160,7 +160,7 @@ OPENED: Mapping[Group, tuple[Door, ...]] = {
 
 
 class Doors:
-    """Those that are open with these groups. Looking one up is a set, and for the few with parameters one expression."""
+    """Those that are open with these groups. Looking one up is a set, and one expression for those with parameters."""
 
     def __init__(self, exposed: Iterable[str] = ()) -> None:
         opened = [door for name in GROUPS if name in set(exposed) for door in OPENED[name]]
