@@ -33,7 +33,8 @@ HEALTH = {
         *("/health/liveness", "/health/liveliness", "/health/readiness"),
     )
 }
-AT_ONCE = 24
+AT_ONCE = 48
+COUNTED_HERE = ("/input_tokens", "/count_tokens", ":countTokens")  # by LiteLLM itself, when no provider counts
 MAPPINGS = """
 exact_matches:
   alias: {provider: east, backend_model: alpha}
@@ -218,6 +219,14 @@ def test_a_slash_at_the_end_changes_nothing(place: Place) -> None:
     assert place.instance.get("/v1/models/").json() == place.instance.get("/v1/models").json()
 
 
+def test_listings_show_no_deployment(place: Place) -> None:
+    for path in ("/v1/models", "/v1/model/info", "/model/info", "/model_group/info"):
+        answer = place.instance.get(path)
+        assert answer.status_code == 200
+        assert {"alpha", "pool"} <= set(re.findall(r'"(?:id|model_name|model_group)":"([^"]*)"', answer.text)), path
+        assert not set(DEPLOYMENT.findall(answer.text)) & place.deployments
+
+
 # --- who is asked -------------------------------------------------------------------------------------------------
 
 
@@ -244,7 +253,8 @@ def test_whatever_is_asked_for_only_active_providers_are_asked(place: Place) -> 
     place.west.stop()
     down = asyncio.run(ask_all(place, requests, key=True))
     assert_private(place, requests, down)
-    assert not [answer.text for answer in down if answer.status_code == 200 and "error" not in answer.text]
+    answered = [r[:3] for r, a in zip(requests, down, strict=True) if a.status_code == 200 and "error" not in a.text]
+    assert not [request for request in answered if not request[1].endswith(COUNTED_HERE)]
 
 
 def assert_private(place: Place, requests: list[Any], answers: list[httpx.Response]) -> None:

@@ -20,6 +20,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 ROUTES = "/_aiops/routes"
+LISTINGS = frozenset({"/v1/model/info", "/model/info", "/model_group/info"})
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
@@ -66,7 +67,9 @@ class Extension:
         call.current.set(this)
         self.active += 1
         try:
-            await self._app(scope, receive, Reply(this, self._board, send) if scope["type"] == "http" else send)
+            lists = path in LISTINGS and not private
+            reply = Reply(this, self._board, send, lists=lists) if scope["type"] == "http" else send
+            await self._app(scope, receive, reply)
         finally:
             self.active -= 1
             self._board.over(this)

@@ -32,12 +32,14 @@ BROKEN_OFF = (b'data: {"error"', b"event: error")
 class Reply:
     """What LiteLLM is given to send with. Raises what ``send`` raises."""
 
-    def __init__(self, call: Call, board: Board, send: Send) -> None:
+    def __init__(self, call: Call, board: Board, send: Send, *, lists: bool = False) -> None:
+        """``lists``: it is asked which models there are, which LiteLLM tells with its ids."""
         self._call = call
         self._board = board
         self._send = send
         self._streams = False
-        self._failed = False
+        self._lists = lists
+        self._is_read = False
         self._head: Message | None = None  # kept back
         self._pieces: list[Message] = []  # kept back with it
         self._attempt = 0  # whose they are
@@ -46,9 +48,9 @@ class Reply:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [self._shown(pair) for pair in message.get("headers", ()) if not _leaks(pair[0])]
-            self._failed = message["status"] >= 400
+            self._is_read = self._lists or message["status"] >= 400
             self._streams = _is_stream(message)
-            if self._failed or (self._call.provider and self._streams):
+            if self._is_read or (self._call.provider and self._streams):
                 self._head, self._fallbacks = message, self._call.fallbacks
                 return
             self._name(message)
@@ -57,7 +59,7 @@ class Reply:
             if body.startswith(BROKEN_OFF):
                 self._board.failed(self._call, None, BROKE_OFF)
                 message["body"] = self._without_ids(body)
-            elif self._failed:
+            elif self._is_read:
                 self._without_what_is_ours(message)
             elif self._streams and self._call.fallbacks:
                 message["body"] = self._under_the_name_asked_for(body)
@@ -85,7 +87,7 @@ class Reply:
         return header
 
     def _without_what_is_ours(self, message: Message) -> None:
-        """An error, which comes in one piece: LiteLLM compresses what is long."""
+        """An error or a listing, which come in one piece. LiteLLM compresses what is long."""
         body, head = message.get("body", b""), self._head
         if head is None:
             return
@@ -105,7 +107,7 @@ class Reply:
         return json.dumps({"error": error}).encode()
 
     def _without_ids(self, body: bytes) -> bytes:
-        """An error in which the name that was asked for stands where LiteLLM writes the id of a deployment."""
+        """With the name that was asked for, if any, in the place of the ids of deployments."""
         asked = json.dumps(self._call.name, ensure_ascii=False)[1:-1].encode()
         deployments = self._board.deployments
         return _ID.sub(lambda found: asked if found[0].decode() in deployments else found[0], body)
