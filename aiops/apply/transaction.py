@@ -25,9 +25,9 @@ from aiops.apply import store, writes
 from aiops.apply.journal import Entry, Journal, digest
 from aiops.apply.store import GenerationStore, Manifest, Outcome
 from aiops.apply.writes import FileChange
-from aiops.errors import AiopsError, Precondition, RollbackFailed, RolledBack, VerificationFailed
+from aiops.errors import AiopsError, Interrupted, Precondition, RollbackFailed, RolledBack, VerificationFailed
 from aiops.host import clock, files
-from aiops.host.master import MasterGone, Session
+from aiops.host.master import MasterGone, MasterRefused, Session
 from aiops.spec.sources import Sources
 from aiops.supervise.program import Program
 from aiops.verify.check import Check, failures
@@ -97,7 +97,7 @@ class Transaction:
     def execute(self) -> Report:
         """Run every step.
 
-        Raises VerificationFailed (users noticed nothing), RolledBack, RollbackFailed or Precondition.
+        Raises VerificationFailed (users noticed nothing), RolledBack, RollbackFailed, Interrupted or Precondition.
         """
         started = time.monotonic()
         with Session(self._run) as session:
@@ -208,7 +208,8 @@ class Transaction:
         if self._failing == "finish":
             raise cause
         if self._store.current() == self._number:  # the answer to `commit` was lost, the commit was not
-            raise Precondition(
+            kind = Interrupted if isinstance(cause, Interrupted) else Precondition
+            raise kind(
                 f"the change is live, but {cause.message}", "the next verb tidies up; `aiops status` shows what serves"
             ) from error
         try:
@@ -224,9 +225,10 @@ class Transaction:
             ) from error
         self._close_the_record(cause, seconds)
         if self._public:
-            raise RolledBack(
-                f"{cause.message}; the old generation serves again", cause.hint or "`aiops logs` shows what it said"
-            ) from error
+            undone = f"{cause.message}; the old generation serves again"
+            if isinstance(cause, Interrupted):
+                raise Interrupted(undone, cause.hint, undone=True) from error
+            raise RolledBack(undone, cause.hint or "`aiops logs` shows what it said") from error
         raise cause from error
 
     def _take_back(self, session: Session, cause: AiopsError) -> AiopsError:
@@ -276,9 +278,9 @@ def _sentence(failed: list[Check], what: str) -> str:
 
 def _explained(error: BaseException, step: str) -> AiopsError:
     if isinstance(error, AiopsError):
-        if step == "stage" and error.name == "gateway":
+        if step == "stage" and isinstance(error, MasterRefused):
             return VerificationFailed(f"the new generation does not start: {error.message}", NOTHING_CHANGED)
         return error
     if isinstance(error, OSError):
         return Precondition(f"cannot write ({step}): {error.strerror}: {error.filename or ''}", files.hint_for(error))
-    return Precondition(f"interrupted during `{step}`", "nothing is left half-made")
+    return Interrupted(f"interrupted during `{step}`", "nothing is left half-made")

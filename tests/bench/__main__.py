@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import changes, routing, sizes
+from tests.bench import changes, routing, sizes, starting
 from tests.bench.figures import Figure, table
 from tests.bench.gateways import BenchError
 from tests.bench.session import Session
@@ -30,6 +30,7 @@ SECTIONS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "throughput": sizes.throughput,
     "routing": routing.routing,
     "resolution": routing.resolution,
+    "start": starting.start,
 }
 
 

@@ -53,6 +53,7 @@ class Instance:
     home: Path
     port: int = field(default_factory=free_port)
     key: str = ""
+    variables: dict[str, str] = field(default_factory=dict)  # of the environment, for this instance alone
 
     @property
     def url(self) -> str:
@@ -62,7 +63,8 @@ class Instance:
         """Raise ``BenchError`` when the exit code is not ``expect`` (None: any)."""
         argv = [str(BIN / "aiops"), "--home", str(self.home), "--yes", "--json", *words]
         began = time.perf_counter()
-        done = subprocess.run(argv, capture_output=True, text=True, env=environment(), stdin=subprocess.DEVNULL)
+        variables = environment() | self.variables
+        done = subprocess.run(argv, capture_output=True, text=True, env=variables, stdin=subprocess.DEVNULL)
         seconds = time.perf_counter() - began
         if expect is not None and done.returncode != expect:
             said = (done.stderr + done.stdout)[-1500:]

@@ -11,9 +11,10 @@ from tests.e2e.instance import ROOT
 
 # In a process of its own: importing LiteLLM takes what the tests should not carry about.
 _LIST = """
-import asyncio, importlib, json
-from aiops.gateway.worker import runtime
+import asyncio, importlib, json, os
+from aiops.gateway.worker import put_off, runtime
 runtime.prepare_environment()
+os.environ[put_off.WHOLE_IMPORT] = "1"
 runtime.load()
 from aiops.gateway.worker import upstream_routes
 app = runtime.app()

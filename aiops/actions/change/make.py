@@ -56,7 +56,7 @@ def make_held(instance: Instance, intent: Intent, out: Output, started: float | 
     except AiopsError as error:
         if isinstance(error, MasterGone):
             error.hint = f"`{instance.command} up` starts it"
-        result.outcome = "rolled_back" if error.exit_code in (5, 6) else "refused"
+        result.outcome = error.outcome
         result.error = error
         result.seconds = time.monotonic() - started
         _audit(instance, intent, result)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import aiops
 from aiops.actions.change import runtime as runtime_choice
 from aiops.actions.change.runtime import Choice
+from aiops.actions.change.terms import Terms
 from aiops.apply.store import GenerationStore
 from aiops.errors import InvalidState, Precondition
 from aiops.host import credentials
@@ -35,6 +36,28 @@ class Intent:
     assume_yes: bool = False
     prove_all: bool = False
     runtime: str | None = None  # to be run in from now on; None: as before, or as the generation gone back to
+
+    @classmethod
+    def of(
+        cls,
+        verb: str,
+        terms: Terms,
+        edit: Callable[[Sources], Edit] | None = None,
+        *,
+        restore: int | None = None,
+        expect: str | None = None,
+    ) -> Intent:
+        """What ``verb`` wants, on these terms."""
+        return cls(
+            verb,
+            terms.reason,
+            edit,
+            restore,
+            expect,
+            dry_run=terms.dry_run,
+            force=terms.force,
+            assume_yes=terms.assume_yes,
+        )
 
 
 @dataclass(frozen=True)

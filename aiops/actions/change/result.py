@@ -41,10 +41,11 @@ class Result:
         return data
 
 
-class ChangeFailed(Exception):
-    """Carries the error together with the result that was reached, so that ``--json`` can print both."""
+class ChangeFailed(AiopsError):
+    """What ``error`` says, exit code and name included, together with the result that was reached."""
 
     def __init__(self, error: AiopsError, result: Result) -> None:
-        super().__init__(error.message)
+        super().__init__(error.message, error.hint, data=result.to_json())
+        self.exit_code, self.name, self.outcome = error.exit_code, error.name, error.outcome
         self.error = error
         self.result = result

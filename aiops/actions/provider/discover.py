@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from aiops.actions.change.make import make
+from aiops.actions.change.prepare import Intent
+from aiops.actions.change.result import Result
+from aiops.actions.change.terms import Terms
 from aiops.actions.instance.desired import desired
 from aiops.actions.provider import managed
 from aiops.errors import InvalidState, VerificationFailed
 from aiops.host import credentials
 from aiops.host.credentials import provider_key
 from aiops.host.instance import Instance, read_sources
+from aiops.output import Output
 from aiops.spec.edit import edit
 from aiops.spec.load.load import load
 from aiops.spec.sources import PROVIDERS, SETTINGS
@@ -63,6 +68,19 @@ def models_of(
             f"{provider.discovery_url} lists no models", "load one there first, or name it with --model"
         )
     return replace(found, models=tuple(model for model in found.models if model.name not in known))
+
+
+def discover(instance: Instance, name: str, terms: Terms, out: Output) -> Result:
+    """Write down what a configured provider says, where nothing is written yet. Raises what ``report_of`` and
+    ``make`` raise."""
+    instance.require()
+    report = report_of(instance, name)
+    for note in report.notes:
+        out.say(note)
+    learn = Intent.of(
+        "provider discover", terms, lambda sources: edit.learn(sources, name, report.models, report.parallel)
+    )
+    return make(instance, learn, out)
 
 
 def report_of(instance: Instance, name: str) -> Report:

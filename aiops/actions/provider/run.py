@@ -11,7 +11,7 @@ from aiops.actions.instance.held import agreed, held
 from aiops.actions.provider.managed import Outcome, known, managed, require_room
 from aiops.actions.provider.wait import routes_to, wait_until_drained, wait_until_serving
 from aiops.apply import audit
-from aiops.errors import Precondition, RolledBack, VerificationFailed
+from aiops.errors import Interrupted, Precondition, RolledBack, VerificationFailed
 from aiops.host.credentials import provider_key
 from aiops.host.instance import Instance
 from aiops.host.provider_unit import ProviderUnit
@@ -21,12 +21,6 @@ from aiops.spec.shapes.model import Provider
 from aiops.verify import provider_load, providers
 from aiops.verify.check import Check, Skipped, timed
 from aiops.verify.provider_load import Load
-
-# A large model is read from disk, compiled and warmed up: minutes are common.
-SERVE_SECONDS = 600.0
-
-
-DRAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ def start(
     """Start its unit and wait, at most ``limit`` seconds, until it serves its models.
 
     Raises Precondition when another of its exclusive group runs, RolledBack or VerificationFailed (it is stopped
-    again) when it does not come to serve.
+    again) when it does not come to serve, Interrupted.
     """
     started = time.monotonic()
     with held(instance, "provider start", out, dry_run=dry_run), brought_to_an_end():
@@ -80,9 +74,12 @@ def start(
                 server.unit.start()
             try:
                 wait_until_serving(server, limit, bar.update)
-            except (RolledBack, VerificationFailed, KeyboardInterrupt):
+            except (RolledBack, VerificationFailed, KeyboardInterrupt) as error:
                 if not runs:
                     server.unit.stop(bar.update)
+                if isinstance(error, KeyboardInterrupt):
+                    undone = "was running before and still is" if runs else "is stopped again"
+                    raise Interrupted(f"interrupted; {server.unit} {undone}", undone=not runs) from error
                 raise
     seconds = time.monotonic() - started
     verb = "serves already" if runs else "serves"

@@ -25,11 +25,19 @@ from aiops.actions.instance import held
 from aiops.actions.instance.desired import desired
 from aiops.actions.instance.held import agreed
 from aiops.actions.provider import managed
-from aiops.actions.provider import run as services
 from aiops.actions.provider.managed import Managed
+from aiops.actions.provider.patience import SERVE_SECONDS
 from aiops.actions.provider.wait import wait_until_drained, wait_until_serving
 from aiops.apply import switching
-from aiops.errors import AiopsError, Precondition, RollbackFailed, RolledBack, UsageError, VerificationFailed
+from aiops.errors import (
+    AiopsError,
+    Interrupted,
+    Precondition,
+    RollbackFailed,
+    RolledBack,
+    UsageError,
+    VerificationFailed,
+)
 from aiops.host import clock, master
 from aiops.host.files import explained
 from aiops.host.instance import Instance, read_sources
@@ -39,7 +47,7 @@ from aiops.spec.edit import edit
 from aiops.spec.edit.edit import Edit
 from aiops.spec.sources import Sources
 
-Failure = (AiopsError, ChangeFailed, OSError, KeyboardInterrupt)
+Failure = (AiopsError, OSError, KeyboardInterrupt)
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Order:
     new: str
     reason: str = ""
     drain: float | None = None
-    limit: float = services.SERVE_SECONDS
+    limit: float = SERVE_SECONDS
     dry_run: bool = False
     force: bool = False
     assume_yes: bool = False
@@ -231,7 +239,7 @@ class _Switch:
                 )
             ) from error
         switching.end(self._instance.state)
-        kind = VerificationFailed if isinstance(cause, VerificationFailed) else RolledBack
+        kind = next((each for each in (VerificationFailed, Interrupted) if isinstance(cause, each)), RolledBack)
         served = f"{self._order.old} serves as before" if self._record.old_ran else "everything is as it was before"
         raise self._failed(kind(f"{cause.message}\n{served}", cause.hint)) from error
 
@@ -261,4 +269,4 @@ def _explained(error: BaseException) -> AiopsError:
         return error
     if isinstance(error, OSError):
         return Precondition(f"{error.strerror}: {error.filename or ''}")
-    return Precondition("interrupted")
+    return Interrupted()

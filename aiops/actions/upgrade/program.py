@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiops
@@ -15,6 +16,7 @@ from aiops.actions.change import runtime
 from aiops.actions.change.make import make
 from aiops.actions.change.prepare import Intent
 from aiops.actions.change.result import Result
+from aiops.actions.change.terms import Terms
 from aiops.actions.instance.drift import drift
 from aiops.actions.instance.held import agreed
 from aiops.actions.upgrade.image import upgrade_image
@@ -31,13 +33,13 @@ from aiops.supervise.runtimes import Runtimes, our_code
 
 @dataclass(frozen=True)
 class Wanted:
-    """``version`` None: the LiteLLM of this installation, and its aiops."""
+    """``version`` None: the LiteLLM of this installation, and its aiops. ``find_links``: packages come from this
+    directory only; ``offline``: from uv's cache only."""
 
     version: str | None
-    source: Source
-    reason: str = ""
-    dry_run: bool = False
-    assume_yes: bool = False
+    find_links: Path | None
+    offline: bool
+    terms: Terms
 
 
 def upgrade(instance: Instance, wanted: Wanted, out: Output) -> Result:
@@ -48,8 +50,7 @@ def upgrade(instance: Instance, wanted: Wanted, out: Output) -> Result:
     instance.require()
     status, current, supervisor = _running(instance)
     if supervisor == "container":
-        intent = Intent("upgrade", wanted.reason, dry_run=wanted.dry_run, assume_yes=wanted.assume_yes)
-        result = upgrade_image(instance, wanted.version, intent, status, out)
+        result = upgrade_image(instance, wanted.version, Intent.of("upgrade", wanted.terms), status, out)
         result.seconds = time.monotonic() - started
         return result
     version = _version(wanted)
@@ -60,14 +61,14 @@ def upgrade(instance: Instance, wanted: Wanted, out: Output) -> Result:
         return result
     for line in _lines(status, version):
         out.say(line)
-    if wanted.dry_run:
+    if wanted.terms.dry_run:
         out.say("dry run: nothing was downloaded, nothing was changed")
         return result
-    agreed(out, wanted.assume_yes)
+    agreed(out, wanted.terms.assume_yes)
     runtimes = Runtimes(instance.state)
     with runtimes.held():
         try:
-            made = runtimes.build(version, wanted.source, out.say)
+            made = runtimes.build(version, Source(wanted.find_links, wanted.offline), out.say)
             out.say(f"checking {made.id}: importing LiteLLM there, answering one mocked request")
             runtimes.check(made)
         except AiopsError as error:
@@ -75,7 +76,7 @@ def upgrade(instance: Instance, wanted: Wanted, out: Output) -> Result:
                 instance.audit_log, verb="upgrade", outcome="refused", error=error.message, exit=error.exit_code
             )
             raise
-        intent = Intent("upgrade", wanted.reason, assume_yes=True, runtime=made.id)
+        intent = Intent("upgrade", wanted.terms.reason, assume_yes=True, runtime=made.id)
         result = make(instance, intent, out)
         runtime.prune(instance, held=True)
     result.seconds = time.monotonic() - started

@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from aiops.gateway.worker import call, introspect, probe
+from aiops.gateway.worker import call, introspect, probe, put_off
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.reply import Reply
 
@@ -67,6 +67,7 @@ class Extension:
         call.current.set(this)
         self.active += 1
         try:
+            await put_off.make_ready_for(self._app, scope)
             lists = path in LISTINGS and not private
             reply = Reply(this, self._board, send, lists=lists) if scope["type"] == "http" else send
             await self._app(scope, receive, reply)
