@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aiops.gateway.worker.front.doors import WEBSOCKET, Door
+from aiops.gateway.worker.stand_in import passing_by
 
 log = logging.getLogger("aiops.front")
 
@@ -38,7 +39,12 @@ def _below(prefix: str, listed: Iterable[Any]) -> Iterator[tuple[Door, Any]]:
 
 def missing(app: Any, doors: Iterable[Door]) -> tuple[str, ...]:
     """The doors behind which this LiteLLM has nothing. Logs them: what it has beyond the doors stays closed."""
-    there = {door for door, _ in routes(app)}
+    # None of the doors is behind a router that is put off: a look at those would import them (see ``put_off``).
+    passed_by = passing_by.set(True)
+    try:
+        there = {door for door, _ in routes(app)}
+    finally:
+        passing_by.reset(passed_by)
     put_off = _put_off(app)
     gone = [str(door) for door in doors if door not in there and not any(each.matches(door.path) for each in put_off)]
     if gone:
