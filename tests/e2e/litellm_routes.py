@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 
-from tests.docs.conftest.py tests.bench.gateways import ROOT
+from  import ROOT
 
 # In a process of its own: importing LiteLLM takes what the tests should not carry about.
 _LIST = """

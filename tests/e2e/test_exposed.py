@@ -6,7 +6,7 @@ import base64
 
 import httpx
 
-from tests.docs.conftest.py tests.bench.gateways import Instance
+from  import Instance
 
 
 def test_a_group_is_opened_by_its_name_and_a_key_is_still_asked(gateway: Instance) -> None:

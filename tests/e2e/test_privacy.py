@@ -22,7 +22,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from aiops.gateway.worker.front.doors import ALWAYS, ASKED_WITH_A_MODEL, WEBSOCKET
-from tests.docs.conftest.py tests.bench.gateways import Instance
+from  import Instance
 from tests.e2e.litellm_routes import an_example, every_route
 from tests.e2e.recording import Provider, Trap
 
