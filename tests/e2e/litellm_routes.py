@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 
-from  import ROOT
+from tests.kit.warm.product import ROOT
 
 # In a process of its own: importing LiteLLM takes what the tests should not carry about.
 _LIST = """

@@ -6,10 +6,10 @@ import base64
 
 import httpx
 
-from  import Instance
+from tests.kit.gateway import Gateway
 
 
-def test_a_group_is_opened_by_its_name_and_a_key_is_still_asked(gateway: Instance) -> None:
+def test_a_group_is_opened_by_its_name_and_a_key_is_still_asked(gateway: Gateway) -> None:
     assert gateway.get("/openapi.json").status_code == 404
     gateway.edit("aiops.yaml", "  # expose: []", "  expose: [openapi]")
     gateway.must("apply")
@@ -27,7 +27,7 @@ def test_a_group_is_opened_by_its_name_and_a_key_is_still_asked(gateway: Instanc
     assert "text/html" in page.headers["content-type"]
 
 
-def test_a_group_that_does_not_exist_is_refused_with_the_nearest(gateway: Instance) -> None:
+def test_a_group_that_does_not_exist_is_refused_with_the_nearest(gateway: Gateway) -> None:
     gateway.edit("aiops.yaml", "  # expose: []", "  expose: [openap]")
     answer = gateway.cli("validate")
     assert answer.code == 3

@@ -22,9 +22,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from aiops.gateway.worker.front.doors import ALWAYS, ASKED_WITH_A_MODEL, WEBSOCKET
-from  import Instance
 from tests.e2e.litellm_routes import an_example, every_route
 from tests.e2e.recording import Provider, Trap
+from tests.kit.gateway import Gateway
 
 HEALTH = {
     ("GET", path)
@@ -81,7 +81,7 @@ WORDS: dict[str | tuple[str, ...], dict[str, Any]] = {
 
 @dataclass
 class Place:
-    instance: Instance
+    instance: Gateway
     east: Provider
     west: Provider
     trap: Trap
@@ -98,7 +98,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    instance, east, west, trap = Instance(), Provider("alpha"), Provider("beta", "gamma"), Trap()
+    instance, east, west, trap = Gateway(), Provider("alpha"), Provider("beta", "gamma"), Trap()
     try:
         instance.init()
         kind = {"type": "openai_compatible", "status": "active"}
