@@ -17,6 +17,7 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
     needed = secret_env(state)
     # The worker warms itself with a mocked request to this model; only chat models can be mocked.
     chat = (route.model for route in table.routes if route.mode == "chat")
+    active = [provider for provider in state.providers.values() if provider.status == "active"]
     data = {
         "host": gateway.host,
         "port": gateway.port,
@@ -24,6 +25,9 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
         "drain_seconds": gateway.drain_seconds,
         "models": len(table.routes),
         "probe_model": next(chat, None),
+        "expose": sorted(set(gateway.expose)),
+        # Whatever LiteLLM is asked for, the gateway connects to nothing else.
+        "addresses": sorted({f"{host}:{port}" for provider in active for host, port in provider.addresses}),
         "master_key_file": state.settings.master_key_file,
         "environment": [variable for variable, source in needed.items() if isinstance(source, EnvRef)],
         "secrets": {variable: source.path for variable, source in needed.items() if isinstance(source, FileRef)},

@@ -45,6 +45,12 @@ CASES: dict[str, Case] = {
         '"num_retries": 1',
         live=f"{SETTINGS_TEST}::test_a_failed_request_is_tried_again_as_often_as_allowed",
     ),
+    "gateway.expose": Flips(
+        "  retries: 0",
+        "  retries: 0\n  expose: [openapi]",
+        '"openapi"',
+        live="tests/e2e/test_exposed.py::test_a_group_is_opened_by_its_name_and_a_key_is_still_asked",
+    ),
     "mode": Refuses("mode: standalone", "mode: distributed", "`mode: distributed` is not supported by this version"),
     "profile": ShownBy(
         "tests/unit/spec/test_resolve.py::test_the_profile_says_how_groups_choose_where_nothing_else_does"

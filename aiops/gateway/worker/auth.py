@@ -6,27 +6,23 @@ LiteLLM calls ``authenticate`` for every request, the master key included. Raisi
 
 from __future__ import annotations
 
-import hmac
-import os
-
 from fastapi import Request
 from litellm.proxy._types import LitellmUserRoles, ProxyException, UserAPIKeyAuth
 
-from aiops.gateway.worker.settings import MASTER_KEY_VARIABLE
+from aiops.gateway.worker.front import key
 
 # Counted so that the worker's self-check can prove that LiteLLM really calls this hook.
 calls = 0
 
 
 async def authenticate(request: Request, api_key: str) -> UserAPIKeyAuth:
-    """The caller's identity, or a 401 in OpenAI's error shape. Comparison takes constant time."""
+    """The caller's identity, or a 401 in OpenAI's error shape."""
     global calls
     calls += 1
-    expected = os.environ.get(MASTER_KEY_VARIABLE, "")
     given = (api_key or "").removeprefix("Bearer ")
     if not given:
         raise _refused("No API key was given. Send it as `Authorization: Bearer KEY`.")
-    if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
+    if not key.is_known(given):
         raise _refused("Incorrect API key provided.")
     return UserAPIKeyAuth(api_key=given, user_role=LitellmUserRoles.PROXY_ADMIN, user_id="aiops-master")
 

@@ -37,6 +37,7 @@ class Board:
         self.minutes = Minutes()
         self.errors: dict[str, int] = {}  # of a provider, in a row
         self.routing_errors = 0
+        self.deployments: frozenset[str] = frozenset()  # every id, none of which a caller is shown
         self.may_avoid = table.special.rate_limited is not None or table.special.error_threshold is not None
         self._clock = clock
         self._slots = slots

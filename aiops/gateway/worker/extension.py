@@ -20,6 +20,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 ROUTES = "/_aiops/routes"
+LISTINGS = frozenset({"/v1/model/info", "/model/info", "/model_group/info"})
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
@@ -47,18 +48,18 @@ class Extension:
         self.active = 0  # requests being answered now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        if path in HEALTH:
+        if path in HEALTH and scope["type"] == "http":
             status, body = HEALTH[path](self)
             await _answer(send, status, body)
             return
 
         private = scope["client"] is None  # the private unix socket
         if private:
-            if path == ROUTES:
+            if path == ROUTES and scope["type"] == "http":
                 await _answer(send, 200, introspect.describe(self._board))
                 return
             self._take_probe(scope)
@@ -67,7 +68,9 @@ class Extension:
         self.active += 1
         try:
             await put_off.make_ready_for(self._app, scope)
-            await self._app(scope, receive, Reply(this, self._board, send))
+            lists = path in LISTINGS and not private
+            reply = Reply(this, self._board, send, lists=lists) if scope["type"] == "http" else send
+            await self._app(scope, receive, reply)
         finally:
             self.active -= 1
             self._board.over(this)

@@ -6,12 +6,15 @@ another one when the stream breaks then: had it gone out, the headers would name
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from aiops.gateway.worker.board import BROKE_OFF, Board
 from aiops.gateway.worker.call import Call
+from aiops.gateway.worker.failure import UNSUPPORTED
 from aiops.gateway.worker.first_token import announces
 
 Message = MutableMapping[str, Any]
@@ -19,7 +22,9 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 PROVIDER_HEADER, RULE_HEADER = b"x-aiops-provider", b"x-aiops-rule"
+GROUP_HEADER = b"x-litellm-model-group"
 FALLBACKS_HEADER = b"x-litellm-attempted-fallbacks"
+_ID = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 # How an answer that has begun says that it goes no further: in OpenAI's shape, and in Anthropic's.
 BROKEN_OFF = (b'data: {"error"', b"event: error")
 
@@ -27,11 +32,14 @@ BROKEN_OFF = (b'data: {"error"', b"event: error")
 class Reply:
     """What LiteLLM is given to send with. Raises what ``send`` raises."""
 
-    def __init__(self, call: Call, board: Board, send: Send) -> None:
+    def __init__(self, call: Call, board: Board, send: Send, *, lists: bool = False) -> None:
+        """``lists``: it is asked which models there are, which LiteLLM tells with its ids."""
         self._call = call
         self._board = board
         self._send = send
         self._streams = False
+        self._lists = lists
+        self._is_read = False
         self._head: Message | None = None  # kept back
         self._pieces: list[Message] = []  # kept back with it
         self._attempt = 0  # whose they are
@@ -39,9 +47,10 @@ class Reply:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [pair for pair in message.get("headers", ()) if not _leaks(pair[0])]
+            message["headers"] = [self._shown(pair) for pair in message.get("headers", ()) if not _leaks(pair[0])]
+            self._is_read = self._lists or message["status"] >= 400
             self._streams = _is_stream(message)
-            if self._call.provider and self._streams:
+            if self._is_read or (self._call.provider and self._streams):
                 self._head, self._fallbacks = message, self._call.fallbacks
                 return
             self._name(message)
@@ -49,10 +58,13 @@ class Reply:
             body = message.get("body", b"")
             if body.startswith(BROKEN_OFF):
                 self._board.failed(self._call, None, BROKE_OFF)
+                message["body"] = self._without_ids(body)
+            elif self._is_read:
+                self._without_what_is_ours(message)
             elif self._streams and self._call.fallbacks:
                 message["body"] = self._under_the_name_asked_for(body)
             if self._head is not None:
-                if self._comes_before_the_first_token(message):
+                if self._streams and self._comes_before_the_first_token(message):
                     self._pieces.append(message)
                     return
                 await self._let_go(self._head)
@@ -68,6 +80,37 @@ class Reply:
         """LiteLLM puts the id of the deployment it fell back to into each piece."""
         ours, asked = json.dumps(self._call.deployment), json.dumps(self._call.name, ensure_ascii=False)
         return body.replace(f'"model":{ours}'.encode(), f'"model":{asked}'.encode())
+
+    def _shown(self, header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+        if header[0].lower() == GROUP_HEADER and self._call.name:
+            return header[0], self._call.name.encode("latin-1", "replace")
+        return header
+
+    def _without_what_is_ours(self, message: Message) -> None:
+        """An error or a listing, which come in one piece. LiteLLM compresses what is long."""
+        body, head = message.get("body", b""), self._head
+        if head is None:
+            return
+        if (b"content-encoding", b"gzip") in head["headers"]:
+            body = gzip.decompress(body)
+            head["headers"] = [pair for pair in head["headers"] if pair[0] != b"content-encoding"]
+        if head["status"] == 500 and UNSUPPORTED.encode() in body:
+            head["status"], body = 400, self._unsupported()
+        message["body"] = body = self._without_ids(body)
+        head["headers"] = [
+            (name, str(len(body)).encode() if name == b"content-length" else value) for name, value in head["headers"]
+        ]
+
+    def _unsupported(self) -> bytes:
+        message = f"LiteLLM cannot ask the provider of `{self._call.name}` on this endpoint"
+        error = {"message": message, "type": "invalid_request_error", "param": "model", "code": "400"}
+        return json.dumps({"error": error}).encode()
+
+    def _without_ids(self, body: bytes) -> bytes:
+        """With the name that was asked for, if any, in the place of the ids of deployments."""
+        asked = json.dumps(self._call.name, ensure_ascii=False)[1:-1].encode()
+        deployments = self._board.deployments
+        return _ID.sub(lambda found: asked if found[0].decode() in deployments else found[0], body)
 
     async def _let_go(self, head: Message) -> None:
         self._head = None
@@ -103,4 +146,4 @@ def _is_stream(head: Message) -> bool:
 
 def _leaks(name: bytes) -> bool:
     lowered = name.lower()
-    return lowered.startswith(b"llm_provider-") or lowered == b"x-litellm-model-api-base"
+    return lowered.startswith(b"llm_provider-") or lowered in (b"x-litellm-model-api-base", b"x-litellm-model-id")

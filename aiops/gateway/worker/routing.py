@@ -16,7 +16,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
 from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 
-from aiops.gateway.worker import call, failure
+from aiops.gateway.worker import call, failure, unrouted
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.spec.names import HIDDEN
 
@@ -58,6 +58,8 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         if not changed:
             return None
         self.routed += 1
+        if call_type == "moderation":
+            unrouted.moderate(data, proxy_server.llm_router, current.name)
         return data
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
@@ -65,10 +67,11 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         self.asked += 1
         current = call.current.get()
         info = kwargs.get("model_info")
-        if current is None or self.dispatch is None or not isinstance(info, Mapping) or "mock_response" in kwargs:
-            return None
-        deployment, provider = info.get("id"), info.get("provider")
+        deployment, provider = (info.get("id"), info.get("provider")) if isinstance(info, Mapping) else (None, None)
         if not isinstance(deployment, str) or not isinstance(provider, str):
+            # Nobody chose who is asked: LiteLLM would take the address it knows by heart, and a key of the environment.
+            raise unrouted.refused(call_type, current.name if current is not None else kwargs.get("model"))
+        if current is None or self.dispatch is None or "mock_response" in kwargs:
             return None
         again = current.deployment == deployment and current.in_flight
         self.dispatch.board.begin(current, deployment, provider)
@@ -113,6 +116,11 @@ class LiteLLMModels:
         """Models, ids of deployments, and several with commas between them."""
         router = proxy_server.llm_router
         return router is not None and all(router.is_recognized_model(part.strip()) for part in name.split(","))
+
+    def deployments(self) -> frozenset[str]:
+        """The id of each."""
+        router = proxy_server.llm_router
+        return frozenset(one["model_info"]["id"] for one in router.model_list) if router is not None else frozenset()
 
     def provider(self, name: str) -> str | None:
         router = proxy_server.llm_router

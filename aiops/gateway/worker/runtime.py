@@ -71,7 +71,7 @@ def load() -> float:
     put_off.import_proxy()
     for lazy in PRELOAD:
         importlib.import_module(lazy)
-    for ours in ("auth", "probe", "routing", "extension", "selfcheck", "warmth"):
+    for ours in ("auth", "probe", "routing", "extension", "selfcheck", "upstream_routes", "warmth"):
         importlib.import_module(f"aiops.gateway.worker.{ours}")
     freeze()
     return time.monotonic() - started

@@ -20,6 +20,8 @@ class Settings:
     """One generation as the gateway sees it. Seconds are floats; ``secrets`` maps a variable to its file.
 
     ``routing`` is None for a release of an aiops that had no routing rules: it has no routing hook either.
+    ``expose``: what of LiteLLM's port is opened. ``addresses``: where the active providers are, as ``host:port``; None
+    for a release of an aiops that did not write them down.
     """
 
     generation: int
@@ -34,6 +36,8 @@ class Settings:
     environment: tuple[str, ...]
     master_key_file: str | None
     routing: RoutingTable | None = None
+    expose: tuple[str, ...] = ()
+    addresses: tuple[str, ...] | None = None
 
     @property
     def config(self) -> Path:
@@ -56,6 +60,8 @@ def load(directory: Path) -> Settings:
         environment=tuple(data["environment"]),
         master_key_file=data["master_key_file"],
         routing=_routing(directory / "release" / ROUTING_FILE),
+        expose=tuple(data.get("expose", ())),
+        addresses=tuple(data["addresses"]) if "addresses" in data else None,
     )
 
 

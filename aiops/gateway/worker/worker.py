@@ -29,12 +29,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import uvicorn
-import uvloop
 
 from aiops.gateway.shared import protocol
-from aiops.gateway.worker import collector, connections, runtime
+from aiops.gateway.worker import collector, connections, egress, runtime
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.dispatch import Dispatch
+from aiops.gateway.worker.front.doors import ALWAYS, Doors
+from aiops.gateway.worker.front.front import Application, Front
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import RoutingTable
@@ -69,7 +70,7 @@ def run(assignment: Assignment) -> NoReturn:
     """Serve until told to leave. Never returns into the master's code."""
     code = 1
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=egress.Loop) as runner:
             code = runner.run(Worker(assignment).serve())
     except BaseException as error:
         assignment.channel.setblocking(True)
@@ -94,6 +95,8 @@ class Worker:
         self._heirs = connections.Heirs()
         self._arriving: set[asyncio.Task[None]] = set()  # connections on their way from another generation
         self._master_lost = False
+        self._doors = Doors(assignment.settings.expose)
+        self._not_there: tuple[str, ...] = ()  # open on the port, and unknown to this LiteLLM
 
     def readiness(self) -> tuple[str, dict[str, Any]]:
         """For ``/_health/ready``: this worker's own state; it depends on nothing else in this mode."""
@@ -101,12 +104,14 @@ class Worker:
         if self._master_lost and status == "ready":
             status = "degraded"
         checks = {"role": self._role, "extension": "pass", "master": "lost" if self._master_lost else "pass"}
+        if self._not_there:
+            checks["port"] = f"this LiteLLM has no {', '.join(self._not_there)}"
         return status, checks
 
     async def serve(self) -> int:
         # These import LiteLLM: not before the master has prepared its environment.
-        from aiops.gateway.worker import probe, routing, selfcheck, warmth
-        from aiops.gateway.worker.extension import Extension
+        from aiops.gateway.worker import probe, routing, selfcheck, upstream_routes, warmth
+        from aiops.gateway.worker.extension import HEALTH, Extension
 
         collecting = asyncio.create_task(collector.collect_between_callbacks())
         os.environ.update(self._given.environment)
@@ -115,16 +120,22 @@ class Worker:
         app = runtime.app()
         logging.getLogger("LiteLLM Proxy").addFilter(probe.quiet)
         loop = asyncio.get_running_loop()
+        if self._settings.addresses is not None and isinstance(loop, egress.Loop):
+            egress.guard(loop, self._settings.addresses)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._drain_now)
         async with app.router.lifespan_context(app) as state:
             board = Board(self._settings.routing or RoutingTable(), self._given.slots, self._given.index)
-            routing.instance.dispatch = Dispatch(board, routing.LiteLLMModels())
+            models = routing.LiteLLMModels()
+            board.deployments = models.deployments()
+            routing.instance.dispatch = Dispatch(board, models)
             warming = warmth.keep_watch(routing.instance.dispatch)
             extension = Extension(app, self, self._settings.generation, board)
             # A task of its own: what it sets in its context must not be inherited by every request to come.
             await asyncio.create_task(selfcheck.prove(extension, self._given.environment, self._settings))
-            self._server = self._make_server(extension, dict(state or {}))
+            self._not_there = upstream_routes.missing(app, ALWAYS)
+            front = Front(extension, self._doors, frozenset(HEALTH))
+            self._server = self._make_server(front, dict(state or {}))
             exchange = await self._listen()
             self._reader, self._writer = await asyncio.open_connection(sock=self._given.channel)
             self._report(
@@ -152,9 +163,9 @@ class Worker:
             task.cancel()
         return 0
 
-    def _make_server(self, extension: Extension, state: dict[str, Any]) -> uvicorn.Server:
+    def _make_server(self, application: Application, state: dict[str, Any]) -> uvicorn.Server:
         config = uvicorn.Config(
-            extension,
+            application,
             http="httptools",
             lifespan="off",
             log_config=None,

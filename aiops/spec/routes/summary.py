@@ -37,10 +37,15 @@ def summarise(state: DesiredState) -> Summary:
         if key == "container" and state.settings.supervisor != "container":
             continue  # nothing of it has an effect
         if isinstance(value, dict):
-            settings |= {f"{key}.{inner}": item for inner, item in value.items()}
+            # A list that is empty is not written; generations from before the key are not different.
+            settings |= {f"{key}.{inner}": _plain(item) for inner, item in value.items() if item != ()}
         else:
             settings[key] = value
     return Summary(providers, dict(sorted({**settings, **_special(state)}.items())), tuple(_rules(state.mappings)))
+
+
+def _plain(value: Any) -> Any:
+    return ", ".join(value) if isinstance(value, tuple) else value
 
 
 def _provider(provider: Provider) -> dict[str, Any]:

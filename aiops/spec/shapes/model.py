@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from aiops.spec.choosing import sizes
+from aiops.spec.shapes.exposed import Group
 from aiops.spec.shapes.mappings import Chain, ExactMatch, Mappings
 from aiops.spec.shapes.options import Value
 from aiops.spec.shapes.options import params as litellm_params
 from aiops.spec.shapes.provider_types import TYPES, Mode, ProviderType
 from aiops.spec.shapes.shape import Shape
-from aiops.spec.shapes.urls import api_base, is_local
+from aiops.spec.shapes.urls import api_base, connects_to, is_local
 from aiops.spec.yaml.yaml12 import Document, Path
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
@@ -99,6 +100,12 @@ class Provider(Shape):
         return self.base_url or self.kind.default_url
 
     @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of every place that requests to it may go to."""
+        roots = [self.root] if self.root else [f"https://{host}" for host in self.kind.hosts]
+        return tuple(connects_to(root) for root in roots)
+
+    @property
     def api_base(self) -> str | None:
         """What LiteLLM is given as ``api_base``; None when it knows the address by itself."""
         return api_base(self.root, self.kind) if self.root else None
@@ -180,7 +187,7 @@ class Port(Shape):
 
 
 class Gateway(Shape):
-    """The listening process. Times are seconds."""
+    """The listening process. Times are seconds. ``expose``: what of LiteLLM's own is opened on the port."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)]
@@ -189,6 +196,7 @@ class Gateway(Shape):
     request_timeout: Seconds = 600
     stream_timeout: Seconds | None = None
     retries: Annotated[int, Field(ge=0, le=10)] = 0
+    expose: tuple[Group, ...] = ()
 
 
 class Verify(Shape):

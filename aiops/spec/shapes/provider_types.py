@@ -23,6 +23,7 @@ class ProviderType:
     ``suffix``: what LiteLLM's ``api_base`` ends in, beyond the server's root.
     ``discovery`` and ``health``: paths below the root, for listing models and for probing without cost.
     ``cloud``: a service with an address of its own, which needs a key; several providers may share the address.
+    ``hosts``: where LiteLLM goes for such a service without ``default_url`` when no address is written.
     ``embeds``: whether LiteLLM can ask it for embeddings.
     ``parallel``: requests it answers at the same time when nobody says otherwise (the sources stand beside the rows).
     """
@@ -34,6 +35,7 @@ class ProviderType:
     discovery: str | None = "/v1/models"
     health: str | None = "/v1/models"
     cloud: bool = False
+    hosts: tuple[str, ...] = ()
     embeds: bool = True
     parallel: int = 100
 
@@ -47,9 +49,9 @@ class ProviderType:
         return not self.cloud
 
 
-def _cloud(prefix: str, *, embeds: bool = True) -> ProviderType:
+def _cloud(prefix: str, *hosts: str, embeds: bool = True) -> ProviderType:
     # LiteLLM knows the address of each; a base_url is only needed to go through a proxy of one's own.
-    return ProviderType(prefix, discovery=None, health=None, cloud=True, embeds=embeds)
+    return ProviderType(prefix, discovery=None, health=None, cloud=True, hosts=hosts, embeds=embeds)
 
 
 TYPES: dict[str, ProviderType] = {
@@ -63,19 +65,23 @@ TYPES: dict[str, ProviderType] = {
     "llama_cpp": ProviderType("llamafile", suffix="/v1", health="/health", parallel=1),  # --parallel
     "vllm": ProviderType("hosted_vllm", suffix="/v1", health="/health", parallel=256),  # --max-num-seqs
     "openai_compatible": ProviderType("openai", suffix="/v1", parallel=8),  # unknown: a guess to be corrected
-    "openai": ProviderType("openai", suffix="/v1", default_url="https://api.openai.com", cloud=True),
-    "anthropic": ProviderType("anthropic", default_url="https://api.anthropic.com", cloud=True, embeds=False),
-    "cerebras": _cloud("cerebras", embeds=False),
-    "cohere": _cloud("cohere_chat"),
-    "deepinfra": _cloud("deepinfra", embeds=False),
-    "deepseek": _cloud("deepseek", embeds=False),
-    "fireworks_ai": _cloud("fireworks_ai"),
-    "gemini": _cloud("gemini"),
-    "groq": _cloud("groq", embeds=False),
-    "mistral": _cloud("mistral"),
-    "moonshot": _cloud("moonshot", embeds=False),
-    "openrouter": _cloud("openrouter"),
-    "perplexity": _cloud("perplexity"),
-    "together_ai": _cloud("together_ai"),
-    "xai": _cloud("xai", embeds=False),
+    "openai": ProviderType(
+        "openai", suffix="/v1", default_url="https://api.openai.com", cloud=True, hosts=("api.openai.com",)
+    ),
+    "anthropic": ProviderType(
+        "anthropic", default_url="https://api.anthropic.com", cloud=True, hosts=("api.anthropic.com",), embeds=False
+    ),
+    "cerebras": _cloud("cerebras", "api.cerebras.ai", embeds=False),
+    "cohere": _cloud("cohere_chat", "api.cohere.com", "api.cohere.ai"),
+    "deepinfra": _cloud("deepinfra", "api.deepinfra.com", embeds=False),
+    "deepseek": _cloud("deepseek", "api.deepseek.com", embeds=False),
+    "fireworks_ai": _cloud("fireworks_ai", "api.fireworks.ai"),
+    "gemini": _cloud("gemini", "generativelanguage.googleapis.com"),
+    "groq": _cloud("groq", "api.groq.com", embeds=False),
+    "mistral": _cloud("mistral", "api.mistral.ai"),
+    "moonshot": _cloud("moonshot", "api.moonshot.ai", embeds=False),
+    "openrouter": _cloud("openrouter", "openrouter.ai"),
+    "perplexity": _cloud("perplexity", "api.perplexity.ai"),
+    "together_ai": _cloud("together_ai", "api.together.xyz"),
+    "xai": _cloud("xai", "api.x.ai", embeds=False),
 }

@@ -104,6 +104,12 @@ def place(root: str) -> tuple[str, int, str]:
     return ("localhost" if is_loopback(host) else host, port, parts.path)
 
 
+def connects_to(root: str) -> tuple[str, int]:
+    """Host, in lower case and without brackets, and port."""
+    parts = urlsplit(root)
+    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+
+
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine. 0.0.0.0 and :: connect to it too."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
@@ -127,12 +128,34 @@ def test_a_stream_that_says_it_broke_is_a_failure(before: bytes) -> None:
     assert client.board.in_flight("east") == 0
 
 
-@pytest.mark.parametrize(("kind", "status"), [("application/json", 200), ("text/event-stream", 500)])
-def test_what_is_no_stream_goes_out_at_once(kind: str, status: int) -> None:
+def test_what_is_no_stream_goes_out_at_once() -> None:
     client = Client()
-    client.head(kind, status)
+    client.head("application/json", 200)
     assert len(client.sent) == 1
     assert client.headers["x-aiops-provider"] == "east"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_error_names_what_was_asked_for_and_no_deployment(packed: bool) -> None:
+    client = Client()
+    ours, another = "0123456789abcdef" * 2, "f" * 32
+    client.board.deployments = frozenset({ours})
+    body = f'{{"error": {{"message": "model group {ours} failed, {another}"}}}}'.encode()
+    sent = gzip.compress(body) if packed else body
+    encoding = ((b"content-encoding", b"gzip"),) if packed else ()
+    client.head("application/json", 500, (b"content-length", str(len(sent)).encode()), *encoding)
+    client.piece(sent, more=False)
+    assert json.loads(client.body)["error"]["message"] == f"model group pool failed, {another}"
+    assert client.headers["content-length"] == str(len(client.body))
+    assert "content-encoding" not in client.headers
+    assert client.headers["x-aiops-provider"] == "east"
+
+
+def test_the_headers_name_what_was_asked_for_and_no_deployment() -> None:
+    client = Client()
+    client.head("application/json", 200, (b"x-litellm-model-group", b"f" * 32), (b"x-litellm-model-id", b"f" * 32))
+    assert client.headers["x-litellm-model-group"] == "pool"
+    assert "x-litellm-model-id" not in client.headers
 
 
 def test_the_address_of_a_provider_stays_here() -> None:

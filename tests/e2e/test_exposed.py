@@ -1,0 +1,36 @@
+"""``gateway.expose``: what is closed by default is opened by name, and only that."""
+
+from __future__ import annotations
+
+import base64
+
+import httpx
+
+from tests.kit.gateway import Gateway
+
+
+def test_a_group_is_opened_by_its_name_and_a_key_is_still_asked(gateway: Gateway) -> None:
+    assert gateway.get("/openapi.json").status_code == 404
+    gateway.edit("aiops.yaml", "  # expose: []", "  expose: [openapi]")
+    gateway.must("apply")
+    refused = gateway.get("/openapi.json", {})
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"].startswith("Basic")
+    # LiteLLM takes its time to write it.
+    reference = httpx.get(f"{gateway.url}/openapi.json", headers=gateway.auth, timeout=60, trust_env=False)
+    assert reference.json()["openapi"]
+    assert gateway.get("/utils/model_info").status_code == 404
+    # A browser asks for a name and a password; the password is the key.
+    password = base64.b64encode(f"operator:{gateway.key}".encode()).decode()
+    page = gateway.get("/redoc", {"authorization": f"Basic {password}"})
+    assert page.status_code == 200
+    assert "text/html" in page.headers["content-type"]
+
+
+def test_a_group_that_does_not_exist_is_refused_with_the_nearest(gateway: Gateway) -> None:
+    gateway.edit("aiops.yaml", "  # expose: []", "  expose: [openap]")
+    answer = gateway.cli("validate")
+    assert answer.code == 3
+    text = answer.out + answer.err
+    assert "`gateway.expose[0]` should be one of" in text
+    assert "openapi" in text
