@@ -82,6 +82,6 @@ TYPES: dict[str, ProviderType] = {
     "moonshot": _cloud("moonshot", "api.moonshot.ai", embeds=False),
     "openrouter": _cloud("openrouter", "openrouter.ai"),
     "perplexity": _cloud("perplexity", "api.perplexity.ai"),
-    "together_ai": _cloud("together_ai", "api.together.xyz"),
+    "together_ai": _cloud("together_ai", "api.together.ai", "api.together.xyz"),
     "xai": _cloud("xai", "api.x.ai", embeds=False),
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -175,6 +176,15 @@ def test_litellm_knows_the_type(litellm: Any, kind: str) -> None:
             f"{prefix}/org/model", api_base="http://127.0.0.1:1", api_key="k"
         )
         assert (model, provider) == ("org/model", prefix)
+
+
+@pytest.mark.parametrize("kind", sorted(kind for kind, row in TYPES.items() if row.cloud))
+def test_a_worker_may_connect_to_where_litellm_goes_for_a_service(litellm: Any, kind: str) -> None:
+    """What the guard of a worker's connections lets through (gateway/worker/egress.py) without a written address."""
+    row = TYPES[kind]
+    for mode in ("chat", "embedding"):
+        *_, address = litellm.get_llm_provider(model=f"{row.prefix_for(mode)}/some-model", api_key="k")
+        assert address is None or urlsplit(address).hostname in row.hosts
 
 
 @pytest.mark.parametrize("kind", TYPES)
