@@ -214,7 +214,7 @@ class Gateway:
         return set(credentials.read_env(self.instance))
 
     def status(self) -> dict[str, Any]:
-        return control.status(self.instance.run) or {}
+        return status.plain() if (status := control.status(self.instance.run)) else {}
 
     def processes(self) -> set[int]:
         """Master and workers of this home: they share the command line, which names it."""

@@ -22,6 +22,7 @@ from aiops.apply.store import GenerationStore, Manifest
 from aiops.apply.transaction import Order, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put
 from aiops.errors import AiopsError, Precondition
+from aiops.gateway.shared.messages import Progress as Staging
 from aiops.host import clock, credentials, files
 from aiops.host.files import read
 from aiops.host.instance import GENERATED, Instance
@@ -180,17 +181,17 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
     runtime.prune(instance)
 
 
-def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Callable[[dict[str, Any]], None]:
+def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Callable[[Staging], None]:
     """Show how far the candidate is, and say once when it will take long."""
     told = False
 
-    def progress(event: dict[str, Any]) -> None:
+    def progress(event: Staging) -> None:
         nonlocal told
-        if event["estimate"] > LONG_SECONDS and not told:
+        if event.estimate > LONG_SECONDS and not told:
             told = True
             serving = f"; generation {base} serves meanwhile" if base is not None else ""
-            out.say(f"LiteLLM takes about {event['estimate']:.0f} s here to load {models} models{serving}")
-        bar.update(event["elapsed"], max(event["estimate"], 0.1), f"{event['ready']}/{event['workers']} workers")
+            out.say(f"LiteLLM takes about {event.estimate:.0f} s here to load {models} models{serving}")
+        bar.update(event.elapsed, max(event.estimate, 0.1), f"{event.ready}/{event.workers} workers")
 
     return progress
 

@@ -6,11 +6,11 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from aiops.actions.instance.containers import containers_of
 from aiops.apply.store import Generation, GenerationStore
 from aiops.errors import AiopsError
+from aiops.gateway.shared.messages import Status
 from aiops.host import engines, master
 from aiops.host.engines import is_image
 from aiops.host.instance import Instance
@@ -45,8 +45,8 @@ def choose(
     generations, runtimes = GenerationStore(instance.state), Runtimes(instance.state)
     now = generations.get(base) if base is not None else None
     before = now.manifest.runtime if now is not None else None
-    running = master.status(instance.run) or {}
-    if is_image(running.get("runtime", before)):
+    running = master.status(instance.run)
+    if is_image(running.runtime if running is not None and running.tells_runtime else before):
         return _image(instance, wanted, restore, now, state, running)
     notes: list[str] = []
     if wanted is not None:
@@ -59,7 +59,7 @@ def choose(
         # One that somebody removed cannot be kept; the change is proved in what is there.
         identity = before if before is not None and runtimes.get(before) is not None else None
     if identity is None:
-        python = program.python_for(instance.state, None, running if before else {}) or Path(sys.executable)
+        python = program.python_for(instance.state, None, running if before else None) or Path(sys.executable)
         chosen = Choice(None, Interpreter(python, instance.run), requirements.installed_version() or "")
     else:
         made = runtimes.get(identity)
@@ -78,10 +78,10 @@ def _image(
     restore: int | None,
     now: Generation | None,
     state: DesiredState,
-    running: dict[str, Any],
+    running: Status | None,
 ) -> Choice:
     """In a container the image is the runtime. Another: by `upgrade`, by its name in aiops.yaml, or by going back."""
-    before = str(running.get("runtime") or (now.manifest.runtime if now else ""))
+    before = str((running and running.runtime) or (now.manifest.runtime if now else ""))
     containers, image = containers_of(instance), state.settings.container.image
     identity = wanted or before
     if restore is not None:
@@ -89,7 +89,7 @@ def _image(
         identity = target if target is not None and is_image(target) else before
     elif wanted is None and now is not None and _image_name(now) not in (None, image):
         identity = engines.runtime_of(containers.wanted_image(image))
-    was = str(running.get("litellm") or (now.manifest.litellm if now else ""))
+    was = str((running and running.litellm) or (now.manifest.litellm if now else ""))
     if identity == before:
         return Choice(before, Interpreter(Path(sys.executable), instance.run), was)
     found = containers.image_of(identity)
@@ -117,7 +117,8 @@ def _not_the_same(target: Generation) -> list[str]:
 def prune(instance: Instance, held: bool = False) -> list[str]:
     """Remove the runtimes that no generation and no process needs. ``held``: the caller has their lock."""
     runtimes = Runtimes(instance.state)
-    running = (master.status(instance.run) or {}).get("runtime")
+    status = master.status(instance.run)
+    running = status.runtime if status is not None else None
     if not runtimes.ids() and not is_image(running):
         return []
     needed = {generation.manifest.runtime for generation in GenerationStore(instance.state).all()} | {running}

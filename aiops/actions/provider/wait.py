@@ -7,6 +7,7 @@ import time
 from aiops.actions.provider.managed import Managed
 from aiops.apply.store import GenerationStore
 from aiops.errors import RolledBack, VerificationFailed
+from aiops.gateway.shared.protocol import DRAINING
 from aiops.host import master
 from aiops.host.instance import Instance
 from aiops.host.process import Update
@@ -95,5 +96,6 @@ def routes_to(instance: Instance, name: str) -> tuple[str, ...]:
 
 
 def _draining(instance: Instance) -> list[str]:
-    groups = (master.status(instance.run) or {}).get("groups", [])
-    return [str(group["generation"]) for group in groups if group["role"] == "draining"]
+    status = master.status(instance.run)
+    groups = status.groups if status is not None else ()
+    return [str(group.generation) for group in groups if group.role == DRAINING]

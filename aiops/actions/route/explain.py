@@ -40,7 +40,8 @@ def explain(instance: Instance, facts: Facts) -> Explanation:
 
 def _served_otherwise(instance: Instance, sources: Sources, facts: Facts, found: Explanation) -> str:
     """A sentence when the gateway runs and would do something else."""
-    serving = (master.status(instance.run) or {}).get("generation")
+    status = master.status(instance.run)
+    serving = status.generation if status is not None else None
     if serving is None:
         return ""
     serves = GenerationStore(instance.state).get(serving).sources()

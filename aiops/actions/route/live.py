@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from aiops.gateway.shared.messages import Status
 from aiops.verify.check import Failed
 from aiops.verify.client import Client
 
@@ -89,23 +90,20 @@ class LiveRoutes:
         return lines + [f"note: {sentence}; its part is missing" for sentence in self.silent]
 
 
-def look(master: Mapping[str, Any]) -> LiveRoutes:
+def look(master: Status) -> LiveRoutes:
     """``master``: its own account of itself. Asks each worker of the generation that serves, by its private socket."""
-    workers = [
-        worker for group in master.get("groups", []) if group["role"] == "serving" for worker in group["workers"]
-    ]
     told: list[Mapping[str, Any]] = []
     silent: list[str] = []
     with ExitStack() as stack:
-        for worker in workers:
+        for worker in master.serving:
             try:
-                client = stack.enter_context(Client("", SECONDS, socket=str(worker["http"])))
+                client = stack.enter_context(Client("", SECONDS, socket=worker.http))
                 answer = client.request("GET", PATH)
                 if answer.status_code != 200:
                     raise Failed(f"HTTP {answer.status_code}")  # made by an older aiops, which had no such place
                 told.append(answer.json())
             except (Failed, ValueError) as error:
-                silent.append(f"worker {worker['pid']} did not tell ({error})")
+                silent.append(f"worker {worker.pid} did not tell ({error})")
     return merged(told, silent)
 
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from aiops.actions.instance.drift import drift
 from aiops.apply.store import Generation, GenerationStore
 from aiops.errors import Precondition
+from aiops.gateway.shared.messages import Status
 from aiops.host import credentials
 from aiops.host import master as control
 from aiops.host.instance import Instance
@@ -43,8 +44,9 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
             bar.update(done, max(total, done + 1), check.id)
 
         url = url_of(str(settings["gateway.host"]), int(settings["gateway.port"]))
+        sockets = [worker.http for worker in master.serving if worker.http] if master is not None else []
         public = stack.enter_context(Client(key, timeout, url=url))
-        workers = [stack.enter_context(Client(key, timeout, socket=path)) for path in _sockets(master)]
+        workers = [stack.enter_context(Client(key, timeout, socket=path)) for path in sockets]
         budget = timeout + suites.SECONDS_A_PROBE * len(subject.prove)
         return checks + suites.everything(public, workers, subject, budget, step)
 
@@ -62,21 +64,9 @@ def _same_as_files(instance: Instance, generations: GenerationStore, generation:
     )
 
 
-def _confirmed(master: dict[str, object] | None, current: int) -> Check:
+def _confirmed(master: Status | None, current: int) -> Check:
     if master is None:
         return Check("master", "fail", "the gateway's master is not running")
-    if master.get("generation") != current:
-        return Check("master", "fail", f"generation {current} was committed, {master.get('generation')} serves")
-    return Check("master", "pass", f"pid {master['pid']}")
-
-
-def _sockets(master: dict[str, object] | None) -> list[str]:
-    groups = (master or {}).get("groups", [])
-    assert isinstance(groups, list)
-    return [
-        str(worker["http"])
-        for group in groups
-        if group["role"] == "serving"
-        for worker in group["workers"]
-        if worker["http"]
-    ]
+    if master.generation != current:
+        return Check("master", "fail", f"generation {current} was committed, {master.generation} serves")
+    return Check("master", "pass", f"pid {master.pid}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiops.actions.change.make import make
 from aiops.actions.change.prepare import Intent
 from aiops.actions.change.result import Result
@@ -11,15 +9,14 @@ from aiops.actions.instance.containers import containers_of
 from aiops.actions.instance.held import agreed
 from aiops.apply.store import GenerationStore
 from aiops.errors import UsageError
+from aiops.gateway.shared.messages import Status
 from aiops.host import engines
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.supervise import requirements
 
 
-def upgrade_image(
-    instance: Instance, version: str | None, intent: Intent, status: dict[str, Any], out: Output
-) -> Result:
+def upgrade_image(instance: Instance, version: str | None, intent: Intent, status: Status, out: Output) -> Result:
     """Like ``upgrade``. Raises UsageError, Precondition before anything is touched; ChangeFailed after."""
     if version is not None:
         raise UsageError(
@@ -31,13 +28,13 @@ def upgrade_image(
     image = containers.wanted_image()
     runtime = engines.runtime_of(image)
     result = Result("planned", None, current)
-    if status["runtime"] == runtime:
+    if status.runtime == runtime:
         result.outcome, result.generation = "unchanged", current
-        out.say(f"the gateway runs in {runtime} (LiteLLM {status['litellm']}) already")
+        out.say(f"the gateway runs in {runtime} (LiteLLM {status.litellm}) already")
         return result
     litellm, ours = containers.versions(image)
     requirements.require_acceptable(litellm)
-    out.say(f"image {status['runtime']} → {runtime}: LiteLLM {status['litellm']} → {litellm}, aiops {ours}")
+    out.say(f"image {status.runtime} → {runtime}: LiteLLM {status.litellm} → {litellm}, aiops {ours}")
     if intent.dry_run:
         out.say("dry run: nothing was changed")
         return result

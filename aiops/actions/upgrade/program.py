@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import aiops
 from aiops.actions.change import runtime
@@ -21,6 +20,7 @@ from aiops.actions.upgrade.image import upgrade_image
 from aiops.apply import audit
 from aiops.apply.store import GenerationStore
 from aiops.errors import AiopsError, Precondition
+from aiops.gateway.shared.messages import Status
 from aiops.host import master
 from aiops.host.instance import Instance
 from aiops.output import Output
@@ -54,7 +54,7 @@ def upgrade(instance: Instance, wanted: Wanted, out: Output) -> Result:
         return result
     version = _version(wanted)
     result = Result("planned", None, current)
-    if (status["litellm"], status["code"]) == (version, our_code()):
+    if (status.litellm, status.code) == (version, our_code()):
         result.outcome, result.generation = "unchanged", current
         out.say(f"the gateway runs LiteLLM {version} and this aiops ({aiops.__version__}) already")
         return result
@@ -90,7 +90,7 @@ def _version(wanted: Wanted) -> str:
     return version
 
 
-def _running(instance: Instance) -> tuple[dict[str, Any], int, str]:
+def _running(instance: Instance) -> tuple[Status, int, str]:
     """What runs now, which generation, under which supervisor.
 
     Raises Precondition when that is not what was committed: an upgrade changes one thing only.
@@ -99,8 +99,8 @@ def _running(instance: Instance) -> tuple[dict[str, Any], int, str]:
     current, status = generations.current(), master.status(instance.run)
     if current is None or status is None:
         raise Precondition("the gateway is not running", f"`{instance.command} up` starts it")
-    if status["state"] != "serving":
-        raise Precondition(f"the gateway is {status['state']}", f"`{instance.command} status` shows when it serves")
+    if status.state != "serving":
+        raise Precondition(f"the gateway is {status.state}", f"`{instance.command} status` shows when it serves")
     if edited := drift(instance, generations, current):
         raise Precondition(
             f"an upgrade changes the runtime and nothing else, but {'; '.join(edited)}",
@@ -109,9 +109,9 @@ def _running(instance: Instance) -> tuple[dict[str, Any], int, str]:
     return status, current, str(generations.get(current).routes()[1].settings["supervisor"])
 
 
-def _lines(status: dict[str, Any], version: str) -> list[str]:
-    before, after = str(status["version"]), aiops.__version__
-    if before == after and status["code"] != our_code():
+def _lines(status: Status, version: str) -> list[str]:
+    before, after = status.version, aiops.__version__
+    if before == after and status.code != our_code():
         before, after = f"{before} as it was started", f"{after} as it is now"
-    lines = [f"LiteLLM {status['litellm']} → {version}" if status["litellm"] != version else f"LiteLLM {version}"]
+    lines = [f"LiteLLM {status.litellm} → {version}" if status.litellm != version else f"LiteLLM {version}"]
     return [*lines, f"aiops {before} → {after}" if before != after else f"aiops {after}"]
