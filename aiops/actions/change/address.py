@@ -48,5 +48,5 @@ def _address(instance: Instance, generation: int | None) -> tuple[str | None, in
     """Where that generation listens; nowhere before the first."""
     if generation is None:
         return None, None
-    settings = GenerationStore(instance.state).get(generation).routes()[1].settings
-    return settings.get("gateway.host"), settings.get("gateway.port")
+    gateway = GenerationStore(instance.state).get(generation).routes()[1].settings.gateway
+    return gateway.host, gateway.port

@@ -102,8 +102,8 @@ def _image(
 
 def _image_name(generation: Generation) -> str | None:
     """What aiops.yaml called the image then; None when that was no container."""
-    name = generation.routes()[1].settings.get("container.image")
-    return str(name) if name else None
+    container = generation.routes()[1].settings.container
+    return container.image if container is not None else None
 
 
 def _not_the_same(target: Generation) -> list[str]:

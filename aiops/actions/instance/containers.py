@@ -65,5 +65,7 @@ def _image(instance: Instance) -> Image:
         current = generations.current()
         if current is None:
             raise
-        _, summary = generations.get(current).routes()
-        return Image(str(summary.settings["container.image"]), summary.settings["container.engine"])
+        kept = generations.get(current).routes()[1].settings.container
+        if kept is None:
+            raise
+        return Image(kept.image, kept.engine)

@@ -42,8 +42,8 @@ def place(instance: Instance) -> Place:
     _, summary = generations.get(current).routes()
     settings = summary.settings
     return Place(
-        choose(instance, str(settings["supervisor"])),
-        str(settings["gateway.host"]),
-        int(settings["gateway.port"]),
-        instance.key_file(settings["master_key_file"]),
+        choose(instance, settings.supervisor),
+        settings.gateway.host,
+        settings.gateway.port,
+        instance.key_file(settings.master_key_file),
     )

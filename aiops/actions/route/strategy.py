@@ -146,12 +146,12 @@ def _measure(instance: Instance, names: Sequence[str], requests: int, out: Outpu
         return {}
     table, summary = generations.get(current).routes()
     settings = summary.settings
-    key = credentials.read_master_key(instance.key_file(settings.get("master_key_file")))
-    url = url_of(str(settings["gateway.host"]), int(settings["gateway.port"]))
+    key = credentials.read_master_key(instance.key_file(settings.master_key_file))
+    url = url_of(settings.gateway.host, settings.gateway.port)
     modes = {route.model: route.mode for route in table.routes}
     done, total = 0, len(names) * requests
 
-    with Client(key, float(settings["verify.timeout"]), url=url) as client, out.progress(f"measuring {how}") as bar:
+    with Client(key, settings.verify.timeout, url=url) as client, out.progress(f"measuring {how}") as bar:
 
         def step() -> None:
             nonlocal done

@@ -75,14 +75,15 @@ def look(instance: Instance) -> Situation:
     notes: list[str] = []
     state, serving = _gateway(master, ProcessSupervisor(instance), desired, notes, instance)
     table, summary = committed.routes() if committed else (None, None)
-    supervisor = choose(instance, str(summary.settings["supervisor"]) if summary else _wished(instance))
+    supervisor = choose(instance, summary.settings.supervisor if summary else _wished(instance))
     units = look_at(supervisor.systemd) if isinstance(supervisor, SystemdSupervisor) else None
     if units is not None:
         notes += units.notes(state)
         state = units.gateway_state(state)
     url = ""
     if summary is not None:
-        url = f"http://{summary.settings['gateway.host']}:{summary.settings['gateway.port']}/v1"
+        gateway = summary.settings.gateway
+        url = f"http://{gateway.host}:{gateway.port}/v1"
     holder = lock.holder(instance.state)
     pending = recovery.pending(instance.state)
     if holder is not None:

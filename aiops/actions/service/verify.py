@@ -30,9 +30,9 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
     master = control.status(instance.run)
     table, summary = generation.routes()
     settings = summary.settings
-    key = credentials.read_master_key(instance.key_file(settings.get("master_key_file")))
-    timeout = float(settings["verify.timeout"])
-    subject = suites.Subject(current, table, _to_prove(table, suite), billable or bool(settings["verify.billable"]))
+    key = credentials.read_master_key(instance.key_file(settings.master_key_file))
+    timeout = settings.verify.timeout
+    subject = suites.Subject(current, table, _to_prove(table, suite), billable or settings.verify.billable)
     checks = [_same_as_files(instance, generations, generation), _confirmed(master, current)]
     with ExitStack() as stack, out.progress("proving") as bar:
         total = len(subject.prove) * 2 + 10
@@ -43,7 +43,7 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
             done += 1
             bar.update(done, max(total, done + 1), check.id)
 
-        url = url_of(str(settings["gateway.host"]), int(settings["gateway.port"]))
+        url = url_of(settings.gateway.host, settings.gateway.port)
         sockets = [worker.http for worker in master.serving if worker.http] if master is not None else []
         public = stack.enter_context(Client(key, timeout, url=url))
         workers = [stack.enter_context(Client(key, timeout, socket=path)) for path in sockets]

@@ -106,7 +106,7 @@ def _running(instance: Instance) -> tuple[Status, int, str]:
             f"an upgrade changes the runtime and nothing else, but {'; '.join(edited)}",
             f"`{instance.command} apply` first",
         )
-    return status, current, str(generations.get(current).routes()[1].settings["supervisor"])
+    return status, current, generations.get(current).routes()[1].settings.supervisor
 
 
 def _lines(status: Status, version: str) -> list[str]:
