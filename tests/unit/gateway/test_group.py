@@ -40,7 +40,15 @@ def ends() -> Iterator[Ends]:
 
 
 def group_of(ends: Ends, generation: int, workers: int = 1) -> Group:
-    settings = Settings(generation, Path("/g"), "127.0.0.1", 1, workers, 9.0, 3, None, {}, (), None)
+    settings = Settings(
+        generation=generation,
+        directory=Path("/g"),
+        host="127.0.0.1",
+        port=1,
+        workers=workers,
+        drain_seconds=9.0,
+        models=3,
+    )
     group = Group(settings, {}, socket.socket())
     ends.open.append(group.listener)
     group.workers = [
