@@ -121,6 +121,7 @@ def test_a_generated_file_that_was_deleted_is_written_again(gateway: Instance, t
     assert "gamma" in path.read_text()
 
 
+@pytest.mark.shows("aiops.yaml: gateway.workers")
 def test_two_workers_serve_the_same_generation(gateway: Instance) -> None:
     gateway.edit("aiops.yaml", "  # workers: 1", "  workers: 2")
     done = gateway.must("apply")
@@ -135,6 +136,7 @@ def test_two_workers_serve_the_same_generation(gateway: Instance) -> None:
     assert len(gateway.workers()) == 1
 
 
+@pytest.mark.shows("aiops.yaml: gateway.port")
 def test_a_change_of_port_moves_to_the_new_one_and_closes_the_old(running: Instance) -> None:
     gateway, old, new = running, running.port, free_port()
     gateway.edit("aiops.yaml", f"port: {old}", f"port: {new}")

@@ -58,6 +58,7 @@ def test_the_master_reverts_by_itself_when_the_command_line_is_gone(here: Gatewa
     here.require_consistent()
 
 
+@pytest.mark.shows("aiops.yaml: verify.confirm_seconds")
 def test_the_master_reverts_by_itself_when_nobody_confirms_in_time(hasty: Gateway) -> None:
     before, name = hasty.current, hasty.new_name()
     fault = Fault("wait", "sources", "before")
