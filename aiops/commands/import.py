@@ -6,13 +6,8 @@ from pathlib import Path
 
 import click
 
-from aiops.actions import takeover
 from aiops.commands._instance import settings
 from aiops.context import Context
-from aiops.host import files
-from aiops.importing.report import Fate, Report, collapsed
-
-_SHOWN = (Fate.TRANSLATED, Fate.DROPPED)
 
 
 @click.command("import", help="Make an instance out of a LiteLLM config.yaml, or a directory with providers.yaml.")
@@ -32,48 +27,9 @@ def command(
     report_file: Path | None,
     dry_run: bool,
 ) -> None:
-    instance, out = context.instance, context.out
-    if not dry_run:
-        takeover.require_none(instance)
+    from aiops.actions.takeover import take_over
+
     given = {("profile",): profile, ("supervisor",): supervisor, ("gateway", "port"): port}
-    found = takeover.look(path, {name: value for name, value in given.items() if value is not None})
-    thought = takeover.plan(instance, found)
-    report = thought.imported.report
-    if report_file is not None:  # first: when it cannot be written, there is no instance yet to be in the way
-        with files.explained(report_file, "write"):
-            files.write(report_file.absolute(), report.text().encode())
-    made = [] if dry_run else takeover.carry_out(instance, thought)
-    for each in made:
-        out.say(f"made {each}")
-    if dry_run:
-        out.result(report.text().rstrip("\n"))
-    else:
-        _tell(context, report)
-        if thought.imported.problems:
-            out.result(f"imported into {instance.config}; mend what is named above, then `{instance.command} validate`")
-        else:
-            out.result(f"imported into {instance.config}, all of it in {thought.report}; next: `{instance.command} up`")
-    out.data(
-        {
-            "outcome": "planned" if dry_run else "applied",
-            "made": [str(each) for each in made],
-            "valid": not thought.imported.problems,
-            "report": report.to_json(),
-        }
-    )
-
-
-def _tell(context: Context, report: Report) -> None:
-    """What is not as it was, what has to be decided last, where the eye is. What stayed is in the report."""
-    out = context.out
-    for remark in report.remarks:
-        out.say(f"note: {remark}")
-    for entry in collapsed(report.entries):
-        if entry.fate in _SHOWN:
-            out.say(f"  {entry}")
-    for edit in report.edits:
-        out.say(f"  edited by hand: {edit}")
-    for entry in report.decisions:
-        out.say(f"  {entry}")
-    counts = ", ".join(f"{count} {fate}" for fate, count in report.counts().items() if count)
-    out.result(f"{sum(report.counts().values())} keys: {counts}")
+    wanted = {name: value for name, value in given.items() if value is not None}
+    taken = take_over(context.instance, path, wanted, context.out, report=report_file, dry_run=dry_run)
+    context.out.answer(taken.lines(), taken.to_json())

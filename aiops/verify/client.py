@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from types import TracebackType
 from typing import Any
 
-import httpx
-
 from aiops.gateway.shared.protocol import GENERATION_HEADER
+from aiops.host import http
+from aiops.host.http import Answer
 from aiops.verify.check import Failed
 
 PROMPT = [{"role": "user", "content": "Say ok."}]
@@ -20,32 +19,24 @@ class Client:
     """Speaks to one address with one key. ``timeout`` is seconds per request."""
 
     def __init__(self, key: str, timeout: float, *, url: str = "http://gateway", socket: str | None = None) -> None:
-        # verify=False: loading the CA bundle costs 20 ms and nothing here is TLS.
-        transport = httpx.HTTPTransport(uds=socket, verify=False)
-        self._http = httpx.Client(transport=transport, base_url=url, timeout=timeout, trust_env=False)
+        self._url = url
+        self._socket = socket
+        self._timeout = timeout
         self._auth = {"authorization": f"Bearer {key}"}
         self.private = socket is not None
 
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
-
-    def request(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> httpx.Response:
-        """One request with exactly these headers. Raises Failed when there is no HTTP answer."""
+    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+        """One request, on a connection of its own. Raises Failed when there is no HTTP answer."""
         try:
-            return self._http.request(method, path, json=body, headers=headers)
-        except httpx.TimeoutException as error:
-            raise Failed(f"no answer within {self._http.timeout.read:g} s") from error
-        except httpx.HTTPError as error:
-            raise Failed(f"no answer: {error or type(error).__name__}") from error
+            return http.send(
+                method, self._url + path, timeout=self._timeout, headers=headers, body=body, unix=self._socket
+            )
+        except http.TookTooLong as error:
+            raise Failed(str(error)) from error
+        except http.NoAnswer as error:
+            raise Failed(f"no answer: {error}") from error
 
-    def get(self, path: str) -> httpx.Response:
+    def get(self, path: str) -> Answer:
         return self.request("GET", path, headers=self._auth)
 
     def models(self) -> list[str]:
@@ -58,7 +49,7 @@ class Client:
     def generation(self) -> str:
         return str(self.request("GET", "/_health/ready").headers.get(GENERATION_HEADER, ""))
 
-    def ask(self, model: str, mode: str, fail_primary: bool = False) -> httpx.Response:
+    def ask(self, model: str, mode: str, fail_primary: bool = False) -> Answer:
         """A tiny request to one model, answered by itself; with ``fail_primary`` by a fallback.
 
         Raises Failed with the gateway's own words when it is not answered.
@@ -89,18 +80,25 @@ class Client:
         body = {"model": model, "messages": PROMPT, "max_tokens": 2, "stream": True, NO_FALLBACKS: True}
         events, done = 0, False
         try:
-            with self._http.stream("POST", "/v1/chat/completions", json=body, headers=self._auth) as answer:
-                if answer.status_code != 200:
-                    raise Failed(f"HTTP {answer.status_code}: {reason(answer.read().decode(errors='replace'))}")
-                for line in answer.iter_lines():
+            with http.opened(
+                "POST",
+                f"{self._url}/v1/chat/completions",
+                timeout=self._timeout,
+                headers=self._auth,
+                body=body,
+                unix=self._socket,
+            ) as answer:
+                if answer.status != 200:
+                    raise Failed(f"HTTP {answer.status}: {reason(answer.read().decode(errors='replace'))}")
+                for line in http.lines(answer, self._timeout):
                     if line.startswith("data:"):
                         data = line[5:].strip()
                         done = done or data == "[DONE]"
                         if '"error"' in data and "choices" not in json.loads(data):
                             raise Failed(f"the stream broke: {reason(data)}")
                         events += 1
-        except httpx.HTTPError as error:
-            raise Failed(f"the stream broke: {error or type(error).__name__}") from error
+        except http.NoAnswer as error:
+            raise Failed(f"the stream broke: {error}") from error
         if not done:
             raise Failed("the stream ended without [DONE]")
         return events
