@@ -16,7 +16,9 @@ from aiops.host.setup import defaults
 from aiops.importing.importer import Found, Imported, import_all
 from aiops.importing.litellm_settings import LITELLM_SECTIONS
 from aiops.output import Output
+from aiops.spec import env_file
 from aiops.spec.edit.edit import Scalar
+from aiops.spec.env_file import Dialect
 from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
 from aiops.spec.yaml import yaml12
 
@@ -163,18 +165,9 @@ def _is_litellm(path: Path) -> bool:
 
 
 def _dotenv(directory: Path) -> dict[str, str]:
-    """``NAME=value`` lines of a ``.env``, as shells and docker compose read them."""
-    values: dict[str, str] = {}
+    """What a ``.env`` sets, if there is one."""
     path = directory / ".env"
-    if path.is_file():
-        for line in _read(path).decode(errors="replace").splitlines():
-            name, equals, value = line.strip().removeprefix("export ").partition("=")
-            value = value.strip()
-            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-                value = value[1:-1]
-            if equals and name.strip().isidentifier() and value:
-                values[name.strip()] = value
-    return values
+    return env_file.parse(_read(path).decode(errors="replace"), Dialect.DOTENV) if path.is_file() else {}
 
 
 def _backups(directory: Path, stem: str = "") -> Iterator[str]:

@@ -9,6 +9,7 @@ from aiops.apply import store, writes
 from aiops.apply.journal import Journal
 from aiops.apply.store import GenerationStore, Outcome
 from aiops.errors import AiopsError, RollbackFailed
+from aiops.gateway.shared.messages import BUSY
 from aiops.host import clock, files, master
 from aiops.supervise import program
 
@@ -79,6 +80,6 @@ def _wait_for_master(run: Path) -> None:
     deadline = time.monotonic() + MASTER_SETTLES_SECONDS
     while time.monotonic() < deadline:
         status = master.status(run)
-        if status is None or (status["state"] != "busy" and status.get("change") is None):
+        if status is None or (status.state != BUSY and status.change is None):
             return
         time.sleep(0.05)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiops.apply import store, writes
 from aiops.apply.journal import Entry, Journal, digest
@@ -27,6 +27,7 @@ from aiops.apply.step import Step, step
 from aiops.apply.store import GenerationStore, Manifest, Outcome
 from aiops.apply.writes import FileChange
 from aiops.errors import AiopsError, Interrupted, Precondition, RollbackFailed, RolledBack, VerificationFailed
+from aiops.gateway.shared import messages
 from aiops.host import clock, files
 from aiops.host.master import MasterGone, MasterRefused, Session
 from aiops.spec.sources import Sources
@@ -39,7 +40,7 @@ SWITCH_SECONDS = 30.0
 HOLD_SECONDS = 30.0
 
 Prove = Callable[[Sequence[str]], list[Check]]
-Progress = Callable[[dict[str, Any]], None]
+Progress = Callable[[messages.Progress], None]
 
 
 @dataclass(frozen=True)
@@ -125,11 +126,11 @@ class Transaction:
         self._store.create(self._change.manifest, self._change.sources, self._change.release)
 
     def _runtime(self, session: Session) -> None:
-        status = session.call("status")
-        if status["runtime"] == self._change.manifest.runtime:
+        status = session.call(messages.Look())
+        if status.runtime == self._change.manifest.runtime:
             return
         self._entered = True
-        self._say(f"starting LiteLLM {self._change.manifest.litellm}; LiteLLM {status['litellm']} serves meanwhile")
+        self._say(f"starting LiteLLM {self._change.manifest.litellm}; LiteLLM {status.litellm} serves meanwhile")
         self._change.program.enter(session, HOLD_SECONDS, lambda *_: None)
 
     def _stage(self, session: Session) -> None:
@@ -137,19 +138,18 @@ class Transaction:
         manifest = self._change.manifest
         providers = ",".join(self._change.providers)
         # The deadline is the master's: it follows the size of the configuration and the speed of the machine.
-        self._staged = session.call(
-            "stage", timeout=60, progress=self._progress, directory=directory, verb=manifest.verb, provider=providers
-        )
+        stage = messages.Stage(directory, verb=manifest.verb, provider=providers)
+        self._staged = session.call(stage, timeout=60, progress=self._progress)
 
     def _prove(self, session: Session) -> None:
-        checks = self._change.prove_private([worker["http"] for worker in self._staged["workers"]])
+        checks = self._change.prove_private([worker.http for worker in self._staged.workers])
         self.checks += checks
         if failed := failures(checks):
             raise VerificationFailed(_sentence(failed, "the new generation did not prove itself"), NOTHING_CHANGED)
 
     def _promote(self, session: Session) -> None:
         self._public = True
-        session.call("promote", timeout=SWITCH_SECONDS, confirm_within=self._change.confirm_seconds)
+        session.call(messages.Promote(self._change.confirm_seconds), timeout=SWITCH_SECONDS)
 
     def _confirm(self, session: Session) -> None:
         checks = self._change.prove_public()
@@ -163,7 +163,7 @@ class Transaction:
         writes.replace(list(self._change.replaces))
 
     def _commit(self, session: Session) -> None:
-        session.call("confirm", timeout=SWITCH_SECONDS)
+        session.call(messages.Confirm(), timeout=SWITCH_SECONDS)
 
     def _finish(self, session: Session) -> None:
         """The change is live whatever happens here: what cannot be tidied now is tidied by the next verb."""
@@ -212,24 +212,24 @@ class Transaction:
         taken = {step.name for step in self.steps}
         if not self._public and ("stage" not in taken or self._failing == "stage"):
             return cause
-        command = "revert" if self._public else "abort"
+        request = messages.Revert(cause.message) if self._public else messages.Abort(cause.message)
         try:
             try:
-                session.call(command, timeout=SWITCH_SECONDS, reason=cause.message)
+                session.call(request, timeout=SWITCH_SECONDS)
             except MasterGone:
                 raise
             except AiopsError:
                 # The master may have reverted before it was asked to: then there is nothing left to take back.
-                if session.call("status").get("generation") == self._number:
+                if session.call(messages.Look()).generation == self._number:
                     raise
-            return self._with_its_reason(cause, session.call("status").get("last_revert"))
+            return self._with_its_reason(cause, session.call(messages.Look()).last_revert)
         except MasterGone:
             return cause  # without a master the workers of an unconfirmed generation leave by themselves
 
-    def _with_its_reason(self, cause: AiopsError, revert: Any) -> AiopsError:
-        if not revert or revert.get("generation") != self._number or revert["reason"] in cause.message:
+    def _with_its_reason(self, cause: AiopsError, revert: messages.Reverted | None) -> AiopsError:
+        if not revert or revert.generation != self._number or revert.reason in cause.message:
             return cause
-        return type(cause)(f"{cause.message}\nthe gateway had seen before: {revert['reason']}", cause.hint)
+        return type(cause)(f"{cause.message}\nthe gateway had seen before: {revert.reason}", cause.hint)
 
     def _close_the_record(self, cause: AiopsError, seconds: float) -> None:
         outcome = store.ROLLED_BACK if self._public else store.REFUSED

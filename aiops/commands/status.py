@@ -18,15 +18,15 @@ def command(context: Context, routes: bool) -> None:
     now = look(context.instance)
     out = context.out
     made = now.manifest
-    workers = sum(len(group["workers"]) for group in now.master.get("groups", []) if group["role"] == "serving")
+    workers = len(now.master.serving)
     lines = {
         "gateway": now.gateway_state + (f" at {now.url}" if now.url and now.gateway_state not in DOWN else ""),
         "generation": f"{now.generation or now.desired_generation or 'none yet'}"
         + (f", made {made.created[:19]}Z by {made.who} with `aiops {made.verb}`" if made else ""),
-        "process": f"pid {now.master['pid']}, {workers} worker(s), LiteLLM {now.master['litellm']}"
-        + (f" in {now.master['runtime']}" if now.master.get("runtime") else "")
-        + f", up {now.master['uptime']:.0f} s ({now.supervisor})"
-        if "pid" in now.master
+        "process": f"pid {now.master.pid}, {workers} worker(s), LiteLLM {now.master.litellm}"
+        + (f" in {now.master.runtime}" if now.master.runtime else "")
+        + f", up {now.master.uptime:.0f} s ({now.supervisor})"
+        if now.master.pid is not None
         else "",
         "systemd": now.units.line() if now.units else "",
         "models": _few(now.models),

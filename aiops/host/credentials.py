@@ -107,7 +107,7 @@ def environment(instance: Instance) -> dict[str, str]:
 def with_secrets(instance: Instance, values: dict[str, str]) -> bytes:
     """``secrets/env`` as it has to be for these variables to be in it."""
     text = instance.env_file.read_text() if instance.env_file.exists() else "# Keys of providers, NAME=value. 0600.\n"
-    kept = [line for line in text.splitlines() if line.split("=", 1)[0].strip() not in values]
+    kept = [line for line in text.splitlines() if (env_file.assigned(line) or ("",))[0] not in values]
     return "\n".join([*kept, *(f"{name}={value}" for name, value in values.items()), ""]).encode()
 
 

@@ -11,7 +11,8 @@ import logging
 import os
 import shlex
 import socket
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,6 @@ from aiops.errors import Precondition
 from aiops.host.systemd import Scope
 
 LOCAL = "@local"
-NOOP = "noop: "
 LINGER = "/var/lib/systemd/linger"
 ALIVE_SECONDS, SILENT_SECONDS = 3, 15  # between signs of life over SSH, and without an answer to one
 
@@ -68,31 +68,46 @@ def converge(wanted: Wanted, host: str = LOCAL, ssh_config: str | None = None) -
     from pyinfra.api.connect import connect_all, disconnect_all
     from pyinfra.api.exceptions import PyinfraError
     from pyinfra.api.inventory import Inventory
-    from pyinfra.api.state import State
+    from pyinfra.api.state import BaseStateCallback, State
 
-    story = _Story()
-    logger = logging.getLogger("pyinfra")
-    level, propagate = logger.level, logger.propagate
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.addHandler(story)
-    try:
-        ssh = {"ssh_config_file": ssh_config} if ssh_config else {}
-        data = {**ssh, "ssh_strict_host_key_checking": "yes"}
-        state = State(Inventory(([host], data)), Config())  # type: ignore[no-untyped-call]
-        state.print_noop_info = True
-        connect_all(state)
+    complaint = ""
+
+    class Told(BaseStateCallback):
+        """What pyinfra raises for a host that it cannot reach is that no hosts are left."""
+
+        @staticmethod
+        def host_connect_error(state: State, host: Any, error: Exception) -> None:
+            nonlocal complaint
+            complaint = str(error)
+
+    ssh = {"ssh_config_file": ssh_config} if ssh_config else {}
+    data = {**ssh, "ssh_strict_host_key_checking": "yes"}
+    with _silence():
         try:
-            _notice_when_cut_off(state)
-            return _run(state, wanted, story, wanted.environment if host == LOCAL else {})
-        finally:
-            disconnect_all(state)
-    except PyinfraError as error:
-        why = story.complaint or str(error)
-        raise Precondition(f"{host} cannot be brought to the wanted state: {why}") from error
+            state = State(Inventory(([host], data)), Config())  # type: ignore[no-untyped-call]
+            state.add_callback_handler(Told())  # type: ignore[no-untyped-call]
+            connect_all(state)
+            try:
+                _notice_when_cut_off(state)
+                return _run(state, wanted, wanted.environment if host == LOCAL else {})
+            finally:
+                disconnect_all(state)
+        except PyinfraError as error:
+            why = complaint or str(error)
+            raise Precondition(f"{host} cannot be brought to the wanted state: {why}") from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """pyinfra's log is for people who watch it; what is told here comes from its results."""
+    logger = logging.getLogger("pyinfra")
+    nobody, propagate = logging.NullHandler(), logger.propagate
+    logger.propagate = False
+    logger.addHandler(nobody)
+    try:
+        yield
     finally:
-        logger.removeHandler(story)
-        logger.setLevel(level)
+        logger.removeHandler(nobody)
         logger.propagate = propagate
 
 
@@ -110,37 +125,64 @@ def _transports(state: Any) -> list[Any]:
     return [transport for client in clients if client is not None and (transport := client.get_transport())]
 
 
-def _run(state: Any, wanted: Wanted, story: _Story, environment: Mapping[str, str]) -> list[Step]:
+@dataclass(frozen=True)
+class _Added:
+    """An operation that pyinfra was given: its result, and what to say of it when it changed something or not."""
+
+    name: str
+    meta: Any
+    done: str
+    already: str
+
+
+def _run(state: Any, wanted: Wanted, environment: Mapping[str, str]) -> list[Step]:
     from pyinfra.api.operation import add_op
     from pyinfra.api.operations import run_ops
     from pyinfra.operations import files, systemd
 
     user_mode = wanted.scope == "user"
-    common = {"_env": dict(environment)}
-    added: list[tuple[str, Any]] = []
+    added: list[_Added] = []
 
-    def do(operation: Callable[..., Any], name: str, **arguments: Any) -> Any:
-        (meta,) = add_op(state, operation, name=name, **arguments, **common).values()
-        added.append((name, meta))
+    def do(operation: Callable[..., Any], name: str, done: str, already: str, **arguments: Any) -> Any:
+        (meta,) = add_op(state, operation, name=name, _env=dict(environment), **arguments).values()
+        added.append(_Added(name, meta, done, already))
         return meta
 
+    def directory(path: str, mode: str) -> None:
+        what = f"directory {path}"
+        do(files.directory, what, f"made{f', {mode}' if mode else ''}", "it is there", path=path, mode=mode or None)
+
+    def put(name: str, path: str, content: bytes, mode: str) -> Any:
+        source = io.BytesIO(content)
+        return do(files.put, name, f"wrote {path}", "it is so already", src=source, dest=path, mode=mode)
+
+    def service(verb: str, unit: str, what: str, **state: bool | None) -> None:
+        do(
+            systemd.service,
+            f"{verb} {unit}",
+            f"{what} now",
+            f"{what} already",
+            service=unit,
+            user_mode=user_mode,
+            **state,
+        )
+
     for path, mode in wanted.directories.items():
-        do(files.directory, f"directory {path}", path=path, mode=mode or None)
-    do(files.directory, f"directory {wanted.unit_directory}", path=wanted.unit_directory)
-    written = [
-        do(files.put, name, src=io.BytesIO(content), dest=f"{wanted.unit_directory}/{name}", mode="644")
-        for name, content in wanted.units.items()
-    ]
+        directory(path, mode)
+    directory(wanted.unit_directory, "")
+    written = [put(name, f"{wanted.unit_directory}/{name}", content, "644") for name, content in wanted.units.items()]
     for path, content in wanted.private.items():
-        do(files.put, path, src=io.BytesIO(content), dest=path, mode="600")
-    reload_name = "daemon-reload"
-    do(_operation(_daemon_reload), reload_name, written=written, units=list(wanted.units), user_mode=user_mode)
+        put(path, path, content, "600")
+    reads = {"written": written, "units": list(wanted.units), "user_mode": user_mode}
+    do(_operation(_daemon_reload), "daemon-reload", "a unit changed", "systemd has read the units as they are", **reads)
     if wanted.linger:
-        do(_operation(_linger), f"linger of {wanted.linger}", user=wanted.linger, _ignore_errors=True)
+        lingers = f"the services of {wanted.linger} start at boot"
+        linger = {"user": wanted.linger, "_ignore_errors": True}
+        do(_operation(_linger), f"linger of {wanted.linger}", lingers, f"{lingers} already", **linger)
     for unit in wanted.enable:
-        do(systemd.service, f"enable {unit}", service=unit, running=None, enabled=True, user_mode=user_mode)
+        service("enable", unit, "it starts at boot", running=None, enabled=True)
     for unit in wanted.start:
-        do(systemd.service, f"start {unit}", service=unit, running=True, user_mode=user_mode)
+        service("start", unit, "it runs", running=True)
     failed = ""
     try:
         run_ops(state)
@@ -148,24 +190,16 @@ def _run(state: Any, wanted: Wanted, story: _Story, environment: Mapping[str, st
         failed = str(error)
         if not all(transport.is_active() for transport in _transports(state)):
             failed = "the connection was lost"
-    return [step for name, meta in added if (step := _step(name, meta, story, failed)) is not None]
+    return [_step(each, failed) for each in added if each.meta.is_complete()]
 
 
-def _step(name: str, meta: Any, story: _Story, failed: str) -> Step | None:
-    if not meta.is_complete():
-        return None
+def _step(added: _Added, failed: str) -> Step:
+    meta = added.meta
     if not meta.did_succeed():
         said = meta.stderr.strip() or meta.stdout.strip() or failed
-        return Step(name, False, said.splitlines()[-1] if said else "no reason given", ok=False)
-    if meta.did_change():
-        return Step(name, True, "; ".join(filter(None, map(_describe, meta._commands))) or "done")
-    # pyinfra says nothing of a unit that is enabled as it should be.
-    return Step(name, False, "; ".join(dict.fromkeys(story.noops.get(name, []))) or "it is so already")
-
-
-def _describe(command: Any) -> str:
-    inner = str(command).partition("(")[2].removesuffix(")")
-    return f"wrote {inner.rpartition(', ')[2]}" if "Upload" in type(command).__name__ else inner
+        return Step(added.name, False, said.splitlines()[-1] if said else "no reason given", ok=False)
+    changed = meta.did_change()
+    return Step(added.name, changed, added.done if changed else added.already)
 
 
 def _operation(function: Callable[..., Generator[str, None, None]]) -> Any:
@@ -186,37 +220,14 @@ def _daemon_reload(written: list[Any], units: list[str], user_mode: bool) -> Gen
     stale = "yes" in (host.get_fact(Command, command=ask) or "")
     if stale or any(meta.did_change() if meta.is_complete() else meta.will_change for meta in written):
         yield f"{systemctl} daemon-reload"
-    else:
-        host.noop("systemd has read the units as they are")
 
 
 def _linger(user: str) -> Generator[str, None, None]:
     from pyinfra.context import host
     from pyinfra.facts.files import File
 
-    if host.get_fact(File, path=f"{LINGER}/{user}"):
-        host.noop(f"the services of {user} start at boot already")
-    else:
+    if not host.get_fact(File, path=f"{LINGER}/{user}"):
         yield f"loginctl enable-linger {shlex.quote(user)}"
-
-
-class _Story(logging.Handler):
-    """Listens to pyinfra's log: the reasons of no-ops are told nowhere else."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.noops: dict[str, list[str]] = {}
-        self._operation = ""
-        self.complaint = ""  # the last error it logged: what it raises then is "no hosts remaining"
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        if record.levelno >= logging.ERROR:
-            self.complaint = text.strip()
-        if "Starting operation: " in text:
-            self._operation = text.split("Starting operation: ", 1)[1].strip()
-        elif NOOP in text:
-            self.noops.setdefault(self._operation, []).append(text.split(NOOP, 1)[1].strip())
 
 
 def directories(paths: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,11 +24,11 @@ def explained(path: Path, doing: str) -> Iterator[None]:
 def hint_for(error: OSError) -> str:
     """What to do about a failed system call."""
     return {
-        28: "the disk is full: `df -h` shows which one; make room and run the same command again",
-        30: "the file system is read-only: `mount` shows why; nothing was changed",
-        13: "it belongs to somebody else: `ls -l` shows to whom",
-        40: "a symbolic link points at itself: `readlink -f` shows where",
-        122: "the disk quota is used up",
+        errno.ENOSPC: "the disk is full: `df -h` shows which one; make room and run the same command again",
+        errno.EROFS: "the file system is read-only: `mount` shows why; nothing was changed",
+        errno.EACCES: "it belongs to somebody else: `ls -l` shows to whom",
+        errno.ELOOP: "a symbolic link points at itself: `readlink -f` shows where",
+        errno.EDQUOT: "the disk quota is used up",
     }.get(error.errno or 0, "")
 
 

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from aiops.errors import AiopsError, Precondition
-from aiops.gateway.shared import protocol
+from aiops.gateway.shared import messages, protocol
+from aiops.gateway.shared.messages import Answer, Request, Status
 
-Progress = Callable[[dict[str, Any]], None]
+Progress = Callable[[messages.Progress], None]
+A = TypeVar("A", bound=Answer)
 
 
 class MasterGone(Precondition):
@@ -68,21 +70,19 @@ class Session:
     ) -> None:
         self._sock.close()
 
-    def call(
-        self, command: str, timeout: float | None = None, progress: Progress | None = None, **arguments: object
-    ) -> dict[str, Any]:
-        """Send a command and wait for its answer. Progress events restart the clock of ``timeout`` seconds.
+    def call(self, request: Request[A], timeout: float | None = None, progress: Progress | None = None) -> A:
+        """Send a request and wait for its answer. Progress events restart the clock of ``timeout`` seconds.
 
         Raises MasterRefused with the master's reason, MasterGone when the connection breaks.
         """
-        patience = self._timeout if timeout is None else timeout
+        command, patience = request.command, self._timeout if timeout is None else timeout
         try:
-            self._sock.sendall(protocol.encode({"command": command, **arguments}))
+            self._sock.sendall(protocol.encode(request.plain()))
             while True:
                 answer = self._next(patience)
                 if answer.get("event") == "progress":
                     if progress is not None:
-                        progress(answer)
+                        progress(messages.Progress.of(answer))
                     continue
                 break
         except TimeoutError as error:
@@ -90,8 +90,11 @@ class Session:
         except OSError as error:
             raise MasterGone(f"the gateway's master went away during `{command}`", "`aiops up` starts it") from error
         if not answer.get("ok"):
-            raise MasterRefused(str(answer.get("error", "the gateway refused")))
-        return answer
+            raise MasterRefused(messages.Refusal.of(answer).error)
+        try:
+            return cast(A, request.answers.of(answer))
+        except ValueError as error:
+            raise MasterRefused(f"the gateway's answer to `{command}` is not understood: {error}") from error
 
     def _next(self, patience: float) -> dict[str, Any]:
         deadline = time.monotonic() + patience
@@ -104,13 +107,13 @@ class Session:
         return self._queue.pop(0)
 
 
-def status(run: Path, timeout: float = 2.0) -> dict[str, Any] | None:
-    """The master's own account of itself. None when there is no master; ``{"state": "busy"}`` when it does not
+def status(run: Path, timeout: float = 2.0) -> Status | None:
+    """The master's own account of itself. None when there is no master; a state of BUSY when it does not
     answer within ``timeout`` seconds (it is importing LiteLLM, or the machine is very slow)."""
     try:
         with Session(run, timeout) as session:
-            return session.call("status")
+            return session.call(messages.Look())
     except MasterGone:
         return None
     except MasterRefused:
-        return {"state": "busy"}
+        return Status(messages.BUSY)

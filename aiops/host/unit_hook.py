@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aiops.errors import AiopsError
+from aiops.gateway.shared.messages import Leave, Look
 from aiops.host import master, process
 from aiops.host.systemd import Systemd
 
@@ -51,12 +52,12 @@ def leave(run: Path) -> str:
     """Let the master go without its workers. Why it does not; empty when it went."""
     try:
         with master.Session(run, timeout=5.0) as session:
-            pid = int(session.call("status")["pid"])
-            session.call("leave")
+            pid = session.call(Look()).pid
+            session.call(Leave())
     except AiopsError as error:
         return error.message
     deadline = time.monotonic() + LEAVE_SECONDS
-    while process.is_alive(pid):
+    while pid is not None and process.is_alive(pid):
         if time.monotonic() > deadline:
             return f"process {pid} is still there after {LEAVE_SECONDS:g} s"
         time.sleep(0.01)

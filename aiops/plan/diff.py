@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 from aiops.plan.words import path, what
+from aiops.spec.routes.kept import Kept
 from aiops.spec.routes.routes import Route, RouteTable
 from aiops.spec.routes.summary import Summary
 from aiops.spec.shapes.options import Params
@@ -54,19 +55,19 @@ class Diff:
 def diff(old: RouteTable | None, new: RouteTable, old_summary: Summary | None, new_summary: Summary) -> Diff:
     """Compare two generations; ``None`` for the old one when there is none yet."""
     before, after = old or RouteTable(), new
-    was = old_summary or Summary()
+    old_providers = old_summary.providers if old_summary is not None else {}
     changes = [
-        *_providers(was.providers, new_summary.providers),
+        *_providers(old_providers, new_summary.providers),
         *_models(before, after),
-        *_rules(was.rules, new_summary.rules),
+        *_rules(old_summary.rules if old_summary is not None else (), new_summary.rules),
         # The first generation would list every default.
-        *(_settings(was.settings, new_summary.settings) if old_summary is not None else ()),
+        *(_settings(old_summary.settings, new_summary.settings) if old_summary is not None else ()),
     ]
     routes = {route.model: route for route in before.routes}
     changed_providers = {
         name
         for name, facts in new_summary.providers.items()
-        if name in was.providers and _wire(facts) != _wire(was.providers[name])
+        if name in old_providers and _wire(facts) != _wire(old_providers[name])
     }
     proofs = tuple(
         route.model
@@ -154,9 +155,9 @@ def _rules(old: tuple[tuple[str, str], ...], new: tuple[tuple[str, str], ...]) -
         yield Change("~", "rule", "order", "the first that matches wins, and they are in another order now")
 
 
-def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    for name in sorted(old.keys() | new.keys()):
-        was, now = old.get(name), new.get(name)
+def _settings(old: Kept, new: Kept) -> Iterator[Change]:
+    for name in sorted(old.recorded.keys() | new.recorded.keys()):
+        was, now = old.recorded.get(name), new.recorded.get(name)
         if was != now:
             yield Change("~", "setting", name, f"{_value(was)} -> {_value(now)}")
 

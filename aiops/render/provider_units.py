@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from aiops.render.units import UnitFacts, render_units
+from aiops.spec import env_file
+from aiops.spec.env_file import Dialect
 from aiops.spec.shapes.model import Provider
 
 _MARK = "# Written by aiops. sha256 of all above: "
 _INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.-]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+~ -]*")
-_VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 _HIDDEN = re.compile(r"_(KEY|TOKEN|SECRET|PASSWORD)$")
 
 
@@ -111,13 +112,8 @@ def _named(provider: Provider, model: str, arguments: str) -> str:
 
 
 def read_variables(text: str) -> dict[str, str]:
-    """NAME -> value of an environment file, systemd.exec(5), as far as this module writes them."""
-    found = {}
-    for line in text.splitlines():
-        name = _VARIABLE.match(line)
-        if name:
-            found[name[1]] = _unquoted(line[name.end() :].strip())
-    return found
+    """NAME -> value of the file with a unit's variables."""
+    return env_file.parse(text, Dialect.SYSTEMD)
 
 
 def with_variables(text: str, values: Mapping[str, str], unit: str) -> str:
@@ -127,11 +123,11 @@ def with_variables(text: str, values: Mapping[str, str], unit: str) -> str:
     ]
     left = dict(values)
     for index, line in enumerate(lines):
-        name = _VARIABLE.match(line)
-        if name and name[1] in values:
-            left.pop(name[1], None)
-            if _unquoted(line[name.end() :].strip()) != values[name[1]]:
-                lines[index] = f"{name[1]}={_quoted(values[name[1]])}"
+        name, value = env_file.assigned(line, Dialect.SYSTEMD) or ("", "")
+        if name in values:
+            left.pop(name, None)
+            if value != values[name]:
+                lines[index] = f"{name}={_quoted(values[name])}"
     return "\n".join([*lines, *(f"{name}={_quoted(value)}" for name, value in left.items())]) + "\n"
 
 
@@ -145,9 +141,3 @@ def _quoted(value: str) -> str:
     if _PLAIN.fullmatch(value):
         return value
     return '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'
-
-
-def _unquoted(text: str) -> str:
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        return re.sub(r'\\(["\\$`])', r"\1", text[1:-1])
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == "'" else text

@@ -9,9 +9,9 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from aiops.errors import Precondition
+from aiops.gateway.shared.messages import BUSY, Leave, Status, Stop
 from aiops.host import deploy, engines, master, ports, privileges, systemd
 from aiops.host.container_unit import UNIT
 from aiops.host.deploy import Step, Wanted
@@ -64,7 +64,7 @@ class ContainerSupervisor:
         started = time.monotonic()
         if master.status(self._instance.run) is not None:
             with master.Session(self._instance.run) as session:
-                session.call("stop", limit=limit)
+                session.call(Stop(limit))
             while self._any_runs() and time.monotonic() - started < limit + 5:
                 update(time.monotonic() - started, limit, "finishing requests")
                 time.sleep(0.1)
@@ -87,7 +87,7 @@ class ContainerSupervisor:
             self.start(host, port, update)
             return
         made = self.containers.made(self.containers.image_to_start(), host, port)
-        running = self.containers.get(str(before.get("container")))
+        running = self.containers.get(str(before.container))
         if running is None or running.definition != made.definition:
             name = self.containers.succeed(made, 0.0, update)
             if made.supervised:
@@ -97,13 +97,13 @@ class ContainerSupervisor:
             return
         self._tell_if_outdated(before, host, port)
         with master.Session(self._instance.run) as session:
-            session.call("leave")
-        self._wait(running.name, update, former=before.get("pid"))
+            session.call(Leave())
+        self._wait(running.name, update, former=before.pid)
 
     def logs(self, lines: int, follow: bool) -> Iterator[str]:
-        status = master.status(self._instance.run) or {}
+        status = master.status(self._instance.run)
         current = self.containers.current()
-        name = status.get("container") or (current.name if current else None)
+        name = (status and status.container) or (current.name if current else None)
         return self.containers.engine.logs(name, lines, follow) if name else iter(())
 
     # --- steps ------------------------------------------------------------------------------------------------
@@ -149,11 +149,11 @@ class ContainerSupervisor:
         if failed:
             raise Precondition(f"{failed[0].name}: {failed[0].why}", f"`{self._systemd.command('status', UNIT)}`")
 
-    def _wait(self, name: str, update: Update, former: object = None) -> None:
+    def _wait(self, name: str, update: Update, former: int | None = None) -> None:
         started = time.monotonic()
         while (elapsed := time.monotonic() - started) < START_SECONDS:
             status = master.status(self._instance.run, timeout=0.5)
-            if status is not None and status["state"] != "busy" and status.get("pid") != former:
+            if status is not None and status.state != BUSY and status.pid != former:
                 return
             if elapsed > 2 and not self._any_runs():
                 break
@@ -165,9 +165,9 @@ class ContainerSupervisor:
     def _any_runs(self) -> bool:
         return any(each.runs for each in self.containers.all())
 
-    def _tell_if_outdated(self, status: dict[str, Any], host: str, port: int) -> None:
+    def _tell_if_outdated(self, status: Status, host: str, port: int) -> None:
         """What a person might expect this command to do, and which one does it."""
-        running = self.containers.get(str(status.get("container")))
+        running = self.containers.get(str(status.container))
         if running is None:
             return
         image, named = (self.containers.known(name) for name in (running.runtime, None))

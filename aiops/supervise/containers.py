@@ -182,7 +182,7 @@ class Containers:
         started = time.monotonic()
         while (elapsed := time.monotonic() - started) < ANSWER_SECONDS:
             status = master.status(self._instance.run, timeout=0.5)
-            if (status or {}).get("container") == name:
+            if status is not None and status.container == name:
                 return
             there = self.get(name)
             if there is None or not there.runs:

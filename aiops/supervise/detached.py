@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aiops.errors import Precondition
 from aiops.gateway.shared import protocol
+from aiops.gateway.shared.messages import BUSY, Leave, Stop
 from aiops.host import master as control
 from aiops.host import ports, process
 from aiops.host.instance import Instance
@@ -49,7 +50,7 @@ class ProcessSupervisor:
             return False
         try:
             with control.Session(self._instance.run) as session:
-                session.call("stop", limit=limit)
+                session.call(Stop(limit))
             patience = limit + 5
         except Precondition:
             patience = min(limit, 10.0)
@@ -70,7 +71,7 @@ class ProcessSupervisor:
         pid = self._master()
         if pid is not None:
             with control.Session(self._instance.run) as session:
-                session.call("leave")
+                session.call(Leave())
             deadline = time.monotonic() + 10
             while process.is_alive(pid) and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -134,7 +135,7 @@ class ProcessSupervisor:
             if child.poll() is not None:
                 raise Precondition("the gateway did not start:\n" + self._tail(), "`aiops logs` shows all it said")
             status = control.status(self._instance.run, timeout=0.5)
-            if status is not None and status["state"] != "busy":
+            if status is not None and status.state != BUSY:
                 return
             update(time.monotonic() - started, IMPORT_SECONDS, "importing LiteLLM")
             time.sleep(0.02)

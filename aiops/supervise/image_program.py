@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aiops.errors import AiopsError
+from aiops.gateway.shared.messages import Back, Look
 from aiops.host import master
 from aiops.host.master import MasterGone, MasterRefused, Session
 from aiops.host.process import Update
@@ -34,8 +35,8 @@ class ImageProgram:
         if not self._name:
             return
         with suppress(MasterGone, MasterRefused), Session(self._run) as fresh:
-            if fresh.call("status").get("container") == self._name:
-                fresh.call("back")
+            if fresh.call(Look()).container == self._name:
+                fresh.call(Back())
         if not self._wait(BACK_SECONDS, self._is_back) and master.status(self._run) is not None:
             raise MasterRefused(
                 f"the gateway did not come back from the container {self._name} within {BACK_SECONDS:g} s",
@@ -52,7 +53,8 @@ class ImageProgram:
 
     def _is_back(self) -> bool:
         """Another one answers. No answer is no proof: whom the new master had not answered yet is cut off."""
-        return (master.status(self._run) or {}).get("container") not in (None, self._name)
+        status = master.status(self._run)
+        return status is not None and status.container not in (None, self._name)
 
     def _has_ended(self) -> bool:
         there = self._containers.get(self._name)

@@ -6,10 +6,11 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiops.errors import VerificationFailed
 from aiops.gateway.shared import installed
+from aiops.gateway.shared.messages import BUSY, Become, Look, Status
 from aiops.host import master
 from aiops.host.master import MasterGone, MasterRefused, Session
 from aiops.host.process import Update
@@ -49,7 +50,7 @@ class Interpreter:
         self._came_from: Path | None = None
 
     def enter(self, session: Session, hold: float, update: Update) -> None:
-        self._came_from = Path(session.call("status")["python"])
+        self._came_from = Path(session.call(Look()).python)
         switch(session, self._run, self._python, hold, update)
 
     def leave(self, session: Session) -> None:
@@ -64,11 +65,11 @@ class DoesNotStart(VerificationFailed):
     """The new program gave up before it served anything, and the one before it is back."""
 
 
-def python_for(state: Path, runtime: str | None, status: dict[str, Any]) -> Path | None:
+def python_for(state: Path, runtime: str | None, status: Status | None) -> Path | None:
     """The interpreter of a runtime, None when it is gone. Of the installation: where the master came from, or ours."""
     if runtime is not None:
         return installed.python_of(state, runtime)
-    came_from = (status.get("handover") or {}).get("from")
+    came_from = status.handover.python if status and status.handover else ""
     if came_from and not Path(came_from).is_relative_to(state / installed.RUNTIMES) and Path(came_from).exists():
         return Path(came_from)
     return Path(sys.executable)
@@ -81,7 +82,7 @@ def switch(session: Session, run: Path, python: Path, hold: float, update: Updat
     Raises DoesNotStart when it handed back at once, MasterRefused, MasterGone.
     """
     token = secrets.token_hex(8)
-    session.call("become", python=str(python), token=token, hold=hold)
+    session.call(Become(str(python), token, hold))
     started = time.monotonic()
     unanswered = 0
     while (elapsed := time.monotonic() - started) < ANSWER_SECONDS:
@@ -91,12 +92,12 @@ def switch(session: Session, run: Path, python: Path, hold: float, update: Updat
         unanswered = unanswered + 1 if status is None else 0
         if unanswered > 1 and elapsed > 1.0:
             raise MasterGone("the gateway's master died while it changed its runtime", "`aiops up` starts it")
-        handover = (status or {}).get("handover") or {}
-        if handover.get("token") == token:
+        handover = status.handover if status is not None else None
+        if handover is not None and handover.token == token:
             session.reopen()
-            if handover["error"]:
+            if handover.error:
                 raise DoesNotStart(
-                    f"the gateway does not start in {python.parents[1]}: {handover['error']}",
+                    f"the gateway does not start in {python.parents[1]}: {handover.error}",
                     "the old one never stopped serving; `aiops logs` shows more",
                 )
             return
@@ -109,7 +110,7 @@ def return_to(session: Session, run: Path, python: Path) -> None:
     """Back to the interpreter that served before, unless the master went there by itself. Raises MasterRefused."""
     try:
         status = calm(run)
-        if status is not None and status["python"] != str(python):
+        if status is not None and status.python != str(python):
             session.reopen()
             switch(session, run, python, 0.0, lambda *_: None)
     except MasterGone:
@@ -123,7 +124,7 @@ def settle(state: Path, run: Path) -> str | None:
         return _settle_image(run, wanted)
     for _ in range(ATTEMPTS):
         status = calm(run)
-        if status is None or "runtime" not in status or (status["runtime"] == wanted and not status["on_approval"]):
+        if status is None or not status.tells_runtime or (status.runtime == wanted and not status.on_approval):
             return None
         python = python_for(state, wanted, status)
         if python is None:
@@ -140,16 +141,16 @@ def settle(state: Path, run: Path) -> str | None:
 def _settle_image(run: Path, wanted: str | None) -> str | None:
     """A container on approval gives back by itself. A sentence when it is not the committed one that serves."""
     deadline = time.monotonic() + ANSWER_SECONDS
-    while (status := calm(run)) is not None and status.get("on_approval") and time.monotonic() < deadline:
+    while (status := calm(run)) is not None and status.on_approval and time.monotonic() < deadline:
         time.sleep(0.1)
-    if status is None or status.get("runtime") in (None, wanted):
+    if status is None or status.runtime in (None, wanted):
         return None
-    return f"warning: the gateway runs in {status['runtime']}, not in {wanted} as it should: `aiops restart`"
+    return f"warning: the gateway runs in {status.runtime}, not in {wanted} as it should: `aiops restart`"
 
 
-def calm(run: Path) -> dict[str, Any] | None:
+def calm(run: Path) -> Status | None:
     """The master's status as soon as it has time to say it; None when there is no master."""
     deadline = time.monotonic() + ANSWER_SECONDS
-    while (status := master.status(run)) is not None and status["state"] == "busy" and time.monotonic() < deadline:
+    while (status := master.status(run)) is not None and status.state == BUSY and time.monotonic() < deadline:
         time.sleep(0.05)
     return status

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aiops.errors import AiopsError, Precondition
+from aiops.gateway.shared.messages import Stop
 from aiops.host import deploy, master, ports, privileges, process, systemd
 from aiops.host.deploy import Step, Wanted
 from aiops.host.instance import Instance
@@ -188,7 +189,7 @@ class SystemdSupervisor:
     def _drain(self, limit: float, update: Update) -> None:
         pids = self._processes.pids()
         with suppress(AiopsError), master.Session(self._instance.run) as session:
-            session.call("stop", limit=limit)
+            session.call(Stop(limit))
         started = time.monotonic()
         while left := [pid for pid in pids if process.is_alive(pid)]:
             if (elapsed := time.monotonic() - started) > limit + 5:

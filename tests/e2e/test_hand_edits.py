@@ -122,6 +122,7 @@ def test_a_generated_file_that_was_deleted_is_written_again(gateway: Gateway, tw
     assert "gamma" in path.read_text()
 
 
+@pytest.mark.shows("aiops.yaml: gateway.workers")
 def test_two_workers_serve_the_same_generation(gateway: Gateway) -> None:
     gateway.edit("aiops.yaml", "  # workers: 1", "  workers: 2")
     done = gateway.must("apply")
@@ -136,6 +137,7 @@ def test_two_workers_serve_the_same_generation(gateway: Gateway) -> None:
     assert len(gateway.workers()) == 1
 
 
+@pytest.mark.shows("aiops.yaml: gateway.port")
 def test_a_change_of_port_moves_to_the_new_one_and_closes_the_old(running: Gateway) -> None:
     gateway, old, new = running, running.port, free_port()
     gateway.edit("aiops.yaml", f"port: {old}", f"port: {new}")

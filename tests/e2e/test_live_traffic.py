@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from aiops.demo.child import DemoProvider
 from tests.kit.gateway import GENERATION, Gateway, Poller
@@ -116,6 +117,7 @@ def open_connections(port: int) -> set[int]:
     return found
 
 
+@pytest.mark.shows("aiops.yaml: gateway.drain_seconds")
 def test_the_drain_limit_is_respected(gateway: Gateway, one: DemoProvider, two: DemoProvider) -> None:
     """A stream longer than `drain_seconds` is cut at the limit, and its worker leaves."""
     gateway.edit("aiops.yaml", "  # drain_seconds: 3600", "  drain_seconds: 1")
@@ -148,7 +150,6 @@ def test_when_the_port_moves_the_old_one_answers_until_then_and_is_refused_after
     until(lambda: stream.pieces, 10, "the first piece")
     one.control(tokens=8, chunk_delay=0)
     gateway.edit("aiops.yaml", f"port: {old}", f"port: {new}")
-    began = time.monotonic()
     try:
         with Poller(gateway) as poller:
             gateway.must("apply")
@@ -161,7 +162,6 @@ def test_when_the_port_moves_the_old_one_answers_until_then_and_is_refused_after
         assert gateway.ask("alpha").status_code == 200
         stream.join(30)
         assert (stream.done, stream.error) == (True, "")
-        print(f"moved after {time.monotonic() - began:.1f} s; the old port said {dict(poller.statuses)}")
     finally:
         gateway.port = new
         gateway.must("rollback", "--reason", "back")

@@ -24,6 +24,7 @@ def asked(provider: DemoProvider) -> int:
     return sum(request["path"] == CHAT for request in provider.requests())
 
 
+@pytest.mark.shows("aiops.yaml: gateway.host")
 def test_it_listens_where_it_is_told(gateway: Gateway) -> None:
     setting(gateway, "  # host: 127.0.0.1", "  host: 127.0.0.2")
     there = f"http://127.0.0.2:{gateway.port}/v1/models"
@@ -32,6 +33,7 @@ def test_it_listens_where_it_is_told(gateway: Gateway) -> None:
         gateway.get("/v1/models")
 
 
+@pytest.mark.shows("aiops.yaml: gateway.request_timeout")
 def test_a_provider_that_hangs_is_given_up_in_time(gateway: Gateway, one: DemoProvider) -> None:
     setting(gateway, "  # request_timeout: 600", "  request_timeout: 1")
     one.control(mode="hang", paths=[CHAT])
@@ -39,6 +41,7 @@ def test_a_provider_that_hangs_is_given_up_in_time(gateway: Gateway, one: DemoPr
     assert answer.status_code == 408, answer.text
 
 
+@pytest.mark.shows("aiops.yaml: gateway.stream_timeout")
 def test_a_stream_that_does_not_begin_is_given_up_in_time(gateway: Gateway, one: DemoProvider) -> None:
     setting(gateway, "  # stream_timeout: 600", "  stream_timeout: 1")
     one.control(mode="hang", paths=[CHAT])
@@ -46,6 +49,7 @@ def test_a_stream_that_does_not_begin_is_given_up_in_time(gateway: Gateway, one:
     assert answer.status_code == 408, answer.text
 
 
+@pytest.mark.shows("aiops.yaml: gateway.retries")
 def test_a_failed_request_is_tried_again_as_often_as_allowed(gateway: Gateway, one: DemoProvider) -> None:
     setting(gateway, "  # retries: 0", "  retries: 2")
     one.control(mode="500", paths=[CHAT])
@@ -58,6 +62,7 @@ def test_a_failed_request_is_tried_again_as_often_as_allowed(gateway: Gateway, o
     assert asked(one) == 1
 
 
+@pytest.mark.shows("aiops.yaml: verify.timeout")
 def test_a_proof_takes_no_longer_than_it_may(gateway: Gateway, two: DemoProvider) -> None:
     gateway.edit("aiops.yaml", "  # timeout: 60", "  timeout: 1")
     two.control(mode="hang", paths=[CHAT])
@@ -70,6 +75,7 @@ def test_a_proof_takes_no_longer_than_it_may(gateway: Gateway, two: DemoProvider
     assert "answer:gamma: no answer within 1 s" in refused.failed
 
 
+@pytest.mark.shows("aiops.yaml: master_key_file")
 def test_the_master_key_may_be_kept_elsewhere(gateway: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(f"sk-{secrets.token_urlsafe(24)}\n")
@@ -80,6 +86,7 @@ def test_the_master_key_may_be_kept_elsewhere(gateway: Gateway, tmp_path: Path) 
     assert gateway.get("/v1/models", headers=new).status_code == 200
 
 
+@pytest.mark.shows("aiops.yaml: history.keep")
 def test_no_more_generations_are_kept_than_asked_for(running: Gateway) -> None:
     """The last one here: what it forgets cannot be gone back to."""
     running.edit("aiops.yaml", "  keep: 20", "  keep: 3")

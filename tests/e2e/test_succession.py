@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from aiops.gateway.shared import messages
 from aiops.host import master as control
 from aiops.host.master import Session
 from tests.kit.gateway import Gateway
@@ -68,7 +69,7 @@ class Containers:
         return made
 
     def status(self) -> dict[str, Any]:
-        return control.status(self.run) or {}
+        return status.plain() if (status := control.status(self.run)) else {}
 
     def serving(self) -> str | None:
         return self.status().get("container")
@@ -111,8 +112,8 @@ def load(containers: Containers) -> Iterator[None]:
 def again(containers: Containers, session: Session) -> None:
     """Stage and promote what serves, in the master there is now."""
     current = (containers.instance.home / "state/current").resolve()
-    session.call("stage", timeout=60, directory=str(current))
-    session.call("promote", timeout=30, confirm_within=20.0)
+    session.call(messages.Stage(str(current)), timeout=60)
+    session.call(messages.Promote(20.0), timeout=30)
 
 
 def test_a_container_that_nobody_invited_takes_nothing_over(containers: Containers) -> None:
@@ -129,8 +130,8 @@ def test_without_a_confirmed_change_everything_goes_back(containers: Containers,
     with Session(containers.run) as session:
         again(containers, session)
         if asked:
-            session.call("revert", timeout=30, reason="a test")
-            session.call("back")
+            session.call(messages.Revert("a test"), timeout=30)
+            session.call(messages.Back())
     until(lambda: containers.serving() == old, 30, f"{new}")
     assert containers.status()["pid"] == master
     assert new.process.wait(30) == 0, f"{new}"
@@ -155,7 +156,7 @@ def test_once_a_change_is_confirmed_the_new_one_stays_and_the_old_container_ends
     assert containers.status()["on_approval"]
     with Session(containers.run) as session:
         again(containers, session)
-        session.call("confirm", timeout=30)
+        session.call(messages.Confirm(), timeout=30)
     assert old.process.wait(30) == 0, f"{old}"
     assert (containers.serving(), containers.status()["runtime"]) == (new.name, "image-bbbb")
     assert not containers.status()["on_approval"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from aiops.demo.child import DemoProvider
 from tests.kit.gateway import Gateway
 
@@ -75,6 +77,7 @@ def test_junit_names_the_failures(gateway: Gateway, one: DemoProvider, tmp_path:
     assert {"answer:alpha", "stream:alpha"} <= set(failed)
 
 
+@pytest.mark.shows("aiops.yaml: verify.billable", "providers.yaml: providers.*.billable")
 def test_what_costs_money_is_skipped_until_it_is_allowed(gateway: Gateway, two: DemoProvider) -> None:
     with gateway.source("providers.yaml").open("a") as file:
         file.write(

@@ -30,13 +30,14 @@ Release = Mapping[str, Any]
 class Flips:
     """With ``new`` in the place of ``old``, what the gateway reads differs: ``shows`` is in it more often than before.
 
-    ``live``: the test that sees it on a real gateway, for what a person cannot tell from the release alone.
+    ``live``: a test sees it on a real gateway, and says so with the mark ``shows``: a person cannot tell it from the
+    release alone.
     """
 
     old: str
     new: str
     shows: str
-    live: str = ""
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,7 @@ class Expects:
 
 @dataclass(frozen=True)
 class ShownBy:
-    """Its effect is not in a release: this test shows it, as ``file::function``."""
-
-    test: str
+    """Its effect is not in a release: a test shows it, and says so with the mark ``shows``."""
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,7 @@ class Faulty(Gateway):
 
     def told(self) -> dict[str, Any]:
         """What the master says of itself, without a command line; nothing when there is none."""
-        return control.status(self.instance.run) or {}
+        return status.plain() if (status := control.status(self.instance.run)) else {}
 
     # --- what has to be true ----------------------------------------------------------------------------------
 

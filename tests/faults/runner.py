@@ -88,8 +88,8 @@ class Faults:
         time.sleep(float(os.environ["FAULT_SECONDS"]))
 
     def _workers(self, roles: tuple[str, ...]) -> list[int]:
-        groups = (master.status(self._run) or {}).get("groups", [])
-        return [worker["pid"] for group in groups if group["role"] in roles for worker in group["workers"]]
+        groups = status.groups if (status := master.status(self._run)) else ()
+        return [worker.pid for group in groups if group.role in roles for worker in group.workers]
 
     @staticmethod
     def _kill(pids: list[int]) -> bool:

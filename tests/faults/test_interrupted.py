@@ -51,6 +51,7 @@ def test_the_master_reverts_by_itself_when_the_command_line_is_gone(here: Faulty
     here.require_consistent()
 
 
+@pytest.mark.shows("aiops.yaml: verify.confirm_seconds")
 def test_the_master_reverts_by_itself_when_nobody_confirms_in_time(hasty: Faulty) -> None:
     before, name = hasty.current, hasty.new_name()
     fault = Fault("wait", "sources", "before")

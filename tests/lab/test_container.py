@@ -173,6 +173,7 @@ def test_it_is_not_root_and_can_write_nowhere_but_its_own_places(gateway: Gatewa
     assert "NoNewPrivs:\t1" in held
 
 
+@pytest.mark.shows("aiops.yaml: container.image")
 def test_it_is_a_unit_and_a_second_up_changes_nothing(gateway: Gateway) -> None:
     assert gateway.systemctl("is-active", UNIT).out == "active\n"
     container = gateway.inspect(".Id")
@@ -314,6 +315,7 @@ def test_where_no_systemd_runs_it_the_engine_does(gateway: Gateway) -> None:
     assert not solo.answers()
 
 
+@pytest.mark.shows("aiops.yaml: container.engine")
 def test_without_an_engine_it_is_refused_with_what_to_type(host: Host) -> None:
     home = "/tmp/without-engine"
     host.run(f"aiops --home {home} --yes init --supervisor container --port 4123")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -93,9 +92,7 @@ def test_from_a_file_that_names_a_provider_to_a_model_that_answers(gateway: Gate
     planned = gateway.aiops("provider", "install", "small", "--model", MODEL, "--dry-run", check=True)
     assert planned.err.splitlines()[-1].endswith("small is run by llama-cpp@small.service"), planned.err
     assert not gateway.host.run(f"ls {UNIT} {VARIABLES}", check=False).out
-    began = time.monotonic()
     done = gateway.aiops("provider", "install", "small", "--model", MODEL, "--args", "--ctx-size 1024", check=True)
-    print(f"installed in {time.monotonic() - began:.2f} s")
     assert done.out == "llama-cpp@small.service is installed\n"
     assert "changed: enable llama-cpp@small.service" in done.err
     assert "service:" in gateway.host.run("cat ~/.config/aiops/providers.yaml").out
@@ -113,9 +110,7 @@ def test_from_a_file_that_names_a_provider_to_a_model_that_answers(gateway: Gate
 
 def test_a_second_install_changes_nothing_and_says_why(gateway: Gateway) -> None:
     pid = gateway.show("MainPID", "llama-cpp@small")
-    began = time.monotonic()
     done = gateway.aiops("provider", "install", "small", check=True)
-    print(f"with nothing to change in {time.monotonic() - began:.2f} s")
     assert done.out == "no change: llama-cpp@small.service is installed already\n"
     told = done.err.splitlines()
     assert told

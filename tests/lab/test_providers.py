@@ -171,6 +171,7 @@ def gateway(made: Gateway) -> Gateway:
     return made
 
 
+@pytest.mark.shows("providers.yaml: providers.*.service.unit")
 def test_a_provider_is_started_and_waited_for_until_it_serves_its_models(gateway: Gateway) -> None:
     gateway.must("disable", "qwen")
     assert gateway.must("provider", "stop", "qwen")["outcome"] == "applied"
@@ -190,6 +191,7 @@ def test_a_provider_that_answers_users_is_not_stopped(gateway: Gateway) -> None:
     assert gateway.units()["qwen"] == "active"
 
 
+@pytest.mark.shows("providers.yaml: providers.*.service.exclusive_group")
 def test_a_second_provider_of_one_group_is_not_started(gateway: Gateway) -> None:
     refused = gateway.aiops("provider", "start", "llama")
     assert refused.code == 4
@@ -197,6 +199,7 @@ def test_a_second_provider_of_one_group_is_not_started(gateway: Gateway) -> None
     assert gateway.units()["llama"] == "inactive"
 
 
+@pytest.mark.shows("providers.yaml: providers.*.service.scope")
 def test_a_unit_that_does_not_exist_is_named(gateway: Gateway) -> None:
     gateway.host.run("sed -i s/double@llama/nothing/ ~/.config/aiops/providers.yaml")
     refused = gateway.aiops("switch", "qwen", "llama")

@@ -83,8 +83,6 @@ def changed_under_load(gateway: Gateway, requests: int, *verb: str) -> dict[str,
     assert imported > WATCHDOG_SECONDS, "the watchdog would have killed it"
     assert gateway.master == master
     assert gateway.show("NRestarts") == "0"
-    took = f"{done['seconds']:.0f} s, {imported:.1f} s of them importing"
-    print(f"{verb[0]}: {took}; {during} requests during it, {load.report.requests} in all, none lost")
     return done
 
 
@@ -162,4 +160,3 @@ def test_a_power_cut_in_the_middle_of_an_upgrade_leaves_the_old_or_the_new(gatew
     upgrading.kill()
     upgrading.wait()
     assert moment == "promoted" or seen == old
-    print(f"cut while {moment}: the {'old' if seen == old else 'new'} generation serves")

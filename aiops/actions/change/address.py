@@ -53,5 +53,5 @@ def _address(now: Snapshot) -> tuple[str | None, int | None]:
     """Where the committed generation listens; nowhere before the first."""
     if now.routes is None:
         return None, None
-    settings = now.routes[1].settings
-    return settings.get("gateway.host"), settings.get("gateway.port")
+    gateway = now.routes[1].settings.gateway
+    return gateway.host, gateway.port

@@ -25,6 +25,7 @@ from aiops.apply.store import Manifest
 from aiops.apply.transaction import Change, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put
 from aiops.errors import AiopsError, Precondition
+from aiops.gateway.shared.messages import Progress as Staging
 from aiops.host import clock, credentials, files
 from aiops.host.files import read
 from aiops.host.instance import GENERATED, Instance
@@ -234,17 +235,17 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
     runtime.prune(instance)
 
 
-def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Callable[[dict[str, Any]], None]:
+def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Callable[[Staging], None]:
     """Show how far the candidate is, and say once when it will take long."""
     told = False
 
-    def progress(event: dict[str, Any]) -> None:
+    def progress(event: Staging) -> None:
         nonlocal told
-        if event["estimate"] > LONG_SECONDS and not told:
+        if event.estimate > LONG_SECONDS and not told:
             told = True
             serving = f"; generation {base} serves meanwhile" if base is not None else ""
-            out.say(f"LiteLLM takes about {event['estimate']:.0f} s here to load {models} models{serving}")
-        bar.update(event["elapsed"], max(event["estimate"], 0.1), f"{event['ready']}/{event['workers']} workers")
+            out.say(f"LiteLLM takes about {event.estimate:.0f} s here to load {models} models{serving}")
+        bar.update(event.elapsed, max(event.estimate, 0.1), f"{event.ready}/{event.workers} workers")
 
     return progress
 

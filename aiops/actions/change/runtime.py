@@ -10,6 +10,7 @@ from pathlib import Path
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.apply.store import Generation
 from aiops.errors import AiopsError
+from aiops.gateway.shared.messages import Status
 from aiops.host import engines
 from aiops.host.engines import is_image
 from aiops.host.instance import Instance
@@ -41,8 +42,8 @@ def choose(now: Snapshot, wanted: str | None, restore: int | None, state: Desire
     instance, base = now.instance, now.committed
     runtimes = Runtimes(instance.state)
     before = base.manifest.runtime if base is not None else None
-    running = now.master or {}
-    if is_image(running.get("runtime", before)):
+    running = now.master or Status()
+    if is_image(running.runtime if running.tells_runtime else before):
         return _image(now, wanted, restore, state)
     notes: list[str] = []
     if wanted is not None:
@@ -55,9 +56,9 @@ def choose(now: Snapshot, wanted: str | None, restore: int | None, state: Desire
         # One that somebody removed cannot be kept; the change is proved in what is there.
         identity = before if before is not None and runtimes.get(before) is not None else None
     if identity is None:
-        python = program.python_for(instance.state, None, running if before else {}) or Path(sys.executable)
+        python = program.python_for(instance.state, None, running if before else None) or Path(sys.executable)
         # What runs is what the change will be proved in; only without it does the installation have to be asked.
-        runs = str(running.get("litellm") or "") if before is None and running.get("runtime") is None else ""
+        runs = running.litellm or "" if before is None and running.runtime is None else ""
         chosen = Choice(None, Interpreter(python, instance.run), runs or requirements.installed_version() or "")
     else:
         made = runtimes.get(identity)
@@ -75,8 +76,8 @@ def _image(now: Snapshot, wanted: str | None, restore: int | None, state: Desire
     from aiops.actions.instance.containers import containers_of  # what only a container needs
     from aiops.supervise.image_program import ImageProgram
 
-    instance, base, running = now.instance, now.committed, now.master or {}
-    before = str(running.get("runtime") or (base.manifest.runtime if base else ""))
+    instance, base, running = now.instance, now.committed, now.master or Status()
+    before = str(running.runtime or (base.manifest.runtime if base else ""))
     containers, image = containers_of(instance), state.settings.container.image
     identity = wanted or before
     if restore is not None:
@@ -84,7 +85,7 @@ def _image(now: Snapshot, wanted: str | None, restore: int | None, state: Desire
         identity = target if target is not None and is_image(target) else before
     elif wanted is None and base is not None and _image_name(now) not in (None, image):
         identity = engines.runtime_of(containers.wanted_image(image))
-    was = str(running.get("litellm") or (base.manifest.litellm if base else ""))
+    was = str(running.litellm or (base.manifest.litellm if base else ""))
     if identity == before:
         return Choice(before, Interpreter(Path(sys.executable), instance.run), was)
     found = containers.image_of(identity)
@@ -97,8 +98,8 @@ def _image(now: Snapshot, wanted: str | None, restore: int | None, state: Desire
 
 def _image_name(now: Snapshot) -> str | None:
     """What aiops.yaml called the image when the last change was committed; None when that was no container."""
-    name = now.routes[1].settings.get("container.image") if now.routes is not None else None
-    return str(name) if name else None
+    container = now.routes[1].settings.container if now.routes is not None else None
+    return container.image if container is not None else None
 
 
 def _not_the_same(target: Generation) -> list[str]:
@@ -113,7 +114,7 @@ def prune(instance: Instance, held: bool = False) -> list[str]:
     """Remove the runtimes that no generation and no process needs. ``held``: the caller has their lock."""
     runtimes = Runtimes(instance.state)
     now = Snapshot(instance)  # a new one: a change was made, and with it the generations and the runtime may be others
-    running = (now.master or {}).get("runtime")
+    running = now.master.runtime if now.master is not None else None
     if not runtimes.ids() and not is_image(running):
         return []
     needed = {generation.manifest.runtime for generation in now.generations.all()} | {running}

@@ -111,7 +111,7 @@ def _gateway(instance: Instance) -> Iterator[Finding]:
     if now.desired_generation is None:
         return
     _, summary = GenerationStore(instance.state).get(now.desired_generation).routes()
-    port = int(summary.settings["gateway.port"])
+    port = summary.settings.gateway.port
     ours = set(ProcessSupervisor(instance).pids())
     strangers = ports.owners(port, apart_from=ours)
     if strangers and not (well and ours) and not _is_held_for_us(now):

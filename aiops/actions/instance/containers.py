@@ -60,7 +60,7 @@ def _image(instance: Instance) -> Image:
         settings = now.load(now.sources).settings.container
         return Image(settings.image, settings.engine)
     except InvalidState:
-        if now.routes is None:
+        kept = now.routes[1].settings.container if now.routes is not None else None
+        if kept is None:
             raise
-        committed = now.routes[1].settings
-        return Image(str(committed["container.image"]), committed["container.engine"])
+        return Image(kept.image, kept.engine)

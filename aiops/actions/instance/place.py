@@ -38,8 +38,8 @@ def place(instance: Instance) -> Place:
         return Place(choose(instance, state.settings.supervisor), state.gateway.host, state.gateway.port, key)
     settings = now.routes[1].settings
     return Place(
-        choose(instance, str(settings["supervisor"])),
-        str(settings["gateway.host"]),
-        int(settings["gateway.port"]),
-        instance.key_file(settings["master_key_file"]),
+        choose(instance, settings.supervisor),
+        settings.gateway.host,
+        settings.gateway.port,
+        instance.key_file(settings.master_key_file),
     )

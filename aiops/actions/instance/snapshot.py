@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from aiops.apply.store import Generation, GenerationStore
+from aiops.gateway.shared.messages import Status
 from aiops.host import credentials, master
 from aiops.host.instance import Instance, read_sources
 from aiops.spec.routes.routes import RouteTable
@@ -60,7 +61,7 @@ class Snapshot:
         return self.committed.release() if self.committed is not None else {}
 
     @cached_property
-    def master(self) -> dict[str, Any] | None:
+    def master(self) -> Status | None:
         """The master's account of itself; None when there is none."""
         return master.status(self.instance.run, self.patience)
 

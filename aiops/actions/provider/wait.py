@@ -6,6 +6,7 @@ import time
 
 from aiops.actions.provider.managed import Managed
 from aiops.errors import RolledBack, VerificationFailed
+from aiops.gateway.shared.protocol import DRAINING
 from aiops.host import master
 from aiops.host.instance import Instance
 from aiops.host.process import Update
@@ -86,5 +87,6 @@ def wait_until_drained(instance: Instance, limit: float, update: Update, out: Ou
 
 def _draining(instance: Instance) -> list[str]:
     # Asked again and again: this is what is waited for.
-    groups = (master.status(instance.run) or {}).get("groups", [])
-    return [str(group["generation"]) for group in groups if group["role"] == "draining"]
+    status = master.status(instance.run)
+    groups = status.groups if status is not None else ()
+    return [str(group.generation) for group in groups if group.role == DRAINING]

@@ -36,7 +36,7 @@ def explain(instance: Instance, facts: Facts) -> Explanation:
 
 def _served_otherwise(now: Snapshot, facts: Facts, found: Explanation) -> str:
     """A sentence when the gateway runs and would do something else."""
-    serving = (now.master or {}).get("generation")
+    serving = now.master.generation if now.master is not None else None
     if serving is None:
         return ""
     serves = now.generations.get(serving).sources()

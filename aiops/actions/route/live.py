@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from aiops.gateway.shared.messages import Status
 from aiops.verify.check import Failed
 from aiops.verify.client import Client
 
@@ -88,21 +89,18 @@ class LiveRoutes:
         return lines + [f"note: {sentence}; its part is missing" for sentence in self.silent]
 
 
-def look(master: Mapping[str, Any]) -> LiveRoutes:
+def look(master: Status) -> LiveRoutes:
     """``master``: its own account of itself. Asks each worker of the generation that serves, by its private socket."""
-    workers = [
-        worker for group in master.get("groups", []) if group["role"] == "serving" for worker in group["workers"]
-    ]
     told: list[Mapping[str, Any]] = []
     silent: list[str] = []
-    for worker in workers:
+    for worker in master.serving:
         try:
-            answer = Client("", SECONDS, socket=str(worker["http"])).request("GET", PATH)
+            answer = Client("", SECONDS, socket=worker.http).request("GET", PATH)
             if answer.status_code != 200:
                 raise Failed(f"HTTP {answer.status_code}")  # made by an older aiops, which had no such place
             told.append(answer.json())
         except (Failed, ValueError) as error:
-            silent.append(f"worker {worker['pid']} did not tell ({error})")
+            silent.append(f"worker {worker.pid} did not tell ({error})")
     return merged(told, silent)
 
 

@@ -145,12 +145,12 @@ def _measure(now: Snapshot, names: Sequence[str], requests: int, out: Output, ho
         return {}
     table, summary = now.routes
     settings = summary.settings
-    key = credentials.read_master_key(now.instance.key_file(settings.get("master_key_file")))
-    url = url_of(str(settings["gateway.host"]), int(settings["gateway.port"]))
+    key = credentials.read_master_key(now.instance.key_file(settings.master_key_file))
+    url = url_of(settings.gateway.host, settings.gateway.port)
     modes = {route.model: route.mode for route in table.routes}
     done, total = 0, len(names) * requests
 
-    client = Client(key, float(settings["verify.timeout"]), url=url)
+    client = Client(key, settings.verify.timeout, url=url)
     with out.progress(f"measuring {how}") as bar:
 
         def step() -> None:

@@ -13,6 +13,7 @@ from aiops.actions.instance.place import place
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.apply import audit
 from aiops.errors import Precondition
+from aiops.gateway.shared.messages import Retry, Status
 from aiops.host import credentials, master
 from aiops.host.instance import Instance
 from aiops.output import Output
@@ -98,7 +99,7 @@ def restart(instance: Instance, out: Output) -> Service:
 def _try_now(instance: Instance) -> int:
     """A master that could not start the generation tries again at once. How often it has failed so far."""
     with master.Session(instance.run) as session:
-        return int(session.call("retry")["failures"])
+        return session.call(Retry()).failures
 
 
 def _wait_until_serving(instance: Instance, out: Output, failures: int = 0) -> None:
@@ -106,13 +107,13 @@ def _wait_until_serving(instance: Instance, out: Output, failures: int = 0) -> N
     started = time.monotonic()
     with out.progress("loading the generation") as bar:
         while (elapsed := time.monotonic() - started) < SERVE_SECONDS:
-            status = master.status(instance.run) or {}
-            if status.get("state") == "serving" and not status.get("change"):
+            status = master.status(instance.run) or Status()
+            if status.state == "serving" and status.change is None:
                 return
-            failed = status.get("last_revert")
-            if failed and failed.get("boot") and failed["failures"] > failures:
+            failed = status.last_revert
+            if failed and failed.boot and failed.failures > failures:
                 raise Precondition(
-                    f"the gateway runs, but {failed['reason']}",
+                    f"the gateway runs, but {failed.reason}",
                     f"it tries again by itself; `{instance.command} rollback --reason …` goes back to an older one",
                 )
             bar.update(elapsed, max(5.0, elapsed * 1.2), "")

@@ -12,6 +12,8 @@ from aiops.actions.instance.supervisor import choose
 from aiops.apply import lock, recovery, switching
 from aiops.apply.store import Manifest
 from aiops.errors import AiopsError
+from aiops.gateway.shared.messages import BUSY, Status
+from aiops.gateway.shared.protocol import DRAINING
 from aiops.host.engines import is_image
 from aiops.host.instance import Instance
 from aiops.supervise.detached import ProcessSupervisor
@@ -39,7 +41,7 @@ class Situation:
     drift: list[str]
     notes: list[str]
     manifest: Manifest | None
-    master: dict[str, Any] = field(default_factory=dict)
+    master: Status = field(default_factory=Status)
     units: Units | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -51,12 +53,12 @@ class Situation:
             "gateway": {
                 "state": self.gateway_state,
                 "url": self.url,
-                "pid": self.master.get("pid"),
-                "litellm": self.master.get("litellm"),
-                "runtime": self.master.get("runtime"),
-                "container": self.master.get("container"),
-                "uptime": self.master.get("uptime"),
-                "groups": self.master.get("groups", []),
+                "pid": self.master.pid,
+                "litellm": self.master.litellm,
+                "runtime": self.master.runtime,
+                "container": self.master.container,
+                "uptime": self.master.uptime if self.master.pid is not None else None,
+                "groups": [group.plain() for group in self.master.groups],
             },
             "models": self.models,
             "drift": self.drift,
@@ -72,21 +74,22 @@ def look(instance: Instance) -> Situation:
     notes: list[str] = []
     state, serving = _gateway(master, ProcessSupervisor(instance), desired, notes, instance)
     table, summary = now.routes or (None, None)
-    supervisor = choose(instance, str(summary.settings["supervisor"]) if summary else _wanted(now))
+    supervisor = choose(instance, summary.settings.supervisor if summary else _wanted(now))
     units = look_at(supervisor.systemd) if isinstance(supervisor, SystemdSupervisor) else None
     if units is not None:
         notes += units.notes(state)
         state = units.gateway_state(state)
     url = ""
     if summary is not None:
-        url = f"http://{summary.settings['gateway.host']}:{summary.settings['gateway.port']}/v1"
+        gateway = summary.settings.gateway
+        url = f"http://{gateway.host}:{gateway.port}/v1"
     holder = lock.holder(instance.state)
     pending = recovery.pending(instance.state)
     if holder is not None:
         notes.append(f"a change is going on: {holder}")
     elif pending is not None:
         notes.append(f"{pending}; the next verb tidies it up")
-    if holder is None and committed is not None and master is not None and "runtime" in master:
+    if holder is None and committed is not None and master is not None and master.tells_runtime:
         notes += _runtime_notes(committed.manifest, master, instance)
     switch = switching.read(instance.state) if holder is None else None
     if switch is not None:
@@ -103,27 +106,27 @@ def look(instance: Instance) -> Situation:
         drift=drift(now) if holder is None else [],
         notes=notes,
         manifest=committed.manifest if committed else None,
-        master=master or {},
+        master=master or Status(),
         units=units,
     )
 
 
-def _runtime_notes(made: Manifest, master: dict[str, Any], instance: Instance) -> list[str]:
+def _runtime_notes(made: Manifest, master: Status, instance: Instance) -> list[str]:
     """Whether the gateway runs in what its generation was proved in, and with this aiops."""
     notes = []
-    if master["on_approval"]:
+    if master.on_approval:
         notes.append("the gateway tries another runtime, and goes back by itself unless a change is confirmed in it")
-    elif master["runtime"] != made.runtime:
+    elif master.runtime != made.runtime:
         ours = made.runtime is not None and not is_image(made.runtime)
         gone = ours and Runtimes(instance.state).get(str(made.runtime)) is None
         mend = f"{instance.command} upgrade {made.litellm}" if gone else f"{instance.command} restart"
         notes.append(
-            f"the gateway runs in {master['runtime'] or 'the installation'}, but generation {made.generation} was "
+            f"the gateway runs in {master.runtime or 'the installation'}, but generation {made.generation} was "
             f"proved in {made.runtime or 'the installation'}{', which is gone' if gone else ''}; `{mend}` mends it"
         )
-    if master["version"] != aiops.__version__:
+    if master.version != aiops.__version__:
         notes.append(
-            f"the gateway runs aiops {master['version']}, this is {aiops.__version__}; `{instance.command} upgrade`"
+            f"the gateway runs aiops {master.version}, this is {aiops.__version__}; `{instance.command} upgrade`"
         )
     return notes
 
@@ -137,7 +140,7 @@ def _wanted(now: Snapshot) -> str:
 
 
 def _gateway(
-    master: dict[str, Any] | None,
+    master: Status | None,
     supervisor: ProcessSupervisor,
     desired: int | None,
     notes: list[str],
@@ -151,24 +154,20 @@ def _gateway(
             f"the master is gone; {len(orphans)} worker(s) serve on; `{instance.command} up` starts a new master"
         )
         return "degraded", desired
-    if master["state"] == "busy":
+    if master.state == BUSY:
         return "starting", None
-    serving: int | None = master.get("generation")
-    state = {"serving": "running", "stopping": "stopping"}.get(str(master["state"]), "starting")
-    revert = master.get("last_revert")
-    if revert:
+    serving = master.generation
+    state = {"serving": "running", "stopping": "stopping"}.get(master.state, "starting")
+    revert = master.last_revert
+    if revert is not None:
         notes.append(
-            str(revert["reason"])
-            if revert.get("boot")
-            else f"generation {revert['generation']} was taken back: {revert['reason']}"
+            revert.reason if revert.boot else f"generation {revert.generation} was taken back: {revert.reason}"
         )
-        state = "degraded" if revert.get("boot") else state
-    for group in master.get("groups", []):
-        if group["crash_loop"] and group["role"] != "draining":
+        state = "degraded" if revert.boot else state
+    for group in master.groups:
+        if group.crash_loop and group.role != DRAINING:
             state = "degraded"
-            notes.append(f"workers of generation {group['generation']} keep dying: {group['last_failure']}")
-        elif group["role"] == "draining":
-            notes.append(
-                f"generation {group['generation']} is finishing {len(group['workers'])} worker(s)' last requests"
-            )
+            notes.append(f"workers of generation {group.generation} keep dying: {group.last_failure}")
+        elif group.role == DRAINING:
+            notes.append(f"generation {group.generation} is finishing {len(group.workers)} worker(s)' last requests")
     return state, serving

@@ -9,6 +9,7 @@ from typing import Any
 from aiops.actions.instance.drift import drift
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import Precondition
+from aiops.gateway.shared.messages import Status
 from aiops.host import credentials, files
 from aiops.host.instance import Instance
 from aiops.host.ports import url_of
@@ -64,9 +65,9 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
     master = now.master
     table, summary = now.routes
     settings = summary.settings
-    key = credentials.read_master_key(instance.key_file(settings.get("master_key_file")))
-    timeout = float(settings["verify.timeout"])
-    subject = suites.Subject(current, table, _to_prove(table, suite), billable or bool(settings["verify.billable"]))
+    key = credentials.read_master_key(instance.key_file(settings.master_key_file))
+    timeout = settings.verify.timeout
+    subject = suites.Subject(current, table, _to_prove(table, suite), billable or settings.verify.billable)
     checks = [_same_as_files(now), _confirmed(master, current)]
     with out.progress("proving") as bar:
         total = len(subject.prove) * 2 + 10
@@ -77,9 +78,10 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
             done += 1
             bar.update(done, max(total, done + 1), check.id)
 
-        url = url_of(str(settings["gateway.host"]), int(settings["gateway.port"]))
+        url = url_of(settings.gateway.host, settings.gateway.port)
+        sockets = [worker.http for worker in master.serving if worker.http] if master is not None else []
         public = Client(key, timeout, url=url)
-        workers = [Client(key, timeout, socket=path) for path in _sockets(master)]
+        workers = [Client(key, timeout, socket=path) for path in sockets]
         budget = timeout + suites.SECONDS_A_PROBE * len(subject.prove)
         return checks + suites.everything(public, workers, subject, budget, step)
 
@@ -95,21 +97,9 @@ def _same_as_files(now: Snapshot) -> Check:
     return Check("desired", "fail" if found else "pass", "; ".join(found) or f"the files are generation {now.current}")
 
 
-def _confirmed(master: dict[str, object] | None, current: int) -> Check:
+def _confirmed(master: Status | None, current: int) -> Check:
     if master is None:
         return Check("master", "fail", "the gateway's master is not running")
-    if master.get("generation") != current:
-        return Check("master", "fail", f"generation {current} was committed, {master.get('generation')} serves")
-    return Check("master", "pass", f"pid {master['pid']}")
-
-
-def _sockets(master: dict[str, object] | None) -> list[str]:
-    groups = (master or {}).get("groups", [])
-    assert isinstance(groups, list)
-    return [
-        str(worker["http"])
-        for group in groups
-        if group["role"] == "serving"
-        for worker in group["workers"]
-        if worker["http"]
-    ]
+    if master.generation != current:
+        return Check("master", "fail", f"generation {current} was committed, {master.generation} serves")
+    return Check("master", "pass", f"pid {master.pid}")

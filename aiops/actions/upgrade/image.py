@@ -9,6 +9,7 @@ from aiops.actions.instance.asking import Stopwatch, ask, asks, require_same
 from aiops.actions.instance.containers import containers_of
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import UsageError
+from aiops.gateway.shared.messages import Status
 from aiops.host import engines
 from aiops.output import Output
 from aiops.supervise import requirements
@@ -16,7 +17,7 @@ from aiops.supervise import requirements
 
 def upgrade_image(now: Snapshot, version: str | None, intent: Intent, out: Output, watch: Stopwatch) -> Result:
     """Like ``upgrade``. Raises UsageError, Precondition before anything is touched; ChangeFailed after."""
-    instance, status = now.instance, now.master or {}
+    instance, status = now.instance, now.master or Status()
     if version is not None:
         raise UsageError(
             "the gateway runs in a container, whose image says which LiteLLM it is",
@@ -26,13 +27,13 @@ def upgrade_image(now: Snapshot, version: str | None, intent: Intent, out: Outpu
     image = containers.wanted_image()
     runtime = engines.runtime_of(image)
     result = Result("planned", None, now.current)
-    if status["runtime"] == runtime:
+    if status.runtime == runtime:
         result.outcome, result.generation = "unchanged", now.current
-        out.say(f"the gateway runs in {runtime} (LiteLLM {status['litellm']}) already")
+        out.say(f"the gateway runs in {runtime} (LiteLLM {status.litellm}) already")
         return result
     litellm, ours = containers.versions(image)
     requirements.require_acceptable(litellm)
-    out.say(f"image {status['runtime']} → {runtime}: LiteLLM {status['litellm']} → {litellm}, aiops {ours}")
+    out.say(f"image {status.runtime} → {runtime}: LiteLLM {status.litellm} → {litellm}, aiops {ours}")
     if intent.dry_run:
         out.say("dry run: nothing was changed")
         return result

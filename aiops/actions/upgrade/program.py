@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiops
 from aiops.actions.change import runtime
@@ -22,6 +21,7 @@ from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.upgrade.image import upgrade_image
 from aiops.apply import audit
 from aiops.errors import AiopsError, Precondition
+from aiops.gateway.shared.messages import Status
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.supervise import requirements
@@ -53,7 +53,7 @@ def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
         return result
     version = _version(intent)
     result = Result("planned", None, now.current)
-    if (status["litellm"], status["code"]) == (version, our_code()):
+    if (status.litellm, status.code) == (version, our_code()):
         result.outcome, result.generation = "unchanged", now.current
         out.say(f"the gateway runs LiteLLM {version} and this aiops ({aiops.__version__}) already")
         return result
@@ -94,7 +94,7 @@ def _version(intent: UpgradeIntent) -> str:
     return version
 
 
-def _running(now: Snapshot) -> tuple[dict[str, Any], str]:
+def _running(now: Snapshot) -> tuple[Status, str]:
     """What runs now, under which supervisor.
 
     Raises Precondition when that is not what was committed: an upgrade changes one thing only.
@@ -102,19 +102,19 @@ def _running(now: Snapshot) -> tuple[dict[str, Any], str]:
     instance, status = now.instance, now.master
     if now.routes is None or status is None:
         raise Precondition("the gateway is not running", f"`{instance.command} up` starts it")
-    if status["state"] != "serving":
-        raise Precondition(f"the gateway is {status['state']}", f"`{instance.command} status` shows when it serves")
+    if status.state != "serving":
+        raise Precondition(f"the gateway is {status.state}", f"`{instance.command} status` shows when it serves")
     if edited := drift(now):
         raise Precondition(
             f"an upgrade changes the runtime and nothing else, but {'; '.join(edited)}",
             f"`{instance.command} apply` first",
         )
-    return status, str(now.routes[1].settings["supervisor"])
+    return status, now.routes[1].settings.supervisor
 
 
-def _lines(status: dict[str, Any], version: str) -> list[str]:
-    before, after = str(status["version"]), aiops.__version__
-    if before == after and status["code"] != our_code():
+def _lines(status: Status, version: str) -> list[str]:
+    before, after = status.version, aiops.__version__
+    if before == after and status.code != our_code():
         before, after = f"{before} as it was started", f"{after} as it is now"
-    lines = [f"LiteLLM {status['litellm']} → {version}" if status["litellm"] != version else f"LiteLLM {version}"]
+    lines = [f"LiteLLM {status.litellm} → {version}" if status.litellm != version else f"LiteLLM {version}"]
     return [*lines, f"aiops {before} → {after}" if before != after else f"aiops {after}"]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aiops.gateway.master.events import Events
-from aiops.gateway.shared import protocol
+from aiops.gateway.shared import messages, protocol
 
-Obey = Callable[[protocol.Peer, protocol.Message], None]
+Obey = Callable[[protocol.Peer, messages.AnyRequest], None]
 Lost = Callable[[protocol.Peer], None]
 
 
@@ -19,7 +19,7 @@ class Refused(Exception):
 
 
 class ControlSocket:
-    """``obey`` is called for each message and may raise Refused; ``lost`` when a connection ends."""
+    """``obey`` is called for each request and may raise Refused; ``lost`` when a connection ends."""
 
     def __init__(
         self, events: Events, run: Path, obey: Obey, lost: Lost, inherited: socket.socket | None = None
@@ -45,15 +45,22 @@ class ControlSocket:
     def _hear(self, peer: protocol.Peer) -> None:
         for message in peer.receive():
             try:
-                self._obey(peer, message)
+                self._obey(peer, _request(message))
             except Refused as refusal:
-                peer.send({"ok": False, "error": str(refusal)})
+                peer.send(messages.Refusal(str(refusal)).plain())
             except (OSError, ValueError, KeyError, TypeError) as error:
-                peer.send({"ok": False, "error": f"{type(error).__name__}: {error}"})
+                peer.send(messages.Refusal(f"{type(error).__name__}: {error}").plain())
         if peer.closed:
             self._events.forget(peer.sock)
             peer.close()
             self._lost(peer)
+
+
+def _request(message: protocol.Message) -> messages.AnyRequest:
+    try:
+        return messages.request(message)
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def _bind(path: Path) -> socket.socket:

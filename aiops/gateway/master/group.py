@@ -6,7 +6,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 
-from aiops.gateway.shared import protocol
+from aiops.gateway.shared import messages, protocol
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.slots import Slots
 
@@ -33,6 +33,9 @@ class WorkerHandle:
     @property
     def ready(self) -> bool:
         return self.role is not None
+
+    def describe(self) -> messages.Worker:
+        return messages.Worker(pid=self.pid, http=self.http, role=self.role or "starting")
 
 
 @dataclass(eq=False)
@@ -102,16 +105,14 @@ class Group:
         self.refork_at[worker.index] = time.monotonic() + wait
         return float(wait)
 
-    def describe(self) -> protocol.Message:
-        return {
-            "generation": self.generation,
-            "role": self.role,
-            "models": self.settings.models,
-            "workers": [
-                {"pid": worker.pid, "role": worker.role or "starting", "http": worker.http} for worker in self.workers
-            ],
-            "wanted": self.settings.workers,
-            "crashes": self.crashes,
-            "crash_loop": self.crashes_in_a_row >= 3,
-            "last_failure": self.last_failure,
-        }
+    def describe(self) -> messages.Group:
+        return messages.Group(
+            generation=self.generation,
+            role=self.role,
+            models=self.settings.models,
+            workers=tuple(worker.describe() for worker in self.workers),
+            wanted=self.settings.workers,
+            crashes=self.crashes,
+            crash_loop=self.crashes_in_a_row >= 3,
+            last_failure=self.last_failure,
+        )

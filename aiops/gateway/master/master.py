@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import aiops
@@ -25,10 +26,11 @@ from aiops.gateway.master.orphans import Orphans
 from aiops.gateway.master.say import say
 from aiops.gateway.master.scout import warm_up
 from aiops.gateway.master.session import OPENING, PAUSING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
-from aiops.gateway.master.succession import COMMANDS, Succession
+from aiops.gateway.master.succession import Succession
 from aiops.gateway.master.workforce import Workforce
-from aiops.gateway.shared import pointer, protocol
+from aiops.gateway.shared import messages, pointer, protocol
 from aiops.gateway.shared.journald import WARNING
+from aiops.gateway.shared.messages import Answer, Phase, Refusal, Reverted, Status
 from aiops.gateway.shared.protocol import SUCCEEDED
 from aiops.gateway.worker import put_off, runtime, settings
 
@@ -50,7 +52,7 @@ class Master:
         self._stopping: float | None = None  # monotonic deadline
         self._boot_retry: float | None = None
         self._boot_failures = 0
-        self._last_revert: dict[str, object] | None = None
+        self._last_revert: Reverted | None = None
         self._to_adopt: set[str] = set()
         self._started = time.monotonic()
         self._left: int | None = None  # with this exit code, without the workers
@@ -157,7 +159,7 @@ class Master:
         wait = min(2.0**self._boot_failures, 60.0)
         self._boot_retry = time.monotonic() + wait
         why = f"the committed generation does not start: {reason}"
-        self._last_revert = {"reason": why, "boot": True, "failures": self._boot_failures}
+        self._last_revert = Reverted(why, boot=True, failures=self._boot_failures)
         say(f"the committed generation does not start: {reason}; next try in {wait:g} s", WARNING)
 
     # --- one change -------------------------------------------------------------------------------------------
@@ -201,7 +203,7 @@ class Master:
             return
         while change.advance():
             if change.phase == PROVISIONAL:
-                change.answer(ok=True, phase=PROVISIONAL)
+                change.answer(Phase(PROVISIONAL))
                 if change.session is None:
                     self._confirm(change)
                     return
@@ -213,8 +215,8 @@ class Master:
     def _staged(self, change: Change) -> None:
         seconds = time.monotonic() - change.candidate.started
         change.phase = STAGED
-        workers = [{"pid": worker.pid, "http": worker.http} for worker in change.candidate.workers]
-        change.answer(ok=True, phase=STAGED, seconds=round(seconds, 3), workers=workers)
+        workers = tuple(worker.describe() for worker in change.candidate.workers)
+        change.answer(messages.Staged(STAGED, seconds=round(seconds, 3), workers=workers))
         if change.session is None:
             change.confirm_within = BOOT_CONFIRM_SECONDS
             change.promote()
@@ -223,7 +225,7 @@ class Master:
         self._workforce.kill(change.candidate)
         self._change = None
         say(f"generation {change.candidate.generation} did not become ready: {reason}", WARNING, **change.labels)
-        change.answer(ok=False, error=reason)
+        change.answer(Refusal(reason))
         if change.session is None:
             self._boot_failed(reason)
 
@@ -243,7 +245,7 @@ class Master:
         self._workforce.succeed(change.previous, change.candidate.exchanges)
         self._orphans.retire(change.candidate.exchanges)
         say(f"generation {change.candidate.generation} serves", **change.labels)
-        change.answer(ok=True, phase="confirmed")
+        change.answer(Phase("confirmed"))
 
     def _revert(self, change: Change, reason: str) -> None:
         say(f"generation {change.candidate.generation} is taken back: {reason}", WARNING, **change.labels)
@@ -251,11 +253,11 @@ class Master:
 
     def _reverted(self, change: Change) -> None:
         self._change = None
-        self._last_revert = {"generation": change.candidate.generation, "reason": change.reason, "boot": False}
+        self._last_revert = Reverted(change.reason, change.candidate.generation)
         heirs = change.previous.exchanges if change.previous else self._orphans.exchanges
         self._workforce.drain(change.candidate, heirs)
         if change.asked:
-            change.answer(ok=True, phase="reverted")
+            change.answer(Phase("reverted"))
         if change.session is None:
             self._boot_failed(change.reason)
 
@@ -295,7 +297,7 @@ class Master:
                 self._fail_staging(change, group.last_failure)
             else:
                 self._abandon(change, group.last_failure)
-                self._last_revert = {"generation": group.generation, "reason": group.last_failure, "boot": False}
+                self._last_revert = Reverted(group.last_failure, group.generation)
             return
         wait = group.crashed(handle, why)
         said = f"worker {handle.pid} of generation {group.generation} ended ({why}); again in {wait:g} s"
@@ -310,53 +312,52 @@ class Master:
             self._succession.lost()
             self._abandon(self._change, "the connection of whoever made the change was lost")
 
-    def _obey(self, peer: protocol.Peer, message: protocol.Message) -> None:
-        command = message.get("command")
-        if command == "status":
-            peer.send({"ok": True, **self.status()})
-        elif command == "stage":
-            labels = {name: message.get(name) for name in ("verb", "provider")}
-            self._stage(Path(str(message["directory"])), peer, **labels)
-        elif command == "retry":
-            if self._boot_retry is not None:
-                self._boot_retry = time.monotonic()
-            peer.send({"ok": True, "failures": self._boot_failures})
-        elif command == "stop":
-            self._stop(float(message["limit"]) if "limit" in message else None)
-            peer.send({"ok": True})
-        elif command == "leave":
-            if self._change is not None:
-                raise Refused("a change is going on")
-            peer.send({"ok": True})
-            self._left = SUCCEEDED if message.get("for_good") else 0
-        elif command in COMMANDS:
-            self._succession.want(peer, message, self._change is not None or self._stopping is not None)
-        elif command in ("promote", "confirm", "revert", "abort"):
-            self._workforce.reap()  # a candidate that is dead already must not be promoted or confirmed
-            change = self._change
-            if change is None or change.session is not peer:
-                lost = f": {self._last_revert['reason']}" if self._last_revert else ""
-                raise Refused(f"there is no change of this session to {command}{lost}")
-            self._step(change, command, message)
-        else:
-            raise Refused(f"unknown command {command!r}")
+    def _obey(self, peer: protocol.Peer, request: messages.AnyRequest) -> None:
+        match request:
+            case messages.Look():
+                peer.send(self.status().plain())
+            case messages.Stage():
+                self._stage(Path(request.directory), peer, verb=request.verb, provider=request.provider)
+            case messages.Retry():
+                if self._boot_retry is not None:
+                    self._boot_retry = time.monotonic()
+                peer.send(messages.Retried(self._boot_failures).plain())
+            case messages.Stop():
+                self._stop(request.limit)
+                peer.send(Answer().plain())
+            case messages.Leave():
+                if self._change is not None:
+                    raise Refused("a change is going on")
+                peer.send(Answer().plain())
+                self._left = SUCCEEDED if request.for_good else 0
+            case messages.Become() | messages.Succeed() | messages.Back():
+                self._succession.want(peer, request, self._change is not None or self._stopping is not None)
+            case _:
+                self._workforce.reap()  # a candidate that is dead already must not be promoted or confirmed
+                change = self._change
+                if change is None or change.session is not peer:
+                    lost = f": {self._last_revert.reason}" if self._last_revert else ""
+                    raise Refused(f"there is no change of this session to {request.command}{lost}")
+                self._step(change, request)
 
-    def _step(self, change: Change, command: str, message: protocol.Message) -> None:
-        if command == "promote" and change.phase == STAGED:
-            change.confirm_within = float(message["confirm_within"])
-            change.promote()
-        elif command == "confirm" and change.phase == PROVISIONAL:
-            self._confirm(change)
-        elif command == "revert" and change.phase in (OPENING, PAUSING, PROVISIONAL):
-            change.asked = True
-            self._revert(change, str(message.get("reason", "asked to")))
-        elif command == "revert" and change.phase == REVERTING:
-            change.asked = True
-        elif command == "abort" and change.phase in (STAGING, STAGED):
-            self._abandon(change, str(message.get("reason", "asked to")))
-            change.answer(ok=True, phase="aborted")
-        else:
-            raise Refused(f"cannot {command} while {change.phase}{f': {change.reason}' if change.reason else ''}")
+    def _step(self, change: Change, request: messages.Step) -> None:
+        match request:
+            case messages.Promote() if change.phase == STAGED:
+                change.confirm_within = request.confirm_within
+                change.promote()
+            case messages.Confirm() if change.phase == PROVISIONAL:
+                self._confirm(change)
+            case messages.Revert() if change.phase in (OPENING, PAUSING, PROVISIONAL):
+                change.asked = True
+                self._revert(change, request.reason)
+            case messages.Revert() if change.phase == REVERTING:
+                change.asked = True
+            case messages.Abort() if change.phase in (STAGING, STAGED):
+                self._abandon(change, request.reason)
+                change.answer(Phase("aborted"))
+            case _:
+                why = f": {change.reason}" if change.reason else ""
+                raise Refused(f"cannot {request.command} while {change.phase}{why}")
 
     def _stop(self, limit: float | None) -> None:
         """Stop accepting, let everything finish for ``limit`` seconds, leave. Asked twice: leave now."""
@@ -375,19 +376,19 @@ class Master:
         self._orphans.retire([])
         self._listeners.close()
 
-    def status(self) -> protocol.Message:
+    def status(self) -> Status:
         """What runs here, for ``aiops status``."""
         change = self._change
         serving = self._serving() or (change.previous if change else None)
-        return {
-            "pid": os.getpid(),
-            "version": aiops.__version__,
-            **self._succession.status(),
-            "uptime": round(time.monotonic() - self._started, 1),
-            "state": "stopping" if self._stopping is not None else "serving" if serving else "idle",
-            "generation": serving.generation if serving else None,
-            "change": {"generation": change.candidate.generation, "phase": change.phase} if change else None,
-            "groups": [group.describe() for group in self._workforce.groups],
-            "orphans": self._orphans.pids,
-            "last_revert": self._last_revert,
-        }
+        return replace(
+            self._succession.status(),
+            state="stopping" if self._stopping is not None else "serving" if serving else "idle",
+            pid=os.getpid(),
+            version=aiops.__version__,
+            uptime=round(time.monotonic() - self._started, 1),
+            generation=serving.generation if serving else None,
+            change=messages.Change(change.candidate.generation, change.phase) if change else None,
+            groups=tuple(group.describe() for group in self._workforce.groups),
+            orphans=tuple(self._orphans.pids),
+            last_revert=self._last_revert,
+        )

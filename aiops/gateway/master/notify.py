@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from contextlib import suppress
-from typing import Any
+
+from aiops.gateway.shared.messages import Status
 
 # While the first generation loads, systemd is told again and again to wait this much longer.
 PATIENCE_SECONDS = 30.0
@@ -81,18 +82,18 @@ class Notifier:
             sock.send(text.encode())
 
 
-def condition(status: Mapping[str, Any], settled: bool, leaves: bool) -> tuple[str, str]:
+def condition(status: Status, settled: bool, leaves: bool) -> tuple[str, str]:
     """The state of the service in systemd's words, and one line for ``systemctl status``, from the master's own status.
 
     ``settled``: the boot is over, well or not; only then is a change a reload. ``leaves``: without its workers.
     """
-    change, failed = status["change"], status["last_revert"]
+    change, failed = status.change, status.last_revert
     if leaves:
         return "stopping", "the workers serve on"
-    if status["state"] == "stopping":
+    if status.state == "stopping":
         return "stopping", "open requests are finishing"
     if change:
-        return "reloading" if settled else "starting", f"generation {change['generation']} is {change['phase']}"
-    if status["generation"] is not None:
-        return "ready", f"generation {status['generation']} serves"
-    return "ready", str(failed["reason"]) if failed else "no generation yet: `aiops up` makes the first"
+        return "reloading" if settled else "starting", f"generation {change.generation} is {change.phase}"
+    if status.generation is not None:
+        return "ready", f"generation {status.generation} serves"
+    return "ready", failed.reason if failed else "no generation yet: `aiops up` makes the first"

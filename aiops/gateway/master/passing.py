@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aiops.gateway.master.handover import Handover, descriptors
-from aiops.gateway.shared import installed, protocol
+from aiops.gateway.shared import installed, messages, protocol
 
 ANSWER_SECONDS = 60.0  # until nothing is half done in the old master
 APPROVED = b"+"
@@ -75,7 +75,7 @@ def ask(run: Path, invitation: Invitation) -> tuple[Handover | None, socket.sock
     if not invitation.hold:
         _send_away(link, run)
         return None, None
-    answer, received = _order(link, "succeed", **asdict(invitation))
+    answer, received = _order(link, messages.Succeed(invitation.token, invitation.hold, invitation.container))
     if len(received) != len(answer["descriptors"]):  # recvmsg(2): more than this process may have open are dropped
         raise OSError(f"{len(received)} of {len(answer['descriptors'])} descriptors arrived: the limit is too low")
     numbers = dict(zip(answer["descriptors"], received, strict=True))
@@ -131,7 +131,7 @@ def _connect(run: Path) -> socket.socket:
 def _send_away(link: socket.socket, run: Path) -> None:
     """The master that serves leaves its workers to us, and its keeper starts no other."""
     with link:
-        _order(link, "leave", for_good=True)
+        _order(link, messages.Leave(for_good=True))
     deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -143,9 +143,9 @@ def _send_away(link: socket.socket, run: Path) -> None:
     raise TimeoutError("the master that serves did not leave")
 
 
-def _order(link: socket.socket, command: str, **arguments: object) -> tuple[dict[str, Any], list[int]]:
+def _order(link: socket.socket, request: messages.Request[Any]) -> tuple[dict[str, Any], list[int]]:
     """The answer, and the descriptors that came with it. Raises OSError when it is no."""
-    link.sendall(protocol.encode({"command": command, **arguments}))
+    link.sendall(protocol.encode(request.plain()))
     data, received = b"", []
     while b"\n" not in data:
         part, more, _, _ = socket.recv_fds(link, 65536, MOST_AT_ONCE)
@@ -155,7 +155,7 @@ def _order(link: socket.socket, command: str, **arguments: object) -> tuple[dict
             raise OSError("the master that serves went away")
     answer = json.loads(data.partition(b"\n")[0])
     if not answer.get("ok"):
-        raise OSError(f"the master that serves refused: {answer.get('error')}")
+        raise OSError(f"the master that serves refused: {messages.Refusal.of(answer).error}")
     return answer, received
 
 

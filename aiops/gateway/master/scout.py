@@ -132,7 +132,16 @@ async def _serve_once(directory: Path) -> None:
     os.environ.update(environment, CONFIG_FILE_PATH=str(config))
     app = runtime.app()
     async with app.router.lifespan_context(app):
-        settings = Settings(0, directory, "", 0, 1, 0.0, 1, MODEL, {}, (), None)
+        settings = Settings(
+            generation=0,
+            directory=directory,
+            host="",
+            port=0,
+            workers=1,
+            drain_seconds=0.0,
+            models=1,
+            probe_model=MODEL,
+        )
         await selfcheck.prove(Extension(app, _Nobody(), 0, Board(RoutingTable(), Slots(1, 0))), environment, settings)
 
 

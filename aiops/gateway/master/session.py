@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from aiops.gateway.master.group import Group
 from aiops.gateway.shared import protocol
+from aiops.gateway.shared.messages import Answer, Progress, Refusal
 
 STAGING, STAGED, OPENING, PAUSING, PROVISIONAL, REVERTING = (
     "staging",
@@ -47,9 +48,9 @@ class Change:
         """Whether the candidate listens on another address."""
         return self.previous is not None and self.previous.listener is not self.candidate.listener
 
-    def answer(self, **fields: object) -> None:
+    def answer(self, message: Answer | Progress | Refusal) -> None:
         if self.session is not None:
-            self.session.send(dict(fields))
+            self.session.send(message.plain())
 
     def progress(self, now: float) -> None:
         """Tell the session how far staging is, twice a second."""
@@ -57,11 +58,12 @@ class Change:
             return
         self.next_progress = now + 0.5
         self.answer(
-            event="progress",
-            elapsed=round(now - self.candidate.started, 2),
-            estimate=round(self.estimate, 2),
-            ready=sum(worker.ready for worker in self.candidate.workers),
-            workers=self.candidate.settings.workers,
+            Progress(
+                elapsed=round(now - self.candidate.started, 2),
+                estimate=round(self.estimate, 2),
+                ready=sum(worker.ready for worker in self.candidate.workers),
+                workers=self.candidate.settings.workers,
+            )
         )
 
     def promote(self) -> None:
@@ -84,7 +86,7 @@ class Change:
 
     def start_revert(self, reason: str) -> None:
         if self.phase in (OPENING, PAUSING) and not self.asked:
-            self.answer(ok=False, error=reason)  # whoever asked for the promotion still waits for its answer
+            self.answer(Refusal(reason))  # whoever asked for the promotion still waits for its answer
         self.phase = REVERTING
         self.reason = reason
         if self.previous is not None:

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from aiops.gateway.master import handover as handing
 from aiops.gateway.master import passing
@@ -20,11 +19,10 @@ from aiops.gateway.master.listeners import Listeners
 from aiops.gateway.master.notify import Notifier
 from aiops.gateway.master.say import say
 from aiops.gateway.master.workforce import Workforce
-from aiops.gateway.shared import installed, protocol
+from aiops.gateway.shared import installed, messages, protocol
 from aiops.gateway.shared.journald import WARNING
 from aiops.gateway.worker import runtime
 
-COMMANDS = ("become", "succeed", "back")
 # Whoever asked for the handover may need this long after a failed change to say what happens next.
 SAY_WITHIN = 10.0
 
@@ -77,27 +75,27 @@ class Succession:
 
     # --- while it runs ----------------------------------------------------------------------------------------
 
-    def want(self, peer: protocol.Peer, message: protocol.Message, busy: bool) -> None:
-        """One of COMMANDS, to be done as soon as nothing is half done. Raises Refused when that cannot be."""
+    def want(self, peer: protocol.Peer, request: messages.Handover, busy: bool) -> None:
+        """To be done as soon as nothing is half done. Raises Refused when that cannot be."""
         if busy:
             raise Refused("a change is going on, or the gateway is stopping")
-        if message["command"] != "back" and self._link is not None:
+        if not isinstance(request, messages.Back) and self._link is not None:
             raise Refused("this master is on approval itself")
-        if message["command"] == "succeed":  # what it is given is the answer
-            self._successor = (peer, str(message["token"]), float(message["hold"]))
+        if isinstance(request, messages.Succeed):  # what it is given is the answer
+            self._successor = (peer, request.token, request.hold)
             return
-        if message["command"] == "become":
-            self._want_program(message)
+        if isinstance(request, messages.Become):
+            self._want_program(request)
         elif self._link is None:
             raise Refused("there is nobody to give back to")
-        self._gives_back = message["command"] == "back"
-        peer.send({"ok": True})
+        self._gives_back = isinstance(request, messages.Back)
+        peer.send(messages.Answer().plain())
 
-    def _want_program(self, message: protocol.Message) -> None:
-        python, token, hold = str(message["python"]), str(message["token"]), float(message["hold"])
+    def _want_program(self, request: messages.Become) -> None:
+        python = request.python
         if not os.access(python, os.X_OK) or not Path(python).is_absolute():
             raise Refused(f"there is no interpreter {python}")
-        self._wanted = (python, token, hold)
+        self._wanted = (python, request.token, request.hold)
 
     def approve(self, by_somebody: bool) -> None:
         """A change was confirmed: this program stays, unless the change was its own."""
@@ -187,18 +185,18 @@ class Succession:
             self._watch_again()
             say(f"cannot become {python}: {error.strerror}")
 
-    def status(self) -> dict[str, Any]:
-        """``on_approval``: this program hands back by itself unless a change is confirmed."""
+    def status(self) -> messages.Status:
+        """What this program is; what it does is for the master to add."""
         given = self._given
-        return {
-            "litellm": runtime.version(),
-            "runtime": installed.own(),
-            "python": sys.executable,
-            "container": os.environ.get(installed.CONTAINER_VARIABLE),
-            "code": self._code,
-            "on_approval": self._back_at is not None,
-            "handover": {"token": given.token, "from": given.python, "error": given.error} if given else None,
-        }
+        return messages.Status(
+            litellm=runtime.version(),
+            runtime=installed.own(),
+            python=sys.executable,
+            container=os.environ.get(installed.CONTAINER_VARIABLE),
+            code=self._code,
+            on_approval=self._back_at is not None,
+            handover=messages.Handed(given.token, given.python, given.error) if given else None,
+        )
 
     def _allow(self, period: int) -> None:
         """A program that is starting cannot tell a watchdog that it lives. Microseconds."""

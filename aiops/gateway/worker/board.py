@@ -10,10 +10,11 @@ import math
 import time
 from collections.abc import Callable, MutableMapping
 
-from aiops.gateway.worker.call import Call, State
+from aiops.gateway.worker.call import IN_FLIGHT, Call, State
 from aiops.gateway.worker.latency import Latency
 from aiops.gateway.worker.minutes import Minutes, Served, Tally
-from aiops.gateway.worker.slots import AVOIDED_UNTIL, IN_FLIGHT, REASON, Slots
+from aiops.gateway.worker.slots import AVOIDED_UNTIL, REASON, Slots
+from aiops.gateway.worker.slots import IN_FLIGHT as NUMBER_IN_FLIGHT
 from aiops.spec.choosing.rules import Group, ProviderFacts, RoutingTable
 
 FAILURE_KEPT = 60.0  # seconds for which a deployment that failed counts as the slowest
@@ -57,38 +58,31 @@ class Board:
 
     def begin(self, call: Call, deployment: str, provider: str) -> None:
         """A deployment is asked for ``call``. LiteLLM wraps some calls in others: the same one again is the same."""
-        if call.state is State.OVER or (call.state is State.WORKING and call.deployment == deployment):
+        if call.state is State.WORKING and call.deployment == deployment:
             return
         if call.in_flight:
             # LiteLLM says nothing when a stream breaks that it had opened; it goes on to the next one.
             self.failed(call, None, BROKE_OFF)
-        if call.deployment not in ("", deployment):
-            call.fell_from = call.provider
-            call.fallbacks += 1
-        if not call.provider:
+        is_first = not call.provider
+        if not call.ask(deployment, provider, self._clock()):
+            return
+        if is_first:
             self._by_name[call.name] = self._by_name.get(call.name, 0) + 1
-        call.deployment, call.provider = deployment, provider
-        call.began = self._clock()
-        call.attempts += 1
-        call.state = State.WORKING
         self._count(call, 1)
 
     def answered(self, call: Call) -> None:
         """The answer, or its first piece, has come."""
-        if call.state is not State.WORKING:
+        if not call.answer():
             return
-        call.state = State.ANSWERING
         now = self._clock()
         self._latency.setdefault(call.deployment, Latency()).add(now - call.began, now)
         self._last_success[call.provider] = now
 
     def failed(self, call: Call, status: int | None, failure: str) -> None:
         """The deployment that was asked did not answer, or broke off. ``status``: HTTP, None for none at all."""
-        if not call.in_flight:
+        if not call.fail(failure):
             return
-        self._leave(call)
-        call.state = State.FAILED
-        call.failure = failure
+        self._count(call, -1)
         if status in CALLERS_FAULT:
             return
         now = self._clock()
@@ -106,22 +100,24 @@ class Board:
 
     def over(self, call: Call) -> None:
         """The request has ended, in whatever way. Whoever was answering it to the end has succeeded."""
-        if call.state is State.ANSWERING:
+        ended = call.end()
+        if ended is None:
+            return
+        if ended is State.ANSWERING:
             now = self._clock()
             self.errors.pop(call.provider, None)
             self._last_failure.pop(call.deployment, None)
             self.minutes.ended(now, call.deployment, well=True)
             if not call.private:
                 self._tally(call, now).answered += 1
-        if call.in_flight:
-            self._leave(call)
+        if ended in IN_FLIGHT:
+            self._count(call, -1)
         if call.provider:
             left = self._by_name[call.name] - 1
             if left:
                 self._by_name[call.name] = left
             else:
                 del self._by_name[call.name]
-        call.state = State.OVER
 
     def all_served(self) -> dict[Served, Tally]:
         return self.minutes.all_served(self._clock())
@@ -130,17 +126,13 @@ class Board:
         """Tokens of one answer, its prompt included."""
         self.minutes.deployment(self._clock(), deployment).tokens += tokens
 
-    def _leave(self, call: Call) -> None:
-        self._count(call, -1)
-        call.state = State.IDLE
-
     def _count(self, call: Call, change: int) -> None:
         provider, deployment = call.provider, call.deployment
         self._asked[deployment] = self._asked.get(deployment, 0) + change
         number = self._mine[provider] = self._mine.get(provider, 0) + change
         place = self._place.get(provider)
         if place is not None:
-            self._slots.put(self._worker, place, IN_FLIGHT, number)
+            self._slots.put(self._worker, place, NUMBER_IN_FLIGHT, number)
 
     def _avoid(self, provider: str, seconds: float | None, reason: int) -> None:
         if seconds is None or provider not in self._place:
@@ -158,7 +150,7 @@ class Board:
 
     def in_flight(self, provider: str) -> int:
         place = self._place.get(provider)
-        return self._mine.get(provider, 0) if place is None else int(self._slots.total(place, IN_FLIGHT))
+        return self._mine.get(provider, 0) if place is None else int(self._slots.total(place, NUMBER_IN_FLIGHT))
 
     def parallel(self, provider: str) -> int:
         return self.table.providers.get(provider, UNKNOWN).parallel

@@ -6,7 +6,8 @@ hooks find it in the context and say which deployment is tried. So nothing count
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from enum import Enum
 
@@ -24,12 +25,28 @@ class State(Enum):
     OVER = "the request is over"
 
 
+IN_FLIGHT = frozenset({State.WORKING, State.ANSWERING})
+# From which states each may come. What is told twice is nothing new; whatever else comes out of turn changes nothing
+# and is counted: LiteLLM's hooks may come late, and twice, and in an order that nobody has seen yet.
+_FROM: Mapping[State, frozenset[State]] = {
+    State.WORKING: frozenset({State.IDLE, State.FAILED}),
+    State.ANSWERING: frozenset({State.WORKING}),
+    State.FAILED: IN_FLIGHT,
+    State.OVER: frozenset(State) - {State.OVER},
+}
+out_of_turn: Counter[tuple[State, State]] = Counter()
+"""(the state a call was in, the one it was told) -> how often, in this worker."""
+
+
 class Call:
     """``rule``: what routed it, as its header says it; None when nothing had to. ``fell_from``: the provider that was
     tried before the one that answers. ``headers``: as they came, names in lower case. ``attempts``: how often a
-    deployment was asked; ``fallbacks``: how often that was another one than before."""
+    deployment was asked; ``fallbacks``: how often that was another one than before. ``began``: when the one that is
+    asked was, monotonic. The state is changed by ``ask``, ``answer``, ``fail`` and ``end`` alone, each of which says
+    whether it was."""
 
     __slots__ = (
+        "_state",
         "attempts",
         "began",
         "deployment",
@@ -41,7 +58,6 @@ class Call:
         "private",
         "provider",
         "rule",
-        "state",
     )
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]] = (), *, private: bool = False) -> None:
@@ -52,12 +68,52 @@ class Call:
         self.deployment = ""
         self.provider = ""
         self.began = 0.0  # monotonic
-        self.state = State.IDLE
+        self._state = State.IDLE
         self.attempts = 0
         self.fallbacks = 0
         self.fell_from = ""
         self.failure = ""
 
     @property
+    def state(self) -> State:
+        return self._state
+
+    @property
     def in_flight(self) -> bool:
-        return self.state in (State.WORKING, State.ANSWERING)
+        return self._state in IN_FLIGHT
+
+    def ask(self, deployment: str, provider: str, now: float) -> bool:
+        """A deployment is asked; one that was before has failed, see ``fail``."""
+        if not self._become(State.WORKING):
+            return False
+        if self.deployment not in ("", deployment):
+            self.fell_from = self.provider
+            self.fallbacks += 1
+        self.deployment, self.provider = deployment, provider
+        self.began = now
+        self.attempts += 1
+        return True
+
+    def answer(self) -> bool:
+        """The answer, or its first piece, has come."""
+        return self._become(State.ANSWERING)
+
+    def fail(self, failure: str) -> bool:
+        """The deployment that was asked did not answer, or broke off; ``failure`` says how."""
+        if not self._become(State.FAILED):
+            return False
+        self.failure = failure
+        return True
+
+    def end(self) -> State | None:
+        """The request has ended. The state that ended, which says how; None when it had before."""
+        before = self._state
+        return before if self._become(State.OVER) else None
+
+    def _become(self, state: State) -> bool:
+        if self._state in _FROM[state]:
+            self._state = state
+            return True
+        if self._state is not state:
+            out_of_turn[self._state, state] += 1
+        return False

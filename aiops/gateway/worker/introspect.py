@@ -6,12 +6,14 @@ import os
 from typing import Any
 
 from aiops.gateway.worker.board import Board
+from aiops.gateway.worker.call import out_of_turn
 from aiops.gateway.worker.minutes import KEPT, Served, Tally
 
 
 def describe(board: Board) -> dict[str, Any]:
     """JSON-ready. ``models`` and ``fallbacks`` are this worker's; in flight and avoided are those of all workers.
 
+    ``out_of_turn``: what calls were told when it could not be, see ``call``.
     A fallback is counted where it was taken: ``from`` failed with ``failure``, ``to`` answered.
     """
     served = board.all_served()
@@ -19,6 +21,7 @@ def describe(board: Board) -> dict[str, Any]:
         "pid": os.getpid(),
         "minutes": KEPT,
         "routing_errors": board.routing_errors,
+        "out_of_turn": {f"{was.name} -> {told.name}".lower(): times for (was, told), times in out_of_turn.items()},
         "models": [_model(who, tally) for who, tally in sorted(served.items(), key=_by_name)],
         "fallbacks": [
             {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiops.spec import env_file
@@ -15,7 +16,7 @@ CONFIG_FILE = "litellm-unified.yaml"
 ROUTING_FILE = "routing.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """One generation as the gateway sees it. Seconds are floats; ``secrets`` maps a variable to its file.
 
@@ -31,10 +32,10 @@ class Settings:
     workers: int
     drain_seconds: float
     models: int
-    probe_model: str | None
-    secrets: dict[str, str]
-    environment: tuple[str, ...]
-    master_key_file: str | None
+    probe_model: str | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    environment: tuple[str, ...] = ()
+    master_key_file: str | None = None
     routing: RoutingTable | None = None
     expose: tuple[str, ...] = ()
     addresses: tuple[str, ...] | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aiops.spec.routes.kept import Kept
 from aiops.spec.yaml.yaml_text import inline
 
 if TYPE_CHECKING:  # `status` reads summaries, and has no time for the models of the files
@@ -15,13 +16,13 @@ if TYPE_CHECKING:  # `status` reads summaries, and has no time for the models of
 
 @dataclass(frozen=True)
 class Summary:
-    """``providers``: name -> its facts; ``settings``: dotted name -> value.
+    """``providers``: name -> its facts.
 
     ``rules``: (name, what it does) of patterns and other rules that cover names, in the order in which they are tried.
     """
 
+    settings: Kept
     providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
     rules: tuple[tuple[str, str], ...] = ()
 
 
@@ -32,16 +33,16 @@ def summarise(state: DesiredState) -> Summary:
         for name, provider in sorted(state.providers.items())
         if provider.status != "template"  # an example: nothing of it is served, watched or proved
     }
-    settings: dict[str, Any] = {}
+    recorded = _special(state)
     for key, value in state.settings.model_dump().items():
         if key == "container" and state.settings.supervisor != "container":
             continue  # nothing of it has an effect
         if isinstance(value, dict):
             # A list that is empty is not written; generations from before the key are not different.
-            settings |= {f"{key}.{inner}": _plain(item) for inner, item in value.items() if item != ()}
+            recorded |= {f"{key}.{inner}": _plain(item) for inner, item in value.items() if item != ()}
         else:
-            settings[key] = value
-    return Summary(providers, dict(sorted({**settings, **_special(state)}.items())), tuple(_rules(state.mappings)))
+            recorded[key] = value
+    return Summary(Kept.of(dict(sorted(recorded.items()))), providers, tuple(_rules(state.mappings)))
 
 
 def _plain(value: Any) -> Any:
@@ -69,7 +70,7 @@ def _provider(provider: Provider) -> dict[str, Any]:
     }
 
 
-def _special(state: DesiredState) -> Mapping[str, Any]:
+def _special(state: DesiredState) -> dict[str, Any]:
     """Special cases and the default strategy, where they are written."""
     found: dict[str, Any] = {}
     if state.mappings.rules.default_strategy is not None:

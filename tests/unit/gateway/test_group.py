@@ -40,7 +40,15 @@ def ends() -> Iterator[Ends]:
 
 
 def group_of(ends: Ends, generation: int, workers: int = 1) -> Group:
-    settings = Settings(generation, Path("/g"), "127.0.0.1", 1, workers, 9.0, 3, None, {}, (), None)
+    settings = Settings(
+        generation=generation,
+        directory=Path("/g"),
+        host="127.0.0.1",
+        port=1,
+        workers=workers,
+        drain_seconds=9.0,
+        models=3,
+    )
     group = Group(settings, {}, socket.socket())
     ends.open.append(group.listener)
     group.workers = [
@@ -65,8 +73,8 @@ def test_each_death_in_a_row_doubles_the_wait_up_to_a_limit(ends: Ends) -> None:
         group.workers = [WorkerHandle(1, 0, ends.peers()[0], time.monotonic())]
     assert waits[:4] == [0.1, 0.2, 0.4, 0.8]
     assert waits[-1] == BACKOFF_MOST
-    assert group.describe()["crash_loop"]
-    assert group.describe()["last_failure"] == "killed by signal 9"
+    assert group.describe().crash_loop
+    assert group.describe().last_failure == "killed by signal 9"
 
 
 def test_a_worker_that_lived_long_starts_the_wait_anew(ends: Ends) -> None:
@@ -74,7 +82,7 @@ def test_a_worker_that_lived_long_starts_the_wait_anew(ends: Ends) -> None:
     group.crashes_in_a_row = 5
     group.workers[0].started = time.monotonic() - STEADY_SECONDS - 1
     assert group.crashed(group.workers[0], "x") == 0.1
-    assert not group.describe()["crash_loop"]
+    assert not group.describe().crash_loop
 
 
 def test_the_reason_a_worker_gave_counts_more_than_its_exit_code(ends: Ends) -> None:

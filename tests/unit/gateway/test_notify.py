@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aiops.gateway.master.notify import Notifier, condition
+from aiops.gateway.shared.messages import Change, Reverted, Status
 
 
 class Manager:
@@ -98,22 +99,23 @@ def test_without_systemd_or_with_one_that_is_gone_nothing_happens(manager: Manag
     notifier.tell("ready", "", 1.0)
 
 
-STATUS = {"state": "idle", "generation": None, "change": None, "last_revert": None}
+IDLE = Status("idle")
+STAGING = Change(4, "staging")
 
 
 @pytest.mark.parametrize(
     ("status", "settled", "leaves", "expected"),
     [
-        ({}, True, False, ("ready", "no generation yet: `aiops up` makes the first")),
-        ({"generation": 3}, True, False, ("ready", "generation 3 serves")),
-        ({"change": {"generation": 4, "phase": "staging"}}, False, False, ("starting", "generation 4 is staging")),
-        ({"change": {"generation": 4, "phase": "staging"}}, True, False, ("reloading", "generation 4 is staging")),
-        ({"last_revert": {"reason": "it does not start"}}, True, False, ("ready", "it does not start")),
-        ({"state": "stopping", "generation": 3}, True, False, ("stopping", "open requests are finishing")),
-        ({"generation": 3}, True, True, ("stopping", "the workers serve on")),
+        (IDLE, True, False, ("ready", "no generation yet: `aiops up` makes the first")),
+        (Status("serving", generation=3), True, False, ("ready", "generation 3 serves")),
+        (Status("idle", change=STAGING), False, False, ("starting", "generation 4 is staging")),
+        (Status("idle", change=STAGING), True, False, ("reloading", "generation 4 is staging")),
+        (Status("idle", last_revert=Reverted("it does not start")), True, False, ("ready", "it does not start")),
+        (Status("stopping", generation=3), True, False, ("stopping", "open requests are finishing")),
+        (Status("serving", generation=3), True, True, ("stopping", "the workers serve on")),
     ],
 )
 def test_every_state_of_the_master_has_its_words(
-    status: dict[str, object], settled: bool, leaves: bool, expected: tuple[str, str]
+    status: Status, settled: bool, leaves: bool, expected: tuple[str, str]
 ) -> None:
-    assert condition({**STATUS, **status}, settled, leaves) == expected
+    assert condition(status, settled, leaves) == expected

@@ -11,7 +11,7 @@ from aiops.gateway.master.handover import START_SECONDS
 from aiops.gateway.master.listeners import Listeners
 from aiops.gateway.master.succession import Succession
 from aiops.gateway.master.workforce import Workforce
-from aiops.gateway.shared import protocol
+from aiops.gateway.shared import messages, protocol
 from tests.unit.gateway.test_notify import Manager
 
 
@@ -23,8 +23,8 @@ def test_the_watchdog_waits_longer_than_a_program_may_take_and_not_when_it_stays
     environment = manager.environment(WATCHDOG_USEC="3000000", WATCHDOG_PID=str(os.getpid()))
     succession = Succession(environment, None)
     ours, theirs = socket.socketpair()
-    message = {"command": "become", "python": str(broken), "token": "t", "hold": 1.0}
-    succession.want(protocol.Peer(ours), message, busy=False)
+    request = messages.Become(str(broken), "t", 1.0)
+    succession.want(protocol.Peer(ours), request, busy=False)
     listeners = Listeners()
     workforce = Workforce(Events(), listeners, tmp_path, lambda *_: None, lambda *_: None)
     with ours, theirs, socket.socket() as control:
@@ -39,7 +39,7 @@ def test_a_successor_that_has_given_up_is_forgotten_and_the_master_serves_on(tmp
     ours, theirs = socket.socketpair()
     peer = protocol.Peer(ours)
     succession = Succession({}, None)
-    succession.want(peer, {"command": "succeed", "token": "t", "hold": 30.0}, busy=False)
+    succession.want(peer, messages.Succeed("t", 30.0), busy=False)
     theirs.close()
     assert peer.receive() == []
     peer.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from aiops.gateway.shared import protocol
+from aiops.gateway.shared import messages, protocol
 from aiops.host import master
 
 
@@ -18,4 +18,4 @@ def test_a_master_that_so_many_wait_for_that_nobody_may_join_is_busy_and_not_gon
         listening.bind(str(run / protocol.CONTROL))
         listening.listen(1)
         asked = [master.status(run, timeout=0.01) for _ in range(4)]
-    assert asked == [{"state": "busy"}] * 4
+    assert asked == [messages.Status(messages.BUSY)] * 4

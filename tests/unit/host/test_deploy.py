@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import socket
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,22 @@ def test_links_are_left_to_whoever_made_them(tmp_path: Path) -> None:
 )
 def test_workers_stay_for_the_next_master_and_only_then(restarting: bool, result: str, nothing: bool) -> None:
     assert unit_hook.leaves_nothing(restarting, result) is nothing
+
+
+def test_a_host_that_cannot_be_reached_is_said_with_the_reason_and_nothing_else(
+    wanted: Wanted, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = tmp_path / "ssh_config"
+    config.write_text(f"Host there\n  HostName 127.0.0.1\n  Port {port}\n")
+    with pytest.raises(Precondition, match=rf"^there cannot be brought to the wanted state: .*{port}"):
+        converge(wanted, "there", str(config))
+    assert capfd.readouterr().err == ""
+
+
+def test_of_pyinfra_only_what_is_public_is_used() -> None:
+    names = [node for node in ast.walk(ast.parse(Path(deploy.__file__).read_text())) if isinstance(node, ast.Attribute)]
+    assert names
+    assert [node.attr for node in names if node.attr.startswith("_")] == []

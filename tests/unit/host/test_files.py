@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -101,7 +102,13 @@ def test_a_tree_is_removed_and_a_missing_one_is_no_error(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [(28, "the disk is full"), (30, "read-only"), (13, "belongs to somebody else"), (122, "quota")]
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "belongs to somebody else"),
+        (errno.EDQUOT, "quota"),
+    ],
 )
 def test_errors_of_the_system_are_explained_to_people(tmp_path: Path, number: int, said: str) -> None:
     with pytest.raises(Precondition) as refused, files.explained(tmp_path, "write"):

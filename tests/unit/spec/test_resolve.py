@@ -151,6 +151,7 @@ def test_that_a_model_costs_nothing_is_not_the_same_as_that_nobody_said() -> Non
     ("profile", "strategy"), [("cost", "cost-based"), ("dev", "simple-shuffle"), ("prod", "least_loaded")]
 )
 @pytest.mark.parametrize("said", ["", "routing_rules: {default_strategy: usage_based}"])
+@pytest.mark.shows("aiops.yaml: profile")
 def test_the_profile_says_how_groups_choose_where_nothing_else_does(profile: str, strategy: str, said: str) -> None:
     pool = (
         "load_balancing: {pool: {providers: [{provider: a, preferred_model: a1}, {provider: b, preferred_model: b1}]}}"

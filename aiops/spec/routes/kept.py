@@ -1,0 +1,64 @@
+"""The settings that a generation was made with, as its record keeps them.
+
+The record names them with dots, ``gateway.port``. Comparing two generations needs every name that either has, also
+those this version does not know; whatever else asks for one asks for an attribute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, cast
+
+Engine = Literal["auto", "docker", "podman"]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Where it listens."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Verify:
+    """``timeout``: seconds for a whole suite; ``billable``: whether providers that send bills are asked."""
+
+    timeout: float = 60.0
+    billable: bool = False
+
+
+@dataclass(frozen=True)
+class Container:
+    image: str
+    engine: Engine = "auto"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """``container`` is None unless the gateway runs in one. ``recorded``: dotted name -> value, as it is stored."""
+
+    gateway: Gateway
+    supervisor: str = "auto"
+    verify: Verify = Verify()
+    container: Container | None = None
+    master_key_file: str | None = None
+    recorded: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, recorded: Mapping[str, Any]) -> Self:
+        """What an older version did not record has a default. Raises KeyError without an address."""
+        image, key = recorded.get("container.image"), recorded.get("master_key_file")
+        engine = cast(Engine, recorded.get("container.engine", Container.engine))  # checked when it was written
+        return cls(
+            gateway=Gateway(str(recorded["gateway.host"]), int(recorded["gateway.port"])),
+            supervisor=str(recorded.get("supervisor", cls.supervisor)),
+            verify=Verify(
+                timeout=float(recorded.get("verify.timeout", Verify.timeout)),
+                billable=bool(recorded.get("verify.billable", Verify.billable)),
+            ),
+            container=Container(str(image), engine) if image else None,
+            master_key_file=str(key) if key is not None else None,
+            recorded=recorded,
+        )
