@@ -142,7 +142,7 @@ def _deployment(state: DesiredState, name: str, member: Member) -> dict[str, Any
     mode = spec.mode if spec else "chat"
     # Without an id: one member answers for several patterns.
     one = {"model_name": name, "litellm_params": call(provider, model, mode), "model_info": {"mode": mode}}
-    tell(one, provider.params(spec), provider.written_price(member.model or "", spec))
+    tell(one, provider.params(spec), provider.facts(member.model or "", spec))
     return one
 
 

@@ -25,7 +25,8 @@ class State(Enum):
 
 
 class Call:
-    """``rule``: what routed it, as its header says it; None when nothing had to. ``fell_from``: the provider that was
+    """``passed``: what the provider is asked for where names are passed on; None for ``name`` itself.
+    ``rule``: what routed it, as its header says it; None when nothing had to. ``fell_from``: the provider that was
     tried before the one that answers. ``headers``: as they came, names in lower case. ``attempts``: how often a
     deployment was asked; ``fallbacks``: how often that was another one than before."""
 
@@ -38,6 +39,7 @@ class Call:
         "fell_from",
         "headers",
         "name",
+        "passed",
         "private",
         "provider",
         "rule",
@@ -48,6 +50,7 @@ class Call:
         self.headers = headers
         self.private = private
         self.name = ""
+        self.passed: str | None = None
         self.rule: bytes | None = None
         self.deployment = ""
         self.provider = ""

@@ -19,8 +19,10 @@ from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 from aiops.gateway.worker import call, failure
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.spec.names import HIDDEN
+from aiops.spec.shapes.provider_types import TYPES
 
 log = logging.getLogger("aiops.routing")
+EMBEDDING_PREFIXES = {kind.prefix: kind.prefix_for("embedding") for kind in TYPES.values()}
 
 
 class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by the type checker
@@ -74,7 +76,10 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         self.dispatch.board.begin(current, deployment, provider)
         if again or deployment not in self.dispatch.passing:
             return None
-        kwargs["model"] = f"{kwargs['model'].partition('/')[0]}/{current.name}"
+        prefix = kwargs["model"].partition("/")[0]
+        if str(getattr(call_type, "value", call_type)).endswith("embedding"):
+            prefix = EMBEDDING_PREFIXES.get(prefix, prefix)  # what is passed on may be a model of any mode
+        kwargs["model"] = f"{prefix}/{current.passed or current.name}"
         return kwargs
 
     async def async_post_call_failure_deployment_hook(

@@ -108,10 +108,14 @@ class Group:
 
 @dataclass(frozen=True)
 class PatternRule:
-    """``pattern`` in RE2's syntax, searched in the requested name; the first rule of the file that matches wins."""
+    """``pattern`` in RE2's syntax, searched in the requested name; the first rule of the file that matches wins.
+
+    ``rename``: what a name becomes that is passed on, ``\\1`` being what the first brackets found.
+    """
 
     pattern: str
     group: Group
+    rename: str | None = None
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,9 @@ class RoutingTable:
         return cls(
             plain=tuple(data["plain"]),
             names={name: _group(group) for name, group in data["names"].items()},
-            patterns=tuple(PatternRule(item["pattern"], _group(item["group"])) for item in data["patterns"]),
+            patterns=tuple(
+                PatternRule(item["pattern"], _group(item["group"]), item.get("rename")) for item in data["patterns"]
+            ),
             sizes=tuple(SizeRule(**{**item, "group": _group(item["group"])}) for item in data["sizes"]),
             default=None if default is None else _group(default),
             metadata=tuple(MetadataRule(**item) for item in data["metadata"]),

@@ -14,6 +14,11 @@ PLACEHOLDER_KEY = "none"
 """Written where a provider has no key. Without one LiteLLM takes the type's usual environment variable
 (OLLAMA_API_KEY, OPENAI_API_KEY, …) and sends a key that belongs to somebody else."""
 
+TEXT: tuple[Mode, ...] = ("chat", "completion", "responses")
+"""Modes whose answer is written text."""
+MODELS = "/v1/models"
+"""Where servers that speak OpenAI's API list what they have."""
+
 
 @dataclass(frozen=True)
 class ProviderType:
@@ -24,6 +29,7 @@ class ProviderType:
     ``discovery`` and ``health``: paths below the root, for listing models and for probing without cost.
     ``cloud``: a service with an address of its own, which needs a key; several providers may share the address.
     ``embeds``: whether LiteLLM can ask it for embeddings.
+    ``ambient``: it is let in by other means than a key (an account of the machine's), so that it may have none.
     ``parallel``: requests it answers at the same time when nobody says otherwise (the sources stand beside the rows).
     """
 
@@ -31,11 +37,12 @@ class ProviderType:
     prefixes: tuple[tuple[Mode, str], ...] = ()
     suffix: str = ""
     default_url: str | None = None
-    discovery: str | None = "/v1/models"
-    health: str | None = "/v1/models"
+    discovery: str | None = MODELS
+    health: str | None = MODELS
     cloud: bool = False
     embeds: bool = True
     parallel: int = 100
+    ambient: bool = False
 
     def prefix_for(self, mode: Mode) -> str:
         """LiteLLM's provider name for a model of this mode."""
@@ -78,4 +85,7 @@ TYPES: dict[str, ProviderType] = {
     "perplexity": _cloud("perplexity"),
     "together_ai": _cloud("together_ai"),
     "xai": _cloud("xai", embeds=False),
+    "azure": ProviderType("azure", discovery=None, health=None, cloud=True, ambient=True),
+    "bedrock": ProviderType("bedrock", discovery=None, health=None, cloud=True, ambient=True),
+    "vertex_ai": ProviderType("vertex_ai", discovery=None, health=None, cloud=True, ambient=True),
 }
