@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -108,12 +109,18 @@ def _dotenv(directory: Path) -> dict[str, str]:
     if path.is_file():
         for line in _read(path).decode(errors="replace").splitlines():
             name, equals, value = line.strip().removeprefix("export ").partition("=")
-            value = value.strip()
-            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-                value = value[1:-1]
+            value = _value(value.strip())
             if equals and name.strip().isidentifier() and value:
                 values[name.strip()] = value
     return values
+
+
+def _value(written: str) -> str:
+    """A value without its quotes, and without the comment behind it: what comes after a blank and ``#``."""
+    quote = written[:1]
+    if quote in ('"', "'") and (end := written.find(quote, 1)) > 0:
+        return written[1:end]
+    return re.split(r"(?:^|\s)#", written, maxsplit=1)[0].rstrip()
 
 
 def _backups(directory: Path, stem: str = "") -> Iterator[str]:

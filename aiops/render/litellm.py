@@ -45,6 +45,9 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
     }
     if any(route.rpm or route.tpm for route in table.routes):
         router["optional_pre_call_checks"] = ["enforce_model_rate_limits"]
+    for key in ("context_window", "content_policy"):
+        if named := list(_special_ways(table, key)):
+            router[f"{key}_fallbacks"] = named
     if gateway.stream_timeout is not None:
         router["stream_timeout"] = gateway.stream_timeout
     return {
@@ -65,6 +68,17 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
             "disable_model_info_refresh": True,
         },
     }
+
+
+def _special_ways(table: RouteTable, key: str) -> Iterator[dict[str, list[str]]]:
+    """Fallbacks for one kind of failure; also under the deployments by which the gateway asks for a name."""
+    for route in table.routes:
+        if others := getattr(route, key):
+            deployments = [member.deployment for member in route.members]
+            if not deployments and route.model in table.rules.names:
+                deployments = [identity(route.model, route.provider, route.backend_model)]
+            for name in (route.model, *deployments):
+                yield {name: list(others)}
 
 
 def _callbacks(table: RouteTable) -> list[str]:

@@ -26,6 +26,7 @@ class Strategy(StrEnum):
     ROUND_ROBIN = "round-robin"
     WEIGHTED_ROUND_ROBIN = "weighted_round_robin"
     LEAST_LOADED = "least_loaded"
+    LEAST_BUSY = "least-busy"
     FASTEST_RESPONSE = "fastest_response"
     USAGE_BASED = "usage_based"
     MOST_CAPACITY = "most_capacity"
@@ -40,7 +41,7 @@ class Strategy(StrEnum):
 ALIASES: Mapping[str, Strategy] = {
     "round_robin": Strategy.ROUND_ROBIN,
     "weighted-round-robin": Strategy.WEIGHTED_ROUND_ROBIN,
-    "least-busy": Strategy.LEAST_LOADED,
+    "least_busy": Strategy.LEAST_BUSY,
     "latency-based-routing": Strategy.FASTEST_RESPONSE,
     "usage-based-routing": Strategy.USAGE_BASED,
     "usage-based-routing-v2": Strategy.USAGE_BASED,

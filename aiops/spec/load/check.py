@@ -29,7 +29,7 @@ def check(draft: Draft) -> list[Problem]:
     problems = [*_places(draft), *_groups(draft), *_lists(draft), *_clashes(draft, routing), *_idle(draft)]
     problems += check_ports(draft.documents, draft.ports, draft.providers, draft.gateway_port)
     if draft.complete:
-        problems += [*_matches(draft, routing), *_chains(draft, routing), *_cycles(draft, routing)]
+        problems += [*_matches(draft, routing), *_chains(draft, routing)]
     if draft.complete and draft.rules_complete:
         problems += [*check_groups(draft, routing), *check_rules(draft, routing)]
     return problems
@@ -209,60 +209,3 @@ def _chains(draft: Draft, routing: Routing) -> Iterator[Problem]:
                     yield draft.problem(MAPPINGS, at, message, suggest(wanted))
                 elif name in routing.targets and name != DEFAULT and unsuited(routing, routing.targets[name], wanted):
                     yield draft.problem(MAPPINGS, at, *unsuited_words(name, wanted))
-
-
-def _cycles(draft: Draft, routing: Routing) -> Iterator[Problem]:
-    """No circle among models that name each other, nor one of chains that closes over the default chain.
-
-    Provider names are resolved without one, and the members of the default chain do not fall back to themselves.
-    """
-    edges: dict[str, list[tuple[str, Path]]] = {}
-    chains = draft.fallback_chains
-    for name, match in draft.exact_matches.items():
-        if match.fallback in draft.names and match.fallback != name:
-            edges.setdefault(name, []).append((match.fallback, ("exact_matches", name, "fallback")))
-    for name, capability in draft.mappings.capabilities.items():
-        if capability.fallback in draft.names and capability.fallback != name:
-            edges.setdefault(name, []).append((capability.fallback, ("capabilities", name, "fallback")))
-    for name, chain in chains.items():
-        if name != DEFAULT:
-            edges.setdefault(name, []).extend((to, ("fallback_chains", name)) for to in chain.chain if to != name)
-    if DEFAULT in chains:
-        last = chains[DEFAULT].chain
-        edges[DEFAULT] = [(name, ("fallback_chains", DEFAULT)) for name in last if name in chains]
-        for to in {to for name, chain in chains.items() if name != DEFAULT for to in chain.chain}:
-            if to not in chains and to not in last:
-                edges.setdefault(to, []).append((DEFAULT, ("fallback_chains", DEFAULT)))
-    done: set[str] = set()
-    for start in edges:
-        yield from _walk(draft, edges, start, done)
-
-
-def _walk(draft: Draft, edges: dict[str, list[tuple[str, Path]]], start: str, done: set[str]) -> Iterator[Problem]:
-    """Depth first without recursion: chains of thousands of models are fine. Each cycle is reported where it closes."""
-    if start in done:
-        return
-    trail, on_trail = [start], {start: 0}
-    stack = [iter(edges.get(start, ()))]
-    while stack:
-        step = next(stack[-1], None)
-        if step is None:
-            stack.pop()
-            done.add(trail[-1])
-            del on_trail[trail.pop()]
-            continue
-        to, path = step
-        if to in on_trail:
-            cycle = " -> ".join([*trail[on_trail[to] :], to])
-            yield draft.problem(MAPPINGS, path, f"fallbacks go in a circle: {cycle}", _end(trail))
-        elif to not in done:
-            on_trail[to] = len(trail)
-            trail.append(to)
-            stack.append(iter(edges.get(to, ())))
-
-
-def _end(trail: list[str]) -> str:
-    at = trail.index(DEFAULT) if DEFAULT in trail else 0
-    if at == 0:
-        return "let one of them end"
-    return f"give `{trail[at - 1]}` a chain of its own, `[]` ends there"

@@ -99,7 +99,9 @@ def _balanced(draft: Draft, name: str, spec: Balanced) -> Iterator[Problem]:
     asked: set[str] = set()
     for index, member in enumerate(spec.providers):
         backend = member.preferred_model or name
-        yield from draft.option_problems((*path, "providers", index, "options"), member.provider, backend, member.options)
+        yield from draft.option_problems(
+            (*path, "providers", index, "options"), member.provider, backend, member.options
+        )
         if member.condition is not None:
             at = (*path, "providers", index, "condition")
             found = list(condition_problem(draft, at, f"`{name}`", member.condition))

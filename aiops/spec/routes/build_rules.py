@@ -18,6 +18,7 @@ from aiops.spec.choosing.rules import (
     Strategy,
 )
 from aiops.spec.choosing.size_ranges import parse_range
+from aiops.spec.routes.circles import around
 from aiops.spec.routes.deployments import hidden, identity
 from aiops.spec.routes.routes import Route, Unrouted
 from aiops.spec.routes.routing import DEFAULT, Routing
@@ -49,9 +50,14 @@ class _Builder:
     def build(self) -> tuple[RoutingTable, tuple[Unrouted, ...]]:
         names = {name: self._named(route) for name, route in self.routes.items() if self._is_group(route)}
         self._add_metadata(names)
+        circling = around(self.routing.ways(), {route.model: route.fallbacks for route in self.routes.values()})
         for name, route in self.routes.items():
-            group = self._with_fallbacks(names.get(name) or self._plain_group(route))
-            if len(group.members) > 1:
+            group = names.get(name) or self._plain_group(route)
+            if name in circling:
+                # LiteLLM would go round and round; what the gateway puts in order is tried once.
+                group = replace(group, fallbacks=circling[name])
+            group = self._with_fallbacks(group)
+            if len(group.members) > 1 or name in circling:
                 names[name] = group
         table = RoutingTable(
             plain=tuple(sorted(self.routes.keys() - names.keys())),

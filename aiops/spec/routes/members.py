@@ -54,9 +54,7 @@ class Members:
             weight = member.weight / total if member.weight else 1.0
             named = self._named(provider, member.preferred_model or name)
             options = {**named, **member.options}
-            places.append(
-                Place(provider, backend, provider.model(backend), weight, member.condition, options=options)
-            )
+            places.append(Place(provider, backend, provider.model(backend), weight, member.condition, options=options))
         self.groups[name] = tuple(places)
         return tuple(places)
 

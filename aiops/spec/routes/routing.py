@@ -124,6 +124,20 @@ class Routing:
         own = self.chains.get(target.name) if target.name != DEFAULT else None
         return own if own is not None else self.chains.get(DEFAULT)
 
+    def ways(self) -> dict[str, tuple[str, ...]]:
+        """Name -> what it was given as fallbacks: its own one, its own chain; the default chain where it has none and
+        is no member of it. Circles are looked for in these: that the default chain is for its members, too, is none."""
+        default = self.chains.get(DEFAULT)
+        last = default.chain if default is not None else ()
+        found: dict[str, tuple[str, ...]] = {}
+        for name, target in self.targets.items():
+            own = self.chains.get(name) if name != DEFAULT else None
+            names = own.chain if own is not None else last if name not in last else ()
+            first = self.own_fallback(target)
+            given = dict.fromkeys([first, *names] if first else names)
+            found[name] = tuple(each for each in given if each != name and each in self.targets)
+        return found
+
     def fallbacks(self, target: Target) -> list[str]:
         """Effective fallbacks in order, disabled ones included: the own one, then the own chain or the default one."""
         own = self.own_fallback(target)
