@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from aiops.errors import Problem
-from aiops.spec.shapes.option_tables import LAUNCH, OPTIONS, SAME_AS, Kind, Mode
+from aiops.spec.shapes.option_tables import HANDLING, LAUNCH, OPTIONS, SAME_AS, Kind, Mode
 from aiops.spec.shapes.wording import described, wrong_type
 from aiops.spec.suggest import listed, nearest
 from aiops.spec.yaml.yaml12 import Document, Path, dotted
@@ -93,7 +93,9 @@ def _unknown(full: str, name: str, kind: str) -> tuple[str, str]:
     close = nearest(name, table)
     return (
         f"{full}: {kind} would ignore it",
-        f"did you mean `{close}`?" if close else f"known: {listed(table, 40)}",
+        f"did you mean `{close}`?"
+        if close
+        else f"known: {listed([each for each in table if each not in HANDLING], 40)}",
     )
 
 
