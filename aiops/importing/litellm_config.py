@@ -143,7 +143,8 @@ class _Config:
         order = list(range(len(members)))
         group: dict[str, Any] = {}
         if any(each.order is not None for each in members):
-            order.sort(key=lambda at: members[at].order if members[at].order is not None else 1 << 30)
+            orders = [each.order if each.order is not None else 1 << 30 for each in members]
+            order.sort(key=orders.__getitem__)
             group["strategy"] = "direct"
         ordered, times = [members[at] for at in order], [counts[at] for at in order]
         shares = next(
