@@ -23,6 +23,10 @@ _HEADERS = (
     "http-",
 )
 _KEYS = ("authorization", "x-api-key", "api-key")
+_PATHS = (
+    ("/api/generate", "/api/chat", "Ollama's /api/chat uses the model's own template"),
+    ("/responses", "/chat/completions", "/v1/messages is asked of servers as a chat: few have /v1/responses"),
+)
 _FACTS = ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost", "max_output_tokens")
 _ABILITIES = ("supports_reasoning", "supports_vision", "supports_function_calling", "max_input_tokens")
 
@@ -88,21 +92,32 @@ def differences(question: Question, line: int, stock: Answered, candidate: Answe
 
 
 def _requests(said: Any, was: Arrived, now: Arrived) -> Iterator[Difference]:
-    generated = was.path.endswith("/api/generate") and now.path.endswith("/api/chat")
-    why = "Ollama's /api/chat uses the model's own template" if generated else ""
+    why = next((why for old, new, why in _PATHS if was.path.endswith(old) and now.path.endswith(new)), "")
     for what, one, other in (("server", was.at, now.at), ("path", was.path, now.path), ("key", was.key, now.key)):
         if one != other:
             secret = what == "key"
             yield said(what, "one" if secret else one, "another" if secret else other, why)
-    if generated:
-        return
+    if why:
+        return  # the two have different bodies
     for key in sorted(was.body.keys() | now.body.keys()):
-        if was.body.get(key) != now.body.get(key):
-            yield said(f"body `{key}`", was.body.get(key, "nothing"), now.body.get(key, "nothing"))
+        one, other = was.body.get(key, "nothing"), now.body.get(key, "nothing")
+        if one != other:
+            same = key == "messages" and _plain(one) == _plain(other)
+            yield said(f"body `{key}`", one, other, "the same text, as one part or as itself" if same else "")
     before, after = _headers(was), _headers(now)
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
             yield said(f"header `{key}`", "one" if key in before else "none", "another" if key in after else "none")
+
+
+def _plain(messages: Any) -> Any:
+    """Messages with a text in place of a list of one part that is that text."""
+    found = []
+    for message in messages if isinstance(messages, list) else ():
+        content = message.get("content")
+        only = content[0] if isinstance(content, list) and len(content) == 1 else None
+        found.append({**message, "content": only.get("text") if isinstance(only, dict) else content})
+    return found
 
 
 def _spread(said: Any, was: Sequence[Arrived], now: Sequence[Arrived]) -> Iterator[Difference]:

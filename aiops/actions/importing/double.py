@@ -119,7 +119,9 @@ def _handler(origin: str, journal: Journal) -> type[BaseHTTPRequestHandler]:
                 return
             if "slow-proof" in text:
                 time.sleep(0.3)
-            self._answer(self.path.partition("?")[0], body)
+            path, _, query = self.path.partition("?")
+            # An address with a query has the path put behind that.
+            self._answer(self.path if "/" in query else path, body)
 
         def _answer(self, path: str, body: Mapping[str, Any]) -> None:
             model = str(body.get("model", ""))
@@ -174,13 +176,25 @@ def _canned(path: str, model: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return {"object": "list", "model": model, "data": data, "usage": _USAGE}
     if path.endswith("/messages"):
         counted = {"input_tokens": 3, "output_tokens": 2}
-        about = {"id": "x", "type": "message", "role": "assistant", "model": model, "stop_reason": "end_turn"}
+        about: dict[str, Any] = {
+            "id": "x",
+            "type": "message",
+            "role": "assistant",
+            "model": model,
+            "stop_reason": "end_turn",
+        }
         return {**about, "content": [{"type": "text", "text": "hi"}], "usage": counted}
     if path.endswith("/responses"):
         text = {"type": "output_text", "text": "hi", "annotations": []}
         said = {"type": "message", "id": "m", "status": "completed", "role": "assistant", "content": [text]}
         counted = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
-        about = {"id": "r", "object": "response", "created_at": 1, "status": "completed", "model": model}
+        about: dict[str, Any] = {
+            "id": "r",
+            "object": "response",
+            "created_at": 1,
+            "status": "completed",
+            "model": model,
+        }
         more = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
         return {**about, **more, "output": [said], "usage": counted}
     if "/audio/" in path:

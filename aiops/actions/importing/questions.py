@@ -9,7 +9,7 @@ from typing import Any
 from aiops.actions.importing.redirect import Asked
 from aiops.importing.modes import by_name
 
-_TEXT = ("chat", "stream", "messages", "completion")
+_TEXT = ("chat", "stream", "messages", "messages with thinking", "completion")
 _BY_MODE = {
     "chat": _TEXT,
     "completion": ("completion",),
@@ -58,6 +58,7 @@ def questions(names: list[Asked]) -> Iterator[Question]:
 
 def _question(number: int, name: str, endpoint: str, fails: str, words: str = "", times: int = 1) -> Question:
     text = f"proof-{number}{fails}-end" + (" slow-proof" if times > 1 else "")
+    thinking = {"type": "enabled", "budget_tokens": 1024}
     messages = [{"role": "user", "content": text}]
     silence = (
         b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00"
@@ -66,6 +67,7 @@ def _question(number: int, name: str, endpoint: str, fails: str, words: str = ""
         "chat": ("/v1/chat/completions", {"messages": messages}),
         "stream": ("/v1/chat/completions", {"messages": messages, "stream": True}),
         "messages": ("/v1/messages", {"messages": messages, "max_tokens": 7}),
+        "messages with thinking": ("/v1/messages", {"messages": messages, "max_tokens": 2048, "thinking": thinking}),
         "completion": ("/v1/completions", {"prompt": text}),
         "responses": ("/v1/responses", {"input": text}),
         "embedding": ("/v1/embeddings", {"input": text}),
