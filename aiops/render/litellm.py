@@ -18,6 +18,8 @@ from aiops.spec.yaml.yaml_text import block
 
 NAME = "litellm-unified.yaml"
 _LITELLM_DEFAULT_FALLBACKS = 5
+_PASSING = ("TimeoutError", "RateLimitError", "InternalServerError", "ServiceUnavailableError")
+"""Failures after which a second try may be answered."""
 
 
 def litellm_config(state: DesiredState, table: RouteTable, *, aiops_version: str) -> bytes:
@@ -45,6 +47,10 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
     }
     if any(route.rpm or route.tpm for route in table.routes):
         router["optional_pre_call_checks"] = ["enforce_model_rate_limits"]
+    if gateway.retries and (alone := list(_alone(table))):
+        # LiteLLM tries a deployment that is asked for by its id again only where a policy says so.
+        policy = {f"{failure}Retries": gateway.retries for failure in _PASSING}
+        router["model_group_retry_policy"] = dict.fromkeys(alone, policy)
     for key in ("context_window", "content_policy"):
         if named := list(_special_ways(table, key)):
             router[f"{key}_fallbacks"] = named
@@ -68,6 +74,11 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
             "disable_model_info_refresh": True,
         },
     }
+
+
+def _alone(table: RouteTable) -> Iterator[str]:
+    """Deployments that a rule leads to and nobody else can stand in for."""
+    yield from sorted({group.members[0].deployment for group in table.rules.groups() if len(group.members) == 1})
 
 
 def _special_ways(table: RouteTable, key: str) -> Iterator[dict[str, list[str]]]:

@@ -89,9 +89,8 @@ def _strategies(
         if group.strategy is Strategy.DIRECT:
             place = {member.deployment: index for index, member in enumerate(group.members, 1)}
             # Fallbacks that became members are fallbacks in LiteLLM, and choose among their own in their own way.
-            own = [item for item in deployments if item["model_name"] == group.name]
-            for item in own if len(own) > 1 else ():
-                if item["model_info"]["id"] in place:
+            for item in deployments:
+                if item["model_name"] == group.name and item["model_info"]["id"] in place:
                     item["litellm_params"]["order"] = place[item["model_info"]["id"]]
         elif group.strategy in _NEAR and nearest.get(group.strategy, chosen) == chosen:
             gaps.append(f"`{group.name}` ({group.source}): {_NEAR[group.strategy]}")

@@ -27,6 +27,7 @@ _PATHS = (
     ("/api/generate", "/api/chat", "Ollama's /api/chat uses the model's own template"),
     ("/responses", "/chat/completions", "/v1/messages is asked of servers as a chat: few have /v1/responses"),
 )
+_USAGE = "the tokens of a stream are asked for of names that are listed; a caller sees them when it asks for them"
 _FACTS = ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost", "max_output_tokens")
 _ABILITIES = ("supports_reasoning", "supports_vision", "supports_function_calling", "max_input_tokens")
 
@@ -64,8 +65,10 @@ class Difference:
         return asdict(self)
 
 
-def differences(question: Question, line: int, stock: Answered, candidate: Answered) -> Iterator[Difference]:
-    """Compare what became of one question."""
+def differences(
+    question: Question, line: int, stock: Answered, candidate: Answered, *, several: bool = False
+) -> Iterator[Difference]:
+    """Compare what became of one question. ``several``: whether the name has several deployments."""
 
     def said(what: str, was: object, now: object, why: str = "") -> Difference:
         return Difference(question.name, question.endpoint, what, _short(was), _short(now), line, why)
@@ -81,12 +84,12 @@ def differences(question: Question, line: int, stock: Answered, candidate: Answe
         yield from _spread(said, stock.arrived, candidate.arrived)
         return
     if len(stock.arrived) != len(candidate.arrived):
-        why = "a failure is answered by another deployment sooner" if _several(stock, candidate) else ""
+        why = "a failure is answered by another deployment sooner" if several else ""
         yield said("requests to providers", len(stock.arrived), len(candidate.arrived), why)
     one, other = (next(reversed(side.arrived), None) for side in (stock, candidate))
     if one is None or other is None:
         return
-    if _several(stock, candidate):
+    if several:
         return  # which of several is asked is chance; `spread` compares that
     yield from _requests(said, one, other)
 
@@ -101,7 +104,9 @@ def _requests(said: Any, was: Arrived, now: Arrived) -> Iterator[Difference]:
         return  # the two have different bodies
     for key in sorted(was.body.keys() | now.body.keys()):
         one, other = was.body.get(key, "nothing"), now.body.get(key, "nothing")
-        if one != other:
+        if one != other and key == "stream_options" and other == "nothing":
+            yield said(f"body `{key}`", one, other, _USAGE)
+        elif one != other:
             same = key == "messages" and _plain(one) == _plain(other)
             yield said(f"body `{key}`", one, other, "the same text, as one part or as itself" if same else "")
     before, after = _headers(was), _headers(now)
@@ -129,10 +134,6 @@ def _spread(said: Any, was: Sequence[Arrived], now: Sequence[Arrived]) -> Iterat
 
 def _who(arrived: Arrived) -> tuple[object, ...]:
     return (arrived.at, arrived.body.get("model"), arrived.key)
-
-
-def _several(*sides: Answered) -> bool:
-    return len({_who(arrived) for side in sides for arrived in side.arrived}) > 1
 
 
 def facts(name: str, line: int, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:

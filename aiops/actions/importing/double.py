@@ -165,6 +165,7 @@ def _events(path: str, model: str) -> bytes:
 
 
 def _canned(path: str, model: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    about: dict[str, Any]
     if path.endswith("/api/chat"):
         return {"model": model, "created_at": "2025-01-01T00:00:00Z", "message": _said(), **_DONE}
     if path.endswith("/api/generate"):
@@ -176,7 +177,7 @@ def _canned(path: str, model: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return {"object": "list", "model": model, "data": data, "usage": _USAGE}
     if path.endswith("/messages"):
         counted = {"input_tokens": 3, "output_tokens": 2}
-        about: dict[str, Any] = {
+        about = {
             "id": "x",
             "type": "message",
             "role": "assistant",
@@ -188,7 +189,7 @@ def _canned(path: str, model: str, body: Mapping[str, Any]) -> dict[str, Any]:
         text = {"type": "output_text", "text": "hi", "annotations": []}
         said = {"type": "message", "id": "m", "status": "completed", "role": "assistant", "content": [text]}
         counted = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
-        about: dict[str, Any] = {
+        about = {
             "id": "r",
             "object": "response",
             "created_at": 1,

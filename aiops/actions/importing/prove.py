@@ -65,7 +65,8 @@ def prove(name: str, content: bytes, env: Mapping[str, str], say: Callable[[str]
         found: list[Difference] = []
         with ThreadPoolExecutor(_PARALLEL) as pool:
             for question, was, now in pool.map(lambda each: (each, *[side.ask(each) for side in sides]), asked):
-                found += compare.differences(question, lines[question.name].lines[0], was, now)
+                of = lines[question.name]
+                found += compare.differences(question, of.lines[0], was, now, several=len(of.lines) > 1)
         found += _names(made.names, *[side.names() for side in sides])
         told = [side.info() for side in sides]
         for each in made.names:

@@ -191,6 +191,9 @@ class Provider(Shape):
             limits = {"max_input_tokens": spec.context_length, "max_output_tokens": spec.max_output_tokens}
             found |= {key: value for key, value in limits.items() if value is not None}
             found |= spec.supports.info()
+        if self.type == "openai_compatible":
+            # Else LiteLLM sends /v1/messages with `thinking` to /v1/responses, which few servers have.
+            found.setdefault("supports_reasoning", False)
         return found
 
     def price(self, name: str, spec: ModelSpec | None) -> float | None:
