@@ -76,7 +76,8 @@ def _strategies(
     router: dict[str, Any], deployments: list[dict[str, Any]], rules: RoutingTable, gaps: list[str]
 ) -> None:
     """LiteLLM has one strategy for all; members in a fixed order it has by itself."""
-    groups = [group for group in rules.names.values() if len(group.members) > 1]
+    named = {name: group for name, group in rules.names.items() if len(group.members) > 1}
+    groups = list(named.values())
     nearest = {**_SAME, Strategy.LEAST_LOADED: _SAME[Strategy.LEAST_BUSY]}
     wanted = {nearest[group.strategy] for group in groups if group.strategy in nearest}
     chosen = wanted.pop() if len(wanted) == 1 else "simple-shuffle"
@@ -85,12 +86,12 @@ def _strategies(
     if groups and chosen == "simple-shuffle":
         # When one member fails the others are tried, as in aiops.
         router["enable_weighted_failover"] = True
-    for group in groups:
+    for name, group in named.items():
         if group.strategy is Strategy.DIRECT:
             place = {member.deployment: index for index, member in enumerate(group.members, 1)}
             # Fallbacks that became members are fallbacks in LiteLLM, and choose among their own in their own way.
             for item in deployments:
-                if item["model_name"] == group.name and item["model_info"]["id"] in place:
+                if item["model_name"] == name and item["model_info"]["id"] in place:
                     item["litellm_params"]["order"] = place[item["model_info"]["id"]]
         elif group.strategy in _NEAR and nearest.get(group.strategy, chosen) == chosen:
             gaps.append(f"`{group.name}` ({group.source}): {_NEAR[group.strategy]}")

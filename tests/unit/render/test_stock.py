@@ -170,7 +170,8 @@ special_cases: {error_based_routing: {error_threshold: 3}}
     state = load(sources, {})
     table = resolve(state)
     config = yaml.safe_load(stock_config(state, table, table.rules, aiops_version="0").content)
-    assert [item for item in config["model_list"] if "order" in item["litellm_params"]] == []
+    shared = [item for item in config["model_list"] if item["model_name"] == "alpha"]
+    assert ["order" in item["litellm_params"] for item in shared] == [False, False]
     assert config["router_settings"]["fallbacks"] == [{"beta": ["alpha"]}]
 
 
