@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aiops.output import Output
+
+if TYPE_CHECKING:
+    from aiops.host.instance import Instance
 
 
 class Context:
@@ -18,7 +21,7 @@ class Context:
         self.out = Output(as_json)
 
     @property
-    def instance(self) -> Any:
+    def instance(self) -> Instance:
         from aiops.host.instance import locate
         from aiops.host.privileges import act_as_owner
 

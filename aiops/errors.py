@@ -14,11 +14,13 @@ from typing import Any
 class AiopsError(Exception):
     """The root: something aiops can explain. Exit code 1 is reserved for bugs, so subclasses set their own.
 
-    ``data``: what a verb found nevertheless, printed by ``--json`` together with the error.
+    ``data``: what a verb found nevertheless, printed by ``--json`` together with the error. ``outcome``: whether
+    nothing was begun, or something was and is undone.
     """
 
     exit_code = 1
     name = "bug"
+    outcome = "refused"
 
     def __init__(self, message: str, hint: str = "", *, data: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -72,7 +74,7 @@ class RolledBack(AiopsError):
     """The change failed after it had begun, and was undone."""
 
     exit_code = 5
-    name = "rolled_back"
+    name = outcome = "rolled_back"
 
 
 class RollbackFailed(AiopsError):
@@ -80,6 +82,7 @@ class RollbackFailed(AiopsError):
 
     exit_code = 6
     name = "rollback_failed"
+    outcome = "rolled_back"
 
 
 class VerificationFailed(AiopsError):
@@ -87,3 +90,16 @@ class VerificationFailed(AiopsError):
 
     exit_code = 7
     name = "verification"
+
+
+class Interrupted(AiopsError):
+    """Somebody pressed Ctrl-C, or asked the command to end. The exit code is the one of shells for SIGINT."""
+
+    exit_code = 130
+    name = "interrupted"
+
+    def __init__(self, message: str = "interrupted", hint: str = "", *, undone: bool = False) -> None:
+        """``undone``: users may have noticed what was begun."""
+        super().__init__(message, hint)
+        if undone:
+            self.outcome = "rolled_back"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -30,6 +30,12 @@ class Output:
         if not self.as_json:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()  # `logs -f | grep` shows a line when it is said
+
+    def answer(self, lines: Iterable[str], data: Any) -> None:
+        """The whole result at once: lines for people, one object for programs."""
+        for line in lines:
+            self.result(line)
+        self.data(data)
 
     def data(self, value: Any) -> None:
         """The result, for programs."""

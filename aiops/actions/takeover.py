@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiops.errors import Precondition, UsageError
 from aiops.host import credentials, files
@@ -15,6 +16,7 @@ from aiops.host.instance import GENERATED, MAX_SOURCE_BYTES, Instance
 from aiops.host.setup import defaults
 from aiops.importing.importer import Found, Imported, import_all
 from aiops.importing.litellm_settings import LITELLM_SECTIONS
+from aiops.output import Output
 from aiops.spec.edit.edit import Scalar
 from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
 from aiops.spec.yaml import yaml12
@@ -45,6 +47,67 @@ class Takeover:
             isinstance(each, Mapping) and each.get("models") and each.get("status", "active") == "active"
             for each in (providers.values() if isinstance(providers, Mapping) else ())
         )
+
+
+@dataclass(frozen=True)
+class Taken:
+    """``made``: the files there are now; None when it was only thought through."""
+
+    instance: Instance
+    takeover: Takeover
+    made: tuple[Path, ...] | None
+
+    @property
+    def valid(self) -> bool:
+        """Whether the files can be served as they are."""
+        return not self.takeover.imported.problems
+
+    def lines(self) -> list[str]:
+        report, config, command = self.takeover.imported.report, self.instance.config, self.instance.command
+        if self.made is None:
+            return [report.text().rstrip("\n")]
+        if not self.valid:
+            end = f"imported into {config}; mend what is named above, then `{command} validate`"
+        elif not self.takeover.serves:
+            end = f"made {config}, but no model to serve came of it: {self.takeover.report} says why"
+        else:
+            end = f"imported into {config}, all of it in {self.takeover.report}; next: `{command} up`"
+        return [report.summary(), end]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "outcome": "planned" if self.made is None else "applied",
+            "made": [str(each) for each in self.made or ()],
+            "valid": self.valid,
+            "report": self.takeover.imported.report.to_json(),
+        }
+
+
+def take_over(
+    instance: Instance,
+    path: Path,
+    settings: Mapping[tuple[str, ...], Scalar],
+    out: Output,
+    *,
+    report: Path | None = None,
+    dry_run: bool = False,
+) -> Taken:
+    """``aiops import``: an instance out of what is at ``path``. ``report``: where the account of it is written too.
+
+    Raises UsageError, InvalidState, Precondition, and then nothing is left of it.
+    """
+    if not dry_run:
+        require_none(instance)
+    thought = plan(instance, look(path, settings))
+    if report is not None:  # first: when it cannot be written, there is no instance yet to be in the way
+        with files.explained(report, "write"):
+            files.write(report.absolute(), thought.imported.report.text().encode())
+    if dry_run:
+        return Taken(instance, thought, None)
+    made = carry_out(instance, thought)
+    for line in (*(f"made {each}" for each in made), *thought.imported.report.changed()):
+        out.say(line)
+    return Taken(instance, thought, tuple(made))
 
 
 def look(path: Path, settings: Mapping[tuple[str, ...], Scalar]) -> Found:

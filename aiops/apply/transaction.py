@@ -17,34 +17,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from aiops.apply import store, writes
 from aiops.apply.journal import Entry, Journal, digest
+from aiops.apply.step import Step, step
 from aiops.apply.store import GenerationStore, Manifest, Outcome
 from aiops.apply.writes import FileChange
-from aiops.errors import AiopsError, Precondition, RollbackFailed, RolledBack, VerificationFailed
+from aiops.errors import AiopsError, Interrupted, Precondition, RollbackFailed, RolledBack, VerificationFailed
 from aiops.host import clock, files
-from aiops.host.master import MasterGone, Session
+from aiops.host.master import MasterGone, MasterRefused, Session
 from aiops.spec.sources import Sources
 from aiops.supervise.program import Program
 from aiops.verify.check import Check, failures
 
-STEPS: Final = (
-    "begin",
-    "secrets",
-    "generation",
-    "runtime",
-    "stage",
-    "prove",
-    "promote",
-    "confirm",
-    "sources",
-    "commit",
-    "finish",
-)
 # The master answers a promote or a revert when every worker has; workers answer within milliseconds.
 SWITCH_SECONDS = 30.0
 # After this long without a candidate the gateway goes back to the runtime it came from, by itself.
@@ -55,10 +43,11 @@ Progress = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class Order:
+class Change:
     """What is to be made live, and how to prove it. ``confirm_seconds``: after which the master reverts by itself."""
 
     manifest: Manifest
+    providers: tuple[str, ...]  # the names of those it adds, changes or removes
     sources: Sources
     release: Mapping[str, bytes]
     program: Program  # of the runtime that the manifest names
@@ -70,61 +59,49 @@ class Order:
     keep: int
 
 
-@dataclass
-class Report:
-    """What happened so far: for people, programs and the incident record. Seconds are wall time."""
-
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    checks: list[Check] = field(default_factory=list)
-
-
 class Transaction:
-    def __init__(self, state: Path, run: Path, order: Order, say: Callable[[str], None], progress: Progress) -> None:
-        self.report = Report()
+    """``steps`` and ``checks``: what happened so far, for people, programs and the incident record."""
+
+    def __init__(self, state: Path, run: Path, change: Change, say: Callable[[str], None], progress: Progress) -> None:
+        self.steps: list[Step] = []
+        self.checks: list[Check] = []
         self._store = GenerationStore(state)
         self._journal = Journal(state)
         self._run = run
-        self._order = order
+        self._change = change
         self._say = say
         self._progress = progress
-        self._number = order.manifest.generation
-        self._all_files = [*([order.secrets] if order.secrets else []), *order.replaces]
+        self._number = change.manifest.generation
+        self._all_files = [*([change.secrets] if change.secrets else []), *change.replaces]
         self._public = False  # the candidate may have taken public requests
         self._replaced: list[FileChange] = []
         self._failing = ""
         self._entered = False  # the program, if it is another one
 
-    def execute(self) -> Report:
-        """Run every step.
+    def execute(self) -> None:
+        """Run every step, in the order of ``ACTS``.
 
-        Raises VerificationFailed (users noticed nothing), RolledBack, RollbackFailed or Precondition.
+        Raises VerificationFailed (users noticed nothing), RolledBack, RollbackFailed, Interrupted or Precondition.
         """
         started = time.monotonic()
         with Session(self._run) as session:
             try:
-                for name in STEPS:
-                    self._take(name, session)
+                for name, act in ACTS.items():
+                    self._take(name, act, session)
             except (AiopsError, OSError, KeyboardInterrupt) as error:
                 self._undo(session, error, time.monotonic() - started)
-        return self.report
 
-    def _take(self, name: str, session: Session) -> None:
-        started = time.monotonic()
+    def _take(self, name: str, act: Act, session: Session) -> None:
         self._failing = name
         if name != "begin":
             self._journal.step(name)
-        ok = False
-        try:
-            getattr(self, f"_{name}")(session)
-            ok = True
-        finally:
-            seconds = round(time.monotonic() - started, 3)
-            self.report.steps.append({"name": name, "ok": ok, "seconds": seconds})
+        with step(self.steps, name):
+            act(self, session)
 
     # --- the steps --------------------------------------------------------------------------------------------
 
     def _begin(self, session: Session) -> None:
-        manifest = self._order.manifest
+        manifest = self._change.manifest
         entry = Entry(
             verb=manifest.verb,
             who=manifest.who,
@@ -138,53 +115,52 @@ class Transaction:
         self._journal.begin(entry, undo)
 
     def _secrets(self, session: Session) -> None:
-        if self._order.secrets is not None:
-            self._replaced.append(self._order.secrets)
-            writes.replace([self._order.secrets])
+        if self._change.secrets is not None:
+            self._replaced.append(self._change.secrets)
+            writes.replace([self._change.secrets])
 
     def _generation(self, session: Session) -> None:
         self._store.sweep()
         self._store.remember_number(self._number)
-        self._store.create(self._order.manifest, self._order.sources, self._order.release)
+        self._store.create(self._change.manifest, self._change.sources, self._change.release)
 
     def _runtime(self, session: Session) -> None:
         status = session.call("status")
-        if status["runtime"] == self._order.manifest.runtime:
+        if status["runtime"] == self._change.manifest.runtime:
             return
         self._entered = True
-        self._say(f"starting LiteLLM {self._order.manifest.litellm}; LiteLLM {status['litellm']} serves meanwhile")
-        self._order.program.enter(session, HOLD_SECONDS, lambda *_: None)
+        self._say(f"starting LiteLLM {self._change.manifest.litellm}; LiteLLM {status['litellm']} serves meanwhile")
+        self._change.program.enter(session, HOLD_SECONDS, lambda *_: None)
 
     def _stage(self, session: Session) -> None:
         directory = str(self._store.path(self._number))
-        manifest = self._order.manifest
-        facts = [line.split() for line in manifest.changes if line[1:].startswith(" provider ")]
-        providers = ",".join(words[2].rstrip(":") for words in facts)
+        manifest = self._change.manifest
+        providers = ",".join(self._change.providers)
         # The deadline is the master's: it follows the size of the configuration and the speed of the machine.
         self._staged = session.call(
             "stage", timeout=60, progress=self._progress, directory=directory, verb=manifest.verb, provider=providers
         )
 
     def _prove(self, session: Session) -> None:
-        checks = self._order.prove_private([worker["http"] for worker in self._staged["workers"]])
-        self.report.checks += checks
+        checks = self._change.prove_private([worker["http"] for worker in self._staged["workers"]])
+        self.checks += checks
         if failed := failures(checks):
             raise VerificationFailed(_sentence(failed, "the new generation did not prove itself"), NOTHING_CHANGED)
 
     def _promote(self, session: Session) -> None:
         self._public = True
-        session.call("promote", timeout=SWITCH_SECONDS, confirm_within=self._order.confirm_seconds)
+        session.call("promote", timeout=SWITCH_SECONDS, confirm_within=self._change.confirm_seconds)
 
     def _confirm(self, session: Session) -> None:
-        checks = self._order.prove_public()
-        self.report.checks += checks
+        checks = self._change.prove_public()
+        self.checks += checks
         if failed := failures(checks):
             raise VerificationFailed(_sentence(failed, "the public check failed"), "")
 
     def _sources(self, session: Session) -> None:
-        writes.check_untouched(list(self._order.replaces))
-        self._replaced += self._order.replaces
-        writes.replace(list(self._order.replaces))
+        writes.check_untouched(list(self._change.replaces))
+        self._replaced += self._change.replaces
+        writes.replace(list(self._change.replaces))
 
     def _commit(self, session: Session) -> None:
         session.call("confirm", timeout=SWITCH_SECONDS)
@@ -193,10 +169,10 @@ class Transaction:
         """The change is live whatever happens here: what cannot be tidied now is tidied by the next verb."""
         try:
             self._store.finish(self._number, Outcome(store.APPLIED, clock.now(), self._seconds()))
-            self._store.prune(self._order.keep)
+            self._store.prune(self._change.keep)
             self._journal.close()
             if self._entered:
-                self._order.program.stay()
+                self._change.program.stay()
         except OSError as error:
             self._say(f"warning: live, but not tidied up ({error.strerror}); {files.hint_for(error)}")
 
@@ -208,7 +184,8 @@ class Transaction:
         if self._failing == "finish":
             raise cause
         if self._store.current() == self._number:  # the answer to `commit` was lost, the commit was not
-            raise Precondition(
+            kind = Interrupted if isinstance(cause, Interrupted) else Precondition
+            raise kind(
                 f"the change is live, but {cause.message}", "the next verb tidies up; `aiops status` shows what serves"
             ) from error
         try:
@@ -216,7 +193,7 @@ class Transaction:
             for change in reversed(self._replaced):
                 writes.put_back(change.path, change.before, self._journal.kept(str(change.path)))
             if self._entered:
-                self._order.program.leave(session)
+                self._change.program.leave(session)
         except (AiopsError, OSError) as worse:
             raise RollbackFailed(
                 f"{cause.message}; and undoing it failed: {worse}",
@@ -224,15 +201,16 @@ class Transaction:
             ) from error
         self._close_the_record(cause, seconds)
         if self._public:
-            raise RolledBack(
-                f"{cause.message}; the old generation serves again", cause.hint or "`aiops logs` shows what it said"
-            ) from error
+            undone = f"{cause.message}; the old generation serves again"
+            if isinstance(cause, Interrupted):
+                raise Interrupted(undone, cause.hint, undone=True) from error
+            raise RolledBack(undone, cause.hint or "`aiops logs` shows what it said") from error
         raise cause from error
 
     def _take_back(self, session: Session, cause: AiopsError) -> AiopsError:
         """Undo it in the gateway. Returns the cause, with what the gateway knows of it."""
-        steps = {step["name"] for step in self.report.steps}
-        if not self._public and ("stage" not in steps or self._failing == "stage"):
+        taken = {step.name for step in self.steps}
+        if not self._public and ("stage" not in taken or self._failing == "stage"):
             return cause
         command = "revert" if self._public else "abort"
         try:
@@ -262,8 +240,25 @@ class Transaction:
             self._say(f"warning: undone, but not recorded ({error.strerror})")
 
     def _seconds(self) -> float:
-        return round(float(sum(step["seconds"] for step in self.report.steps)), 3)
+        return round(float(sum(step.seconds for step in self.steps)), 3)
 
+
+Act = Callable[[Transaction, Session], None]
+# The one list of the steps: what each is called, in the journal and for people, and what it does.
+ACTS: Final[dict[str, Act]] = {
+    "begin": Transaction._begin,
+    "secrets": Transaction._secrets,
+    "generation": Transaction._generation,
+    "runtime": Transaction._runtime,
+    "stage": Transaction._stage,
+    "prove": Transaction._prove,
+    "promote": Transaction._promote,
+    "confirm": Transaction._confirm,
+    "sources": Transaction._sources,
+    "commit": Transaction._commit,
+    "finish": Transaction._finish,
+}
+STEPS: Final = tuple(ACTS)
 
 NOTHING_CHANGED = "nothing was changed, and users noticed nothing"
 
@@ -276,9 +271,9 @@ def _sentence(failed: list[Check], what: str) -> str:
 
 def _explained(error: BaseException, step: str) -> AiopsError:
     if isinstance(error, AiopsError):
-        if step == "stage" and error.name == "gateway":
+        if step == "stage" and isinstance(error, MasterRefused):
             return VerificationFailed(f"the new generation does not start: {error.message}", NOTHING_CHANGED)
         return error
     if isinstance(error, OSError):
         return Precondition(f"cannot write ({step}): {error.strerror}: {error.filename or ''}", files.hint_for(error))
-    return Precondition(f"interrupted during `{step}`", "nothing is left half-made")
+    return Interrupted(f"interrupted during `{step}`", "nothing is left half-made")

@@ -1,1 +1,1 @@
-"""One file per verb: parse the arguments, call one use-case, print the result."""
+"""One file per verb, a folder per group: parse the arguments, call one action, print the result."""

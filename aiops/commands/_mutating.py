@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiops.actions.change.make import make
-from aiops.actions.change.prepare import Intent
-from aiops.actions.change.result import Result
+from aiops.actions.change.terms import Terms
 from aiops.context import Context
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from aiops.actions.change.result import Result
+
+Command = Callable[..., None]
+LOST_OR_EDITED = "Also when models lose every route, or a generated file was edited."
 
 
-def mutating(force: bool = False) -> Callable[[F], F]:
-    """Add ``--dry-run`` and ``--reason`` (and ``--force``)."""
+def mutating(force: str = "") -> Callable[[Command], Command]:
+    """Add ``--dry-run`` and ``--reason``, and with a help text ``--force``: the command gets them as its ``terms``."""
 
-    def add(function: F) -> F:
-        if force:
-            function = click.option(
-                "--force", is_flag=True, help="Also when models lose every route, or a generated file was edited."
-            )(function)
-        function = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the history.")(function)
-        return click.option("--dry-run", is_flag=True, help="Print the plan and stop.")(function)
+    def add(function: Command) -> Command:
+        @wraps(function)
+        def on_terms(*, dry_run: bool, reason: str, force: bool = False, **arguments: Any) -> None:
+            assume_yes = click.get_current_context().obj.assume_yes
+            function(terms=Terms(reason, dry_run, force, assume_yes), **arguments)
+
+        command = click.option("--force", is_flag=True, help=force)(on_terms) if force else on_terms
+        command = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the history.")(command)
+        return click.option("--dry-run", is_flag=True, help="Print the plan and stop.")(command)
 
     return add
-
-
-def run(context: Context, intent: Intent) -> Result:
-    """Make the change and print what came of it."""
-    result = make(context.instance, intent, context.out)
-    report(context, result)
-    return result
 
 
 def report(context: Context, result: Result, data: dict[str, Any] | None = None) -> None:
@@ -41,8 +39,7 @@ def report(context: Context, result: Result, data: dict[str, Any] | None = None)
     out = context.out
     if result.outcome == "applied":
         proofs = sum(check.status == "pass" for check in result.checks)
-        skipped = [check for check in result.checks if check.status == "skip"]
-        for check in skipped:
+        for check in (check for check in result.checks if check.status == "skip"):
             out.say(f"not proved: {check.id}: {check.detail}")
         before = f" (before: {result.previous})" if result.previous is not None else ""
         out.result(f"generation {result.generation} is live{before}: {proofs} checks passed in {result.seconds:.2f} s")

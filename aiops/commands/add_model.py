@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from aiops.actions.change.prepare import Intent
-from aiops.commands._mutating import mutating, run
+from aiops.actions.change.terms import Terms
+from aiops.commands._mutating import LOST_OR_EDITED, mutating, report
 from aiops.context import Context
-from aiops.spec.edit import edit
 
 
 @click.command("add-model", help="Add one model to a provider, live and proven.")
@@ -15,28 +14,9 @@ from aiops.spec.edit import edit
 @click.argument("model")
 @click.option("--fallback", metavar="M", help="The served model, or provider, that answers when this one cannot.")
 @click.option("--pull", is_flag=True, help="Let an Ollama provider download the model first.")
-@mutating(force=True)
+@mutating(force=LOST_OR_EDITED)
 @click.pass_obj
-def command(
-    context: Context,
-    provider: str,
-    model: str,
-    fallback: str | None,
-    pull: bool,
-    dry_run: bool,
-    reason: str,
-    force: bool,
-) -> None:
-    if pull and not dry_run:
-        from aiops.actions.provider.pull import pull_model
+def command(context: Context, provider: str, model: str, fallback: str | None, pull: bool, terms: Terms) -> None:
+    from aiops.actions.model.add import add
 
-        pull_model(context.instance, provider, model, context.out)
-    intent = Intent(
-        "add-model",
-        reason,
-        lambda sources: edit.add_model(sources, provider, model, fallback),
-        dry_run=dry_run,
-        force=force,
-        assume_yes=context.assume_yes,
-    )
-    run(context, intent)
+    report(context, add(context.instance, provider, model, fallback, pull, terms, context.out))

@@ -6,13 +6,10 @@ from pathlib import Path
 
 import click
 
-from aiops.actions.change.prepare import Intent
-from aiops.commands._mutating import mutating, run
+from aiops.actions.change.terms import Terms
+from aiops.commands._mutating import LOST_OR_EDITED, mutating, report
 from aiops.context import Context
 from aiops.errors import UsageError
-from aiops.spec.edit import edit
-from aiops.spec.shapes.model import ModelSpec
-from aiops.spec.sources import Sources
 
 
 @click.command("add-provider", help="Add a provider and its routes: proven first, then live, undone when it fails.")
@@ -28,7 +25,7 @@ from aiops.spec.sources import Sources
 @click.option("--api-key-file", metavar="F", help="The file that holds its key.")
 @click.option("--description", metavar="TEXT", help="For people; carried into model_info.")
 @click.option("--health-endpoint", metavar="P", help="The path to probe for its health.")
-@mutating(force=True)
+@mutating(force=LOST_OR_EDITED)
 @click.pass_obj
 def command(
     context: Context,
@@ -42,47 +39,24 @@ def command(
     api_key_file: str | None,
     description: str | None,
     health_endpoint: str | None,
-    dry_run: bool,
-    reason: str,
-    force: bool,
+    terms: Terms,
 ) -> None:
     if not models and not discover:
         raise UsageError("which models does it serve?", "name them with --model M, or let --discover ask the provider")
     if api_key_env and api_key_file:
         raise UsageError("--api-key-env and --api-key-file exclude each other", "keep one of them")
-    if api_key_file:
-        api_key_file = str(Path(api_key_file).expanduser().absolute())
-    found: tuple[ModelSpec, ...] = ()
-    slots = None
-    if discover:
-        from aiops.actions.provider.discover import models_of
+    from aiops.actions.provider.add import NewProvider, add
 
-        report = models_of(
-            context.instance,
-            name,
-            kind=kind,
-            base_url=base_url,
-            api_key_env=api_key_env,
-            api_key_file=api_key_file,
-            known=models,
-        )
-        found, slots = report.models, report.parallel
-        for note in report.notes:
-            context.out.say(note)
-
-    def add(sources: Sources) -> edit.Edit:
-        return edit.add_provider(
-            sources,
-            name,
-            type=kind,
-            base_url=base_url,
-            models=(*models, *found),
-            fallback=fallback,
-            api_key_env=api_key_env,
-            api_key_file=api_key_file,
-            description=description,
-            health_endpoint=health_endpoint,
-            max_parallel=slots,
-        )
-
-    run(context, Intent("add-provider", reason, add, dry_run=dry_run, force=force, assume_yes=context.assume_yes))
+    new = NewProvider(
+        name,
+        kind,
+        base_url,
+        models,
+        discover=discover,
+        fallback=fallback,
+        api_key_env=api_key_env,
+        api_key_file=str(Path(api_key_file).expanduser().absolute()) if api_key_file else None,
+        description=description,
+        health_endpoint=health_endpoint,
+    )
+    report(context, add(context.instance, new, terms, context.out))

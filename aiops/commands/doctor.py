@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from aiops.actions.doctor.diagnose import diagnose
 from aiops.context import Context
 from aiops.errors import Precondition
 
@@ -12,6 +11,8 @@ from aiops.errors import Precondition
 @click.command("doctor", help="What is wrong on this machine, and what to type to mend it. Changes nothing.")
 @click.pass_obj
 def command(context: Context) -> None:
+    from aiops.actions.doctor.diagnose import diagnose
+
     findings = diagnose(context.instance)
     out = context.out
     for finding in findings:

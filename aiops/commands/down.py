@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from aiops.actions.service.run import stop
 from aiops.context import Context
 
 
@@ -19,6 +18,7 @@ from aiops.context import Context
 )
 @click.pass_obj
 def command(context: Context, drain: float) -> None:
+    from aiops.actions.service.run import stop
+
     outcome = stop(context.instance, context.out, drain)
-    context.out.result(outcome.sentence)
-    context.out.data(outcome.to_json())
+    context.out.answer([outcome.sentence], outcome.to_json())

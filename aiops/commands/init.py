@@ -6,15 +6,16 @@ import click
 
 from aiops.commands._instance import settings
 from aiops.context import Context
-from aiops.host.setup import make_instance
 
 
 @click.command("init", help="Make an instance: commented defaults and a master key. Never overwrites anything.")
 @settings
 @click.pass_obj
 def command(context: Context, profile: str | None, supervisor: str | None, port: int | None) -> None:
+    from aiops.actions.instance.init import init
+
     instance = context.instance
-    made = make_instance(instance, profile=profile, supervisor=supervisor, port=port)
+    made = init(instance, profile, supervisor, port)
     for path in made:
         context.out.say(f"made {path}")
     if made:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from aiops.actions.instance.place import place
 from aiops.context import Context
 
 
@@ -13,8 +12,9 @@ from aiops.context import Context
 @click.option("-n", "--lines", type=click.IntRange(0), default=100, show_default=True, metavar="N", help="How many.")
 @click.pass_obj
 def command(context: Context, follow: bool, lines: int) -> None:
-    instance = context.instance
-    said = place(instance).supervisor.logs(lines, follow)
+    from aiops.actions.service import logs
+
+    said = logs.logs(context.instance, lines, follow)
     if context.out.as_json:
         context.out.data({"lines": list(said) if not follow else []})
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from aiops.actions.change.prepare import Intent, is_same, prepare
 from aiops.context import Context
 
 CHANGES = 10
@@ -14,16 +13,8 @@ CHANGES = 10
 @click.option("--exit-code", is_flag=True, help=f"Exit {CHANGES} when there are changes.")
 @click.pass_obj
 def command(context: Context, exit_code: bool) -> int:
-    instance = context.instance
-    instance.require()
-    prepared = prepare(instance, Intent("plan"))
-    same = is_same(instance, prepared)
-    out, plan = context.out, prepared.plan
-    if same:
-        out.result("no changes")
-    else:
-        for line in plan.lines():
-            out.result(line)
-        out.result(f"\nplan {plan.digest}\nto do exactly this: aiops apply --plan {plan.digest[:12]}")
-    out.data({"outcome": "planned", **plan.to_json()})
-    return CHANGES if exit_code and not same else 0
+    from aiops.actions.files.plan import plan
+
+    planned = plan(context.instance)
+    context.out.answer(planned.lines(), planned.to_json())
+    return CHANGES if exit_code and planned.changes else 0

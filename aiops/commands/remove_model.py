@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import click
 
-from aiops.actions.change.prepare import Intent
-from aiops.commands._mutating import mutating, run
+from aiops.actions.change.terms import Terms
+from aiops.commands._mutating import LOST_OR_EDITED, mutating, report
 from aiops.context import Context
-from aiops.spec.edit import edit
 
 
 @click.command("remove-model", help="Remove one model of a provider, and what refers to it.")
 @click.argument("provider")
 @click.argument("model")
-@mutating(force=True)
+@mutating(force=LOST_OR_EDITED)
 @click.pass_obj
-def command(context: Context, provider: str, model: str, dry_run: bool, reason: str, force: bool) -> None:
-    intent = Intent(
-        "remove-model",
-        reason,
-        lambda sources: edit.remove_model(sources, provider, model),
-        dry_run=dry_run,
-        force=force,
-        assume_yes=context.assume_yes,
-    )
-    run(context, intent)
+def command(context: Context, provider: str, model: str, terms: Terms) -> None:
+    from aiops.actions.model.remove import remove
+
+    report(context, remove(context.instance, provider, model, terms, context.out))

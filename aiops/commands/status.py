@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from aiops.actions.service.status import look
 from aiops.context import Context
 
 DOWN = ("stopped", "failed")
@@ -14,6 +13,8 @@ DOWN = ("stopped", "failed")
 @click.option("--routes", is_flag=True, help="Also who served what in the last minutes, cooldowns, fallbacks taken.")
 @click.pass_obj
 def command(context: Context, routes: bool) -> None:
+    from aiops.actions.service.status import look
+
     now = look(context.instance)
     out = context.out
     made = now.manifest

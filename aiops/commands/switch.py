@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from aiops.actions.provider import run, switch
-from aiops.commands._mutating import mutating, report
+from aiops.actions.change.terms import Terms
+from aiops.commands._mutating import LOST_OR_EDITED, mutating, report
+from aiops.commands._patience import serve_limit
 from aiops.context import Context
 
 
@@ -14,21 +15,14 @@ from aiops.context import Context
 )
 @click.argument("old")
 @click.argument("new")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=run.SERVE_SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long NEW may take to load.",
-)
+@serve_limit(help="How long NEW may take to load.")
 @click.option(
     "--drain",
     type=click.FloatRange(0),
     metavar="SECONDS",
     help="How long requests with OLD may take to finish; `gateway.drain_seconds` when not given.",
 )
-@mutating(force=True)
+@mutating(force=LOST_OR_EDITED)
 @click.pass_obj
 def command(
     context: Context,
@@ -36,18 +30,18 @@ def command(
     new: str,
     timeout: float,
     drain: float | None,
-    dry_run: bool,
-    reason: str,
-    force: bool,
+    terms: Terms,
 ) -> None:
-    order = switch.Order(
+    from aiops.actions.provider.switch import SwitchIntent, switch
+
+    intent = SwitchIntent(
         old,
         new,
-        reason,
+        terms.reason,
         drain=drain,
         limit=timeout,
-        dry_run=dry_run,
-        force=force,
-        assume_yes=context.assume_yes,
+        dry_run=terms.dry_run,
+        force=terms.force,
+        assume_yes=terms.assume_yes,
     )
-    report(context, switch.switch(context.instance, order, context.out))
+    report(context, switch(context.instance, intent, context.out))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from aiops.actions.service.run import start
 from aiops.context import Context
 
 
 @click.command("up", help="Start the gateway and wait until it serves. Already up: says so.")
 @click.pass_obj
 def command(context: Context) -> None:
+    from aiops.actions.service.run import start
+
     outcome = start(context.instance, context.out)
-    context.out.result(outcome.sentence)
-    context.out.data(outcome.to_json())
+    context.out.answer([outcome.sentence], outcome.to_json())

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from aiops.actions.upgrade.program import Wanted, upgrade
+from aiops.actions.change.terms import Terms
 from aiops.commands._mutating import mutating, report
 from aiops.context import Context
-from aiops.supervise.requirements import Source
 
 
 @click.command(
@@ -25,8 +24,7 @@ from aiops.supervise.requirements import Source
 @click.option("--offline", is_flag=True, help="Only what uv has in its cache.")
 @mutating()
 @click.pass_obj
-def command(
-    context: Context, version: str | None, find_links: Path | None, offline: bool, dry_run: bool, reason: str
-) -> None:
-    wanted = Wanted(version, Source(find_links, offline), reason, dry_run, context.assume_yes)
-    report(context, upgrade(context.instance, wanted, context.out))
+def command(context: Context, version: str | None, find_links: Path | None, offline: bool, terms: Terms) -> None:
+    from aiops.actions.upgrade.program import UpgradeIntent, upgrade
+
+    report(context, upgrade(context.instance, UpgradeIntent(version, find_links, offline, terms), context.out))

@@ -23,26 +23,13 @@ from aiops.errors import VerificationFailed
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the checks as JUnit XML.")
 @click.pass_obj
 def command(context: Context, suite: str, everything: bool, billable: bool, junit: Path | None) -> None:
-    from aiops.actions.service.verify import prove
-    from aiops.verify import check as checks_module
+    from aiops.actions.service.verify import verify
 
-    out = context.out
-    suite = "all" if everything else suite
-    checks = prove(context.instance, out, suite, billable)
-    for check in checks:
-        out.result(str(check))
-    if junit is not None:
-        from aiops.host import files
-
-        with files.explained(junit, "write"):
-            files.write(junit.absolute(), checks_module.junit(checks, suite))
-    failed = checks_module.failures(checks)
-    counts = {status: sum(check.status == status for check in checks) for status in ("pass", "fail", "skip")}
-    summary = ", ".join(f"{number} {status}" for status, number in counts.items())
-    data = {"ok": not failed, "suite": suite, **counts, "checks": [check.to_json() for check in checks]}
-    if failed:
+    found = verify(context.instance, "all" if everything else suite, billable, junit, context.out)
+    for check in found.checks:
+        context.out.result(str(check))
+    if not found.ok:
         raise VerificationFailed(
-            f"verification failed: {summary}", "`aiops logs` and `aiops doctor` show more", data=data
+            f"verification failed: {found.summary}", "`aiops logs` and `aiops doctor` show more", data=found.to_json()
         )
-    out.result(summary)
-    out.data(data)
+    context.out.answer([found.summary], found.to_json())

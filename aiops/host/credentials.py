@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,7 +128,7 @@ def not_yet_kept(instance: Instance, names: Iterable[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in wanted}
 
 
-def provider_keys(instance: Instance, providers: Sequence[Provider], environment: dict[str, str]) -> dict[str, str]:
+def provider_keys(instance: Instance, providers: Sequence[Provider], environment: Mapping[str, str]) -> dict[str, str]:
     """API key per provider that has one. A file that cannot be read is left to the gateway to complain about."""
     keys: dict[str, str] = {}
     for provider in providers:
@@ -138,8 +138,3 @@ def provider_keys(instance: Instance, providers: Sequence[Provider], environment
             content = read(instance.secrets / Path(provider.api_key_file).expanduser())
             keys[provider.name] = (content or b"").decode(errors="replace").strip()
     return {name: key for name, key in keys.items() if key}
-
-
-def provider_key(instance: Instance, provider: Provider) -> str | None:
-    """The API key of one provider, if it has one."""
-    return provider_keys(instance, [provider], environment(instance)).get(provider.name)

@@ -174,6 +174,21 @@ class Report:
             "remarks": list(self.remarks),
         }
 
+    def changed(self) -> list[str]:
+        """What is not as it was, and what has to be decided last, where the eye is. What stayed is in ``text``."""
+        shown = (entry for entry in collapsed(self.entries) if entry.fate in (Fate.TRANSLATED, Fate.DROPPED))
+        return [
+            *(f"note: {remark}" for remark in self.remarks),
+            *(f"  {entry}" for entry in shown),
+            *(f"  edited by hand: {edit}" for edit in self.edits),
+            *(f"  {entry}" for entry in self.decisions),
+        ]
+
+    def summary(self) -> str:
+        """In one line: how many keys, and what became of them."""
+        counts = ", ".join(f"{count} {fate}" for fate, count in self.counts().items() if count)
+        return f"{sum(self.counts().values())} keys: {counts}"
+
     def text(self) -> str:
         """For people: what has to be decided, what was edited by hand, then the rest in the order of the files."""
         lines = [f"{count:5} {fate}" for fate, count in self.counts().items()]

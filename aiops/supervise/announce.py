@@ -8,7 +8,7 @@ from typing import Any
 
 from aiops.gateway.shared import journald
 from aiops.host.systemd import Systemd, scope
-from aiops.supervise.systemd_unit import SERVICE, owner
+from aiops.supervise.owner import SERVICE, owner
 
 
 def announce(logs: Path, facts: Mapping[str, Any]) -> None:

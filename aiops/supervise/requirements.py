@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 import pwd
 import re
@@ -53,9 +52,11 @@ def require_acceptable(version: str) -> None:
 
 def installed_version() -> str | None:
     """The LiteLLM of the environment this very command runs in."""
+    from importlib.metadata import PackageNotFoundError, version  # 15 ms, for what most verbs need not know
+
     try:
-        return importlib.metadata.version("litellm")
-    except importlib.metadata.PackageNotFoundError:
+        return version("litellm")
+    except PackageNotFoundError:
         return None
 
 
@@ -156,7 +157,9 @@ def _exported(uv: Path) -> str:
 
 def _ours() -> Iterator[str]:
     """What aiops itself needs where a gateway runs, from its own metadata."""
-    for line in importlib.metadata.requires("aiops") or []:
+    from importlib.metadata import requires
+
+    for line in requires("aiops") or []:
         requirement, _, marker = (part.strip() for part in line.partition(";"))
         if "extra ==" not in marker:
             yield line

@@ -20,12 +20,12 @@ from aiops.host.process import Update
 from aiops.host.systemd import Scope, Systemd, Unit
 from aiops.supervise.contract import IMPORT_SECONDS
 from aiops.supervise.detached import ProcessSupervisor
+from aiops.supervise.owner import SERVICE, owner
 
-SERVICE, SOCKET, TIMER, CHECK = "litellm.service", "litellm.socket", "aiops-verify.timer", "aiops-verify.service"
+SOCKET, TIMER, CHECK = "litellm.socket", "aiops-verify.timer", "aiops-verify.service"
 UNITS = (SERVICE, SOCKET, TIMER, CHECK)
 UP = (SOCKET, SERVICE)  # in this order
 START_SECONDS = 330.0  # the unit's TimeoutStartSec=, and a little
-OWNER_MARK = "# instance: "
 
 Render = Callable[[str, int], Mapping[str, bytes]]
 
@@ -202,13 +202,6 @@ class SystemdSupervisor:
             raise Precondition(
                 f"systemd did not stop {SERVICE}: {done.reason}", f"`{self.systemd.command('status', SERVICE)}`"
             )
-
-
-def owner(manager: Systemd) -> str | None:
-    """State directory of the instance whose unit is installed, as the unit's own header says."""
-    text = (_read(manager.directory / SERVICE) or b"").decode(errors="replace")
-    marked = [line for line in text.splitlines() if line.startswith(OWNER_MARK)]
-    return marked[0].removeprefix(OWNER_MARK) if marked else None
 
 
 def _listens(unit: bytes) -> list[str]:

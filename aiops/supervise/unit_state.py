@@ -7,7 +7,8 @@ from typing import Any
 
 from aiops.host import systemd
 from aiops.host.systemd import Systemd, Unit
-from aiops.supervise.systemd_unit import CHECK, SERVICE, SOCKET, TIMER
+from aiops.supervise.owner import SERVICE
+from aiops.supervise.systemd_unit import CHECK, SOCKET, TIMER
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from types import TracebackType
 from typing import Any
 
-import httpx
-
 from aiops.gateway.shared.protocol import GENERATION_HEADER
+from aiops.host import http
+from aiops.host.http import Answer
 from aiops.verify.check import Failed
 
 PROMPT = [{"role": "user", "content": "Say ok."}]
 PROBE_HEADER = "x-aiops-probe"
+_BOUNDARY = "aiops-silence"
 # RIFF/WAVE, PCM, one channel of 16 bits at 8 kHz: 800 samples.
 SILENCE = (
     b"RIFF\x64\x06\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00"
@@ -37,32 +37,24 @@ class Client:
     """Speaks to one address with one key. ``timeout`` is seconds per request."""
 
     def __init__(self, key: str, timeout: float, *, url: str = "http://gateway", socket: str | None = None) -> None:
-        # verify=False: loading the CA bundle costs 20 ms and nothing here is TLS.
-        transport = httpx.HTTPTransport(uds=socket, verify=False)
-        self._http = httpx.Client(transport=transport, base_url=url, timeout=timeout, trust_env=False)
+        self._url = url
+        self._socket = socket
+        self._timeout = timeout
         self._auth = {"authorization": f"Bearer {key}"}
         self.private = socket is not None
 
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
-
-    def request(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> httpx.Response:
-        """One request with exactly these headers. Raises Failed when there is no HTTP answer."""
+    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+        """One request, on a connection of its own. Raises Failed when there is no HTTP answer."""
         try:
-            return self._http.request(method, path, json=body, headers=headers)
-        except httpx.TimeoutException as error:
-            raise Failed(f"no answer within {self._http.timeout.read:g} s") from error
-        except httpx.HTTPError as error:
-            raise Failed(f"no answer: {error or type(error).__name__}") from error
+            return http.send(
+                method, self._url + path, timeout=self._timeout, headers=headers, body=body, unix=self._socket
+            )
+        except http.TookTooLong as error:
+            raise Failed(str(error)) from error
+        except http.NoAnswer as error:
+            raise Failed(f"no answer: {error}") from error
 
-    def get(self, path: str) -> httpx.Response:
+    def get(self, path: str) -> Answer:
         return self.request("GET", path, headers=self._auth)
 
     def models(self) -> list[str]:
@@ -75,7 +67,7 @@ class Client:
     def generation(self) -> str:
         return str(self.request("GET", "/_health/ready").headers.get(GENERATION_HEADER, ""))
 
-    def ask(self, model: str, mode: str, fail_primary: bool = False) -> httpx.Response:
+    def ask(self, model: str, mode: str, fail_primary: bool = False) -> Answer:
         """A tiny request to one model, answered by itself; with ``fail_primary`` by a fallback.
 
         Raises Failed with the gateway's own words when it is not answered.
@@ -100,32 +92,44 @@ class Client:
             raise Failed("the answer is empty")
         return answer
 
-    def _upload(self, path: str, fields: dict[str, Any], headers: dict[str, str]) -> httpx.Response:
-        """The same with a file: a tenth of a second of silence."""
-        form = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in fields.items()}
-        file = {"file": ("silence.wav", SILENCE, "audio/wav")}
-        try:
-            return self._http.post(path, data=form, files=file, headers=headers)
-        except httpx.HTTPError as error:
-            raise Failed(f"no answer: {error or type(error).__name__}") from error
+    def _upload(self, path: str, fields: dict[str, Any], headers: dict[str, str]) -> Answer:
+        """The same as a form with a file: a tenth of a second of silence."""
+        parts = [
+            f'--{_BOUNDARY}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n'.encode()
+            + (str(value).lower() if isinstance(value, bool) else str(value)).encode()
+            + b"\r\n"
+            for name, value in fields.items()
+        ]
+        head = f'--{_BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename="silence.wav"\r\n'
+        file = f"{head}content-type: audio/wav\r\n\r\n".encode() + SILENCE
+        content = b"".join(parts) + file + f"\r\n--{_BOUNDARY}--\r\n".encode()
+        kind = {"content-type": f"multipart/form-data; boundary={_BOUNDARY}"}
+        return self.request("POST", path, content, {**headers, **kind})
 
     def stream(self, model: str) -> int:
         """A tiny streamed chat; returns the number of events. Raises Failed unless it ends as a stream should."""
         body = {"model": model, "messages": PROMPT, "max_tokens": 2, "stream": True, NO_FALLBACKS: True}
         events, done = 0, False
         try:
-            with self._http.stream("POST", "/v1/chat/completions", json=body, headers=self._auth) as answer:
-                if answer.status_code != 200:
-                    raise Failed(f"HTTP {answer.status_code}: {reason(answer.read().decode(errors='replace'))}")
-                for line in answer.iter_lines():
+            with http.opened(
+                "POST",
+                f"{self._url}/v1/chat/completions",
+                timeout=self._timeout,
+                headers=self._auth,
+                body=body,
+                unix=self._socket,
+            ) as answer:
+                if answer.status != 200:
+                    raise Failed(f"HTTP {answer.status}: {reason(answer.read().decode(errors='replace'))}")
+                for line in http.lines(answer, self._timeout):
                     if line.startswith("data:"):
                         data = line[5:].strip()
                         done = done or data == "[DONE]"
                         if '"error"' in data and "choices" not in json.loads(data):
                             raise Failed(f"the stream broke: {reason(data)}")
                         events += 1
-        except httpx.HTTPError as error:
-            raise Failed(f"the stream broke: {error or type(error).__name__}") from error
+        except http.NoAnswer as error:
+            raise Failed(f"the stream broke: {error}") from error
         if not done:
             raise Failed("the stream ended without [DONE]")
         return events

@@ -23,7 +23,7 @@ _CONTEXT_KEYS = ("max_model_len", "context_length", "context_window", "max_conte
 
 
 @dataclass(frozen=True)
-class Report:
+class Discovered:
     """``models`` in the provider's order, with what it says about each. ``parallel``: requests at the same time.
 
     ``notes``: what the reader has to know to judge the figures.
@@ -34,7 +34,7 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def report(provider: Provider, key: str | None) -> Report:
+def report(provider: Provider, key: str | None) -> Discovered:
     """Ask a provider. Raises Failed when it does not answer, Skipped when its type lists no models."""
     entries = list(_entries(listing(provider, key)))
     if provider.type == "ollama":
@@ -43,7 +43,7 @@ def report(provider: Provider, key: str | None) -> Report:
         return _llama_cpp(provider, key, entries)
     if provider.type == "vllm":
         return _vllm(provider, key, entries)
-    return Report(_listed(entries))
+    return Discovered(_listed(entries))
 
 
 def _listed(entries: list[tuple[str, Mapping[str, Any]]]) -> tuple[ModelSpec, ...]:
@@ -56,7 +56,7 @@ def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
             yield str(item.get("id") or item.get("name")), item
 
 
-def _ollama(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Report:
+def _ollama(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Discovered:
     notes: list[str] = []
     running = _entries(_optional(provider, key, "/api/ps", notes))
     loaded = {name: _whole(entry.get("context_length")) for name, entry in running}
@@ -79,7 +79,7 @@ def _ollama(provider: Provider, key: str | None, entries: list[tuple[str, Mappin
                 mode="embedding" if embeds else "chat",
             )
         )
-    return Report(tuple(models), notes=(*dict.fromkeys(notes), *([_whole_context(unsure)] if unsure else ())))
+    return Discovered(tuple(models), notes=(*dict.fromkeys(notes), *([_whole_context(unsure)] if unsure else ())))
 
 
 def _whole_context(names: list[str]) -> str:
@@ -89,7 +89,7 @@ def _whole_context(names: list[str]) -> str:
     )
 
 
-def _llama_cpp(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Report:
+def _llama_cpp(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Discovered:
     notes: list[str] = []
     props = _optional(provider, key, "/props", notes)
     # Of one slot: llama.cpp divides its context among them.
@@ -99,17 +99,17 @@ def _llama_cpp(provider: Provider, key: str | None, entries: list[tuple[str, Map
         meta = _mapping(entry.get("meta"))
         trained = _whole(meta.get("n_ctx_train"))
         models.append(_model(name, size=_size(None, meta.get("n_params")), context=served or trained))
-    return Report(tuple(models), _whole(props.get("total_slots")), tuple(notes))
+    return Discovered(tuple(models), _whole(props.get("total_slots")), tuple(notes))
 
 
-def _vllm(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Report:
+def _vllm(provider: Provider, key: str | None, entries: list[tuple[str, Mapping[str, Any]]]) -> Discovered:
     models = _listed(entries)
     tokens = provider_load.cached_tokens(provider, key)
     longest = max((model.context_length or 0 for model in models), default=0)
     if not tokens or not longest:
-        return Report(models)
+        return Discovered(models)
     # Not written as `max_parallel`: short requests, which most are, fit in far larger numbers.
-    return Report(
+    return Discovered(
         models, notes=(f"its cache holds {tokens:,} tokens: {tokens / longest:.1f} requests of {longest:,} at a time",)
     )
 

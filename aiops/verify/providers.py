@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
+from urllib.parse import urlsplit
 
-import httpx
-
+from aiops.host import http
+from aiops.host.http import Answer, NoAnswer
 from aiops.spec.shapes.model import Provider
 from aiops.verify.check import Check, Failed, Skipped, timed
 from aiops.verify.client import reason
@@ -49,11 +50,11 @@ def _healthy(provider: Provider, key: str | None) -> None:
         return
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
-        answer = httpx.get(url, headers=headers, timeout=LISTING_SECONDS, verify=url.startswith("https"))
-    except httpx.TimeoutException as error:
+        answer = http.send("GET", url, headers=headers, timeout=LISTING_SECONDS, proxies=True)
+    except http.TookTooLong as error:
         raise Failed(f"{url} did not answer within {LISTING_SECONDS:g} s") from error
-    except httpx.HTTPError as error:
-        raise Failed(f"{url}: {error or type(error).__name__}") from error
+    except http.NoAnswer as error:
+        raise Failed(f"{url}: {error}") from error
     if answer.status_code != 200:
         raise Failed(f"{url} answered HTTP {answer.status_code}")
 
@@ -78,18 +79,18 @@ def ask(provider: Provider, url: str, key: str | None, body: Mapping[str, str] |
     return _object(fetch(provider, url, key, body), url)
 
 
-def fetch(provider: Provider, url: str, key: str | None, body: Mapping[str, str] | None = None) -> httpx.Response:
+def fetch(provider: Provider, url: str, key: str | None, body: Mapping[str, str] | None = None) -> Answer:
     """A page of a provider, which answered 200. Raises Failed with the reason, or Skipped when there is none."""
     headers = {}
     if key:
         headers = {"x-api-key": key, "anthropic-version": "2023-06-01"} if provider.type == "anthropic" else {}
         headers = headers or {"authorization": f"Bearer {key}"}
     try:
-        with httpx.Client(headers=headers, timeout=LISTING_SECONDS, verify=url.startswith("https")) as client:
-            answer = client.get(url) if body is None else client.post(url, json=body)
-    except httpx.TimeoutException as error:
+        method = "GET" if body is None else "POST"
+        answer = http.send(method, url, headers=headers, body=body, timeout=LISTING_SECONDS, proxies=True)
+    except http.TookTooLong as error:
         raise Failed(f"{url} did not answer within {LISTING_SECONDS:g} s") from error
-    except httpx.HTTPError as error:
+    except http.NoAnswer as error:
         raise Failed(f"{url}: {_why_not(error, url)}") from error
     if answer.is_redirect:
         raise Failed(f"{url} redirects to {answer.headers.get('location')}; use that address as base_url")
@@ -105,19 +106,19 @@ def fetch(provider: Provider, url: str, key: str | None, body: Mapping[str, str]
     return answer
 
 
-def _why_not(error: httpx.HTTPError, url: str) -> str:
+def _why_not(error: NoAnswer, url: str) -> str:
     """Why there was no answer, in words for people; the library's own for what is rare."""
     text = str(error)
     if "refused" in text:
         return "nobody listens there (connection refused)"
     if "Name or service not known" in text or "name resolution" in text or "No address" in text:
-        return f"the name {httpx.URL(url).host} is not known here (DNS): {text}"
-    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return f"the name {urlsplit(url).hostname} is not known here (DNS): {text}"
+    if isinstance(error, http.ClosedEarly):
         return "the connection was closed without an answer: is this an HTTP server?"
     return text or type(error).__name__
 
 
-def _object(answer: httpx.Response, url: str) -> Mapping[str, Any]:
+def _object(answer: Answer, url: str) -> Mapping[str, Any]:
     kind = answer.headers.get("content-type", "nothing").split(";")[0]
     try:
         data = answer.json()

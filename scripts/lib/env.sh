@@ -17,20 +17,26 @@ die() { # die EXIT_CODE LINE...
     exit "$code"
 }
 
-# Given nothing, print the first Python from 3.11 to 3.14 on this machine; exit 4 with what to install when there is none.
+# Given nothing, print the Python to use; exit 4 with what to install when there is none. AIOPS_PYTHON wins, then the one
+# .venv was made with, then the quickest build of the version that comes first from 3.11 to 3.14 on this machine.
 find_python() {
-    local candidate
+    local candidate first=""
     for candidate in "${AIOPS_PYTHON:-}" "$venv/bin/python" python3 python3.13 python3.12 python3.11 python3.14; do
         [ -n "$candidate" ] || continue
         if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null; then
             # The real interpreter, not the environment we may be about to replace.
-            "$candidate" -c 'import os, sys; print(os.path.realpath(sys._base_executable))'
-            return
+            first=$("$candidate" -c 'import os, sys; print(os.path.realpath(sys._base_executable))')
+            break
         fi
     done
-    die 4 "error: no Python from 3.11 to 3.14 here" \
+    [ -n "$first" ] || die 4 "error: no Python from 3.11 to 3.14 here" \
         "hint: Debian 12 or newer, Ubuntu 24.04 or newer: apt install python3 python3-venv" \
         "      or name one yourself: AIOPS_PYTHON=/path/to/python3.12 $0"
+    if [ "$candidate" = "${AIOPS_PYTHON:-}" ] || [ "$candidate" = "$venv/bin/python" ]; then
+        printf '%s\n' "$first"
+        return
+    fi
+    "$first" "$root/scripts/lib/quickest_python.py"
 }
 
 wanted_uv() { sed -n 's/^uv==\([0-9.]*\).*/\1/p' "$root/scripts/uv-requirements.txt"; }

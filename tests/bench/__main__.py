@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import changes, routing, sizes
+from tests.bench import changes, command_line, routing, sizes, starting
 from tests.bench.figures import Figure, table
 from tests.bench.gateways import BenchError
 from tests.bench.session import Session
 
 SECTIONS: dict[str, Callable[[Session], Iterator[Figure]]] = {
-    "cli": sizes.cli,
+    "cli": command_line.cli,
     "change": changes.change,
+    "busy": command_line.busy,
     "refusal": changes.refusal,
     "rollback": changes.rollback,
     "zero-loss": changes.zero_loss,
@@ -30,6 +31,7 @@ SECTIONS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "throughput": sizes.throughput,
     "routing": routing.routing,
     "resolution": routing.resolution,
+    "start": starting.start,
 }
 
 
@@ -39,6 +41,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--out", type=Path, default=Path(".cache/bench.json"))
     parser.add_argument("--check", action="store_true", help="exit 1 when a figure misses its limit")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="measure `cli` and `busy` of this checkout too")
     given = parser.parse_args()
     if unknown := set(given.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
@@ -47,7 +50,7 @@ def main() -> int:
     figures: list[Figure] = []
     broken: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
-        session = Session(given.quick, stack)
+        session = Session(given.quick, stack, given.against.resolve() if given.against else None)
         for name in given.sections or SECTIONS:
             session.say(f"== {name}")
             began = time.monotonic()

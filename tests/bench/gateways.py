@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import signal
 import socket
@@ -27,7 +28,10 @@ class BenchError(Exception):
 
 @dataclass(frozen=True)
 class Ran:
+    """``seconds`` from exec to exit; ``cpu``: seconds of processor time, user and system."""
+
     seconds: float
+    cpu: float
     code: int
     result: dict[str, Any]
     errors: str
@@ -53,17 +57,21 @@ class Instance:
     home: Path
     port: int = field(default_factory=free_port)
     key: str = ""
+    variables: dict[str, str] = field(default_factory=dict)  # of the environment, for this instance alone
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def run(self, *words: str, expect: int | None = 0) -> Ran:
-        """Raise ``BenchError`` when the exit code is not ``expect`` (None: any)."""
+    def run(self, *words: str, expect: int | None = 0, checkout: Path | None = None) -> Ran:
+        """``checkout``: whose aiops, this one's when not given. Raises ``BenchError`` when the exit code is not
+        ``expect`` (None: any)."""
+        other = {"PYTHONPATH": str(checkout)} if checkout else {}
+        given = environment() | self.variables | other
         argv = [str(BIN / "aiops"), "--home", str(self.home), "--yes", "--json", *words]
-        began = time.perf_counter()
-        done = subprocess.run(argv, capture_output=True, text=True, env=environment(), stdin=subprocess.DEVNULL)
-        seconds = time.perf_counter() - began
+        used, began = cpu_of_children(), time.perf_counter()
+        done = subprocess.run(argv, capture_output=True, text=True, env=given, stdin=subprocess.DEVNULL)
+        seconds, cpu = time.perf_counter() - began, cpu_of_children() - used
         if expect is not None and done.returncode != expect:
             said = (done.stderr + done.stdout)[-1500:]
             raise BenchError(f"aiops {' '.join(words)}: exit {done.returncode}, expected {expect}\n{said}")
@@ -71,7 +79,7 @@ class Instance:
             result = json.loads(done.stdout)
         except ValueError:
             result = {}
-        return Ran(seconds, done.returncode, result if isinstance(result, dict) else {}, done.stderr)
+        return Ran(seconds, cpu, done.returncode, result if isinstance(result, dict) else {}, done.stderr)
 
     def create(self, workers: int = 1) -> None:
         self.run("init", "--supervisor", "process", "--port", str(self.port))
@@ -197,6 +205,12 @@ class Stock:
                     break
                 time.sleep(0.05)
         raise BenchError(f"stock litellm does not serve {model}; see {self.directory / 'stock.log'}")
+
+
+def cpu_of_children() -> float:
+    """Seconds of processor time of all children that have ended, getrusage(2)."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def answers(client: httpx.Client, model: str) -> bool:

@@ -17,11 +17,17 @@ from tests.bench.gateways import Instance, Stock
 class Session:
     quick: bool
     stack: contextlib.ExitStack
+    against: Path | None = None  # another checkout of aiops, to be measured in turns with this one
     directory: Path = field(init=False)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.directory = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="aiops-bench-")))
+
+    @property
+    def checkouts(self) -> tuple[Path | None, ...]:
+        """Whose command line is measured: None is this one's."""
+        return (None, self.against) if self.against else (None,)
 
     def rounds(self, full: int, quick: int) -> int:
         return quick if self.quick else full

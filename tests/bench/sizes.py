@@ -1,4 +1,4 @@
-"""Sections about the program itself: command line, memory, growth with the number of models, requests per second."""
+"""Sections about the gateway itself: memory, growth with the number of models, requests per second."""
 
 from __future__ import annotations
 
@@ -14,24 +14,6 @@ import yaml
 from tests.bench.figures import Figure, median
 from tests.bench.gateways import BIN, Instance, environment, private_mb
 from tests.bench.session import Session
-
-
-def cli(session: Session) -> Iterator[Figure]:
-    """What a person waits for who only looks."""
-    rounds = session.rounds(20, 5)
-
-    def help_seconds() -> float:
-        began = time.perf_counter()
-        subprocess.run([str(BIN / "aiops"), "--help"], capture_output=True, check=True, env=environment())
-        return time.perf_counter() - began
-
-    with contextlib.ExitStack() as stack:
-        instance = session.instance(stack)
-        help_seconds()  # the first one reads the disk
-        instance.run("status")
-        yield median("cli: aiops --help", [help_seconds() * 1000 for _ in range(rounds)], "ms", 120)
-        status = [instance.run("status").seconds * 1000 for _ in range(rounds)]
-        yield median("cli: aiops status", status, "ms", 250)
 
 
 def memory(session: Session) -> Iterator[Figure]:

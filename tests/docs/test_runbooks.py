@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from aiops.spec.sources import AT_INIT
-from tests.docs.conftest import BIN, ROOT, Instance
+from tests.docs.conftest import Instance
 from tests.docs.console import Shell, commands
+from tests.kit.warm.product import BIN, ROOT
 
 PAGES = sorted(path for path in (ROOT / "runbooks").glob("*.md") if path.stem != "README")
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -36,7 +37,7 @@ def options_of(*verb: str) -> frozenset[str]:
     text = help_text(*verb)
     rows = re.findall(r"^ {1,4}(?:-\w, )?(--\S.*?)(?: {2,}|$)", text, re.MULTILINE)
     own = frozenset(option for row in rows for option in OPTION.findall(row)) - {"--help"}
-    deeper = re.findall(r"^ {2}([a-z][a-z-]*)", text.partition("Commands:")[2], re.MULTILINE)
+    deeper = re.findall(r"^ {2}([a-z][a-z-]*)", text.partition("Verbs:")[2], re.MULTILINE)
     return own.union(*(options_of(*verb, word) for word in deeper))
 
 
@@ -105,7 +106,7 @@ def test_the_commands_of_a_page_do_what_it_shows(page: Path, restored: Instance,
     shown = commands(page.read_text())
     if any("curl " in command.text for command in shown) and not shutil.which("curl") and not os.environ.get("CI"):
         pytest.skip("this page uses curl, which is not installed")
-    shell = Shell(tmp_path, {**restored.env, "GENERATION": str(restored.status()["generation"])})
+    shell = Shell(tmp_path, {**restored.env, "GENERATION": str(restored.status["generation"])})
     for command in shown:
         shell.run(command)
 

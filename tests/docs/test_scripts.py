@@ -15,7 +15,8 @@ import pytest
 
 from aiops.demo.child import DemoProvider
 from aiops.host.process import command_line, is_alive
-from tests.docs.conftest import BIN, ROOT, free_port
+from tests.kit.waiting import free_port
+from tests.kit.warm.product import BIN, ROOT
 
 SCRIPTS = ROOT / "scripts"
 

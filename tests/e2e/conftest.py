@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import Instance
+from tests.kit.gateway import Gateway
 
 
 @pytest.fixture(scope="module")
-def empty() -> Iterator[Instance]:
+def empty() -> Iterator[Gateway]:
     """An instance that was made and never started."""
-    instance = Instance()
+    instance = Gateway()
     try:
         instance.init()
         yield instance
@@ -36,9 +36,9 @@ def two() -> Iterator[DemoProvider]:
 
 
 @pytest.fixture(scope="module")
-def running(one: DemoProvider) -> Iterator[Instance]:
+def running(one: DemoProvider) -> Iterator[Gateway]:
     """A gateway that serves the provider `one`: generation 2, after the empty first one."""
-    instance = Instance()
+    instance = Gateway()
     try:
         instance.init()
         instance.up()
@@ -49,7 +49,7 @@ def running(one: DemoProvider) -> Iterator[Instance]:
 
 
 @pytest.fixture
-def gateway(running: Instance, one: DemoProvider) -> Iterator[Instance]:
+def gateway(running: Gateway, one: DemoProvider) -> Iterator[Gateway]:
     """The module's gateway, brought back afterwards to what it served before the test."""
     before = running.status["generation"]
     yield running

@@ -12,7 +12,7 @@ import httpx
 import yaml
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import Instance
+from tests.kit.gateway import Gateway
 
 PROVIDER, RULE = "x-aiops-provider", "x-aiops-rule"
 EAST = ("alpha", "shared", "small")
@@ -23,7 +23,7 @@ TIMEOUT = 2  # seconds for one provider
 class Routed:
     """``east`` and ``west`` serve what ``EAST`` and ``WEST`` name; ``west`` also ``unlisted-model``."""
 
-    def __init__(self, instance: Instance, east: DemoProvider, west: DemoProvider) -> None:
+    def __init__(self, instance: Gateway, east: DemoProvider, west: DemoProvider) -> None:
         self.instance, self.east, self.west = instance, east, west
         self.client = httpx.Client(
             base_url=instance.url, headers=instance.auth, timeout=30, trust_env=False, limits=httpx.Limits()
@@ -83,7 +83,7 @@ def private(socket: str, path: str = "/_aiops/routes") -> dict[str, Any]:
 @contextmanager
 def routed(mappings: str, workers: int = 1) -> Iterator[Routed]:
     """A gateway with these mappings, taken down afterwards."""
-    instance = Instance()
+    instance = Gateway()
     with DemoProvider.double(models=EAST) as east, DemoProvider.double(models=(*WEST, "unlisted-model")) as west:
         try:
             instance.init()

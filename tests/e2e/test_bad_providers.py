@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import Instance, free_port
+from tests.kit.gateway import Gateway
+from tests.kit.waiting import free_port
 
 OPENING = "the new generation did not prove itself:\n"
 
@@ -68,7 +69,7 @@ def well_again(two: DemoProvider) -> Iterator[None]:
     two.control(mode="ok", models=["gamma", "delta"], paths=[], api_key="")
 
 
-def refuse(gateway: Instance, *argv: str, **env: str) -> tuple[list[str], float]:
+def refuse(gateway: Gateway, *argv: str, **env: str) -> tuple[list[str], float]:
     """Run it, see that it is refused without a trace, and return what failed and how long it took."""
     before = gateway.snapshot()
     refused = gateway.cli(*argv, env=env)
@@ -84,7 +85,7 @@ def refuse(gateway: Instance, *argv: str, **env: str) -> tuple[list[str], float]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_bad_provider_is_refused_in_words_that_explain_it(gateway: Instance, two: DemoProvider, name: str) -> None:
+def test_a_bad_provider_is_refused_in_words_that_explain_it(gateway: Gateway, two: DemoProvider, name: str) -> None:
     case = CASES[name]
     two.control(**case.control)
     failed, seconds = refuse(gateway, *gateway.adding("two", two.url, "gamma"))
@@ -99,28 +100,28 @@ def test_a_bad_provider_is_refused_in_words_that_explain_it(gateway: Instance, t
     assert seconds < case.seconds
 
 
-def test_nobody_listening_is_said_so(gateway: Instance) -> None:
+def test_nobody_listening_is_said_so(gateway: Gateway) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     failed, seconds = refuse(gateway, *gateway.adding("two", url, "gamma"))
     assert failed == [f"provider:two: {url}/v1/models: nobody listens there (connection refused)"]
     assert seconds < 4
 
 
-def test_a_name_that_does_not_resolve_is_said_so(gateway: Instance) -> None:
+def test_a_name_that_does_not_resolve_is_said_so(gateway: Gateway) -> None:
     url = "http://no-such-host.invalid:8000"
     failed, _ = refuse(gateway, *gateway.adding("two", url, "gamma"))
     assert len(failed) == 1
     assert failed[0].startswith(f"provider:two: {url}/v1/models: the name no-such-host.invalid is not known")
 
 
-def test_a_wrong_key_is_told_from_a_missing_one(gateway: Instance, two: DemoProvider) -> None:
+def test_a_wrong_key_is_told_from_a_missing_one(gateway: Gateway, two: DemoProvider) -> None:
     two.control(api_key="sk-the-right-one")
     argv = gateway.adding("two", two.url, "gamma", api_key_env="TWO_KEY")
     failed, _ = refuse(gateway, *argv, TWO_KEY="sk-the-wrong-one")
     assert failed == [f"provider:two: {two.url}/v1/models refused the key with HTTP 401"]
 
 
-def test_a_key_that_is_set_nowhere_is_asked_for(gateway: Instance, two: DemoProvider) -> None:
+def test_a_key_that_is_set_nowhere_is_asked_for(gateway: Gateway, two: DemoProvider) -> None:
     before = gateway.snapshot()
     refused = gateway.cli(*gateway.adding("two", two.url, "gamma", api_key_env="NOWHERE_KEY"))
     assert refused.code in (3, 4)
@@ -129,7 +130,7 @@ def test_a_key_that_is_set_nowhere_is_asked_for(gateway: Instance, two: DemoProv
     assert gateway.snapshot() == before
 
 
-def test_a_provider_that_lists_nothing_is_proved_by_its_answers(gateway: Instance, two: DemoProvider) -> None:
+def test_a_provider_that_lists_nothing_is_proved_by_its_answers(gateway: Gateway, two: DemoProvider) -> None:
     """Some servers list nothing and answer all the same; what counts is the answer, which this one does not give."""
     two.control(models=[])
     failed, _ = refuse(gateway, *gateway.adding("two", two.url, "gamma"))
@@ -146,7 +147,7 @@ DISCOVERY = {
 
 
 @pytest.mark.parametrize("name", DISCOVERY)
-def test_models_that_cannot_be_discovered_are_asked_for(gateway: Instance, two: DemoProvider, name: str) -> None:
+def test_models_that_cannot_be_discovered_are_asked_for(gateway: Gateway, two: DemoProvider, name: str) -> None:
     two.control(**DISCOVERY[name])
     before = gateway.snapshot()
     refused = gateway.cli(*gateway.adding("two", two.url), "--discover")

@@ -16,7 +16,9 @@ import pytest
 
 from aiops.apply import lock
 from aiops.cli import VERBS, group
-from tests.e2e.instance import AIOPS, ROOT, Answer, Instance
+from aiops.commands._lazy import LazyGroup
+from tests.kit.gateway import Answer, Gateway
+from tests.kit.warm.product import AIOPS, ROOT
 
 ANSI = re.compile(r"\x1b\[")
 
@@ -60,8 +62,21 @@ def test_every_verb_has_help_of_its_own_that_begins_like_the_list(verb: str) -> 
 
 
 def test_every_module_of_commands_is_a_verb() -> None:
-    modules = {path.stem.replace("_", "-") for path in (ROOT / "aiops/commands").glob("[!_]*.py")}
+    """Or a folder of them is a group."""
+    modules = {path.stem.replace("_", "-") for path in (ROOT / "aiops/commands").glob("[!_]*")}
     assert modules == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", ["provider", "route"])
+def test_every_module_of_a_group_is_one_of_its_verbs(verb: str) -> None:
+    found = group.get_command(click.Context(group), verb)
+    assert isinstance(found, LazyGroup)
+    assert {path.stem for path in (ROOT / "aiops/commands" / verb).glob("[!_]*.py")} == set(found.verbs)
+    for name, line in found.verbs.items():
+        command = found.get_command(click.Context(found), name)
+        assert command is not None
+        assert command.name == name
+        assert (command.help or "").startswith(line.split(",")[0].rstrip("."))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +115,7 @@ def test_without_an_instance_every_verb_says_how_to_make_one(argv: list[str], tm
     assert not (tmp_path / "nothing").exists()
 
 
-def test_init_twice_changes_nothing(empty: Instance) -> None:
+def test_init_twice_changes_nothing(empty: Gateway) -> None:
     before = {path: path.read_bytes() for path in (empty.home / "config").iterdir()}
     assert empty.must("init", "--port", "1")["outcome"] == "unchanged"
     assert {path: path.read_bytes() for path in (empty.home / "config").iterdir()} == before
@@ -115,7 +130,7 @@ BAD_KEYS = {
 
 
 @pytest.mark.parametrize("key", BAD_KEYS)
-def test_a_weak_master_key_is_refused_before_anything_starts(empty: Instance, key: str) -> None:
+def test_a_weak_master_key_is_refused_before_anything_starts(empty: Gateway, key: str) -> None:
     path = empty.home / "secrets" / "master_key"
     kept = path.read_text()
     path.write_text(key + "\n")
@@ -129,7 +144,7 @@ def test_a_weak_master_key_is_refused_before_anything_starts(empty: Instance, ke
     assert empty.pids() == []
 
 
-def test_a_master_key_that_others_can_read_is_refused(empty: Instance) -> None:
+def test_a_master_key_that_others_can_read_is_refused(empty: Gateway) -> None:
     path = empty.home / "secrets" / "master_key"
     path.chmod(0o644)
     try:
@@ -141,7 +156,7 @@ def test_a_master_key_that_others_can_read_is_refused(empty: Instance) -> None:
     assert f"chmod 600 {path}" in refused.message
 
 
-def test_a_master_key_that_is_missing_is_refused(empty: Instance) -> None:
+def test_a_master_key_that_is_missing_is_refused(empty: Gateway) -> None:
     path = empty.home / "secrets" / "master_key"
     kept = path.rename(path.with_suffix(".kept"))
     try:
@@ -152,7 +167,7 @@ def test_a_master_key_that_is_missing_is_refused(empty: Instance) -> None:
     assert "the master key cannot be read: No such file or directory" in refused.message
 
 
-def test_a_source_that_is_a_symlink_loop_is_refused(empty: Instance) -> None:
+def test_a_source_that_is_a_symlink_loop_is_refused(empty: Gateway) -> None:
     path = empty.source("providers.yaml")
     kept = path.rename(path.with_suffix(".kept"))
     path.symlink_to(path.name)
@@ -165,7 +180,7 @@ def test_a_source_that_is_a_symlink_loop_is_refused(empty: Instance) -> None:
     assert "providers.yaml: cannot be read: Too many levels of symbolic links" in refused.message
 
 
-def test_a_file_of_50_megabytes_is_refused_without_reading_it(empty: Instance) -> None:
+def test_a_file_of_50_megabytes_is_refused_without_reading_it(empty: Gateway) -> None:
     path = empty.source("providers.yaml")
     kept = path.read_bytes()
     with path.open("wb") as file:
@@ -179,7 +194,7 @@ def test_a_file_of_50_megabytes_is_refused_without_reading_it(empty: Instance) -
     assert refused.seconds < 3
 
 
-def test_a_change_without_a_terminal_does_not_ask(empty: Instance) -> None:
+def test_a_change_without_a_terminal_does_not_ask(empty: Gateway) -> None:
     """There is no gateway here, so it goes as far as that: past the question."""
     refused = empty.cli(*empty.adding("one", "http://127.0.0.1:1", "m"))
     assert (refused.code, refused.message) == (4, "the gateway is not running")
@@ -206,7 +221,7 @@ OUTCOMES = {
 
 
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_json_prints_exactly_one_object_and_nothing_else(empty: Instance, name: str) -> None:
+def test_json_prints_exactly_one_object_and_nothing_else(empty: Gateway, name: str) -> None:
     argv, code = OUTCOMES[name]
     done = empty.cli(*argv)
     assert done.code == code if code is not None else done.code in (2, 3)
@@ -221,7 +236,7 @@ def test_json_prints_exactly_one_object_and_nothing_else(empty: Instance, name: 
 
 
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_for_people_the_result_is_on_stdout_and_errors_are_on_stderr(empty: Instance, name: str) -> None:
+def test_for_people_the_result_is_on_stdout_and_errors_are_on_stderr(empty: Gateway, name: str) -> None:
     argv, _ = OUTCOMES[name]
     done = empty.say(*argv)
     if done.code:
@@ -233,7 +248,7 @@ def test_for_people_the_result_is_on_stdout_and_errors_are_on_stderr(empty: Inst
     assert not ANSI.search(done.out + done.err)
 
 
-def test_aiops_home_is_the_same_as_the_option(empty: Instance) -> None:
+def test_aiops_home_is_the_same_as_the_option(empty: Gateway) -> None:
     by_variable = aiops("--json", "history", AIOPS_HOME=str(empty.home))
     assert by_variable.data == empty.must("history")
 
@@ -250,13 +265,13 @@ IMPATIENT = textwrap.dedent(
 )
 
 
-def impatient(empty: Instance, *arguments: str) -> subprocess.CompletedProcess[str]:
+def impatient(empty: Gateway, *arguments: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-c", IMPATIENT, "--home", str(empty.home), *arguments]
     return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
 
 @pytest.mark.parametrize("argv", [["down"], ["apply"], ["disable", "x"]], ids=lambda argv: argv[0])
-def test_a_second_verb_gives_up_after_a_while_naming_who_holds_the_lock(empty: Instance, argv: list[str]) -> None:
+def test_a_second_verb_gives_up_after_a_while_naming_who_holds_the_lock(empty: Gateway, argv: list[str]) -> None:
     with lock.held(empty.home / "state", "rollback", 1, lambda _: None):
         refused = impatient(empty, "--json", *argv)
     assert refused.returncode == 4
@@ -265,7 +280,7 @@ def test_a_second_verb_gives_up_after_a_while_naming_who_holds_the_lock(empty: I
     assert f"(pid {os.getpid()}, since " in message
 
 
-def test_a_second_verb_says_whom_it_waits_for_and_then_goes_on(empty: Instance) -> None:
+def test_a_second_verb_says_whom_it_waits_for_and_then_goes_on(empty: Gateway) -> None:
     with lock.held(empty.home / "state", "rollback", 1, lambda _: None):
         waiting = subprocess.Popen(
             empty.argv("down"), env=empty.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -279,7 +294,7 @@ def test_a_second_verb_says_whom_it_waits_for_and_then_goes_on(empty: Instance) 
     assert "was not running" in out
 
 
-def test_reading_needs_no_lock_and_status_says_that_a_change_is_going_on(empty: Instance) -> None:
+def test_reading_needs_no_lock_and_status_says_that_a_change_is_going_on(empty: Gateway) -> None:
     with lock.held(empty.home / "state", "rollback", 1, lambda _: None):
         status = empty.status
     (note,) = status["notes"]

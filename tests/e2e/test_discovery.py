@@ -11,7 +11,8 @@ import yaml
 from aiops.demo.child import DemoProvider
 from aiops.spec.shapes.model import ModelSpec, Provider
 from aiops.verify import discovery, provider_load
-from tests.e2e.instance import Instance, until
+from tests.kit.gateway import Gateway
+from tests.kit.waiting import until
 
 
 def asked(kind: str, url: str) -> discovery.Report:
@@ -90,12 +91,12 @@ def test_a_server_without_such_a_page_says_nothing_of_its_load() -> None:
         assert [loaded(kind, provider.url) for kind in ("vllm", "llama_cpp", "ollama")] == ["None"] * 3
 
 
-def providers(gateway: Instance) -> dict[str, object]:
+def providers(gateway: Gateway) -> dict[str, object]:
     found: dict[str, object] = yaml.safe_load((gateway.home / "config" / "providers.yaml").read_text())["providers"]
     return found
 
 
-def test_add_provider_writes_what_was_discovered_and_provider_discover_what_is_missing(gateway: Instance) -> None:
+def test_add_provider_writes_what_was_discovered_and_provider_discover_what_is_missing(gateway: Gateway) -> None:
     with DemoProvider.llama_cpp(alias="small") as provider:
         gateway.must(*gateway.adding("real", provider.url, kind="llama_cpp"), "--discover")
         written = providers(gateway)["real"]
@@ -115,7 +116,7 @@ def test_add_provider_writes_what_was_discovered_and_provider_discover_what_is_m
         gateway.must("remove-provider", "real", "--force")
 
 
-def test_a_provider_that_is_down_or_unknown_changes_nothing(gateway: Instance, one: DemoProvider) -> None:
+def test_a_provider_that_is_down_or_unknown_changes_nothing(gateway: Gateway, one: DemoProvider) -> None:
     before = gateway.snapshot()
     assert gateway.cli("provider", "discover", "onee").code == 2
     one.control(mode="500", paths=["/v1/models"])

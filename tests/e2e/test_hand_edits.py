@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import Instance, Poller, free_port, until
+from tests.kit.gateway import Gateway, Poller
+from tests.kit.waiting import free_port, until
 
 
 @pytest.fixture(autouse=True)
-def taken_back(gateway: Instance) -> Iterator[None]:
+def taken_back(gateway: Gateway) -> Iterator[None]:
     """A hand edit that a test leaves behind is not the next test's."""
     yield
     served = gateway.home / "state" / "current"
@@ -22,7 +23,7 @@ def taken_back(gateway: Instance) -> Iterator[None]:
     gateway.source("litellm-unified.yaml").write_bytes((served / "release" / "litellm-unified.yaml").read_bytes())
 
 
-def test_apply_makes_a_hand_edited_file_live(gateway: Instance) -> None:
+def test_apply_makes_a_hand_edited_file_live(gateway: Gateway) -> None:
     gateway.edit("providers.yaml", "      - beta\n", "")
     assert "providers.yaml" in gateway.status["drift"][0]
     planned = gateway.must("plan")
@@ -35,7 +36,7 @@ def test_apply_makes_a_hand_edited_file_live(gateway: Instance) -> None:
     assert gateway.cli("plan", "--exit-code").code == 0
 
 
-def test_a_plan_that_is_no_longer_true_is_not_applied(gateway: Instance) -> None:
+def test_a_plan_that_is_no_longer_true_is_not_applied(gateway: Gateway) -> None:
     gateway.edit("providers.yaml", "      - beta\n", "")
     digest = gateway.must("plan")["digest"]
     gateway.edit("providers.yaml", "      - alpha\n", "      - alpha\n      - epsilon\n")
@@ -49,20 +50,20 @@ def test_a_plan_that_is_no_longer_true_is_not_applied(gateway: Instance) -> None
     assert gateway.generation == generation
 
 
-def test_a_plan_is_void_once_another_generation_serves(gateway: Instance, two: DemoProvider) -> None:
+def test_a_plan_is_void_once_another_generation_serves(gateway: Gateway, two: DemoProvider) -> None:
     digest = gateway.must("plan")["digest"]
     gateway.add("two", two.url, "gamma")
     assert gateway.cli("apply", "--plan", digest).code == 4
 
 
-def test_a_short_form_of_the_digest_is_enough_but_not_too_short(gateway: Instance) -> None:
+def test_a_short_form_of_the_digest_is_enough_but_not_too_short(gateway: Gateway) -> None:
     gateway.edit("providers.yaml", "      - beta\n", "")
     digest = gateway.must("plan")["digest"]
     assert gateway.cli("apply", "--plan", digest[:4], "--force").code == 2
     assert gateway.must("apply", "--plan", digest[:12], "--force")["outcome"] == "applied"
 
 
-def test_a_comment_alone_is_no_drift_once_it_is_applied(gateway: Instance) -> None:
+def test_a_comment_alone_is_no_drift_once_it_is_applied(gateway: Gateway) -> None:
     workers, generation = gateway.workers(), gateway.generation
     with gateway.source("providers.yaml").open("a") as file:
         file.write("# mind the step\n")
@@ -77,7 +78,7 @@ def test_a_comment_alone_is_no_drift_once_it_is_applied(gateway: Instance) -> No
     assert gateway.status["drift"] != []
 
 
-def test_a_change_goes_on_from_the_hand_edited_files(gateway: Instance, two: DemoProvider) -> None:
+def test_a_change_goes_on_from_the_hand_edited_files(gateway: Gateway, two: DemoProvider) -> None:
     """The edit is the desired state; the plan shows both, and both become live."""
     gateway.edit("providers.yaml", "      - beta\n", "")
     done = gateway.must(*gateway.adding("two", two.url, "gamma"), "--force")
@@ -85,7 +86,7 @@ def test_a_change_goes_on_from_the_hand_edited_files(gateway: Instance, two: Dem
     assert any("beta" in line for line in gateway.must("diff", done["previous"], done["generation"])["lines"])
 
 
-def test_a_hand_edit_of_the_generated_file_is_drift(gateway: Instance) -> None:
+def test_a_hand_edit_of_the_generated_file_is_drift(gateway: Gateway) -> None:
     path = gateway.source("litellm-unified.yaml")
     path.write_text(path.read_text() + "# tuned by hand at 2 a.m.\n")
     assert gateway.status["drift"] == [
@@ -94,7 +95,7 @@ def test_a_hand_edit_of_the_generated_file_is_drift(gateway: Instance) -> None:
     assert "+# tuned by hand at 2 a.m." in gateway.must("diff", "--generated")["lines"]
 
 
-def test_a_hand_edit_of_the_generated_file_is_never_silently_overwritten(gateway: Instance, two: DemoProvider) -> None:
+def test_a_hand_edit_of_the_generated_file_is_never_silently_overwritten(gateway: Gateway, two: DemoProvider) -> None:
     path = gateway.source("litellm-unified.yaml")
     edited = path.read_text() + "# tuned by hand at 2 a.m.\n"
     path.write_text(edited)
@@ -113,7 +114,7 @@ def test_a_hand_edit_of_the_generated_file_is_never_silently_overwritten(gateway
     kept[0].unlink()
 
 
-def test_a_generated_file_that_was_deleted_is_written_again(gateway: Instance, two: DemoProvider) -> None:
+def test_a_generated_file_that_was_deleted_is_written_again(gateway: Gateway, two: DemoProvider) -> None:
     path = gateway.source("litellm-unified.yaml")
     path.unlink()
     assert gateway.status["drift"] == [f"{path} is missing; the next change writes it again"]
@@ -121,7 +122,7 @@ def test_a_generated_file_that_was_deleted_is_written_again(gateway: Instance, t
     assert "gamma" in path.read_text()
 
 
-def test_two_workers_serve_the_same_generation(gateway: Instance) -> None:
+def test_two_workers_serve_the_same_generation(gateway: Gateway) -> None:
     gateway.edit("aiops.yaml", "  # workers: 1", "  workers: 2")
     done = gateway.must("apply")
     assert len(gateway.workers()) == 2
@@ -135,7 +136,7 @@ def test_two_workers_serve_the_same_generation(gateway: Instance) -> None:
     assert len(gateway.workers()) == 1
 
 
-def test_a_change_of_port_moves_to_the_new_one_and_closes_the_old(running: Instance) -> None:
+def test_a_change_of_port_moves_to_the_new_one_and_closes_the_old(running: Gateway) -> None:
     gateway, old, new = running, running.port, free_port()
     gateway.edit("aiops.yaml", f"port: {old}", f"port: {new}")
     done = gateway.must("apply")
@@ -153,7 +154,7 @@ def test_a_change_of_port_moves_to_the_new_one_and_closes_the_old(running: Insta
     until(lambda: not _listens(new), 5, "closing the new port again")
 
 
-def test_a_port_that_is_taken_is_refused_and_the_old_one_goes_on(gateway: Instance) -> None:
+def test_a_port_that_is_taken_is_refused_and_the_old_one_goes_on(gateway: Gateway) -> None:
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.e2e.instance import Instance
+from tests.kit.gateway import Gateway
 
 PROVIDER_CLOSES = 5.0  # seconds: llama.cpp's server, and uvicorn, which is vLLM's
 MODEL = "counted"
@@ -62,7 +62,7 @@ def provider() -> Iterator[Provider]:
 
 
 def test_a_connection_is_used_again_but_not_when_the_provider_may_be_closing_it(
-    running: Instance, provider: Provider
+    running: Gateway, provider: Provider
 ) -> None:
     running.add("counted", f"http://127.0.0.1:{provider.server_port}", MODEL)
 

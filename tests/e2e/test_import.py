@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import ROOT, Instance, free_port, until
+from tests.kit.gateway import Gateway
+from tests.kit.waiting import free_port, until
+from tests.kit.warm.product import ROOT
 
 KEY = "sk-0815-the-key-clients-have-already"
 PROVIDERS = """
@@ -75,9 +77,9 @@ def old(one: DemoProvider, two: DemoProvider, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="module")
-def moved(old: Path) -> Iterator[Instance]:
+def moved(old: Path) -> Iterator[Gateway]:
     """The gateway that became of it, running."""
-    instance = Instance()
+    instance = Gateway()
     try:
         instance.must("import", old, "--supervisor", "process", "--port", instance.port)
         instance.up()
@@ -86,25 +88,25 @@ def moved(old: Path) -> Iterator[Instance]:
         instance.destroy()
 
 
-def test_what_was_imported_is_served_and_proved(moved: Instance) -> None:
+def test_what_was_imported_is_served_and_proved(moved: Gateway) -> None:
     assert moved.models() == ["alpha", "beta", "gamma", "quick"]
     assert moved.must("verify")["ok"]
     for model in moved.models():
         assert moved.ask(model).status_code == 200
 
 
-def test_clients_keep_their_key(moved: Instance) -> None:
+def test_clients_keep_their_key(moved: Gateway) -> None:
     assert moved.key == KEY
 
 
-def test_the_first_change_after_the_import_works(moved: Instance, two: DemoProvider) -> None:
+def test_the_first_change_after_the_import_works(moved: Gateway, two: DemoProvider) -> None:
     two.control(models=["gamma", "delta"])
     moved.must("add-model", "two", "delta")
     assert moved.ask("delta").status_code == 200
     assert "# by the window" in moved.source("providers.yaml").read_text()
 
 
-def test_an_import_over_an_instance_is_refused_and_changes_nothing(moved: Instance, old: Path) -> None:
+def test_an_import_over_an_instance_is_refused_and_changes_nothing(moved: Gateway, old: Path) -> None:
     before = moved.snapshot()
     answer = moved.cli("import", old)
     assert answer.code == 4
@@ -113,7 +115,7 @@ def test_an_import_over_an_instance_is_refused_and_changes_nothing(moved: Instan
 
 
 def test_a_dry_run_makes_nothing_and_reports_the_edits_of_the_generated_file(old: Path, tmp_path: Path) -> None:
-    instance = Instance()
+    instance = Gateway()
     instance.home.rmdir()
     report = tmp_path / "report.txt"
     answer = instance.must("import", old, "--dry-run", "--report", report)
@@ -160,7 +162,7 @@ def stock(config: Path, directory: Path, env: dict[str, str]) -> Iterator[str]:
         log.close()
 
 
-def test_what_is_exported_runs_under_litellm_alone(moved: Instance, one: DemoProvider, tmp_path: Path) -> None:
+def test_what_is_exported_runs_under_litellm_alone(moved: Gateway, one: DemoProvider, tmp_path: Path) -> None:
     config = tmp_path / "stock.yaml"
     moved.must("generate", "--stock", "--out", config)
     assert "aiops." not in config.read_text()
@@ -193,7 +195,7 @@ general_settings: {master_key: %s}
 def test_a_name_with_a_star_reaches_the_server_without_its_prefix(two: DemoProvider, tmp_path: Path) -> None:
     two.control(models=["gamma", "alpha"])
     (tmp_path / "config.yaml").write_text(STARS % (two.url, two.url, KEY))
-    instance = Instance()
+    instance = Gateway()
     try:
         instance.must("import", tmp_path / "config.yaml", "--supervisor", "process", "--port", instance.port)
         instance.up()
@@ -227,7 +229,7 @@ litellm_settings: {drop_params: true}
 
 def test_an_import_is_proved_against_litellm_itself(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(SEVERAL)
-    instance = Instance()
+    instance = Gateway()
     instance.home.rmdir()
     answer = instance.must("import", tmp_path / "config.yaml", "--prove", "--dry-run", timeout=300)
     proof = answer["proof"]

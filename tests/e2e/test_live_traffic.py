@@ -10,14 +10,15 @@ from pathlib import Path
 import httpx
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import GENERATION, Instance, Poller, free_port, until
+from tests.kit.gateway import GENERATION, Gateway, Poller
+from tests.kit.waiting import free_port, until
 from tests.load import BackgroundLoad, LoadReport, Mix, Target
 
 MIX = Mix(pause=0.01, idle_seconds=0.7)
 
 
 def test_ten_changes_in_a_row_lose_no_request_and_cut_no_stream(
-    gateway: Instance, one: DemoProvider, two: DemoProvider
+    gateway: Gateway, one: DemoProvider, two: DemoProvider
 ) -> None:
     one.control(tokens=6, chunk_delay=0.02)
     changes = [
@@ -43,7 +44,7 @@ def test_ten_changes_in_a_row_lose_no_request_and_cut_no_stream(
     assert set(report.generations) <= {str(number) for number in range(first, gateway.generation + 1)}
 
 
-def explained(gateway: Instance, report: LoadReport) -> str:
+def explained(gateway: Gateway, report: LoadReport) -> str:
     """What the clients saw and what the gateway said meanwhile, for when it is not what it should be."""
     log = "\n".join(gateway.must("logs", "-n", "60")["lines"])
     return f"{json.dumps(report.as_dict(), indent=1)}\n{log}"
@@ -52,7 +53,7 @@ def explained(gateway: Instance, report: LoadReport) -> str:
 class Stream(threading.Thread):
     """One long answer, read to its end in the background."""
 
-    def __init__(self, gateway: Instance) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         super().__init__(daemon=True)
         self._gateway = gateway
         self.generation = ""
@@ -74,7 +75,7 @@ class Stream(threading.Thread):
 
 
 def test_a_slow_stream_outlives_the_change_and_is_served_to_its_end(
-    gateway: Instance, one: DemoProvider, two: DemoProvider
+    gateway: Gateway, one: DemoProvider, two: DemoProvider
 ) -> None:
     before = gateway.generation
     one.control(tokens=30, chunk_delay=0.15)
@@ -93,7 +94,7 @@ def test_a_slow_stream_outlives_the_change_and_is_served_to_its_end(
     assert gateway.status["notes"] == []
 
 
-def test_a_keep_alive_connection_goes_over_to_the_new_generation(gateway: Instance, two: DemoProvider) -> None:
+def test_a_keep_alive_connection_goes_over_to_the_new_generation(gateway: Gateway, two: DemoProvider) -> None:
     before = gateway.generation
     with httpx.Client(base_url=gateway.url, headers=gateway.auth, trust_env=False) as client:
         assert client.get("/v1/models").headers[GENERATION] == str(before)
@@ -115,7 +116,7 @@ def open_connections(port: int) -> set[int]:
     return found
 
 
-def test_the_drain_limit_is_respected(gateway: Instance, one: DemoProvider, two: DemoProvider) -> None:
+def test_the_drain_limit_is_respected(gateway: Gateway, one: DemoProvider, two: DemoProvider) -> None:
     """A stream longer than `drain_seconds` is cut at the limit, and its worker leaves."""
     gateway.edit("aiops.yaml", "  # drain_seconds: 3600", "  drain_seconds: 1")
     old = gateway.must("apply")["generation"]
@@ -137,7 +138,7 @@ def test_the_drain_limit_is_respected(gateway: Instance, one: DemoProvider, two:
 
 
 def test_when_the_port_moves_the_old_one_answers_until_then_and_is_refused_after(
-    running: Instance, one: DemoProvider
+    running: Gateway, one: DemoProvider
 ) -> None:
     """Nobody is left waiting on it either, although a stream that began there is still served to its end."""
     gateway, old, new = running, running.port, free_port()
@@ -168,7 +169,7 @@ def test_when_the_port_moves_the_old_one_answers_until_then_and_is_refused_after
     assert gateway.ask("alpha").status_code == 200
 
 
-def test_an_address_that_overlaps_the_one_in_use_is_refused_with_the_way_round(running: Instance) -> None:
+def test_an_address_that_overlaps_the_one_in_use_is_refused_with_the_way_round(running: Gateway) -> None:
     gateway = running
     text = gateway.source("aiops.yaml").read_text()
     gateway.source("aiops.yaml").write_text(text.replace("  # host: 127.0.0.1", "  host: 0.0.0.0"))

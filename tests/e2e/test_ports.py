@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import Instance
+from tests.kit.gateway import Gateway
 
 
-def registry(gateway: Instance) -> Path:
+def registry(gateway: Gateway) -> Path:
     return gateway.home / "config" / "ports.yaml"
 
 
-def test_a_new_instance_has_no_registry_and_needs_none(empty: Instance) -> None:
+def test_a_new_instance_has_no_registry_and_needs_none(empty: Gateway) -> None:
     assert not registry(empty).exists()
     assert empty.cli("validate", "--offline").code == 0
 
 
-def test_a_port_that_belongs_to_another_is_refused_with_both_lines(gateway: Instance, one: DemoProvider) -> None:
+def test_a_port_that_belongs_to_another_is_refused_with_both_lines(gateway: Gateway, one: DemoProvider) -> None:
     registry(gateway).write_text(f"# mine\ngrafana: {{port: {one.port}}}\n")
     try:
         refused = gateway.cli("validate", "--offline")
@@ -33,7 +33,7 @@ def test_a_port_that_belongs_to_another_is_refused_with_both_lines(gateway: Inst
         registry(gateway).unlink()
 
 
-def test_a_rollback_restores_the_registry_or_takes_it_away(gateway: Instance, two: DemoProvider) -> None:
+def test_a_rollback_restores_the_registry_or_takes_it_away(gateway: Gateway, two: DemoProvider) -> None:
     before = gateway.generation
     registry(gateway).write_text("reserved:\n  later: {port: 9}\n")
     gateway.must(*gateway.adding("two", two.url, "gamma"))

@@ -15,31 +15,33 @@ from pathlib import Path
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import Instance, Poller, until
+from tests.kit.gateway import Gateway, Poller
+from tests.kit.waiting import until
+from tests.kit.warm.session import starts
 from tests.load import BackgroundLoad, Mix, Target
 
 MIX = Mix(pause=0.02, idle_seconds=0.5)
 
 
 @pytest.fixture
-def gateway(running: Instance) -> Iterator[Instance]:
+def gateway(running: Gateway) -> Iterator[Gateway]:
     """The module's gateway, up again when a test took it down."""
     yield running
     running.must("up")
 
 
-def target(gateway: Instance) -> Target:
+def target(gateway: Gateway) -> Target:
     return Target(gateway.url, gateway.key, "alpha")
 
 
-def test_up_twice_starts_nothing_twice(gateway: Instance) -> None:
+def test_up_twice_starts_nothing_twice(gateway: Gateway) -> None:
     pids = until(lambda: len(gateway.pids()) == 2 and gateway.pids(), 5, "leaving of the generation before")
     assert gateway.must("up")["outcome"] == "unchanged"
     assert gateway.pids() == pids
     assert f"generation {gateway.generation} serves already at {gateway.url}/v1" in gateway.say("up").out
 
 
-def test_a_worker_that_is_killed_is_replaced(gateway: Instance) -> None:
+def test_a_worker_that_is_killed_is_replaced(gateway: Gateway) -> None:
     generation, (worker,) = gateway.generation, gateway.workers()
     os.kill(worker, signal.SIGKILL)
     until(lambda: gateway.workers() not in ([], [worker]), 10, "another worker")
@@ -48,19 +50,19 @@ def test_a_worker_that_is_killed_is_replaced(gateway: Instance) -> None:
     assert gateway.status["gateway"]["groups"][0]["crashes"] == 1
 
 
-def test_connections_wait_while_a_worker_is_replaced_and_are_answered(gateway: Instance) -> None:
+def test_connections_wait_while_a_worker_is_replaced_and_are_answered(gateway: Gateway) -> None:
     """The master holds the listening socket: the kernel keeps who comes while nobody accepts."""
     with Poller(gateway) as poller:
         (worker,) = gateway.workers()
         os.kill(worker, signal.SIGKILL)
         until(lambda: gateway.workers() not in ([], [worker]), 10, "another worker")
-        time.sleep(0.2)
+        answered = poller.statuses["200"]
+        until(lambda: poller.statuses["200"] > answered + 2, 10, "answers of the other worker")
     refused = {what: count for what, count in poller.statuses.items() if "ConnectError" in what}
     assert refused == {}
-    assert poller.statuses["200"] > 2
 
 
-def test_workers_that_keep_dying_are_restarted_less_and_less_often_and_status_says_so(gateway: Instance) -> None:
+def test_workers_that_keep_dying_are_restarted_less_and_less_often_and_status_says_so(gateway: Gateway) -> None:
     release = (gateway.home / "state" / "current" / "release" / "litellm-unified.yaml").resolve()
     hidden = release.with_suffix(".hidden")
     release.rename(hidden)
@@ -83,12 +85,13 @@ def test_workers_that_keep_dying_are_restarted_less_and_less_often_and_status_sa
     until(lambda: gateway.ask("alpha").status_code == 200, 20)
 
 
-def looping(gateway: Instance) -> dict[str, int] | None:
+def looping(gateway: Gateway) -> dict[str, int] | None:
     groups = gateway.status["gateway"]["groups"]
     return groups[0] if groups and groups[0]["crash_loop"] else None
 
 
-def test_requests_are_answered_while_the_master_is_dead_and_up_takes_over(gateway: Instance) -> None:
+@pytest.mark.real_start
+def test_requests_are_answered_while_the_master_is_dead_and_up_takes_over(gateway: Gateway) -> None:
     generation, workers = gateway.generation, gateway.workers()
     with BackgroundLoad(target(gateway), MIX) as load:
         time.sleep(0.3)
@@ -111,7 +114,7 @@ def test_requests_are_answered_while_the_master_is_dead_and_up_takes_over(gatewa
     assert gateway.generation == generation
 
 
-def test_a_change_while_the_master_is_dead_is_refused(gateway: Instance, two: DemoProvider) -> None:
+def test_a_change_while_the_master_is_dead_is_refused(gateway: Gateway, two: DemoProvider) -> None:
     os.kill(gateway.master, signal.SIGKILL)
     until(lambda: gateway.status["gateway"]["state"] == "degraded", 5)
     before = gateway.snapshot()
@@ -126,7 +129,8 @@ def test_a_change_while_the_master_is_dead_is_refused(gateway: Instance, two: De
     assert gateway.ask("alpha").status_code == 200
 
 
-def test_restart_under_load_refuses_nobody(gateway: Instance) -> None:
+@pytest.mark.real_start
+def test_restart_under_load_refuses_nobody(gateway: Gateway) -> None:
     master, workers, generation = gateway.master, gateway.workers(), gateway.generation
     with BackgroundLoad(target(gateway), MIX) as load:
         time.sleep(0.3)
@@ -139,7 +143,7 @@ def test_restart_under_load_refuses_nobody(gateway: Instance) -> None:
     until(lambda: not set(workers) & set(gateway.pids()), 10, "leaving of the old workers")
 
 
-def test_down_leaves_no_process_and_a_second_one_has_nothing_to_do(gateway: Instance) -> None:
+def test_down_leaves_no_process_and_a_second_one_has_nothing_to_do(gateway: Gateway) -> None:
     until(lambda: len(gateway.pids()) == 2, 5, "a master and one worker")
     assert gateway.must("down")["outcome"] == "applied"
     assert gateway.pids() == []
@@ -152,14 +156,14 @@ def test_down_leaves_no_process_and_a_second_one_has_nothing_to_do(gateway: Inst
     assert gateway.cli("verify").code == 7
 
 
-def test_down_ends_workers_that_have_no_master(gateway: Instance) -> None:
+def test_down_ends_workers_that_have_no_master(gateway: Gateway) -> None:
     os.kill(gateway.master, signal.SIGKILL)
     until(lambda: gateway.status["gateway"]["state"] == "degraded", 5)
     assert gateway.must("down", "--drain", "2")["outcome"] == "applied"
     assert gateway.pids() == []
 
 
-def test_down_lets_a_stream_finish(gateway: Instance, one: DemoProvider) -> None:
+def test_down_lets_a_stream_finish(gateway: Gateway, one: DemoProvider) -> None:
     import httpx
 
     one.control(tokens=12, chunk_delay=0.1)
@@ -170,7 +174,7 @@ def test_down_lets_a_stream_finish(gateway: Instance, one: DemoProvider) -> None
         ) as stream:
             lines = stream.iter_lines()
             first = next(lines)
-            down = subprocess.Popen(gateway.argv("--json", "down"), env=gateway.env, stdout=subprocess.DEVNULL)
+            down = starts.popen(gateway.argv("--json", "down"), env=gateway.env, stdout=subprocess.DEVNULL)
             rest = list(lines)
     finally:
         one.control(tokens=8, chunk_delay=0)
@@ -181,11 +185,12 @@ def test_down_lets_a_stream_finish(gateway: Instance, one: DemoProvider) -> None
     assert gateway.pids() == []
 
 
-def test_stale_pid_files_and_sockets_are_no_obstacle(gateway: Instance) -> None:
+@pytest.mark.real_start
+def test_stale_pid_files_and_sockets_are_no_obstacle(gateway: Gateway) -> None:
     """As a power cut leaves them: the numbers may belong to somebody else by now."""
     gateway.must("down")
     run = gateway.home / "run"
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         (run / "master.pid").write_text(f"{stranger.pid}\n")
         for name in ("control.sock", f"{stranger.pid}.fd", f"{stranger.pid}.http"):
@@ -202,7 +207,7 @@ def test_stale_pid_files_and_sockets_are_no_obstacle(gateway: Instance) -> None:
         stranger.wait()
 
 
-def test_a_port_that_is_taken_is_reported_with_who_has_it(gateway: Instance) -> None:
+def test_a_port_that_is_taken_is_reported_with_who_has_it(gateway: Gateway) -> None:
     gateway.must("down")
     listen = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1])));"
     argv = [sys.executable, "-c", f"{listen} print(flush=True); time.sleep(60)", str(gateway.port)]
@@ -226,7 +231,8 @@ def test_a_port_that_is_taken_is_reported_with_who_has_it(gateway: Instance) -> 
         owner.wait()
 
 
-def test_a_gateway_that_cannot_start_says_why_and_leaves_nothing(gateway: Instance) -> None:
+@pytest.mark.real_start
+def test_a_gateway_that_cannot_start_says_why_and_leaves_nothing(gateway: Gateway) -> None:
     gateway.must("down")
     path = gateway.home / "secrets" / "master_key"
     key = path.read_text()
@@ -240,7 +246,8 @@ def test_a_gateway_that_cannot_start_says_why_and_leaves_nothing(gateway: Instan
     assert gateway.pids() == []
 
 
-def test_up_after_the_mend_tries_again_at_once(gateway: Instance) -> None:
+@pytest.mark.real_start
+def test_up_after_the_mend_tries_again_at_once(gateway: Gateway) -> None:
     """The master waits longer after each failed start; whoever has mended the cause does not."""
     gateway.must("down")
     release = (gateway.home / "state" / "current" / "release" / "litellm-unified.yaml").resolve()
@@ -257,7 +264,7 @@ def test_up_after_the_mend_tries_again_at_once(gateway: Instance) -> None:
     assert gateway.ask("alpha").status_code == 200
 
 
-def test_the_audit_log_knows_of_starts_and_stops(gateway: Instance) -> None:
+def test_the_audit_log_knows_of_starts_and_stops(gateway: Gateway) -> None:
     lines = Path(gateway.home / "logs" / "audit.jsonl").read_text().splitlines()
     verbs = {json.loads(line)["verb"] for line in lines}
     assert {"up", "down", "restart"} <= verbs

@@ -16,7 +16,7 @@ import pytest
 from aiops.demo.child import DemoProvider
 from aiops.verify.client import Client
 from aiops.verify.measure import measure
-from tests.e2e.instance import Instance
+from tests.kit.gateway import Gateway
 
 GROUPS = """\
 load_balancing:
@@ -31,7 +31,7 @@ patterns:
 
 
 @pytest.fixture(scope="module")
-def grouped(running: Instance, two: DemoProvider) -> Instance:
+def grouped(running: Gateway, two: DemoProvider) -> Gateway:
     """The module's gateway with two providers and names that both answer."""
     running.add("two", two.url, "gamma", "delta")
     mappings = running.source("model-mappings.yaml")
@@ -42,7 +42,7 @@ def grouped(running: Instance, two: DemoProvider) -> Instance:
 
 
 @pytest.fixture
-def gateway(grouped: Instance, one: DemoProvider, two: DemoProvider) -> Iterator[Instance]:
+def gateway(grouped: Gateway, one: DemoProvider, two: DemoProvider) -> Iterator[Gateway]:
     before = grouped.status["generation"]
     mappings = grouped.source("model-mappings.yaml").read_text()
     yield grouped
@@ -53,7 +53,7 @@ def gateway(grouped: Instance, one: DemoProvider, two: DemoProvider) -> Iterator
         grouped.must("rollback", before, "--reason", "the test is over", "--force")
 
 
-def test_a_strategy_is_changed_and_compared_with_the_one_before(gateway: Instance, one: DemoProvider) -> None:
+def test_a_strategy_is_changed_and_compared_with_the_one_before(gateway: Gateway, one: DemoProvider) -> None:
     one.control(delay=0.5)
     done = gateway.must("route", "fastest_response", "--for", "pair", "--requests", "12")
     assert done["outcome"] == "applied"
@@ -66,14 +66,14 @@ def test_a_strategy_is_changed_and_compared_with_the_one_before(gateway: Instanc
     assert "strategy: fastest_response" in gateway.source("model-mappings.yaml").read_text()
 
 
-def test_without_a_name_it_is_what_groups_without_a_strategy_of_their_own_use(gateway: Instance) -> None:
+def test_without_a_name_it_is_what_groups_without_a_strategy_of_their_own_use(gateway: Gateway) -> None:
     done = gateway.must("route", "least-busy", "--requests", "4")
     assert [each["group"] for each in done["comparison"]] == ["pair"], "`heavy` has a strategy of its own"
     assert "default_strategy: least_loaded" in gateway.source("model-mappings.yaml").read_text()
     assert gateway.must("route", "least_loaded")["outcome"] == "unchanged"
 
 
-def test_an_error_of_the_one_that_was_chosen_is_not_hidden_by_a_fallback(gateway: Instance, two: DemoProvider) -> None:
+def test_an_error_of_the_one_that_was_chosen_is_not_hidden_by_a_fallback(gateway: Gateway, two: DemoProvider) -> None:
     gateway.must("route", "round-robin", "--for", "pair", "--requests", "0")
     two.control(mode="500", paths=["/v1/chat"])
     with Client(gateway.key, 30, url=gateway.url) as client:
@@ -82,7 +82,7 @@ def test_an_error_of_the_one_that_was_chosen_is_not_hidden_by_a_fallback(gateway
     assert gateway.ask("pair").status_code == 200, "a user's request falls back"
 
 
-def test_a_dry_run_asks_nobody_and_changes_nothing(gateway: Instance, one: DemoProvider, two: DemoProvider) -> None:
+def test_a_dry_run_asks_nobody_and_changes_nothing(gateway: Gateway, one: DemoProvider, two: DemoProvider) -> None:
     before = gateway.snapshot()
     one.forget_requests()
     two.forget_requests()
@@ -104,13 +104,13 @@ def test_a_dry_run_asks_nobody_and_changes_nothing(gateway: Instance, one: DemoP
     ],
 )
 def test_what_makes_no_sense_is_refused_with_what_would(
-    gateway: Instance, arguments: tuple[str, ...], message: str, hint: str
+    gateway: Gateway, arguments: tuple[str, ...], message: str, hint: str
 ) -> None:
     refused = gateway.cli("route", *arguments)
     assert (refused.code, refused.message, refused.hint) == (2, message, hint)
 
 
-def test_a_provider_that_costs_money_is_not_measured(gateway: Instance) -> None:
+def test_a_provider_that_costs_money_is_not_measured(gateway: Gateway) -> None:
     gateway.edit("providers.yaml", "  two:\n", "  two:\n    billable: true\n")
     gateway.must("apply")
     done = gateway.must("route", "least_loaded", "--for", "pair")
@@ -120,7 +120,7 @@ def test_a_provider_that_costs_money_is_not_measured(gateway: Instance) -> None:
     ]
 
 
-def test_a_person_is_shown_both_and_asked_whether_to_go_back(gateway: Instance) -> None:
+def test_a_person_is_shown_both_and_asked_whether_to_go_back(gateway: Gateway) -> None:
     before, mappings = gateway.generation, gateway.source("model-mappings.yaml").read_bytes()
     shown = typed(gateway, ["route", "least_loaded", "--for", "pair", "--requests", "4"], ["y", "y"])
     assert "simple-shuffle  least_loaded" in shown
@@ -129,7 +129,7 @@ def test_a_person_is_shown_both_and_asked_whether_to_go_back(gateway: Instance) 
     assert gateway.must("history")["generations"][0]["verb"] == "rollback"
 
 
-def test_where_nobody_can_be_asked_the_way_back_is_printed_and_works(gateway: Instance) -> None:
+def test_where_nobody_can_be_asked_the_way_back_is_printed_and_works(gateway: Gateway) -> None:
     before = gateway.generation
     said = gateway.say("route", "least_loaded", "--for", "pair", "--requests", "2")
     [line] = [line for line in said.err.splitlines() if line.startswith("to go back: ")]
@@ -141,7 +141,7 @@ def test_where_nobody_can_be_asked_the_way_back_is_printed_and_works(gateway: In
     assert done.returncode == 0, done.stderr
 
 
-def test_explain_says_who_is_asked_and_what_follows(gateway: Instance) -> None:
+def test_explain_says_who_is_asked_and_what_follows(gateway: Gateway) -> None:
     told = gateway.must("route", "explain", "heavy")
     assert (told["rule"], told["strategy"]) == ("load balancing", "direct")
     assert [(step["provider"], step["model"]) for step in told["members"]] == [("two", "gamma"), ("one", "alpha")]
@@ -153,20 +153,20 @@ def test_explain_says_who_is_asked_and_what_follows(gateway: Instance) -> None:
     assert gateway.ask("gpt-9").headers["x-aiops-provider"] == "two"
 
 
-def test_explain_speaks_of_the_files_and_says_when_something_else_serves(gateway: Instance) -> None:
+def test_explain_speaks_of_the_files_and_says_when_something_else_serves(gateway: Gateway) -> None:
     gateway.edit("model-mappings.yaml", "backend_model: delta", "backend_model: gamma")
     told = gateway.must("route", "explain", "gpt-9")
     assert told["members"][0]["model"] == "gamma"
     assert told["notes"][0].startswith(f"generation {gateway.generation}, which serves, asks two/delta first")
 
 
-def test_explain_names_the_nearest_when_nobody_answers(gateway: Instance) -> None:
+def test_explain_names_the_nearest_when_nobody_answers(gateway: Gateway) -> None:
     told = gateway.must("route", "explain", "alpa")
     assert (told["rule"], told["nearest"]) == ("", "alpha")
     assert gateway.cli("route", "explain", "alpha", "--header", "nonsense").code == 2
 
 
-def test_status_shows_who_served_what_and_which_fallback_was_taken(gateway: Instance, two: DemoProvider) -> None:
+def test_status_shows_who_served_what_and_which_fallback_was_taken(gateway: Gateway, two: DemoProvider) -> None:
     assert gateway.ask("alpha").status_code == 200
     two.control(mode="500", paths=["/v1/chat"])
     assert gateway.ask("gpt-9").headers["x-aiops-provider"] == "one"
@@ -179,7 +179,7 @@ def test_status_shows_who_served_what_and_which_fallback_was_taken(gateway: Inst
     assert "after two" in shown
 
 
-def typed(gateway: Instance, arguments: list[str], answers: list[str]) -> str:
+def typed(gateway: Gateway, arguments: list[str], answers: list[str]) -> str:
     """The verb on a terminal of its own, with one answer per question; everything it showed."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(gateway.argv(*arguments), env=gateway.env, stdin=theirs, stdout=theirs, stderr=theirs)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.e2e.instance import until
 from tests.e2e.routed import PROVIDER, TIMEOUT, Routed, routed
+from tests.kit.waiting import until
 
 POOL = (
     "{strategy: direct, providers: [{provider: east, preferred_model: alpha}, {provider: west, preferred_model: beta}]}"

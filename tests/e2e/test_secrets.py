@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import Instance
+from tests.kit.gateway import Gateway
 
 KEY = "sk-very-secret-0123456789-end-to-end"
 OTHER = "sk-another-secret-9876543210-in-a-file"
@@ -33,7 +33,7 @@ def command_lines_with(secret: str) -> list[str]:
 
 
 def test_a_key_from_the_environment_reaches_the_provider_and_no_file_but_one(
-    gateway: Instance, two: DemoProvider
+    gateway: Gateway, two: DemoProvider
 ) -> None:
     two.control(api_key=KEY)
     argv = gateway.adding("two", two.url, "gamma", api_key_env="TWO_KEY")
@@ -59,7 +59,7 @@ def test_a_key_from_the_environment_reaches_the_provider_and_no_file_but_one(
         two.control(api_key="")
 
 
-def test_a_key_in_a_file_stays_in_that_file(gateway: Instance, two: DemoProvider, tmp_path: Path) -> None:
+def test_a_key_in_a_file_stays_in_that_file(gateway: Gateway, two: DemoProvider, tmp_path: Path) -> None:
     file = tmp_path / "two.key"
     file.write_text(OTHER + "\n")
     file.chmod(0o600)
@@ -72,7 +72,7 @@ def test_a_key_in_a_file_stays_in_that_file(gateway: Instance, two: DemoProvider
     assert files_with(gateway.home, OTHER) == []
 
 
-def test_a_provider_without_a_key_gets_nobody_elses(gateway: Instance, two: DemoProvider) -> None:
+def test_a_provider_without_a_key_gets_nobody_elses(gateway: Gateway, two: DemoProvider) -> None:
     """The caller's key and the gateway's own stay here."""
     two.control(api_key="none")  # the placeholder that says: there is no key
     try:
@@ -86,7 +86,7 @@ def test_a_provider_without_a_key_gets_nobody_elses(gateway: Instance, two: Demo
         two.control(api_key="")
 
 
-def test_the_master_key_is_in_no_other_file_and_nothing_private_is_open_to_others(gateway: Instance) -> None:
+def test_the_master_key_is_in_no_other_file_and_nothing_private_is_open_to_others(gateway: Gateway) -> None:
     assert files_with(gateway.home, gateway.key) == ["secrets/master_key"]
     for name in ("secrets", "state", "run", "logs"):
         assert stat.S_IMODE((gateway.home / name).stat().st_mode) == 0o700
@@ -96,7 +96,7 @@ def test_the_master_key_is_in_no_other_file_and_nothing_private_is_open_to_other
     assert stat.S_IMODE((gateway.home / "logs" / "gateway.log").stat().st_mode) == 0o600
 
 
-def test_a_secret_in_the_configuration_is_refused_with_its_line_and_not_repeated(gateway: Instance) -> None:
+def test_a_secret_in_the_configuration_is_refused_with_its_line_and_not_repeated(gateway: Gateway) -> None:
     path = gateway.source("providers.yaml")
     kept = path.read_bytes()
     with path.open("a") as file:

@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import Instance
+from tests.kit.gateway import Gateway
 
 CHAT = "/v1/chat/completions"
 
 
-def setting(gateway: Instance, old: str, new: str) -> None:
+def setting(gateway: Gateway, old: str, new: str) -> None:
     """A hand edit of one commented default, made live."""
     gateway.edit("aiops.yaml", old, new)
     gateway.must("apply")
@@ -24,7 +24,7 @@ def asked(provider: DemoProvider) -> int:
     return sum(request["path"] == CHAT for request in provider.requests())
 
 
-def test_it_listens_where_it_is_told(gateway: Instance) -> None:
+def test_it_listens_where_it_is_told(gateway: Gateway) -> None:
     setting(gateway, "  # host: 127.0.0.1", "  host: 127.0.0.2")
     there = f"http://127.0.0.2:{gateway.port}/v1/models"
     assert httpx.get(there, headers=gateway.auth, trust_env=False).status_code == 200
@@ -32,21 +32,21 @@ def test_it_listens_where_it_is_told(gateway: Instance) -> None:
         gateway.get("/v1/models")
 
 
-def test_a_provider_that_hangs_is_given_up_in_time(gateway: Instance, one: DemoProvider) -> None:
+def test_a_provider_that_hangs_is_given_up_in_time(gateway: Gateway, one: DemoProvider) -> None:
     setting(gateway, "  # request_timeout: 600", "  request_timeout: 1")
     one.control(mode="hang", paths=[CHAT])
     answer = gateway.ask("alpha")  # which itself waits for 30 seconds
     assert answer.status_code == 408, answer.text
 
 
-def test_a_stream_that_does_not_begin_is_given_up_in_time(gateway: Instance, one: DemoProvider) -> None:
+def test_a_stream_that_does_not_begin_is_given_up_in_time(gateway: Gateway, one: DemoProvider) -> None:
     setting(gateway, "  # stream_timeout: 600", "  stream_timeout: 1")
     one.control(mode="hang", paths=[CHAT])
     answer = gateway.ask("alpha", stream=True)
     assert answer.status_code == 408, answer.text
 
 
-def test_a_failed_request_is_tried_again_as_often_as_allowed(gateway: Instance, one: DemoProvider) -> None:
+def test_a_failed_request_is_tried_again_as_often_as_allowed(gateway: Gateway, one: DemoProvider) -> None:
     setting(gateway, "  # retries: 0", "  retries: 2")
     one.control(mode="500", paths=[CHAT])
     one.forget_requests()
@@ -58,7 +58,7 @@ def test_a_failed_request_is_tried_again_as_often_as_allowed(gateway: Instance, 
     assert asked(one) == 1
 
 
-def test_a_proof_takes_no_longer_than_it_may(gateway: Instance, two: DemoProvider) -> None:
+def test_a_proof_takes_no_longer_than_it_may(gateway: Gateway, two: DemoProvider) -> None:
     gateway.edit("aiops.yaml", "  # timeout: 60", "  timeout: 1")
     two.control(mode="hang", paths=[CHAT])
     try:
@@ -70,7 +70,7 @@ def test_a_proof_takes_no_longer_than_it_may(gateway: Instance, two: DemoProvide
     assert "answer:gamma: no answer within 1 s" in refused.failed
 
 
-def test_the_master_key_may_be_kept_elsewhere(gateway: Instance, tmp_path: Path) -> None:
+def test_the_master_key_may_be_kept_elsewhere(gateway: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(f"sk-{secrets.token_urlsafe(24)}\n")
     file.chmod(0o600)
@@ -80,7 +80,7 @@ def test_the_master_key_may_be_kept_elsewhere(gateway: Instance, tmp_path: Path)
     assert gateway.get("/v1/models", headers=new).status_code == 200
 
 
-def test_no_more_generations_are_kept_than_asked_for(running: Instance) -> None:
+def test_no_more_generations_are_kept_than_asked_for(running: Gateway) -> None:
     """The last one here: what it forgets cannot be gone back to."""
     running.edit("aiops.yaml", "  keep: 20", "  keep: 3")
     written = "  # drain_seconds: 3600"

@@ -19,11 +19,12 @@ import pytest
 
 from aiops.host import master as control
 from aiops.host.master import Session
-from tests.e2e.instance import Instance, until
+from tests.kit.gateway import Gateway
+from tests.kit.waiting import until
 from tests.load import BackgroundLoad, Mix, Target
 
 MIX = Mix(pause=0.02, idle_seconds=0.5)
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.real_start
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Keeper:
 
 
 class Containers:
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Gateway) -> None:
         self.instance = instance
         self.run = instance.home / "run"
         self._made: list[Keeper] = []
@@ -86,7 +87,7 @@ class Containers:
 
 
 @pytest.fixture(scope="module")
-def containers(running: Instance) -> Iterator[Containers]:
+def containers(running: Gateway) -> Iterator[Containers]:
     """One container that serves `alpha`. The tests follow each other, because a start takes seconds."""
     running.must("down")
     made = Containers(running)

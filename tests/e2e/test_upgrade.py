@@ -17,7 +17,9 @@ import pytest
 from aiops.demo.child import DemoProvider
 from aiops.errors import Precondition
 from aiops.supervise import requirements
-from tests.e2e.instance import ROOT, Instance, until
+from tests.kit.gateway import Gateway
+from tests.kit.waiting import until
+from tests.kit.warm.product import ROOT
 from tests.load import BackgroundLoad, Mix, Target
 
 HERE = str(requirements.installed_version())
@@ -36,30 +38,31 @@ def _no_uv() -> bool:
 pytestmark = [
     pytest.mark.skipif(_no_uv(), reason="uv is not there: scripts/test fetches it"),
     pytest.mark.timeout(600),
+    pytest.mark.real_start,
 ]
 
 
 @pytest.fixture(scope="module")
-def gateway(running: Instance) -> Instance:
+def gateway(running: Gateway) -> Gateway:
     """The module's gateway; the tests below follow each other, because a runtime takes half a minute to build."""
     return running
 
 
-def gateway_of(gateway: Instance) -> dict[str, Any]:
+def gateway_of(gateway: Gateway) -> dict[str, Any]:
     status: dict[str, Any] = gateway.status["gateway"]
     return status
 
 
-def runtime(gateway: Instance) -> str | None:
+def runtime(gateway: Gateway) -> str | None:
     found: str | None = gateway_of(gateway)["runtime"]
     return found
 
 
-def target(gateway: Instance) -> Target:
+def target(gateway: Gateway) -> Target:
     return Target(gateway.url, gateway.key, "alpha")
 
 
-def test_a_compromised_release_is_refused_and_nothing_is_downloaded(gateway: Instance) -> None:
+def test_a_compromised_release_is_refused_and_nothing_is_downloaded(gateway: Gateway) -> None:
     before = gateway.snapshot()
     for version in ("1.82.7", "1.82.8"):
         refused = gateway.cli("upgrade", version)
@@ -69,24 +72,24 @@ def test_a_compromised_release_is_refused_and_nothing_is_downloaded(gateway: Ins
     assert gateway.snapshot() == before
 
 
-def test_what_is_no_version_is_refused(gateway: Instance) -> None:
+def test_what_is_no_version_is_refused(gateway: Gateway) -> None:
     for word in ("newest", "1.106.2; rm", "--find-links=/", "../1.0"):
         assert gateway.cli("upgrade", "--", word).code == 2
 
 
-def test_an_upgrade_to_what_runs_changes_nothing(gateway: Instance) -> None:
+def test_an_upgrade_to_what_runs_changes_nothing(gateway: Gateway) -> None:
     for words in ((), (HERE,)):
         assert gateway.must("upgrade", *words)["outcome"] == "unchanged"
     assert f"the gateway runs LiteLLM {HERE} and this aiops" in gateway.say("upgrade").err
 
 
-def test_a_dry_run_says_what_it_would_do_and_builds_nothing(gateway: Instance) -> None:
+def test_a_dry_run_says_what_it_would_do_and_builds_nothing(gateway: Gateway) -> None:
     said = gateway.say("upgrade", OTHER, "--dry-run")
     assert (said.code, f"LiteLLM {HERE} → {OTHER}" in said.err) == (0, True)
     assert not (gateway.home / "state" / "runtimes").exists()
 
 
-def test_files_that_were_edited_are_no_part_of_an_upgrade(gateway: Instance) -> None:
+def test_files_that_were_edited_are_no_part_of_an_upgrade(gateway: Gateway) -> None:
     path = gateway.source("providers.yaml")
     text = path.read_text()
     path.write_text(text + "# edited\n")
@@ -98,13 +101,13 @@ def test_files_that_were_edited_are_no_part_of_an_upgrade(gateway: Instance) -> 
     assert "providers.yaml edited since generation" in refused.message
 
 
-def test_a_version_that_does_not_exist_is_named(gateway: Instance) -> None:
+def test_a_version_that_does_not_exist_is_named(gateway: Gateway) -> None:
     refused = gateway.cli("upgrade", "1.106.999", "--offline")
     assert refused.code == 4
     assert "there is no set of packages with LiteLLM 1.106.999" in refused.message
 
 
-def test_an_upgrade_under_load_loses_nothing(gateway: Instance) -> None:
+def test_an_upgrade_under_load_loses_nothing(gateway: Gateway) -> None:
     master, before = gateway.master, gateway.generation
     with BackgroundLoad(target(gateway), MIX) as load:
         time.sleep(0.3)
@@ -123,7 +126,7 @@ def test_an_upgrade_under_load_loses_nothing(gateway: Instance) -> None:
     assert f"LiteLLM {HERE} → {OTHER}" in line
 
 
-def test_later_changes_stay_in_the_runtime(gateway: Instance, two: DemoProvider) -> None:
+def test_later_changes_stay_in_the_runtime(gateway: Gateway, two: DemoProvider) -> None:
     before, master = runtime(gateway), gateway.master
     done = gateway.add("two", two.url, "gamma")
     assert [step["seconds"] < 0.5 for step in done["steps"] if step["name"] == "runtime"] == [True]
@@ -132,7 +135,7 @@ def test_later_changes_stay_in_the_runtime(gateway: Instance, two: DemoProvider)
     gateway.must("remove-provider", "two", "--force")
 
 
-def test_a_restart_and_a_crash_come_back_in_the_runtime(gateway: Instance) -> None:
+def test_a_restart_and_a_crash_come_back_in_the_runtime(gateway: Gateway) -> None:
     wanted = runtime(gateway)
     assert wanted is not None
     gateway.must("restart")
@@ -143,7 +146,7 @@ def test_a_restart_and_a_crash_come_back_in_the_runtime(gateway: Instance) -> No
     assert (runtime(gateway), gateway_of(gateway)["litellm"]) == (wanted, OTHER)
 
 
-def test_a_rollback_under_load_brings_the_previous_runtime_back(gateway: Instance) -> None:
+def test_a_rollback_under_load_brings_the_previous_runtime_back(gateway: Gateway) -> None:
     upgraded = runtime(gateway)
     with BackgroundLoad(target(gateway), MIX) as load:
         time.sleep(0.3)
@@ -155,7 +158,7 @@ def test_a_rollback_under_load_brings_the_previous_runtime_back(gateway: Instanc
     assert (gateway.home / "state" / "runtimes" / str(upgraded)).exists(), "there are generations that need it"
 
 
-def test_another_aiops_is_an_upgrade_too(gateway: Instance, tmp_path: Path) -> None:
+def test_another_aiops_is_an_upgrade_too(gateway: Gateway, tmp_path: Path) -> None:
     """As after an update of the installed package: the same LiteLLM, other code, no checkout with a lock around it."""
     before = gateway.generation
     shutil.copytree(ROOT / "aiops", tmp_path / "aiops", ignore=shutil.ignore_patterns("__pycache__"))
@@ -178,7 +181,7 @@ def test_another_aiops_is_an_upgrade_too(gateway: Instance, tmp_path: Path) -> N
 class Broken:
     """A runtime with one module that is not what it was, for the length of a ``with`` block."""
 
-    def __init__(self, gateway: Instance, module: str, text: str) -> None:
+    def __init__(self, gateway: Gateway, module: str, text: str) -> None:
         (site,) = (gateway.home / "state" / "runtimes").glob(f"{OTHER}-*/lib/python*/site-packages")
         self._path, self._text = site / module, text
 
@@ -209,7 +212,7 @@ class Broken:
     ],
     ids=["does-not-import", "master-does-not-start", "candidate-dies"],
 )
-def test_a_runtime_that_is_broken_costs_nobody_anything(gateway: Instance, module: str, text: str, said: str) -> None:
+def test_a_runtime_that_is_broken_costs_nobody_anything(gateway: Gateway, module: str, text: str, said: str) -> None:
     before, generation, workers = gateway_of(gateway), gateway.generation, gateway.workers()
     with Broken(gateway, module, text), BackgroundLoad(target(gateway), MIX) as load:
         refused = gateway.cli("upgrade", OTHER)
@@ -224,7 +227,7 @@ def test_a_runtime_that_is_broken_costs_nobody_anything(gateway: Instance, modul
     assert gateway.status["generation"] == gateway.status["desired_generation"] == generation
 
 
-def test_a_killed_command_line_leaves_the_gateway_where_it_was(gateway: Instance) -> None:
+def test_a_killed_command_line_leaves_the_gateway_where_it_was(gateway: Gateway) -> None:
     """Killed while the other runtime is being imported, and nobody comes for a while: it goes back by itself."""
     before, generation = gateway.workers(), gateway.generation
     with BackgroundLoad(target(gateway), MIX) as load:
@@ -256,7 +259,7 @@ def test_a_killed_command_line_leaves_the_gateway_where_it_was(gateway: Instance
     ],
 )
 def test_whatever_is_killed_pointer_runtime_and_generation_agree(
-    gateway: Instance, tmp_path: Path, act: str, step: str, when: str, code: int, live: bool
+    gateway: Gateway, tmp_path: Path, act: str, step: str, when: str, code: int, live: bool
 ) -> None:
     generation = gateway.generation
     fault = json.dumps({"act": act, "step": step, "when": when})
@@ -292,7 +295,7 @@ def executable(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]
 
 
-def test_runtimes_go_with_the_generations_that_need_them(gateway: Instance) -> None:
+def test_runtimes_go_with_the_generations_that_need_them(gateway: Gateway) -> None:
     left = [path for path in (gateway.home / "state" / "runtimes").iterdir() if path.is_dir()]
     assert left
     for path in (gateway.home / "state" / "generations").iterdir():
@@ -303,13 +306,13 @@ def test_runtimes_go_with_the_generations_that_need_them(gateway: Instance) -> N
     gateway.must("enable", "one")
 
 
-def history(gateway: Instance, number: int) -> dict[str, Any]:
+def history(gateway: Gateway, number: int) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads(
         (gateway.home / "state" / "generations" / f"{number:06d}" / "manifest.json").read_text()
     )
     return manifest
 
 
-def explained(gateway: Instance, report: dict[str, Any]) -> str:
+def explained(gateway: Gateway, report: dict[str, Any]) -> str:
     log = "\n".join(gateway.must("logs", "-n", "60")["lines"])
     return f"{json.dumps(report, indent=1)}\n{log}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.instance import Instance
+from tests.kit.gateway import Gateway
 
 NAMES = ("team/llama 3.1:8b", "qwen:7b-instruct", "modèle-été", "a b c", "org/x+y@v1")
 
@@ -15,7 +15,7 @@ def statuses(data: dict[str, list[dict[str, str]]]) -> dict[str, str]:
     return {check["id"]: check["status"] for check in data["checks"]}
 
 
-def test_a_healthy_gateway_passes_every_check(gateway: Instance) -> None:
+def test_a_healthy_gateway_passes_every_check(gateway: Gateway) -> None:
     done = gateway.must("verify", "--all")
     assert done["ok"] is True
     assert set(statuses(done).values()) == {"pass"}
@@ -25,14 +25,14 @@ def test_a_healthy_gateway_passes_every_check(gateway: Instance) -> None:
     assert {"worker:1:generation", "answer:alpha", "answer:beta", "stream:alpha"} <= set(statuses(done))
 
 
-def test_the_quick_suite_asks_one_model_of_each_provider(gateway: Instance, one: DemoProvider) -> None:
+def test_the_quick_suite_asks_one_model_of_each_provider(gateway: Gateway, one: DemoProvider) -> None:
     one.forget_requests()
     done = gateway.must("verify")
     assert [name for name in statuses(done) if name.startswith("answer:")] == ["answer:alpha"]
     assert {request["body"]["model"] for request in one.requests() if request["body"]} == {"alpha"}
 
 
-def test_a_provider_that_stopped_makes_it_red(gateway: Instance) -> None:
+def test_a_provider_that_stopped_makes_it_red(gateway: Gateway) -> None:
     with DemoProvider.double(models=("gamma",)) as short_lived:
         gateway.add("two", short_lived.url, "gamma", fallback="alpha")
         assert gateway.cli("verify").code == 0
@@ -46,7 +46,7 @@ def test_a_provider_that_stopped_makes_it_red(gateway: Instance) -> None:
     assert red.data["fail"] == list(seen.values()).count("fail")
 
 
-def test_a_file_that_is_not_what_is_served_makes_it_red(gateway: Instance) -> None:
+def test_a_file_that_is_not_what_is_served_makes_it_red(gateway: Gateway) -> None:
     path = gateway.source("providers.yaml")
     kept = path.read_bytes()
     gateway.edit("providers.yaml", "      - beta\n", "")
@@ -58,7 +58,7 @@ def test_a_file_that_is_not_what_is_served_makes_it_red(gateway: Instance) -> No
     assert gateway.cli("verify").code == 0
 
 
-def test_junit_has_a_case_per_check(gateway: Instance, tmp_path: Path) -> None:
+def test_junit_has_a_case_per_check(gateway: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "verify.xml"
     done = gateway.must("verify", "--junit", file)
     suite = ElementTree.parse(file).getroot()
@@ -67,7 +67,7 @@ def test_junit_has_a_case_per_check(gateway: Instance, tmp_path: Path) -> None:
     assert [case.get("name") for case in suite.iter("testcase")] == [check["id"] for check in done["checks"]]
 
 
-def test_junit_names_the_failures(gateway: Instance, one: DemoProvider, tmp_path: Path) -> None:
+def test_junit_names_the_failures(gateway: Gateway, one: DemoProvider, tmp_path: Path) -> None:
     one.control(mode="500")
     file = tmp_path / "verify.xml"
     assert gateway.cli("verify", "--junit", file).code == 7
@@ -75,7 +75,7 @@ def test_junit_names_the_failures(gateway: Instance, one: DemoProvider, tmp_path
     assert {"answer:alpha", "stream:alpha"} <= set(failed)
 
 
-def test_what_costs_money_is_skipped_until_it_is_allowed(gateway: Instance, two: DemoProvider) -> None:
+def test_what_costs_money_is_skipped_until_it_is_allowed(gateway: Gateway, two: DemoProvider) -> None:
     with gateway.source("providers.yaml").open("a") as file:
         file.write(
             f"  paid:\n    type: openai_compatible\n    base_url: {two.url}\n    billable: true\n    models: [gamma]\n"
@@ -93,7 +93,7 @@ def test_what_costs_money_is_skipped_until_it_is_allowed(gateway: Instance, two:
     assert [request for request in two.requests() if request["method"] == "POST"]
 
 
-def test_model_names_with_slashes_colons_spaces_and_unicode_work_end_to_end(gateway: Instance) -> None:
+def test_model_names_with_slashes_colons_spaces_and_unicode_work_end_to_end(gateway: Gateway) -> None:
     with DemoProvider.double(models=NAMES) as named:
         done = gateway.add("named", named.url, *NAMES)
         assert {f"answer:{name}" for name in NAMES} <= {
@@ -111,7 +111,7 @@ def test_model_names_with_slashes_colons_spaces_and_unicode_work_end_to_end(gate
         gateway.must("remove-provider", "named", "--force")
 
 
-def test_a_model_name_litellm_cannot_put_into_a_header_is_refused_before_it_is_tried(gateway: Instance) -> None:
+def test_a_model_name_litellm_cannot_put_into_a_header_is_refused_before_it_is_tried(gateway: Gateway) -> None:
     """LiteLLM copies names into response headers, which hold Latin-1 only: every answer would be an HTTP 500."""
     name = "日本語モデル"
     with DemoProvider.double(models=(name,)) as named:

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.harness import Gateway, gateway
+from tests.faults.harness import Faulty, gateway
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Gateway]:
+def running() -> Iterator[Faulty]:
     with gateway() as made:
         yield made
 
 
 @pytest.fixture
-def here(running: Gateway) -> Gateway:
+def here(running: Faulty) -> Faulty:
     """The gateway, with a master, and as it should be."""
     running.recover()
     return running

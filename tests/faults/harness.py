@@ -6,9 +6,7 @@ import contextlib
 import http.client
 import itertools
 import json
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -23,11 +21,14 @@ from typing import Any
 from aiops.apply.store import GenerationStore
 from aiops.demo.control import Control
 from aiops.demo.double import Double
-from aiops.host import credentials, process
+from aiops.host import credentials
 from aiops.host import master as control
 from aiops.host.instance import GENERATED, Instance, locate, read_sources
+from tests.kit.gateway import Gateway
+from tests.kit.waiting import until
+from tests.kit.warm.product import ROOT
+from tests.kit.warm.session import starts
 
-ROOT = Path(__file__).resolve().parents[2]
 MODEL = "model-of-{}"
 LONGEST_OUTAGE = 2.0
 
@@ -117,22 +118,21 @@ class Watch:
         return max((later - earlier for earlier, later in itertools.pairwise(good)), default=float("inf"))
 
 
-class Gateway:
-    """An instance that runs, with a provider ``base``. ``number`` counts the providers that were handed out."""
+class Faulty(Gateway):
+    """A gateway that runs, with a provider ``base``, and whose command lines meet with faults."""
 
     def __init__(self, home: Path) -> None:
-        self.home = home
+        super().__init__(home)
         self.instance: Instance = locate(home)
         self.providers = Providers(40)
-        self.port = _free_port()
         self._names = itertools.count(1)
         self._mark = home.parent / f"{home.name}.mark"
 
     def begin(self) -> None:
         self.ok("init", "--supervisor", "process", "--port", str(self.port))
-        self.key = self.instance.master_key.read_text().strip()
         self.ok("up")
-        self.ok(*self.add("base"))
+        self.ok(*self.adding_one("base"))
+        self._auth = self.auth  # of the file there is none when the disk is gone
         self._base = read_sources(self.instance)
 
     # --- command lines ----------------------------------------------------------------------------------------
@@ -149,13 +149,10 @@ class Gateway:
         self._mark.unlink(missing_ok=True)
         what = json.dumps(asdict(fault) if isinstance(fault, Fault) else fault or {})
         argv = [sys.executable, "-m", "tests.faults.runner", what, str(self._mark), "--"]
-        clean = {
-            name: value for name, value in os.environ.items() if name not in ("PYTHONDONTWRITEBYTECODE", "AIOPS_HOME")
-        }
-        return subprocess.Popen(
+        return starts.popen(
             [*argv, "--home", str(self.home), "--yes", *words],
             cwd=ROOT,
-            env={**clean, **variables},
+            env={**self.env, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -171,15 +168,12 @@ class Gateway:
         return self._mark.read_text() if self._mark.exists() else ""
 
     def wait_for_fault(self) -> None:
-        deadline = time.monotonic() + 20
-        while not self._mark.exists():
-            assert time.monotonic() < deadline, "the fault never came"
-            time.sleep(0.005)
+        until(self._mark.exists, 20, "the fault")
 
     def new_name(self) -> str:
         return f"p{next(self._names)}"
 
-    def add(self, name: str) -> list[str]:
+    def adding_one(self, name: str) -> list[str]:
         """The words that add a provider which answers."""
         model = MODEL.format(name)
         self.providers.serve(model)
@@ -213,20 +207,9 @@ class Gateway:
         """Names of the variables in ``secrets/env``."""
         return set(credentials.read_env(self.instance))
 
-    def status(self) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
+        """What the master says of itself, without a command line; nothing when there is none."""
         return control.status(self.instance.run) or {}
-
-    def processes(self) -> set[int]:
-        """Master and workers of this home: they share the command line, which names it."""
-        found = set()
-        for entry in Path("/proc").glob("[0-9]*"):
-            line = process.command_line(int(entry.name))
-            if "aiops.gateway" in line and str(self.instance.state) in line and process.is_alive(int(entry.name)):
-                found.add(int(entry.name))
-        return found
-
-    def master(self) -> int:
-        return int((self.instance.run / "master.pid").read_text())
 
     # --- what has to be true ----------------------------------------------------------------------------------
 
@@ -237,7 +220,7 @@ class Gateway:
 
         def user() -> None:
             while not stop.is_set():
-                watch.answers.append(self.ask())
+                watch.answers.append(self.request())
                 stop.wait(0.015)
 
         threads = [threading.Thread(target=user, daemon=True) for _ in range(2)]
@@ -251,10 +234,11 @@ class Gateway:
                 thread.join(10)
             watch.answers.sort()
 
-    def ask(self, path: str = "/v1/models") -> tuple[float, str, str]:
+    def request(self, path: str = "/v1/models") -> tuple[float, str, str]:
+        """When it was over, the generation that answered, and what went wrong."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            connection.request("GET", path, headers={"authorization": f"Bearer {self.key}"})
+            connection.request("GET", path, headers=self._auth)
             answer = connection.getresponse()
             answer.read()
             generation = answer.getheader("x-aiops-generation", "0")
@@ -265,7 +249,7 @@ class Gateway:
             connection.close()
 
     def serving(self) -> int:
-        _, generation, error = self.ask()
+        _, generation, error = self.request()
         assert not error, error
         return int(generation)
 
@@ -273,16 +257,16 @@ class Gateway:
         """The files, the pointer and what serves are one generation; nothing is left of anything else."""
         deadline = time.monotonic() + 8
         while (wrong := self._wrong()) and time.monotonic() < deadline:
-            time.sleep(0.05)
+            time.sleep(0.02)
         assert not wrong, wrong
 
     def _wrong(self) -> list[str]:
         wrong = []
         current = self.current
         generation = GenerationStore(self.instance.state).get(current)
-        status = self.status()
+        status = self.told()
         groups = [(group["generation"], group["role"]) for group in status.get("groups", [])]
-        alive = self.processes()
+        alive = set(self.pids())
         known = {status.get("pid"), *(w["pid"] for group in status.get("groups", []) for w in group["workers"])}
         sockets = {int(path.stem) for path in self.instance.run.glob("*.fd")}
         leftovers = [str(path) for path in self.instance.state.rglob(".*")]
@@ -301,7 +285,7 @@ class Gateway:
         }.items():
             if not holds:
                 wrong.append(told)
-        _, served, error = self.ask()
+        _, served, error = self.request()
         if error or int(served) != current:
             wrong.append(f"served by {served} ({error}), current is {current}")
         return wrong
@@ -310,7 +294,7 @@ class Gateway:
 
     def recover(self) -> None:
         """A master again, if there is none, and few providers: the cases must not slow each other down."""
-        if not self.status():
+        if not self.told():
             self.ok("up")
         if (
             self.journal_open
@@ -320,18 +304,14 @@ class Gateway:
                 (self.instance.config / name).write_bytes(content)
             self.ok("apply")
 
-    def close(self) -> None:
-        with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
-            self.ok("down")
-        for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    def end(self) -> None:
+        super().end()
         self.providers.stop()
         self._mark.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def gateway(disk: int = 0) -> Iterator[Gateway]:
+def gateway(disk: int = 0) -> Iterator[Faulty]:
     """A running instance. ``disk``: bytes of a file system of its own, in memory.
 
     The name of its directory is short: paths of unix sockets are.
@@ -341,19 +321,12 @@ def gateway(disk: int = 0) -> Iterator[Gateway]:
     home.mkdir()
     if disk:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk}", "aiops-faults", str(home)], check=True)
-    made = Gateway(home)
+    made = Faulty(home)
     try:
         made.begin()
         yield made
     finally:
-        made.close()
+        made.end()
         if disk:
             subprocess.run(["umount", "--lazy", str(home)], check=True)
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

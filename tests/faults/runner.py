@@ -21,7 +21,7 @@ from typing import Any
 
 from aiops import cli
 from aiops.actions.instance import held
-from aiops.apply.transaction import Transaction
+from aiops.apply.transaction import ACTS, Transaction
 from aiops.gateway.shared import protocol
 from aiops.host import master, process
 
@@ -103,7 +103,7 @@ class Faults:
 
 def wrap(step: str, when: str, act: Callable[[master.Session], None]) -> None:
     """``before``: the step is noted in the journal, nothing of it is done. ``after``: all of it is."""
-    original = getattr(Transaction, f"_{step}")
+    original = ACTS[step]
 
     def wrapped(self: Transaction, session: master.Session) -> None:
         if when == "before":
@@ -112,7 +112,7 @@ def wrap(step: str, when: str, act: Callable[[master.Session], None]) -> None:
         if when == "after":
             act(session)
 
-    setattr(Transaction, f"_{step}", wrapped)
+    ACTS[step] = wrapped
 
 
 def die_at_write(number: int, home: Path, mark: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aiops.apply.transaction import STEPS
-from tests.faults.harness import Fault, Gateway, gateway
+from tests.faults.harness import Fault, Faulty, gateway
 
 SIZE = 12 * 1024 * 1024
 # At these nothing can be written and something has to be.
@@ -26,7 +26,7 @@ def can_mount() -> bool:
 
 
 @pytest.fixture(scope="module")
-def on_a_small_disk() -> Iterator[Gateway]:
+def on_a_small_disk() -> Iterator[Faulty]:
     if not can_mount():
         assert "CI" not in os.environ, "mounting a file system needs root"
         pytest.skip("mounting a file system needs root")
@@ -35,16 +35,16 @@ def on_a_small_disk() -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def here(on_a_small_disk: Gateway) -> Iterator[Gateway]:
+def here(on_a_small_disk: Faulty) -> Iterator[Faulty]:
     on_a_small_disk.recover()
     yield on_a_small_disk
     _mend(on_a_small_disk)
 
 
 @from_each_step_on
-def test_a_full_disk(here: Gateway, step: str) -> None:
+def test_a_full_disk(here: Faulty, step: str) -> None:
     before, files, name = here.current, here.files(), here.new_name()
-    words = here.add(name)
+    words = here.adding_one(name)
     with here.watched() as users:
         ran = here.run(*words, fault=Fault("fill-disk", step, "before"))
     assert users.failed == []
@@ -65,10 +65,10 @@ def test_a_full_disk(here: Gateway, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["secrets", "prove", "confirm", "commit"])
-def test_a_full_disk_does_not_keep_a_failed_change_from_being_taken_back(here: Gateway, step: str) -> None:
+def test_a_full_disk_does_not_keep_a_failed_change_from_being_taken_back(here: Faulty, step: str) -> None:
     before, files = here.current, here.files()
     with here.watched() as users:
-        ran = here.run(*here.add(here.new_name()), fault=Fault("fill-disk-and-close-session", step, "before"))
+        ran = here.run(*here.adding_one(here.new_name()), fault=Fault("fill-disk-and-close-session", step, "before"))
     assert users.failed == []
     assert ran.code in (4, 5, 7), ran
     assert here.files() == files
@@ -79,9 +79,9 @@ def test_a_full_disk_does_not_keep_a_failed_change_from_being_taken_back(here: G
 
 
 @from_each_step_on
-def test_a_read_only_disk(here: Gateway, step: str) -> None:
+def test_a_read_only_disk(here: Faulty, step: str) -> None:
     before, files, name = here.current, here.files(), here.new_name()
-    words = here.add(name)
+    words = here.adding_one(name)
     with here.watched() as users:
         ran = here.run(*words, fault=Fault("make-read-only", step, "before"))
     assert users.failed == []
@@ -102,11 +102,11 @@ def test_a_read_only_disk(here: Gateway, step: str) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 6, 11, 16])
-def test_a_disk_that_breaks_down(here: Gateway, number: int) -> None:
+def test_a_disk_that_breaks_down(here: Faulty, number: int) -> None:
     """From the n-th write on nothing is stored any more. Whatever the verb says, the next one finds the truth."""
     before = here.current
     with here.watched() as users:
-        ran = here.run(*here.add(here.new_name()), fault={"fsync": number})
+        ran = here.run(*here.adding_one(here.new_name()), fault={"fsync": number})
     assert users.failed == []
     assert ran.code in (0, 4, 5, 6), ran
     if ran.code:
@@ -116,11 +116,11 @@ def test_a_disk_that_breaks_down(here: Gateway, number: int) -> None:
     here.require_consistent()
 
 
-def _mend(here: Gateway) -> None:
+def _mend(here: Faulty) -> None:
     while os.path.ismount(here.home) and _mounts(here) > 1:
         subprocess.run(["umount", str(here.home)], check=True)
     (here.home / "filler").unlink(missing_ok=True)
 
 
-def _mounts(here: Gateway) -> int:
+def _mounts(here: Faulty) -> int:
     return sum(line.split()[1] == str(here.home) for line in Path("/proc/self/mounts").read_text().splitlines())

@@ -11,7 +11,7 @@ import pytest
 
 from aiops.actions.service.status import look
 from aiops.apply.transaction import STEPS
-from tests.faults.harness import LONGEST_OUTAGE, Fault, Gateway, Ran
+from tests.faults.harness import LONGEST_OUTAGE, Fault, Faulty, Ran
 
 EVERY_POINT = [(step, when) for step in STEPS for when in ("before", "after")]
 COMMITTED = STEPS.index("commit")
@@ -19,6 +19,11 @@ COMMITTED = STEPS.index("commit")
 at_every_point = pytest.mark.parametrize(("step", "when"), EVERY_POINT)
 # For the gateway's processes the end of a step and the beginning of the next are the same moment.
 before_each_step = pytest.mark.parametrize("step", STEPS)
+# Without a master for as long as a start really takes: before anything is public, while it is, and when it is done.
+FOR_REAL = ("prove", "confirm", "finish")
+with_starts_of_both_kinds = pytest.mark.parametrize(
+    "step", [pytest.param(step, marks=[pytest.mark.real_start] if step in FOR_REAL else []) for step in STEPS]
+)
 
 
 def is_live(step: str, when: str = "before") -> bool:
@@ -27,10 +32,10 @@ def is_live(step: str, when: str = "before") -> bool:
 
 
 @at_every_point
-def test_killed_command_line(here: Gateway, step: str, when: str) -> None:
+def test_killed_command_line(here: Faulty, step: str, when: str) -> None:
     before, new, name = here.current, here.next_number, here.new_name()
     with here.watched() as users:
-        ran = here.run(*here.add(name), fault=Fault("kill-cli", step, when))
+        ran = here.run(*here.adding_one(name), fault=Fault("kill-cli", step, when))
         interrupted = here.journal_open
         noted = look(here.instance).notes
         following = here.ok("apply")
@@ -50,9 +55,9 @@ def test_killed_command_line(here: Gateway, step: str, when: str) -> None:
 
 @pytest.mark.parametrize("verb", ["rollback", "disable"])
 @pytest.mark.parametrize("step", STEPS[1::2])
-def test_killed_command_line_of_other_verbs(here: Gateway, verb: str, step: str) -> None:
+def test_killed_command_line_of_other_verbs(here: Faulty, verb: str, step: str) -> None:
     name = here.new_name()
-    here.ok(*here.add(name), "--fallback", "model-of-base")
+    here.ok(*here.adding_one(name), "--fallback", "model-of-base")
     before = here.current
     words = ["rollback", "--reason", "a test"] if verb == "rollback" else ["disable", name]
     with here.watched() as users:
@@ -65,11 +70,11 @@ def test_killed_command_line_of_other_verbs(here: Gateway, verb: str, step: str)
     assert (here.current == before) != is_live(step)
 
 
-@before_each_step
-def test_killed_master(here: Gateway, step: str) -> None:
+@with_starts_of_both_kinds
+def test_killed_master(here: Faulty, step: str) -> None:
     before, new = here.current, here.next_number
     with here.watched() as users:
-        ran = here.run(*here.add(here.new_name()), fault=Fault("kill-master", step, "before"))
+        ran = here.run(*here.adding_one(here.new_name()), fault=Fault("kill-master", step, "before"))
         noted = look(here.instance)
         following = here.ok("up")
     assert ran.fault == "kill-master"
@@ -91,10 +96,10 @@ def test_killed_master(here: Gateway, step: str) -> None:
 
 
 @before_each_step
-def test_killed_candidate(here: Gateway, step: str) -> None:
+def test_killed_candidate(here: Faulty, step: str) -> None:
     before, name = here.current, here.new_name()
     with here.watched() as users:
-        ran = here.run(*here.add(name), fault=Fault("kill-candidate", step, "before"))
+        ran = here.run(*here.adding_one(name), fault=Fault("kill-candidate", step, "before"))
         here.ok("apply")
     assert users.refused == []
     assert users.longest_outage < LONGEST_OUTAGE
@@ -114,11 +119,11 @@ def test_killed_candidate(here: Gateway, step: str) -> None:
 
 
 @before_each_step
-def test_killed_worker(here: Gateway, step: str) -> None:
+def test_killed_worker(here: Faulty, step: str) -> None:
     """The serving worker dies: the master forks another, and the change goes on or is taken back whole."""
     before, new = here.current, here.next_number
     with here.watched() as users:
-        ran = here.run(*here.add(here.new_name()), fault=Fault("kill-worker", step, "before"))
+        ran = here.run(*here.adding_one(here.new_name()), fault=Fault("kill-worker", step, "before"))
         here.ok("apply")
     assert ran.fault == "kill-worker"
     assert users.refused == []
@@ -134,18 +139,18 @@ def _says_what_happened(following: Ran, live: bool) -> None:
     assert ("it had gone live" if live else "it had not gone live: undone") in following.err, following
 
 
-def _an_ordinary_change_works(here: Gateway) -> None:
-    here.ok(*here.add(here.new_name()))
+def _an_ordinary_change_works(here: Faulty) -> None:
+    here.ok(*here.adding_one(here.new_name()))
     assert here.serving() == here.current
 
 
-def test_killed_at_every_change_of_the_disk(here: Gateway) -> None:
+def test_killed_at_every_change_of_the_disk(here: Faulty) -> None:
     """SIGKILL before the first rename, link or removal, before the second, and so on to the end of the change."""
     killed_at: list[str] = []
     for number in range(1, 200):
         before, new, name = here.current, here.next_number, here.new_name()
         with here.watched() as users:
-            with_key = [*here.add(name), "--api-key-env", f"KEY_OF_{name}"]
+            with_key = [*here.adding_one(name), "--api-key-env", f"KEY_OF_{name}"]
             ran = here.run(*with_key, fault={"write": number}, **{f"KEY_OF_{name}": "not-a-secret"})
             here.ok("apply")
         assert users.failed == [], ran

@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 
-from tests.lab import machine
+from tests.lab import machine, progress
 from tests.lab.command import LabError
+from tests.lab.image import compile_checkout, image
 from tests.lab.lab import Lab, attach, playground, sweep
 from tests.lab.places import RUN, locked
 from tests.lab.traces import traces
@@ -28,7 +29,8 @@ ACTIONS = {
 def main() -> int:
     arguments = parser().parse_args()
     try:
-        return act(arguments)
+        with progress.shown():
+            return act(arguments)
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 4
@@ -57,12 +59,14 @@ def act(arguments: argparse.Namespace) -> int:
     verb = arguments.verb.replace("-", "_")
     if verb == "up":
         machine.prepare()
+        compile_checkout(image())
         for host in Lab(playground(), detached=True).up(*arguments.hosts):
             print(f"{host.name}\t{host.address}\tscripts/lab ssh {host.name}")
         return 0
     if verb == "down":
         with locked(RUN / "lock"):
             sweep(playground())
+            (RUN / f"{playground()}.lock").unlink(missing_ok=True)
         left = traces(playground())
         print("\n".join(left) if left else "nothing is left", file=sys.stderr)
         return 1 if left else 0

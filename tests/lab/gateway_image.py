@@ -1,15 +1,21 @@
 """The gateway's image in the lab. No registry of images can be reached from there, so the base is made of what is on
 the host, Debian's Python. The rest is units/Containerfile itself, built by the host's engine, with the lab's package
-mirror in the place of PyPI. It takes two minutes once; until its inputs change, later hosts load it.
+mirror in the place of PyPI. It takes two minutes once; until uv.lock changes, later hosts begin with its packages.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from tests.lab.command import run
 from tests.lab.host import Host
+from tests.lab.image import image
 from tests.lab.places import CACHE, CHECKOUT, locked
+from tests.lab.progress import making
 
 NAME = "aiops-gateway:latest"
 ENGINES = {
@@ -28,6 +34,7 @@ runtime = "runc"
 END
 """
 _STORAGE = {"docker": "docker", "podman": "containers"}  # of a host's disk, also seen from this machine
+_LAYERS = ("overlay2", "overlay")  # in the storage of docker and of podman
 _BASE = r"""
 tar -C / --exclude=EXTERNALLY-MANAGED --exclude=__pycache__ -c \
     bin lib lib64 usr/bin/python3 usr/bin/python3.11 usr/bin/env usr/bin/sh usr/bin/dash usr/bin/sed usr/bin/head \
@@ -54,25 +61,26 @@ ENGINE build --network=host --build-arg BASE=lab-python --build-arg PIP_INDEX_UR
 
 
 def supply(host: Host, engine: str) -> None:
-    """Make ``aiops-gateway:latest`` known to the host's engine. Raises LabError."""
+    """Make ``aiops-gateway:latest`` known to the host's engine. Raises LabError.
+
+    It is always built, and what was built before is not built again: the engine's own storage is kept with the
+    packages in it, so that a change of aiops costs copying it, and no change a second.
+    """
     if engine == "podman":
         host.run(_PODMAN, user="root")
-    kept = CACHE / f"gateway-{_inputs()}" / "image.tar"
-    shared = host.disk / _STORAGE[engine] / "image.tar"
-    inside = f"/var/lib/{_STORAGE[engine]}/image.tar"
+    kept = CACHE / f"images-{engine}-{_inputs(host)}"
+    storage = host.images / _STORAGE[engine]
     with locked(CACHE / "gateway.lock"):
-        if not kept.exists():
-            script = (_BASE + _BUILD).replace("ENGINE", engine).replace("NAME", NAME)
+        known = kept.exists()
+        if known:
+            with _still(host, engine):
+                _copy(kept, storage)
+        with making(f"the gateway's image with {engine}{'' if known else ', packages and all'}"):
+            script = (_BUILD if known else _BASE + _BUILD).replace("ENGINE", engine).replace("NAME", NAME)
             host.run(f"set -eu\n{script}", user="root", timeout=600)
-            host.run(f"{engine} save --output {inside} {NAME}", user="root", timeout=300)
-            kept.parent.mkdir(exist_ok=True)
-            for old in CACHE.glob("gateway-*/"):
-                if old != kept.parent:
-                    shutil.rmtree(old)  # 0.9 GB each, and made anew whenever a line of aiops changes
-            shared.rename(kept)
-            return
-        shared.hardlink_to(kept)
-    host.run(f"{engine} load --quiet --input {inside} && rm {inside}", user="root", timeout=300)
+        if not known:
+            with _still(host, engine):
+                _keep(storage, kept)
 
 
 def derive(host: Host, engine: str, line: str, name: str = NAME) -> None:
@@ -80,13 +88,41 @@ def derive(host: Host, engine: str, line: str, name: str = NAME) -> None:
     host.run(f"printf 'FROM {NAME}\\n{line}\\n' | {engine} build --quiet -t {name} -", user="root", timeout=120)
 
 
-def _inputs() -> str:
-    """A digest of everything that is in the image."""
-    seen = hashlib.sha256((_BASE + _BUILD).encode())
-    names = ["pyproject.toml", "uv.lock", "README.md", "scripts/uv-requirements.txt", ".dockerignore"]
-    paths = [CHECKOUT / name for name in names]
-    for folder in ("aiops", "config", "runbooks", "units"):
-        paths += [path for path in (CHECKOUT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    for path in sorted(paths):
-        seen.update(f"{path.relative_to(CHECKOUT)}\0".encode() + path.read_bytes() + b"\0")
-    return seen.hexdigest()[:12]
+def _keep(storage: Path, kept: Path) -> None:
+    new = kept.with_suffix(".new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    _copy(storage, new)
+    for old in CACHE.glob(f"{kept.name.rpartition('-')[0]}-*/"):
+        if old != new:
+            shutil.rmtree(old)  # a gigabyte each
+    new.rename(kept)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Make ``target``, which is there, what ``source`` is. The files of layers are never written again: both have the
+    same ones. The rest is small and changes.
+    """
+    for old in target.iterdir():
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    for child in source.iterdir():
+        shared = ["--link"] if child.name in _LAYERS else []
+        run(["cp", "-a", *shared, str(child), str(target)], timeout=300)
+
+
+@contextmanager
+def _still(host: Host, engine: str) -> Iterator[None]:
+    """While nobody writes to the engine's storage. Podman has no daemon that would."""
+    if engine == "docker":
+        host.run("systemctl stop docker.socket docker.service", user="root")
+    yield
+    if engine == "docker":
+        host.run("systemctl start docker.socket docker.service", user="root")
+
+
+def _inputs(host: Host) -> str:
+    """A digest of everything that the packages of the image are made from, down to the host's Debian."""
+    made_from = [_BASE + _BUILD, *(layer.name for layer in image(host.traits.packages).layers)]
+    names = ("pyproject.toml", "uv.lock", "README.md", "scripts/uv-requirements.txt", "units/Containerfile")
+    made_from += [(CHECKOUT / name).read_text() for name in (*names, ".dockerignore")]
+    return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:12]

@@ -48,6 +48,7 @@ class Host:
     network: Network
     home: Path  # below the lab's run directory: console, sockets, where the root is mounted
     disk: Path  # the upper layer: all that the host ever wrote
+    images: Path  # what container engines keep: it shares files with the cache, and can be large
     cgroup: Cgroup
     traits: Traits = field(default_factory=Traits)
     dies_with_us: bool = True
@@ -180,7 +181,7 @@ class Host:
         return ["ssh", "-F", str(self.ssh_config), f"{user}@{self.name}", *command]
 
     def run(
-        self, command: str, *, user: str = "ops", check: bool = True, timeout: float = 60, stdin: str | None = None
+        self, command: str, *, user: str = "ops", check: bool = True, timeout: float = 180, stdin: str | None = None
     ) -> Result:
         """Run a shell command over ssh, without a terminal. 255 is ssh's own: the host cannot be reached."""
         argv = self.ssh_argv("--", command, user=user)
@@ -188,7 +189,7 @@ class Host:
             argv.insert(1, "-n")
         return run(argv, check=check, timeout=timeout, stdin=stdin)
 
-    def inside(self, command: str, *, check: bool = True, timeout: float = 60) -> Result:
+    def inside(self, command: str, *, check: bool = True, timeout: float = 180) -> Result:
         """Run a shell command as root without the network: for a host that is cut off or has no sshd."""
         init = self.cgroup.init_pid()
         if init is None:
@@ -267,8 +268,8 @@ class Host:
             nspawn += ["--system-call-filter=@keyring bpf"]
             for storage in ("docker", "containers"):
                 # An overlay cannot be the upper layer of the overlays a container engine makes.
-                outside = self.disk / storage
-                outside.mkdir(exist_ok=True)
+                outside = self.images / storage
+                outside.mkdir(parents=True, exist_ok=True)
                 nspawn += [f"--bind={outside}:/var/lib/{storage}"]
         return [*chain, *nspawn]
 

@@ -12,11 +12,13 @@ import shlex
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.command import run
 from tests.lab.places import CACHE, CHECKOUT, locked
+from tests.lab.progress import making
 from tests.lab.wheels import wheelhouse
 
 MIRROR = os.environ.get("AIOPS_LAB_MIRROR", "http://deb.debian.org/debian")
@@ -29,6 +31,7 @@ PACKAGES = (
     "libgomp1",  # the one shared library that llama.cpp, and so the demo, wants and a minimal Debian lacks
 )
 
+_CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
 _KEPT = 14 * 24 * 3600.0  # seconds
 _MASKED = (
     "getty@.service console-getty.service container-getty@.service systemd-networkd.service systemd-resolved.service "
@@ -80,7 +83,7 @@ printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends {names}
+apt-get install -y -qq -o DPkg::Options::=--force-unsafe-io --no-install-recommends {names}
 apt-get clean
 rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d
 """
@@ -106,8 +109,9 @@ def image(packages: Sequence[str] = ()) -> Image:
     The first time takes about two minutes, a later time milliseconds.
     """
     CACHE.mkdir(parents=True, exist_ok=True)
-    wheels = wheelhouse()
-    with locked(CACHE / "image.lock"):
+    with ThreadPoolExecutor(1) as beside, locked(CACHE / "image.lock"):
+        # Downloads wait for the network, Debian is unpacked meanwhile.
+        mirror = beside.submit(wheelhouse)
         keys = _keys()
         base = _base()
         public = "".join((keys / f"{name}.pub").read_text() for name in ("ops", "host"))
@@ -116,6 +120,7 @@ def image(packages: Sequence[str] = ()) -> Image:
         if packages:
             script = _PACKAGES.format(names=shlex.join(sorted(packages)))
             below = (*below, _layer("packages", below, script, "", {"/etc/resolv.conf": Path("/etc/resolv.conf")}))
+        wheels = mirror.result()
         # On the base alone: a set of packages more or less does not cost another environment.
         binds = {"/srv/wheels": wheels, "/srv/aiops": CHECKOUT}
         # The editable install records the checkout's path on the host and its entry points, nothing else of it.
@@ -123,6 +128,16 @@ def image(packages: Sequence[str] = ()) -> Image:
         venv = _layer("venv", (base,), _VENV, made_from, binds)
         _prune({wheels, *below, venv})
     return Image((*below, venv), wheels, keys)
+
+
+def compile_checkout(made: Image) -> None:
+    """Write the bytecode of this checkout for the hosts' Python. They have it read-only, and would compile it anew for
+    each command. What is there already is left alone.
+    """
+    base = made.layers[0]
+    steps = f"mount --bind {shlex.quote(str(CHECKOUT))} {base}/srv && "
+    steps += f"exec chroot {base} python3 -m compileall -q -s /srv -p /srv/aiops /srv/aiops"
+    run(["unshare", "--mount", "--propagation", "private", "sh", "-euc", steps], environment=_CLEAN)
 
 
 def _base() -> Path:
@@ -138,9 +153,12 @@ def _base() -> Path:
             f"deb {MIRROR} bookworm-updates main",
             f"deb {SECURITY} bookworm-security main",
         ]
+        # What is half made when the machine stops is made again: nothing has to be on the disk at once.
         include = f"--include={','.join(PACKAGES)}"
+        options.append("--dpkgopt=force-unsafe-io")
         argv = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", include, *options, "bookworm", str(new)]
-        run([*argv, *sources], timeout=600)
+        with making("Debian 12"):
+            run([*argv, *sources], timeout=1800)
         (new / "etc/machine-id").write_text("")
         new.rename(made)
     return made
@@ -167,10 +185,10 @@ def _layer(name: str, below: tuple[Path, ...], script: str, made_from: str, bind
         steps += [f"[ -e {place} ] || {'mkdir -p' if outside.is_dir() else 'touch'} {place}"]
         steps += [f"mount --bind -o ro {shlex.quote(str(outside))} {place}"]
     steps += [f"exec chroot {root} /bin/sh -euc {shlex.quote('umask 022' + script)}"]
-    clean = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     mounts_of_its_own = ["unshare", "--mount", "--propagation", "private"]
     try:
-        run([*mounts_of_its_own, "sh", "-euc", "\n".join(steps)], timeout=600, environment=clean)
+        with making(f"the layer {name}"):
+            run([*mounts_of_its_own, "sh", "-euc", "\n".join(steps)], timeout=1800, environment=_CLEAN)
         for inside in binds:
             if (place := work / "upper" / inside.lstrip("/")).is_file():
                 place.unlink()  # only there to mount on

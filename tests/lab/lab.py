@@ -17,7 +17,7 @@ from tests.lab.command import LabError, run
 from tests.lab.host import NAME, Host, Traits, start_all
 from tests.lab.image import image
 from tests.lab.network import Network
-from tests.lab.places import CACHE, CHECKOUT, RUN, locked, name_for, try_lock
+from tests.lab.places import CACHE, CHECKOUT, MEMORY, RUN, locked, memory_has_room, name_for, try_lock
 
 _FIRST = 11  # the last number of the first host's address
 
@@ -41,6 +41,7 @@ class Lab:
         self._lock: int | None = None
         self._numbers: dict[str, int] = {}
         self._traits: dict[str, Traits] = {}
+        self.in_memory = not self.detached and memory_has_room()
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +55,8 @@ class Lab:
 
     @property
     def disks(self) -> Path:
-        return CACHE / "disks" / self.name
+        """Where its hosts write: in memory, unless they are to stay or there is little of it."""
+        return (MEMORY if self.in_memory else CACHE / "disks") / self.name
 
     @property
     def machine_address(self) -> str:
@@ -94,6 +96,7 @@ class Lab:
         host.cgroup.remove()
         host.network.unplug(host.name)
         shutil.rmtree(host.disk)
+        shutil.rmtree(host.images, ignore_errors=True)
         shutil.rmtree(host.home)
         for record in (self.hosts, self._numbers, self._traits):
             del record[host.name]
@@ -103,10 +106,10 @@ class Lab:
         """Kill the hosts and remove every trace but the cached layers. Nothing to do is fine."""
         for host in self.hosts.values():
             host.kill()
-        if self._network is not None:
-            sweep(self.name)
         if self._lock is not None:
             with locked(RUN / "lock"):
+                if self._network is not None:
+                    sweep(self.name)
                 (RUN / f"{self.name}.lock").unlink(missing_ok=True)
                 os.close(self._lock)
         self.__post_init__()
@@ -129,6 +132,8 @@ class Lab:
             self._save()
             if not self.detached:
                 atexit.register(self.down)
+            # Under the lock: a lab that goes down meanwhile takes the directory of all labs with it when it is empty.
+            Cgroup(cgroup_of(self.name)).create()
             self._network.up()
         (self.home / "hosts").touch()
         publish_checkout(self.home / "aiops.git")
@@ -166,6 +171,7 @@ class Lab:
             network=self._network,
             home=home,
             disk=self.disks / name,
+            images=CACHE / "disks" / self.name / f"{name}-images",
             cgroup=Cgroup(cgroup_of(self.name) / name),
             traits=self._traits[name],
             dies_with_us=not self.detached,
@@ -205,7 +211,8 @@ def sweep(lab: str) -> None:
     network.remove(lab)
     for propagate in Path("/run/systemd/nspawn/propagate").glob(f"{lab}-*"):
         propagate.rmdir()
-    shutil.rmtree(CACHE / "disks" / lab, ignore_errors=True)
+    for disks in (MEMORY, CACHE / "disks"):
+        shutil.rmtree(disks / lab, ignore_errors=True)
     shutil.rmtree(home, ignore_errors=True)
     if (parent := cgroup_of(lab).parent).is_dir() and not any(child.is_dir() for child in parent.iterdir()):
         parent.rmdir()

@@ -7,6 +7,7 @@ import shutil
 
 from tests.lab.command import LabError, run
 from tests.lab.places import RUN, locked
+from tests.lab.progress import making
 
 _PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
@@ -31,6 +32,7 @@ def prepare() -> None:
         if not shutil.which("apt-get"):
             raise LabError(f"missing here: {', '.join(missing)} (Debian's names), and there is no apt-get")
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        run(["apt-get", "update", "-qq"], timeout=300, environment=environment)
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "debian-archive-keyring", *missing]
-        run(install, timeout=600, environment=environment)
+        with making(f"the machine ready: {', '.join(missing)}"):
+            run(["apt-get", "update", "-qq"], timeout=300, environment=environment)
+            install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "debian-archive-keyring"]
+            run([*install, *missing], timeout=600, environment=environment)

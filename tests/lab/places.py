@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("AIOPS_LAB_CACHE", "/var/cache/aiops-lab"))
 # What lives as long as a lab: locks, sockets, the ssh configuration, consoles. Short, for the sake of socket paths.
 RUN = Path("/run/aiops-lab")
+# Disks of hosts that end with their tests: where a file system discards what is freed, removing one takes minutes.
+MEMORY = Path("/dev/shm/aiops-lab")
+_ROOM = 6 << 30  # bytes; two workers, each with the largest disk there is, fill half of it
 
 
 def name_for(purpose: str) -> str:
@@ -24,6 +29,14 @@ def name_for(purpose: str) -> str:
 def own_name(purpose: str) -> str:
     """A lab name of its own for this process, so that tests can run several times at once on one machine."""
     return f"{purpose}{os.getpid():x}"
+
+
+def memory_has_room() -> bool:
+    """Whether disks can be kept in memory: on the file system that is there for it, and beside all that runs."""
+    if not MEMORY.parent.is_mount() or shutil.disk_usage(MEMORY.parent).free < _ROOM:
+        return False
+    available = re.search(r"^MemAvailable: +(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return available is not None and int(available.group(1)) << 10 >= _ROOM
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +31,16 @@ ExecStart=/srv/venv/bin/python -m aiops.demo double --port 9001 --models one,two
 [Install]
 WantedBy=multi-user.target
 """
+PROVIDERS = """providers:
+  double:
+    type: openai_compatible
+    base_url: http://127.0.0.1:9001
+    models: [one]
+"""
+# Podman takes as long again, and is asked for: AIOPS_LAB_ENGINES=docker,podman.
+ASKED = os.environ.get("AIOPS_LAB_ENGINES", "docker").split(",")
+# Made before the first test.
+PACKAGES = [gateway_image.ENGINES[engine] for engine in ASKED]
 MIX = Mix(pause=0.01, idle_seconds=0.7)
 _PACKAGES = "/opt/aiops/lib/python3.11/site-packages"
 _WITHOUT = "USER 0:0\\nRUN rm -r {}\\nUSER 65532:65532"
@@ -55,7 +64,7 @@ class Gateway:
     port: int = PORT
     prefix: str = ""
 
-    def run(self, command: str, check: bool = True, timeout: float = 150) -> Result:
+    def run(self, command: str, check: bool = True, timeout: float = 300) -> Result:
         return self.host.run(command, user=self.user, check=check, timeout=timeout)
 
     def aiops(self, *arguments: str) -> Result:
@@ -76,15 +85,14 @@ class Gateway:
         return done.code, error["message"], error["hint"]
 
     def init(self) -> None:
-        """An instance that listens on every address, with one provider `double` that serves `one`."""
+        """An instance that listens on every address, up, with one provider `double` that serves `one`."""
         as_owner = "runuser -u ops -- " if self.user == "root" else ""
         home = f"--home {self.home} " if self.home else ""
         config = f"{self.home}/config" if self.home else "~/.config/aiops"
         self.run(f"{as_owner or self.prefix}aiops {home}--yes init --supervisor container --port {self.port}")
         self.run(f"sed -i 's/^  # host: .*/  host: 0.0.0.0/' {config}/aiops.yaml")
+        self.run(f"cat >{config}/providers.yaml <<'END'\n{PROVIDERS}END")
         self.must("up")
-        where = ["--type", "openai_compatible", "--base-url", "http://127.0.0.1:9001"]
-        self.must("add-provider", "double", *where, "--model", "one")
 
     @property
     def status(self) -> dict[str, Any]:
@@ -121,20 +129,17 @@ class Gateway:
         return self.run(f"systemctl {scope}{shlex.join(arguments)}", check=False)
 
 
-# Podman takes as long again, and is asked for: AIOPS_LAB_ENGINES=docker,podman.
-ASKED = os.environ.get("AIOPS_LAB_ENGINES", "docker").split(",")
-
-
 @pytest.fixture(scope="module", params=ASKED)
 def gateway(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Gateway]:
     engine: str = request.param
     (host,) = lab.up(f"c{engine}", traits=Traits(packages=gateway_image.ENGINES[engine], containers=True))
+    if engine == "docker":
+        # Before the first login, which would not have the group yet; nor has the user's systemd.
+        host.run("usermod -aG docker ops && systemctl restart user@1000", user="root")
     gateway_image.supply(host, engine)
     host.run("cat >/etc/systemd/system/double.service", user="root", stdin=DOUBLE)
     host.run("systemctl daemon-reload && systemctl enable --now --quiet double", user="root")
     if engine == "docker":
-        host.run("usermod -aG docker ops", user="root")
-        host.restart()  # the user's systemd learns of the group
         made = Gateway(host, engine)
     else:
         host.run("install --directory --owner ops --group ops /srv/gateway", user="root")
@@ -142,6 +147,12 @@ def gateway(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Gateway]:
     made.init()
     yield made
     lab.remove(host)
+
+
+def answered(load: BackgroundLoad, more: int) -> None:
+    """Wait until that many more have been asked."""
+    at = load.report.requests
+    until(lambda: load.report.requests >= at + more or not load.alive, 60, f"{more} more requests")
 
 
 def nothing_lost(report: LoadReport) -> None:
@@ -172,14 +183,14 @@ def test_it_is_a_unit_and_a_second_up_changes_nothing(gateway: Gateway) -> None:
 def test_changes_and_restarts_under_load_lose_no_request_and_cut_no_stream(gateway: Gateway) -> None:
     container = gateway.inspect(".Id")
     with BackgroundLoad(gateway.target, MIX) as load:
-        time.sleep(0.5)
+        answered(load, 60)
         assert gateway.must("add-model", "double", "two")["outcome"] == "applied"
         assert gateway.must("restart")["outcome"] == "applied"
         before = gateway.status["gateway"]["pid"]
         assert gateway.systemctl("restart", UNIT).ok
         until(lambda: gateway.status["gateway"]["pid"] not in (None, before), 180, "another master")
         assert gateway.must("remove-model", "double", "two", "--force")["outcome"] == "applied"
-        time.sleep(0.5)
+        answered(load, 60)
     nothing_lost(load.report)
     assert gateway.inspect(".Id") == container
     assert gateway.systemctl("is-active", UNIT).out == "active\n"
@@ -189,19 +200,20 @@ def test_a_new_image_goes_live_and_back_without_losing_a_request(gateway: Gatewa
     before, first = gateway.status["generation"], gateway.image
     gateway_image.derive(gateway.host, gateway.engine, "LABEL lab.image=second")
     with BackgroundLoad(gateway.target, MIX) as load:
-        time.sleep(0.5)
+        answered(load, 60)
         done = gateway.must("upgrade", "--reason", "a test")
         assert done["outcome"] == "applied"
         second = gateway.image
         assert gateway.must("rollback", str(before), "--reason", "a test")["outcome"] == "applied"
         third = gateway.image
-        time.sleep(0.5)
+        answered(load, 60)
     nothing_lost(load.report)
     assert second != first
     assert third == first
     assert {str(before), str(done["generation"]), str(done["generation"] + 1)} == set(load.report.generations)
     # One container is left, and the unit looks after that one.
-    until(lambda: gateway.inspect(".State.Status") == "running", 30, "one container")
+    until(lambda: len(gateway.container.split()) == 1, 60, "one container")
+    assert gateway.inspect(".State.Status") == "running"
     assert gateway.systemctl("is-active", UNIT).out == "active\n"
     assert gateway.inspect(".State.Pid") != "0"
     assert gateway.must("upgrade")["outcome"] == "applied"
@@ -215,7 +227,9 @@ def test_a_bad_image_leaves_the_old_one_serving(gateway: Gateway, line: str, rea
     gateway.run(f"{gateway.engine} tag {image.removeprefix('image-')} {gateway_image.NAME}")
     gateway_image.derive(gateway.host, gateway.engine, line)
     with BackgroundLoad(gateway.target, MIX) as load:
+        answered(load, 60)
         code, message, _ = gateway.refused("upgrade")
+        answered(load, 60)
     nothing_lost(load.report)
     assert (code, reason in message) == (7, True), message
     assert (gateway.status["generation"], gateway.image, gateway.container) == (before, image, container)
@@ -232,8 +246,10 @@ def test_when_the_master_is_killed_the_workers_serve_on_and_a_new_one_takes_them
     container = gateway.inspect(".Id")
     before = gateway.status["gateway"]["pid"]
     with BackgroundLoad(gateway.target, MIX) as load:
+        answered(load, 60)
         gateway.run(f"kill -KILL {before}")
         until(lambda: gateway.status["gateway"]["pid"] not in (None, before), 180, "another master")
+        answered(load, 60)
     nothing_lost(load.report)
     assert gateway.inspect(".Id") == container
 

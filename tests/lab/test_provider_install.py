@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -206,22 +207,57 @@ def test_gateway_and_model_are_there_after_a_reboot(gateway: Gateway) -> None:
     assert key == gateway.key
 
 
-def test_the_machines_own_systemd_runs_a_provider_as_the_gateways_user(new_host: Callable[..., Host]) -> None:
-    host = with_llama_cpp(new_host())
-    home = "aiops --home /var/lib/aiops"
+# --- without a user who logs in --------------------------------------------------------------------------------------
+
+SYSTEM = "aiops --home /var/lib/aiops"
+
+
+@pytest.fixture(scope="module")
+def machine(lab: Lab) -> Iterator[Host]:
+    """Its own systemd is to run gateway and provider, both as a user of their own."""
+    (host,) = lab.up("system")
+    with_llama_cpp(host)
     host.inside("useradd --system --home-dir /var/lib/aiops --create-home --shell /usr/sbin/nologin aiops")
-    host.run(f"runuser -u aiops -- {home} init --supervisor systemd --port 4000", user="root")
+    host.run(f"runuser -u aiops -- {SYSTEM} init --supervisor systemd --port 4000", user="root")
     for name, text in (("providers", PROVIDERS), ("model-mappings", MAPPINGS)):
         host.run(f"runuser -u aiops -- tee /var/lib/aiops/config/{name}.yaml", user="root", stdin=text)
-    host.run(f"{home} provider install small --model {MODEL}", user="root")
-    assert "scope: system" in host.run("cat /var/lib/aiops/config/providers.yaml", user="root").out
-    assert host.run("stat -c '%U %a' /etc/aiops/llama-cpp-small.env", user="root").out == "root 600\n"
-    host.run(f"{home} provider start small", user="root")
-    assert host.run("systemctl show -p User --value llama-cpp@small", user="root").out == "aiops\n"
-    assert host.run("systemctl is-enabled llama-cpp@small", user="root").out == "enabled\n"
-    again = json.loads(host.run(f"{home} --json provider install small", user="root").out)
+    yield host
+    lab.remove(host)
+
+
+def status_of(machine: Host) -> dict[str, Any]:
+    seen: dict[str, Any] = json.loads(machine.run(f"{SYSTEM} --json status", user="root").out)
+    return seen
+
+
+def test_the_machines_own_systemd_runs_a_provider_as_the_gateways_user(machine: Host) -> None:
+    machine.run(f"{SYSTEM} provider install small --model {MODEL}", user="root")
+    assert "scope: system" in machine.run("cat /var/lib/aiops/config/providers.yaml", user="root").out
+    assert machine.run("stat -c '%U %a' /etc/aiops/llama-cpp-small.env", user="root").out == "root 600\n"
+    machine.run(f"{SYSTEM} provider start small", user="root")
+    assert machine.run("systemctl show -p User --value llama-cpp@small", user="root").out == "aiops\n"
+    assert machine.run("systemctl is-enabled llama-cpp@small", user="root").out == "enabled\n"
+    again = json.loads(machine.run(f"{SYSTEM} --json provider install small", user="root").out)
     assert again["outcome"] == "unchanged"
-    assert host.run("find /var/lib/aiops -user root", user="root").out == "", "root left files behind"
-    host.run(f"{home} up", user="root", timeout=120)
-    found = json.loads(host.run(f"{home} --json doctor", user="root", check=False).out)["findings"]
+    assert machine.run("find /var/lib/aiops -user root", user="root").out == "", "root left files behind"
+
+
+def test_the_machines_own_systemd_runs_the_gateway_as_a_user_of_its_own(machine: Host) -> None:
+    refused = machine.run(f"runuser -u aiops -- {SYSTEM} up", user="root", check=False)
+    assert (refused.code, "systemd" in refused.err) == (4, True)
+    machine.run(f"{SYSTEM} up", user="root", timeout=300)
+    assert machine.run("systemctl show -p User --value litellm", user="root").out == "aiops\n"
+    assert machine.run("find /var/lib/aiops -user root", user="root").out == "", "root left files behind"
+    machine.run("sed -i 's/^  # retries: 0/  retries: 1/' /var/lib/aiops/config/aiops.yaml", user="root")
+    machine.run("systemctl reload litellm", user="root", timeout=300)
+    status = status_of(machine)
+    assert (status["generation"], status["gateway"]["state"], status["systemd"]["scope"]) == (2, "running", "system")
+    master = status["gateway"]["pid"]
+    machine.run("systemctl restart litellm", user="root", timeout=300)
+    status = status_of(machine)
+    assert (status["gateway"]["state"], status["gateway"]["pid"] == master) == ("running", False)
+    found = json.loads(machine.run(f"{SYSTEM} --json doctor", user="root", check=False).out)["findings"]
     assert [finding["what"] for finding in found if not finding["ok"]] == []
+    machine.run(f"{SYSTEM} down", user="root", timeout=300)
+    left = machine.run("pgrep -u aiops --list-full", user="root").out.splitlines()
+    assert [process.split()[2] for process in left] == ["/usr/local/bin/llama-server"], left

@@ -91,7 +91,7 @@ class Gateway:
     host: Host
     key: str
 
-    def aiops(self, *arguments: str, timeout: float = 60) -> Result:
+    def aiops(self, *arguments: str, timeout: float = 180) -> Result:
         return self.host.run(f"aiops --json --yes {' '.join(arguments)}", check=False, timeout=timeout)
 
     def must(self, *arguments: str) -> dict[str, Any]:
@@ -122,8 +122,21 @@ class Gateway:
     def files(self) -> str:
         return self.host.run("cd ~/.config/aiops && sha256sum aiops.yaml providers.yaml model-mappings.yaml").out
 
+    def settled(self) -> bool:
+        """Whether the test before left it as each one begins, in one look."""
+        look = "systemctl --user is-active double@qwen double@llama double@wrong double@broken; "
+        look += "systemctl --user is-enabled double@qwen double@llama; ls ~/.local/state/aiops/switch 2>/dev/null; "
+        look += "echo; cat ~/.config/aiops/providers.yaml"
+        wanted = "active\ninactive\ninactive\ninactive\nenabled\ndisabled\n\n" + PROVIDERS
+        if self.host.run(look).out != wanted:
+            return False
+        seen = self.must("status")
+        return (seen["gateway"]["state"], seen["drift"], seen["notes"]) == ("running", [], [])
+
     def settle(self) -> None:
         """As each test begins: `qwen` runs and serves, `llama` does not."""
+        if self.settled():
+            return
         if self.units() != {"qwen": "active", "llama": "inactive", "wrong": "inactive", "broken": "inactive"}:
             self.host.run("systemctl --user stop double@llama double@wrong double@broken")
             self.host.run("systemctl --user reset-failed 'double@*'; systemctl --user start double@qwen")

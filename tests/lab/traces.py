@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.lab.command import run
 from tests.lab.lab import cgroup_of
 from tests.lab.network import namespaces
-from tests.lab.places import CACHE, RUN
+from tests.lab.places import CACHE, MEMORY, RUN
 
 
 def traces(lab: str) -> list[str]:
@@ -18,7 +18,7 @@ def traces(lab: str) -> list[str]:
 
 def _directories(lab: str) -> Iterator[str]:
     propagate = Path("/run/systemd/nspawn/propagate").glob(f"{lab}-*")
-    for path in (RUN / lab, CACHE / "disks" / lab, cgroup_of(lab), *propagate):
+    for path in (RUN / lab, MEMORY / lab, CACHE / "disks" / lab, cgroup_of(lab), *propagate):
         if path.exists():
             yield f"directory {path}"
 
@@ -33,7 +33,7 @@ def _network(lab: str) -> Iterator[str]:
 
 def _processes(lab: str) -> Iterator[str]:
     marks = (f"{RUN}/{lab}/", f"--machine={lab}-")
-    mounted = (f"{RUN}/{lab}/", f"{CACHE}/disks/{lab}/")
+    mounted = (f"{RUN}/{lab}/", f"{CACHE}/disks/{lab}/", f"{MEMORY}/{lab}/")
     for process in Path("/proc").glob("[0-9]*"):
         try:
             argv = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")

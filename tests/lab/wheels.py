@@ -18,6 +18,7 @@ from packaging.markers import Marker
 
 from tests.lab.command import LabError, run
 from tests.lab.places import CACHE, CHECKOUT, locked
+from tests.lab.progress import making
 
 PYTHON = "3.11.2"  # Debian 12's, with its glibc
 GLIBC = 36
@@ -35,8 +36,9 @@ def wheelhouse() -> Path:
             new = made.with_suffix(".new")
             shutil.rmtree(new, ignore_errors=True)
             new.mkdir(parents=True)
-            _fill(new)
-            _index(new)
+            with making("the package mirror"):
+                _fill(new)
+                _index(new)
             new.rename(made)
     return made
 
@@ -51,7 +53,7 @@ def _fill(target: Path) -> None:
     tools = _tools()
     for name, groups in (("all.txt", []), ("run.txt", ["--no-dev"])):
         export = ["export", "--frozen", "--all-extras", "--no-emit-project", "--quiet", "--no-header", *groups]
-        listed = run([str(tools / "uv"), *export, "--project", str(CHECKOUT)])
+        listed = run([str(tools / "uv"), *export, "--project", str(CHECKOUT)], timeout=300)
         (target / name).write_text(listed.out)
     machine = platform.machine()
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(GLIBC, 4, -1)]
@@ -65,8 +67,8 @@ def _fill(target: Path) -> None:
     run([*download, *hashed, str(wanted)], timeout=900)
     wanted.unlink()
     for pinned in (UV, OTHER):
-        run([*download, *hashed, str(pinned)], timeout=300)
-    run([*download, *_build_tools()], timeout=300)
+        run([*download, *hashed, str(pinned)], timeout=900)
+    run([*download, *_build_tools()], timeout=900)
 
 
 def _for_hosts(exported: str) -> str:
@@ -103,9 +105,9 @@ def _tools() -> Path:
     if not (home / "bin/uv").exists():
         shutil.rmtree(home, ignore_errors=True)
         base = getattr(sys, "_base_executable", sys.executable)
-        run([base, "-m", "venv", str(home)])
+        run([base, "-m", "venv", str(home)], timeout=300)
         pip = [str(home / "bin/python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
-        run([*pip, "--requirement", str(UV)], timeout=300)
+        run([*pip, "--requirement", str(UV)], timeout=900)
     return home / "bin"
 
 

@@ -33,8 +33,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "actions": BELOW_ACTIONS,
     "actions/instance": BELOW_ACTIONS,
     "actions/change": BELOW_ACTIONS | {"actions/instance"},
-    "commands": BELOW_ACTIONS | {"actions", "actions/*", "context"},
-    "cli": {"commands", "actions/change", "context", "output"},
+    "commands": {"actions", "actions/*", "context", "output"},
+    "cli": {"commands", "context", "output"},
     "gateway": {"gateway/*"},
     "gateway/shared": set(),
     "gateway/worker": {"gateway/shared", "spec"},
@@ -43,7 +43,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 # What one noun of actions may know of another, beyond `change` and `instance`, which all of them may.
-BETWEEN_NOUNS = {("actions/doctor", "actions/service")}
+BETWEEN_NOUNS = {
+    ("actions/doctor", "actions/service"),
+    ("actions/model", "actions/provider"),  # a model is pulled by the provider that will serve it
+}
+
+# Verbs whose action could not bear their name, with the words that it bears instead.
+OTHER_WORDS = {
+    "up": "start",  # a service is started and stopped, and so are the functions that systemd calls
+    "down": "stop",
+    "import": "take_over",  # a reserved word
+    "doctor": "diagnose",  # a person, not something that is done
+}
 
 PURE = ("spec", "render", "plan", "importing")
 IMPURE_MODULES = {
@@ -181,7 +192,38 @@ def test_a_module_is_one_thing(module: Module) -> None:
     assert len(module.path.read_text().splitlines()) <= LONGEST_MODULE
 
 
+COMMANDS = PACKAGE / "commands"
+
+
+def verbs() -> dict[str, Path]:
+    """What people type, to the module of it: `status`, `add-provider`, `provider start`."""
+    found = {}
+    for path in sorted(COMMANDS.rglob("[!_]*.py")):
+        words = path.relative_to(COMMANDS).with_suffix("").parts
+        found[" ".join(words).replace("_", "-")] = path
+    return found
+
+
 def test_a_verb_its_module_and_its_runbook_bear_the_same_name() -> None:
-    verbs = {path.stem.replace("_", "-") for path in (PACKAGE / "commands").glob("[!_]*.py")}
     pages = {path.stem for path in (ROOT / "runbooks").glob("*.md")} - {"README"}
-    assert verbs == pages
+    assert {verb.split()[0] for verb in verbs()} == pages
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_a_verb_and_its_action_bear_the_same_name(verb: str) -> None:
+    """`add-provider` calls `actions/provider/add`; `provider start` a `start` somewhere in `actions/provider`."""
+    group, _, last = verb.rpartition(" ")
+    act, _, noun = last.partition("-")
+    wanted, noun = OTHER_WORDS.get(verb, act), noun or group
+    called = [
+        (node.module, {node.module.rpartition(".")[2], *(alias.name for alias in node.names)})
+        for node in ast.walk(Module(verbs()[verb]).tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("aiops.actions.")
+    ]
+    fitting = [names for module, names in called if not noun or module.split(".")[2] == noun]
+    assert any(wanted in names for names in fitting), f"`{verb}` calls no action of that name, but {called}"
+
+
+def test_no_verb_is_excused_that_does_not_have_to_be() -> None:
+    assert OTHER_WORDS.keys() <= verbs().keys()
+    assert not [verb for verb, word in OTHER_WORDS.items() if word == verb.split()[-1]]

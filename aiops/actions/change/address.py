@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from aiops.actions.instance.supervisor import choose
-from aiops.apply.store import GenerationStore
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import AiopsError, Precondition
 from aiops.host import ports
-from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.spec.shapes.model import DesiredState
 from aiops.supervise.detached import ProcessSupervisor
-from aiops.supervise.systemd_unit import SystemdSupervisor
 
 
-def require_address(instance: Instance, base: int | None, state: DesiredState) -> None:
+def require_address(now: Snapshot, state: DesiredState) -> None:
     """A change to another address says who has it, before anything is begun. Raises Precondition."""
     host, port = state.gateway.host, state.gateway.port
-    before, old = _address(instance, base)
+    instance = now.instance
+    before, old = _address(now)
     if (before, old) == (host, port):
         return
     ports.require_free(host, port, ProcessSupervisor(instance).pids())
@@ -28,10 +26,17 @@ def require_address(instance: Instance, base: int | None, state: DesiredState) -
     )
 
 
-def follow(instance: Instance, base: int | None, state: DesiredState, out: Output) -> None:
-    """After a change that is live: what keeps the old address lets it go. Never fails; what is left is said."""
-    if base is None or _address(instance, base) == (state.gateway.host, state.gateway.port):
+def follow(before: Snapshot, state: DesiredState, out: Output) -> None:
+    """After a change that is live: what keeps the old address lets it go. Never fails; what is left is said.
+
+    ``before``: the instance before the change.
+    """
+    instance = before.instance
+    if before.current is None or _address(before) == (state.gateway.host, state.gateway.port):
         return
+    from aiops.actions.instance.supervisor import choose  # hardly any change moves the gateway
+    from aiops.supervise.systemd_unit import SystemdSupervisor
+
     try:
         supervisor = choose(instance, state.settings.supervisor)
         if isinstance(supervisor, SystemdSupervisor):
@@ -44,9 +49,9 @@ def follow(instance: Instance, base: int | None, state: DesiredState, out: Outpu
         out.say(f"`{instance.command} up` writes them")
 
 
-def _address(instance: Instance, generation: int | None) -> tuple[str | None, int | None]:
-    """Where that generation listens; nowhere before the first."""
-    if generation is None:
+def _address(now: Snapshot) -> tuple[str | None, int | None]:
+    """Where the committed generation listens; nowhere before the first."""
+    if now.routes is None:
         return None, None
-    settings = GenerationStore(instance.state).get(generation).routes()[1].settings
+    settings = now.routes[1].settings
     return settings.get("gateway.host"), settings.get("gateway.port")

@@ -6,20 +6,23 @@ Read it top to bottom: ``make`` is the story, everything else is a step of it.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import aiops
 from aiops.actions.change import address, runtime
-from aiops.actions.change.prepare import Intent, Prepared, is_same, prepare
+from aiops.actions.change.prepare import Intent, Prepared, prepare
 from aiops.actions.change.proofs import Prover
 from aiops.actions.change.result import ChangeFailed, Result
-from aiops.actions.instance.drift import generated_is_edited, serving_fingerprint
-from aiops.actions.instance.held import agreed, held
+from aiops.actions.instance.asking import Stopwatch, ask, asks, require_same
+from aiops.actions.instance.drift import generated_is_edited
+from aiops.actions.instance.held import held, settle_first, tell
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.apply import audit
-from aiops.apply.store import GenerationStore, Manifest
-from aiops.apply.transaction import Order, Transaction
+from aiops.apply.store import Manifest
+from aiops.apply.transaction import Change, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put
 from aiops.errors import AiopsError, Precondition
 from aiops.host import clock, credentials, files
@@ -27,114 +30,164 @@ from aiops.host.files import read
 from aiops.host.instance import GENERATED, Instance
 from aiops.host.master import MasterGone
 from aiops.output import Output, Progress
+from aiops.plan.plan import Plan
 from aiops.spec.shapes.secrets import EnvRef, secret_env
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, fingerprint
+
+Act = Callable[[Intent, Prepared, Result, Output], None]
+Before = Callable[[Prepared], None]
 
 LONG_SECONDS = 3.0  # of staging: beyond this a person wants to know why
 
 
-def make(instance: Instance, intent: Intent, out: Output) -> Result:
-    """Carry out a change. Raises ChangeFailed once it had a plan, AiopsError before that."""
+def make(instance: Instance, intent: Intent, out: Output, before: Before = lambda _: None) -> Result:
+    """Carry out a change. Raises ChangeFailed once it had a plan, AiopsError before that.
+
+    ``before`` is given the change once it is agreed to and the lock is held, before anything is touched.
+    """
     instance.require()
     if intent.dry_run:
         return make_held(instance, intent, out)
-    started = time.monotonic()
+    watch = Stopwatch()
+    if asks(out, intent.assume_yes):
+        intent = _agreed(instance, intent, out, watch)
     with held(instance, intent.verb, out, dry_run=False):
-        return make_held(instance, intent, out, started)
+        return make_held(instance, intent, out, watch, before)
 
 
-def make_held(instance: Instance, intent: Intent, out: Output, started: float | None = None) -> Result:
+def make_held(
+    instance: Instance,
+    intent: Intent,
+    out: Output,
+    watch: Stopwatch | None = None,
+    before: Before = lambda _: None,
+) -> Result:
     """The same for a verb that holds the lock already and has settled what was left: one of several changes it makes.
 
-    ``started``: when the verb began, on the monotonic clock; now when it is left out.
+    Nobody is asked. ``watch``: since the verb began; from now on when it is left out.
     """
-    started = time.monotonic() if started is None else started
-    prepared = prepare(instance, intent)
+    prepared = prepare(Snapshot.of(instance), intent)  # a look of its own: nobody else changes anything from here on
+    return _attempt(intent, prepared, out, watch or Stopwatch(), partial(_carry_out, before=before))
+
+
+def _agreed(instance: Instance, intent: Intent, out: Output, watch: Stopwatch) -> Intent:
+    """Plan, tell and ask, with no lock held. Returns the intent, bound to the plan that was agreed to."""
+    settle_first(instance, intent.verb, out)
+    prepared = prepare(Snapshot.of(instance), intent)
+    _attempt(intent, prepared, out, watch, partial(_ask, watch=watch))
+    return replace(intent, agreed=prepared.digest)
+
+
+def _attempt(intent: Intent, prepared: Prepared, out: Output, watch: Stopwatch, act: Act) -> Result:
+    """Do something about a change. What it raises is recorded, and raised as ChangeFailed."""
+    instance = prepared.now.instance
     result = Result("planned", None, prepared.plan.base_generation, prepared.plan, notes=list(prepared.notes))
     try:
-        waited = _carry_out(instance, intent, prepared, result, out)
+        act(intent, prepared, result, out)
     except AiopsError as error:
         if isinstance(error, MasterGone):
             error.hint = f"`{instance.command} up` starts it"
-        result.outcome = "rolled_back" if error.exit_code in (5, 6) else "refused"
+        result.outcome = error.outcome
         result.error = error
-        result.seconds = time.monotonic() - started
+        result.seconds = watch.seconds
         _audit(instance, intent, result)
         raise ChangeFailed(error, result) from error
-    result.seconds = time.monotonic() - started - waited
-    if not intent.dry_run:
-        _audit(instance, intent, result)
+    result.seconds = watch.seconds
     return result
 
 
-def _carry_out(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> float:
-    """Plan to live. Returns the seconds spent waiting for a person. Raises AiopsError."""
-    plan = prepared.plan
-    if intent.expect is not None and not plan.digest.startswith(intent.expect):
-        raise Precondition(
-            f"the state is not what was planned: the plan is {plan.digest[:12]} now, not {intent.expect[:12]}",
-            "somebody changed a file or the gateway meanwhile; `aiops plan` shows the plan as it is now",
-        )
-    _require_unedited(instance, intent, out)
-    for line in (*prepared.runtime.lines, *plan.lines(), *(f"note: {note}" for note in prepared.notes)):
-        out.say(line)
-    if is_same(instance, prepared):
-        return _nothing_to_do(instance, intent, prepared, result, out)
-    if intent.dry_run:
+def _ask(intent: Intent, prepared: Prepared, result: Result, out: Output, watch: Stopwatch) -> None:
+    """Raises Precondition when it must not be done, or when the person at the terminal does not want it."""
+    _require_allowed(intent, prepared)
+    tell(prepared, out)
+    if not prepared.is_same:
+        _require_routes(intent, prepared)
+        ask(out, watch)
+
+
+def _carry_out(intent: Intent, prepared: Prepared, result: Result, out: Output, before: Before) -> None:
+    """Plan to live. Raises AiopsError."""
+    _require_allowed(intent, prepared)
+    if intent.agreed is None:
+        tell(prepared, out)
+    if prepared.is_same:
+        _nothing_to_do(intent, prepared, result)
+    elif intent.dry_run:
         out.say("dry run: nothing was changed")
-        return 0.0
-    if plan.newly_unrouted and not intent.force:
-        names = ", ".join(item.model for item in plan.newly_unrouted)
-        raise Precondition(
-            f"nobody would answer {names} any more", "give them a fallback first, or repeat with --force"
-        )
-    waited = agreed(out, intent.assume_yes)
-    _apply(instance, intent, prepared, result, out)
-    return waited
+        return
+    else:
+        _require_routes(intent, prepared)
+        before(prepared)
+        _keep_edited(prepared.now, out)
+        _apply(intent, prepared, result, out)
+    if not intent.dry_run:
+        _audit(prepared.now.instance, intent, result)
 
 
-def _nothing_to_do(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> float:
+def _nothing_to_do(intent: Intent, prepared: Prepared, result: Result) -> None:
     result.outcome = "planned" if intent.dry_run else "unchanged"
     result.generation = prepared.plan.base_generation
     if not intent.dry_run:
         # Comments may differ; the generation stays. Remember that these sources mean the same.
-        changes = _source_changes(instance, prepared)
+        instance, committed = prepared.now.instance, prepared.now.committed
+        changes = _source_changes(prepared)
         check_untouched(changes)
         with files.explained(instance.config, "write"):
             for change in changes:
                 put(change.path, change.after)
-            if prepared.state.fingerprint != serving_fingerprint(instance):
+            if committed is not None and prepared.state.fingerprint != committed.manifest.fingerprint:
                 files.write(instance.state / "same", f"{result.generation} {prepared.state.fingerprint}\n".encode())
-    return 0.0
 
 
-def _require_unedited(instance: Instance, intent: Intent, out: Output) -> None:
-    """The rendered file is ours to write; an edit in it is somebody's work, and never silently lost."""
-    if intent.dry_run or not generated_is_edited(instance):
-        return
-    if not intent.force:
+def _require_allowed(intent: Intent, prepared: Prepared) -> None:
+    """The plan is the one that was agreed to, and nobody's work is lost. Raises Precondition."""
+    instance = prepared.now.instance
+    if intent.agreed is not None:
+        require_same(intent.agreed, prepared.digest)
+    if intent.expect is not None and not prepared.plan.digest.startswith(intent.expect):
+        raise Precondition(
+            f"the state is not what was planned: the plan is {prepared.plan.digest[:12]} now, not {intent.expect[:12]}",
+            "somebody changed a file or the gateway meanwhile; `aiops plan` shows the plan as it is now",
+        )
+    # The rendered file is ours to write; an edit in it is somebody's work, and never silently lost.
+    if not intent.dry_run and not intent.force and generated_is_edited(prepared.now):
         raise Precondition(
             f"{instance.generated} was edited by hand, and this change would overwrite it",
             f"`{instance.command} diff --generated` shows the edit; move it into {PROVIDERS} or {MAPPINGS}, "
             "or repeat with --force (your edited copy is kept beside it)",
         )
-    copy = instance.generated.with_name(f"{GENERATED}.edited-{clock.now().replace(':', '')}")
-    put(copy, read(instance.generated), private=True)
-    out.say(f"your edited copy is kept as {copy}")
 
 
-def _source_changes(instance: Instance, prepared: Prepared) -> list[FileChange]:
+def _require_routes(intent: Intent, prepared: Prepared) -> None:
+    """Raises Precondition naming the models that nobody would answer any more."""
+    if prepared.plan.newly_unrouted and not intent.force:
+        names = ", ".join(item.model for item in prepared.plan.newly_unrouted)
+        raise Precondition(
+            f"nobody would answer {names} any more", "give them a fallback first, or repeat with --force"
+        )
+
+
+def _keep_edited(now: Snapshot, out: Output) -> None:
+    if generated_is_edited(now):
+        generated = now.instance.generated
+        copy = generated.with_name(f"{GENERATED}.edited-{clock.now().replace(':', '')}")
+        put(copy, read(generated), private=True)
+        out.say(f"your edited copy is kept as {copy}")
+
+
+def _source_changes(prepared: Prepared) -> list[FileChange]:
+    config = prepared.now.instance.config
     names = [name for name in FILES if name in prepared.before or name in prepared.after]
-    return [FileChange(instance.config / name, prepared.before.get(name), prepared.after.get(name)) for name in names]
+    return [FileChange(config / name, prepared.before.get(name), prepared.after.get(name)) for name in names]
 
 
-def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Result, out: Output) -> None:
+def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> None:
+    instance = prepared.now.instance
     key = credentials.read_master_key(instance.key_file(prepared.state.settings.master_key_file))
-    address.require_address(instance, prepared.plan.base_generation, prepared.state)
-    generations = GenerationStore(instance.state)
-    number = generations.next_number()
-    prover = Prover(instance, prepared.state, prepared.table, prepared.plan, number, key, out, prepared.runtime.changes)
-    replaces = _source_changes(instance, prepared)
+    address.require_address(prepared.now, prepared.state)
+    number = prepared.now.generations.next_number()
+    prover = Prover(prepared, number, key, out)
+    replaces = _source_changes(prepared)
     replaces.append(FileChange(instance.generated, read(instance.generated), prepared.release[GENERATED]))
     manifest = Manifest(
         generation=number,
@@ -147,12 +200,13 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
         release_digest=prepared.plan.release_digest,
         aiops_version=aiops.__version__,
         changes=(*prepared.runtime.lines, *prepared.plan.diff.lines()[:200]),
-        restores=intent.restore,
+        restores=prepared.restores,
         runtime=prepared.runtime.id,
         litellm=prepared.runtime.litellm,
     )
-    order = Order(
+    change = Change(
         manifest=manifest,
+        providers=_providers(prepared.plan),
         sources=prepared.after,
         release=prepared.release,
         program=prepared.runtime.program,
@@ -167,16 +221,16 @@ def _apply(instance: Instance, intent: Intent, prepared: Prepared, result: Resul
     threading.Thread(target=prover.warm, daemon=True).start()
     with out.progress(f"starting generation {number}") as bar:
         progress = _staging(out, bar, len(prepared.table.routes), prepared.plan.base_generation)
-        transaction = Transaction(instance.state, instance.run, order, out.say, progress)
+        transaction = Transaction(instance.state, instance.run, change, out.say, progress)
         try:
             transaction.execute()
         finally:
-            result.steps, result.checks = transaction.report.steps, transaction.report.checks
-            if intent.restore is not None:
-                _incident(instance, intent, prepared, number, result)
+            result.steps, result.checks = transaction.steps, transaction.checks
+            if prepared.restores is not None:
+                _incident(intent, prepared, number, result)
     result.outcome = "applied"
     result.generation = number
-    address.follow(instance, prepared.plan.base_generation, prepared.state, out)
+    address.follow(prepared.now, prepared.state, out)
     runtime.prune(instance)
 
 
@@ -206,13 +260,13 @@ def _secrets_to_keep(instance: Instance, prepared: Prepared) -> FileChange | Non
     )
 
 
-def _incident(instance: Instance, intent: Intent, prepared: Prepared, number: int, result: Result) -> None:
+def _incident(intent: Intent, prepared: Prepared, number: int, result: Result) -> None:
     audit.record_incident(
-        instance.incidents,
+        prepared.now.instance.incidents,
         number,
         reason=intent.reason,
         rolled_back_from=prepared.plan.base_generation,
-        restored=intent.restore,
+        restored=prepared.restores,
         undone=prepared.plan.diff.lines(),
         checks=[check.to_json() for check in result.checks],
     )
@@ -221,9 +275,13 @@ def _incident(instance: Instance, intent: Intent, prepared: Prepared, number: in
 def _audit(instance: Instance, intent: Intent, result: Result) -> None:
     facts: dict[str, Any] = {"verb": intent.verb, "outcome": result.outcome, "generation": result.generation}
     if result.plan is not None:
-        providers = [change.name for change in result.plan.diff.changes if change.kind == "provider"]
+        providers = _providers(result.plan)
         facts |= {"provider": ",".join(providers)} if providers else {}
     facts |= {"previous": result.previous, "reason": intent.reason, "seconds": round(result.seconds, 3)}
     if result.error is not None:
         facts |= {"error": result.error.message, "exit": result.error.exit_code}
     audit.record(instance.audit_log, **facts)
+
+
+def _providers(plan: Plan) -> tuple[str, ...]:
+    return tuple(change.name for change in plan.diff.changes if change.kind == "provider")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import aiops
 from aiops.actions.change import runtime as runtime_choice
 from aiops.actions.change.runtime import Choice
-from aiops.apply.store import GenerationStore
+from aiops.actions.change.terms import Terms
+from aiops.actions.instance.snapshot import Snapshot
+from aiops.apply.store import Generation, GenerationStore
 from aiops.errors import InvalidState, Precondition
 from aiops.host import credentials
-from aiops.host.instance import GENERATED, Instance, read_sources
+from aiops.host.instance import GENERATED
 from aiops.plan.plan import Plan, make_plan
 from aiops.render.release import render
 from aiops.spec.edit.edit import Edit
-from aiops.spec.load.load import load
 from aiops.spec.routes.resolve import RouteTable, resolve
 from aiops.spec.shapes.model import DesiredState
 from aiops.spec.sources import Sources
@@ -23,87 +25,135 @@ from aiops.spec.sources import Sources
 
 @dataclass(frozen=True)
 class Intent:
-    """What a verb wants. ``edit`` changes the sources; ``restore`` takes them from an older generation instead."""
+    """What a verb wants. ``edit`` changes the sources; ``restore`` chooses an older generation to take them from.
+
+    Both are called when the plan is made, and again under the lock if somebody was asked in between.
+    """
 
     verb: str
     reason: str = ""
     edit: Callable[[Sources], Edit] | None = None
-    restore: int | None = None
-    expect: str | None = None  # the digest of the plan that was agreed to
+    restore: Callable[[GenerationStore], int] | None = None
+    expect: str | None = None  # how the digest of the plan begins that is to be carried out, and no other
+    agreed: str | None = None  # the ``Prepared.digest`` that somebody at this terminal has seen and agreed to
     dry_run: bool = False
     force: bool = False
     assume_yes: bool = False
     prove_all: bool = False
     runtime: str | None = None  # to be run in from now on; None: as before, or as the generation gone back to
 
+    @classmethod
+    def of(
+        cls,
+        verb: str,
+        terms: Terms,
+        edit: Callable[[Sources], Edit] | None = None,
+        *,
+        restore: Callable[[GenerationStore], int] | None = None,
+        expect: str | None = None,
+    ) -> Intent:
+        """What ``verb`` wants, on these terms."""
+        return cls(
+            verb,
+            terms.reason,
+            edit,
+            restore,
+            expect,
+            dry_run=terms.dry_run,
+            force=terms.force,
+            assume_yes=terms.assume_yes,
+        )
+
 
 @dataclass(frozen=True)
 class Prepared:
-    """A change that is fully thought through and not begun: what it starts from and what it leads to."""
+    """A change that is fully thought through and not begun: what it starts from and what it leads to.
 
-    before: Sources
+    ``now``: the instance that it starts from. ``restores``: the generation it goes back to, if it does.
+    """
+
+    now: Snapshot
     after: Sources
     state: DesiredState
     table: RouteTable
-    release: dict[str, bytes]
+    release: Mapping[str, bytes]
     plan: Plan
     notes: tuple[str, ...]
     runtime: Choice
+    restores: int | None = None
+
+    @property
+    def before(self) -> Sources:
+        """The operator's files as they are."""
+        return self.now.sources
+
+    @cached_property
+    def is_same(self) -> bool:
+        """Whether the gateway serves this already; comments and the order of files do not count."""
+        if self.now.current is None or self.runtime.changes:
+            return False
+        return _meaning(self.now.release) == _meaning(self.release)
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to agree to."""
+        return not self.is_same
+
+    @property
+    def digest(self) -> str:
+        """Stands for all that would be done: the plan, and the runtime that it is done in."""
+        return "\0".join((self.plan.digest, *self.runtime.lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What a person is told before anything is done."""
+        return (*self.runtime.lines, *self.plan.lines(), *(f"note: {note}" for note in self.notes))
 
 
-def prepare(instance: Instance, intent: Intent) -> Prepared:
+def prepare(now: Snapshot, intent: Intent) -> Prepared:
     """Everything up to the plan; nothing is touched. Raises InvalidState with every problem, UsageError."""
-    generations = GenerationStore(instance.state)
-    base = generations.current()
-    before = read_sources(instance)
     notes: tuple[str, ...] = ()
+    restored: Generation | None = None
     if intent.restore is not None:
-        after: Sources = generations.get(intent.restore).sources()
+        restored = now.generations.get(intent.restore(now.generations))
+        after = restored.sources()
     elif intent.edit is not None:
-        edit = intent.edit(before)
+        edit = intent.edit(now.sources)
         after, notes = edit.sources, edit.notes
     else:
-        after = before
-    state = _loaded(instance, intent, before, after)
-    credentials.require_mounted(instance, state)
+        after = now.sources
+    state = _loaded(now, intent, after)
+    credentials.require_mounted(now.instance, state)
     table = resolve(state)
-    release = render(state, table, aiops_version=aiops.__version__)
-    if intent.restore is not None:
+    restores = restored.number if restored is not None else None
+    if restored is None:
+        release: Mapping[str, bytes] = render(state, table, aiops_version=aiops.__version__)
+    else:
         # The very bytes that served, not what this version of aiops would make of the same sources.
-        release = generations.get(intent.restore).release()
+        release = restored.release()
         if GENERATED not in release:
             raise Precondition(
-                f"generation {intent.restore} is damaged: it has no {GENERATED}", "`aiops history` lists the others"
+                f"generation {restores} is damaged: it has no {GENERATED}", "`aiops history` lists the others"
             )
-    old = generations.get(base).routes() if base is not None else None
-    plan = make_plan(base, old, state, table, release)
-    runtime = runtime_choice.choose(instance, intent.runtime, intent.restore, base, state)
-    return Prepared(before, after, state, table, release, plan, notes, runtime)
+    plan = make_plan(now.current, now.routes, state, table, release)
+    runtime = runtime_choice.choose(now, intent.runtime, restores, state)
+    return Prepared(now, after, state, table, release, plan, notes, runtime, restores)
 
 
-def _loaded(instance: Instance, intent: Intent, before: Sources, after: Sources) -> DesiredState:
-    environment = credentials.environment(instance)
+def _loaded(now: Snapshot, intent: Intent, after: Sources) -> DesiredState:
     try:
-        return load(after, environment)
+        return now.load(after)
     except InvalidState as invalid:
-        if intent.edit is None or after == before:
+        if intent.edit is None or after == now.sources:
             raise
-        load(before, environment)  # what was wrong before this command is said in terms of the files as they are
+        now.load(now.sources)  # what was wrong before this command is said in terms of the files as they are
         hint = "nothing was changed; the lines are those the files would have had"
         raise InvalidState(invalid.problems, hint) from invalid
 
 
-def is_same(instance: Instance, prepared: Prepared) -> bool:
-    """Whether the gateway serves this already; comments and the order of files do not count."""
-    base = prepared.plan.base_generation
-    if base is None or prepared.runtime.changes:
-        return False
-    serving = GenerationStore(instance.state).get(base).release()
-    return {name: _meaning(content) for name, content in serving.items()} == {
-        name: _meaning(content) for name, content in prepared.release.items()
+def _meaning(release: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Rendered files without their heads, which name the sources to the byte."""
+    return {
+        name: b"".join(line for line in content.splitlines(keepends=True) if not line.startswith(b"#"))
+        for name, content in release.items()
     }
-
-
-def _meaning(content: bytes) -> bytes:
-    """A rendered file without its head, which names the sources to the byte."""
-    return b"".join(line for line in content.splitlines(keepends=True) if not line.startswith(b"#"))

@@ -3,45 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import Any
 
-from aiops.host import credentials
+from aiops.actions.change.prepare import Prepared
 from aiops.host.credentials import provider_keys
-from aiops.host.instance import Instance
 from aiops.host.ports import url_of
 from aiops.output import Output
-from aiops.plan.plan import Plan
-from aiops.spec.routes.routes import RouteTable
-from aiops.spec.shapes.model import DesiredState
 from aiops.verify.check import Check, failures
 
 
 class Prover:
     """Runs the suites for one change."""
 
-    def __init__(
-        self,
-        instance: Instance,
-        state: DesiredState,
-        table: RouteTable,
-        plan: Plan,
-        generation: int,
-        key: str,
-        out: Output,
-        new_runtime: bool = False,
-    ) -> None:
-        self._state = state
-        self._table = table
-        self._plan = plan
-        changed = plan.diff.changed_models
+    def __init__(self, prepared: Prepared, generation: int, key: str, out: Output) -> None:
+        self._now = prepared.now
+        self._state = prepared.state
+        self._table = prepared.table
+        self._plan = prepared.plan
+        changed = prepared.plan.diff.changed_models
         # Another LiteLLM may talk to any provider differently, whatever the files say.
-        self._prove = tuple(dict.fromkeys([*changed, *table.one_of_each()])) if new_runtime else changed
+        everything = dict.fromkeys([*changed, *prepared.table.one_of_each()])
+        self._prove = tuple(everything) if prepared.runtime.changes else changed
         self._key = key
         self._out = out
         self._generation = generation
-        self._environment = credentials.environment(instance)
-        self._instance = instance
 
     def warm(self) -> None:
         import aiops.verify.suites  # noqa: F401
@@ -62,28 +47,27 @@ class Prover:
         if failures(looked):
             return looked
         timeout = self._state.verify.timeout
-        with ExitStack() as stack:
-            clients = [stack.enter_context(Client(self._key, timeout, socket=path)) for path in sockets]
-            with self._out.progress("proving the new generation") as bar:
-                probes = len(self._prove)
-                step = _counter(bar, probes + 2 * len(sockets) + 2)
-                budget = timeout + suites.SECONDS_A_PROBE * probes
-                return looked + suites.private(clients, self._subject(), budget, step)
+        clients = [Client(self._key, timeout, socket=path) for path in sockets]
+        with self._out.progress("proving the new generation") as bar:
+            probes = len(self._prove)
+            step = _counter(bar, probes + 2 * len(sockets) + 2)
+            budget = timeout + suites.SECONDS_A_PROBE * probes
+            return looked + suites.private(clients, self._subject(), budget, step)
 
     def public(self) -> list[Check]:
         from aiops.verify import suites
         from aiops.verify.client import Client
 
         gateway = self._state.gateway
-        with Client(self._key, self._state.verify.timeout, url=url_of(gateway.host, gateway.port)) as client:
-            return suites.public(client, self._subject(), self._state.verify.timeout, lambda _: None)
+        client = Client(self._key, self._state.verify.timeout, url=url_of(gateway.host, gateway.port))
+        return suites.public(client, self._subject(), self._state.verify.timeout, lambda _: None)
 
     def _look_at_providers(self) -> list[Check]:
         from aiops.verify import providers
 
         named = {change.name for change in self._plan.diff.changes if change.kind == "provider"}
         changed = [provider for name, provider in self._state.providers.items() if name in named]
-        return providers.look(changed, provider_keys(self._instance, changed, self._environment))
+        return providers.look(changed, provider_keys(self._now.instance, changed, self._now.environment))
 
 
 def _counter(bar: Any, total: int) -> Callable[[Check], None]:

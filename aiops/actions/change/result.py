@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiops.apply.step import Step
 from aiops.errors import AiopsError
 from aiops.plan.plan import Plan
 from aiops.verify.check import Check
@@ -18,7 +19,7 @@ class Result:
     generation: int | None
     previous: int | None
     plan: Plan | None = None
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -30,7 +31,7 @@ class Result:
             "generation": self.generation,
             "previous": self.previous,
             "seconds": round(self.seconds, 3),
-            "steps": self.steps,
+            "steps": [step.to_json() for step in self.steps],
             "checks": [check.to_json() for check in self.checks],
             "notes": self.notes,
         }
@@ -41,10 +42,11 @@ class Result:
         return data
 
 
-class ChangeFailed(Exception):
-    """Carries the error together with the result that was reached, so that ``--json`` can print both."""
+class ChangeFailed(AiopsError):
+    """What ``error`` says, exit code and name included, together with the result that was reached."""
 
     def __init__(self, error: AiopsError, result: Result) -> None:
-        super().__init__(error.message)
+        super().__init__(error.message, error.hint, data=result.to_json())
+        self.exit_code, self.name, self.outcome = error.exit_code, error.name, error.outcome
         self.error = error
         self.result = result

@@ -6,17 +6,15 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from aiops.actions.instance.containers import containers_of
-from aiops.apply.store import Generation, GenerationStore
+from aiops.actions.instance.snapshot import Snapshot
+from aiops.apply.store import Generation
 from aiops.errors import AiopsError
-from aiops.host import engines, master
+from aiops.host import engines
 from aiops.host.engines import is_image
 from aiops.host.instance import Instance
 from aiops.spec.shapes.model import DesiredState
 from aiops.supervise import program, requirements
-from aiops.supervise.image_program import ImageProgram
 from aiops.supervise.program import Interpreter, Program
 from aiops.supervise.runtimes import Runtimes
 
@@ -35,24 +33,22 @@ class Choice:
         return bool(self.lines)
 
 
-def choose(
-    instance: Instance, wanted: str | None, restore: int | None, base: int | None, state: DesiredState
-) -> Choice:
+def choose(now: Snapshot, wanted: str | None, restore: int | None, state: DesiredState) -> Choice:
     """``wanted``: a runtime that was built for this change; ``restore``: go back to what that generation ran in.
 
     ``state`` is what the change leads to. Raises Precondition when that runtime is gone.
     """
-    generations, runtimes = GenerationStore(instance.state), Runtimes(instance.state)
-    now = generations.get(base) if base is not None else None
-    before = now.manifest.runtime if now is not None else None
-    running = master.status(instance.run) or {}
+    instance, base = now.instance, now.committed
+    runtimes = Runtimes(instance.state)
+    before = base.manifest.runtime if base is not None else None
+    running = now.master or {}
     if is_image(running.get("runtime", before)):
-        return _image(instance, wanted, restore, now, state, running)
+        return _image(now, wanted, restore, state)
     notes: list[str] = []
     if wanted is not None:
         identity: str | None = wanted
     elif restore is not None:
-        target = generations.get(restore)
+        target = now.generations.get(restore)
         identity = target.manifest.runtime if not is_image(target.manifest.runtime) else None
         notes += _not_the_same(target)
     else:
@@ -60,36 +56,35 @@ def choose(
         identity = before if before is not None and runtimes.get(before) is not None else None
     if identity is None:
         python = program.python_for(instance.state, None, running if before else {}) or Path(sys.executable)
-        chosen = Choice(None, Interpreter(python, instance.run), requirements.installed_version() or "")
+        # What runs is what the change will be proved in; only without it does the installation have to be asked.
+        runs = str(running.get("litellm") or "") if before is None and running.get("runtime") is None else ""
+        chosen = Choice(None, Interpreter(python, instance.run), runs or requirements.installed_version() or "")
     else:
         made = runtimes.get(identity)
         python = runtimes.python(identity)
         chosen = Choice(identity, Interpreter(python, instance.run), made.litellm if made else "")
     if identity == before:
         return chosen
-    was = (now.manifest.litellm if now is not None else "") or "?"
+    was = (base.manifest.litellm if base is not None else "") or "?"
     line = f"~ runtime {before or 'installation'} → {identity or 'installation'} (LiteLLM {was} → {chosen.litellm})"
     return replace(chosen, lines=(line, *notes))
 
 
-def _image(
-    instance: Instance,
-    wanted: str | None,
-    restore: int | None,
-    now: Generation | None,
-    state: DesiredState,
-    running: dict[str, Any],
-) -> Choice:
+def _image(now: Snapshot, wanted: str | None, restore: int | None, state: DesiredState) -> Choice:
     """In a container the image is the runtime. Another: by `upgrade`, by its name in aiops.yaml, or by going back."""
-    before = str(running.get("runtime") or (now.manifest.runtime if now else ""))
+    from aiops.actions.instance.containers import containers_of  # what only a container needs
+    from aiops.supervise.image_program import ImageProgram
+
+    instance, base, running = now.instance, now.committed, now.master or {}
+    before = str(running.get("runtime") or (base.manifest.runtime if base else ""))
     containers, image = containers_of(instance), state.settings.container.image
     identity = wanted or before
     if restore is not None:
-        target = GenerationStore(instance.state).get(restore).manifest.runtime
+        target = now.generations.get(restore).manifest.runtime
         identity = target if target is not None and is_image(target) else before
-    elif wanted is None and now is not None and _image_name(now) not in (None, image):
+    elif wanted is None and base is not None and _image_name(now) not in (None, image):
         identity = engines.runtime_of(containers.wanted_image(image))
-    was = str(running.get("litellm") or (now.manifest.litellm if now else ""))
+    was = str(running.get("litellm") or (base.manifest.litellm if base else ""))
     if identity == before:
         return Choice(before, Interpreter(Path(sys.executable), instance.run), was)
     found = containers.image_of(identity)
@@ -100,9 +95,9 @@ def _image(
     return Choice(identity, ImageProgram(containers, made, instance.run), litellm, (line,))
 
 
-def _image_name(generation: Generation) -> str | None:
-    """What aiops.yaml called the image then; None when that was no container."""
-    name = generation.routes()[1].settings.get("container.image")
+def _image_name(now: Snapshot) -> str | None:
+    """What aiops.yaml called the image when the last change was committed; None when that was no container."""
+    name = now.routes[1].settings.get("container.image") if now.routes is not None else None
     return str(name) if name else None
 
 
@@ -117,11 +112,14 @@ def _not_the_same(target: Generation) -> list[str]:
 def prune(instance: Instance, held: bool = False) -> list[str]:
     """Remove the runtimes that no generation and no process needs. ``held``: the caller has their lock."""
     runtimes = Runtimes(instance.state)
-    running = (master.status(instance.run) or {}).get("runtime")
+    now = Snapshot(instance)  # a new one: a change was made, and with it the generations and the runtime may be others
+    running = (now.master or {}).get("runtime")
     if not runtimes.ids() and not is_image(running):
         return []
-    needed = {generation.manifest.runtime for generation in GenerationStore(instance.state).all()} | {running}
+    needed = {generation.manifest.runtime for generation in now.generations.all()} | {running}
     if is_image(running):
+        from aiops.actions.instance.containers import containers_of
+
         with suppress(AiopsError):  # what is not tidied up now is tidied up after the next change
             containers_of(instance).forget_images(needed)
     if held:

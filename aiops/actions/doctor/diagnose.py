@@ -14,7 +14,7 @@ from aiops.actions.doctor.gateway_units import unit_findings
 from aiops.actions.doctor.ports import port_findings
 from aiops.actions.doctor.provider_units import provider_findings
 from aiops.actions.instance.containers import containers_of
-from aiops.actions.instance.desired import desired
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.service.status import Situation, look
 from aiops.apply.store import GenerationStore
 from aiops.errors import AiopsError
@@ -81,7 +81,7 @@ def _modes(instance: Instance) -> Iterator[Finding]:
 
 def _files(instance: Instance) -> Iterator[Finding]:
     try:
-        state = desired(instance)
+        state = Snapshot.of(instance).desired
     except AiopsError as error:
         yield Finding(False, error.message, error.hint or f"{instance.command} validate")
         return

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from aiops.actions.doctor.finding import Finding
-from aiops.actions.instance.desired import desired
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import AiopsError
 from aiops.host import unit_files
 from aiops.host.instance import Instance
@@ -20,7 +20,7 @@ from aiops.spec.shapes.model import Provider, Service
 def provider_findings(instance: Instance) -> Iterator[Finding]:
     """What is wrong with units that providers name; those of disabled ones need not be there."""
     try:
-        providers = desired(instance).providers.values()
+        providers = Snapshot.of(instance).desired.providers.values()
     except AiopsError:
         return  # the files cannot be loaded: that is a finding of its own
     told = set()

@@ -18,6 +18,9 @@ from aiops.actions.importing.double import Doubles, doubles
 from aiops.actions.importing.questions import Question, questions
 from aiops.actions.importing.redirect import Asked, redirect
 from aiops.actions.importing.sides import candidate, stock
+from aiops.errors import UsageError, VerificationFailed
+from aiops.importing.importer import Found
+from aiops.output import Output
 from aiops.spec.yaml.yaml12 import parse
 
 _KEY = "sk-proof-of-an-import-0815-4711-loopback"
@@ -37,6 +40,32 @@ class Proof:
     def bugs(self) -> tuple[Difference, ...]:
         """What is different and was not meant to be."""
         return tuple(each for each in self.differences if not each.why)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        left_out = [{"name": name, "line": line} for name, line in self.left_out]
+        told = [each.to_json() for each in self.differences]
+        return {"asked": self.asked, "differences": told, "left_out": left_out}
+
+
+def proved(found: Found, out: Output) -> Proof:
+    """Prove what was found and tell each difference. Raises VerificationFailed for those that were not meant to be,
+    UsageError for what is no LiteLLM configuration."""
+    if found.config is None:
+        raise UsageError("only a LiteLLM configuration can be proved", "name the file itself")
+    proof = prove(*found.config, found.env, out.say)
+    for difference in proof.differences:
+        out.say(f"  {difference}")
+    for name, line in proof.left_out:
+        out.say(f"  line {line}: `{name}` was not asked: nobody else can stand where its provider is")
+    if proof.bugs:
+        count = len(proof.bugs)
+        raise VerificationFailed(
+            f"{count} difference{'s' * (count != 1)} that nothing explains: nothing was imported",
+            "without `--prove` it is imported all the same",
+        )
+    out.say(f"proved by {proof.asked} questions: nothing is different that was not meant to be")
+    return proof
 
 
 def prove(name: str, content: bytes, env: Mapping[str, str], say: Callable[[str], None]) -> Proof:

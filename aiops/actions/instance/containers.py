@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.instance.units import templates
-from aiops.apply.store import GenerationStore
 from aiops.errors import InvalidState, Precondition
-from aiops.host import credentials, systemd
+from aiops.host import systemd
 from aiops.host.container_unit import UNIT as CONTAINER_UNIT
-from aiops.host.instance import Instance, read_sources
+from aiops.host.instance import Instance
 from aiops.host.systemd import Systemd, scope
 from aiops.render import container
 from aiops.supervise.containers import Circumstances, Containers, Image, Made
@@ -55,15 +55,12 @@ def _is_supervised() -> bool:
 
 def _image(instance: Instance) -> Image:
     """What the files say; what was committed last while they are broken, so that the gateway can be stopped then."""
-    from aiops.spec.load.load import load  # `status` gets here only for a container
-
+    now = Snapshot(instance)  # its own: it is asked at any time, also after a change
     try:
-        settings = load(read_sources(instance), credentials.environment(instance)).settings.container
+        settings = now.load(now.sources).settings.container
         return Image(settings.image, settings.engine)
     except InvalidState:
-        generations = GenerationStore(instance.state)
-        current = generations.current()
-        if current is None:
+        if now.routes is None:
             raise
-        _, summary = generations.get(current).routes()
-        return Image(str(summary.settings["container.image"]), summary.settings["container.engine"])
+        committed = now.routes[1].settings
+        return Image(str(committed["container.image"]), committed["container.engine"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
+from aiops.actions.instance.asking import Proposal, Stopwatch, ask, asks, require_same
 from aiops.apply import lock, recovery
-from aiops.errors import Precondition
 from aiops.host.instance import Instance
 from aiops.output import Output
+
+P = TypeVar("P", bound=Proposal)
 
 LOCK_PATIENCE_SECONDS = 30.0
 
@@ -22,14 +24,43 @@ def settled(instance: Instance, out: Output) -> list[str]:
     return said
 
 
-def agreed(out: Output, assume_yes: bool) -> float:
-    """Ask whoever sits at the terminal; returns the seconds that took. Raises Precondition when the answer is no."""
-    if assume_yes or not out.interactive:
-        return 0.0
-    asked = time.monotonic()
-    if not out.ask("Do this?"):
-        raise Precondition("not agreed to; nothing was changed")
-    return time.monotonic() - asked
+def settle_first(instance: Instance, verb: str, out: Output) -> None:
+    """Before somebody is asked: what an interrupted verb left is no part of what they agree to. Lets the lock go."""
+    if recovery.pending(instance.state) is not None:
+        with held(instance, verb, out, dry_run=False):
+            pass
+
+
+@contextmanager
+def agreed(
+    instance: Instance, verb: str, out: Output, propose: Callable[[], P], *, assume_yes: bool, watch: Stopwatch
+) -> Iterator[P]:
+    """Plan, tell, ask, and only then hold the lock: nobody waits for a person to make up their mind.
+
+    ``propose`` looks at everything and changes nothing; it looks again under the lock, and what was agreed to has to
+    be what would be done. What it raises goes through. Raises Precondition when the answer is no.
+    """
+    instance.require()
+    before = None
+    if asks(out, assume_yes):
+        settle_first(instance, verb, out)
+        before = propose()
+        tell(before, out)
+        if before.asks:
+            ask(out, watch)
+    with held(instance, verb, out, dry_run=False):
+        now = propose()  # others may have changed anything before the lock was ours
+        if before is None:
+            tell(now, out)
+        else:
+            require_same(before.digest, now.digest)
+        yield now
+
+
+def tell(proposal: Proposal, out: Output) -> None:
+    """Say what would be done."""
+    for line in proposal.lines:
+        out.say(line)
 
 
 @contextmanager

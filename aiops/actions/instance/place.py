@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiops.actions.instance.desired import desired
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.instance.supervisor import choose
-from aiops.apply.store import GenerationStore
 from aiops.host.instance import Instance
 from aiops.host.ports import url_of
 from aiops.supervise.contract import Supervisor
@@ -32,15 +31,12 @@ def place(instance: Instance) -> Place:
 
     Raises Precondition when there is no instance, InvalidState with every problem.
     """
-    instance.require()
-    generations = GenerationStore(instance.state)
-    current = generations.current()
-    if current is None:
-        state = desired(instance)
+    now = Snapshot.of(instance)
+    if now.routes is None:
+        state = now.desired
         key = instance.key_file(state.settings.master_key_file)
         return Place(choose(instance, state.settings.supervisor), state.gateway.host, state.gateway.port, key)
-    _, summary = generations.get(current).routes()
-    settings = summary.settings
+    settings = now.routes[1].settings
     return Place(
         choose(instance, str(settings["supervisor"])),
         str(settings["gateway.host"]),

@@ -10,7 +10,7 @@ from aiops.host.systemd import Systemd, scope
 from aiops.supervise.container import ContainerSupervisor
 from aiops.supervise.contract import Supervisor
 from aiops.supervise.detached import ProcessSupervisor
-from aiops.supervise.systemd_unit import SERVICE, owner
+from aiops.supervise.owner import SERVICE, owner
 
 
 def choose(instance: Instance, wanted: str) -> Supervisor:

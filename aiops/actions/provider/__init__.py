@@ -1,1 +1,1 @@
-"""Providers as units: install, start, stop, look, change places."""
+"""Providers: add, remove, disable, enable; and as units: install, start, stop, look, change places."""

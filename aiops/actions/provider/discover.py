@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aiops.actions.instance.desired import desired
+from aiops.actions.change.make import make
+from aiops.actions.change.prepare import Intent
+from aiops.actions.change.result import Result
+from aiops.actions.change.terms import Terms
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.provider import managed
 from aiops.errors import InvalidState, VerificationFailed
-from aiops.host import credentials
-from aiops.host.credentials import provider_key
-from aiops.host.instance import Instance, read_sources
+from aiops.host.instance import Instance
+from aiops.output import Output
 from aiops.spec.edit import edit
-from aiops.spec.load.load import load
 from aiops.spec.sources import PROVIDERS, SETTINGS
 from aiops.verify import discovery
 from aiops.verify.check import Failed, Skipped
-from aiops.verify.discovery import Report
+from aiops.verify.discovery import Discovered
 
 NOT_ASKED_YET = "model"  # an active provider has to have one
 
@@ -30,14 +32,14 @@ def models_of(
     api_key_env: str | None,
     api_key_file: str | None,
     known: Sequence[str] = (),
-) -> Report:
+) -> Discovered:
     """What a provider that is not configured yet says of the models beyond ``known``.
 
     Raises UsageError, InvalidState for one that could not be added anyway: nobody is asked at an address that is
     refused. Raises VerificationFailed when it does not list any.
     """
-    instance.require()
-    alone = {SETTINGS: read_sources(instance)[SETTINGS], PROVIDERS: b"providers: {}\n"}
+    now = Snapshot.of(instance)
+    alone = {SETTINGS: now.sources[SETTINGS], PROVIDERS: b"providers: {}\n"}
     added = edit.add_provider(
         alone,
         name,
@@ -48,12 +50,12 @@ def models_of(
         api_key_file=api_key_file,
     )
     try:
-        provider = load(added.sources, credentials.environment(instance)).providers[name]
+        provider = now.load(added.sources).providers[name]
     except InvalidState as invalid:
         problems = [replace(each, line=0) if each.file == PROVIDERS else each for each in invalid.problems]
         raise InvalidState(problems, "nobody was asked, and nothing was changed") from invalid
     try:
-        found = discovery.report(provider, provider_key(instance, provider))
+        found = discovery.report(provider, now.key_of(provider))
     except (Failed, Skipped) as problem:
         raise VerificationFailed(
             f"its models could not be discovered: {problem}", "name them with --model, or mend the provider"
@@ -65,11 +67,24 @@ def models_of(
     return replace(found, models=tuple(model for model in found.models if model.name not in known))
 
 
-def report_of(instance: Instance, name: str) -> Report:
+def discover(instance: Instance, name: str, terms: Terms, out: Output) -> Result:
+    """Write down what a configured provider says, where nothing is written yet. Raises what ``report_of`` and
+    ``make`` raise."""
+    report = report_of(instance, name)
+    for note in report.notes:
+        out.say(note)
+    learn = Intent.of(
+        "provider discover", terms, lambda sources: edit.learn(sources, name, report.models, report.parallel)
+    )
+    return make(instance, learn, out)
+
+
+def report_of(instance: Instance, name: str) -> Discovered:
     """What a configured provider says. Raises UsageError for an unknown one, Precondition for a template,
     VerificationFailed with its reason."""
-    provider = managed.known(desired(instance), name)
+    now = Snapshot.of(instance)
+    provider = managed.known(now.desired, name)
     try:
-        return discovery.report(provider, provider_key(instance, provider))
+        return discovery.report(provider, now.key_of(provider))
     except (Failed, Skipped) as problem:
         raise VerificationFailed(f"`{name}` does not say: {problem}", "nothing was changed") from problem

@@ -7,23 +7,23 @@ template itself is aiops' and may be replaced, unless somebody edited it.
 from __future__ import annotations
 
 import getpass
+import hashlib
 import ipaddress
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiops.actions.change import make
-from aiops.actions.change.prepare import Intent, is_same, prepare
+from aiops.actions.change.prepare import Intent, prepare
 from aiops.actions.instance import drift
-from aiops.actions.instance.desired import desired
-from aiops.actions.instance.held import agreed, held
+from aiops.actions.instance.asking import Stopwatch
+from aiops.actions.instance.held import agreed, tell
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.instance.units import provider_facts, templates
-from aiops.actions.provider.managed import Outcome, known
+from aiops.actions.provider.managed import ProviderResult, known
 from aiops.apply import audit, writes
 from aiops.errors import Precondition, UsageError
 from aiops.host import deploy, files, privileges, systemd, unit_files
-from aiops.host.credentials import provider_key
 from aiops.host.deploy import Step, Wanted
 from aiops.host.instance import Instance
 from aiops.host.systemd import Systemd
@@ -39,7 +39,7 @@ SECRET_ARGUMENT = "--api-key"  # noqa: S105  everybody on the machine can read a
 
 
 @dataclass(frozen=True)
-class Order:
+class InstallIntent:
     """What was asked for. ``model``: what the server loads; ``program``: absolute path of the server."""
 
     name: str
@@ -67,29 +67,38 @@ class Installation:
     changes: tuple[str, ...]
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        return self.changes
+
+    @property
+    def digest(self) -> str:
+        """Over the very bytes that would be written."""
+        total = hashlib.sha256("\0".join((self.unit, *self.changes)).encode())
+        total.update(self.content + b"\0" + self.text)
+        return total.hexdigest()
+
+    @property
+    def asks(self) -> bool:
+        return bool(self.changes)
+
+    @property
     def at_boot(self) -> bool:
         """Of providers that take turns the active one is started."""
         return self.provider.status == "active"
 
 
-def install(instance: Instance, order: Order, out: Output) -> Outcome:
+def install(instance: Instance, intent: InstallIntent, out: Output) -> ProviderResult:
     """Put the unit in place and have it started at boot; it is not started now. Raises UsageError, Precondition."""
-    started = time.monotonic()
-    with held(instance, VERB, out, dry_run=order.dry_run):
-        provider = known(desired(instance), order.name)
-        wanted = _installation(instance, provider, order)
-        for line in wanted.changes:
-            out.say(line)
-        if wanted.edited and not order.force:
-            raise Precondition(
-                f"{wanted.template} was not written by aiops, or was edited since",
-                f"`{wanted.manager.command('edit', wanted.unit)}` is the place for your own settings; "
-                "--force replaces it (your copy is kept beside it)",
-            )
-        if order.dry_run:
-            return Outcome("planned", f"{wanted.unit} would be installed", order.name, wanted.unit, 0.0)
-        if wanted.changes:
-            agreed(out, order.assume_yes)
+    watch = Stopwatch()
+
+    def propose() -> Installation:
+        return _installation(Snapshot.of(instance), intent)
+
+    if intent.dry_run:
+        planned = propose()
+        tell(planned, out)
+        return ProviderResult("planned", f"{planned.unit} would be installed", intent.name, planned.unit, 0.0)
+    with agreed(instance, VERB, out, propose, assume_yes=intent.assume_yes, watch=watch) as wanted:
         if wanted.edited:
             out.say(f"your copy is kept as {unit_files.keep_aside(wanted.template)}")
         runs = wanted.manager.units(wanted.unit)[wanted.unit].runs
@@ -98,28 +107,30 @@ def install(instance: Instance, order: Order, out: Output) -> Outcome:
         for step in changed or steps:
             out.say(str(step))
         _require_well(wanted, steps)
-        named = provider.service is None and _name_it(instance, wanted, out)
+        named = wanted.provider.service is None and _name_it(instance, wanted, out)
     if runs and any(step.changed for step in steps):
         out.say(
             f"{wanted.unit} runs as it was started; `{wanted.manager.command('restart', wanted.unit)}` when it suits"
         )
-    seconds = time.monotonic() - started
     anything = named or any(step.changed for step in steps)
     sentence = f"{wanted.unit} is installed" if anything else f"no change: {wanted.unit} is installed already"
-    outcome = Outcome("applied" if anything else "unchanged", sentence, order.name, wanted.unit, seconds)
+    outcome = "applied" if anything else "unchanged"
+    result = ProviderResult(outcome, sentence, intent.name, wanted.unit, watch.seconds)
     audit.record(
         instance.audit_log,
         verb=VERB,
-        outcome=outcome.outcome,
-        provider=order.name,
+        outcome=result.outcome,
+        provider=intent.name,
         unit=wanted.unit,
-        reason=order.reason,
-        seconds=round(seconds, 3),
+        reason=intent.reason,
+        seconds=round(result.seconds, 3),
     )
-    return outcome
+    return result
 
 
-def _installation(instance: Instance, provider: Provider, order: Order) -> Installation:
+def _installation(now: Snapshot, intent: InstallIntent) -> Installation:
+    """Raises Precondition, UsageError."""
+    provider = known(now.desired, intent.name)
     kind = _kind(provider)
     service = provider.service or Service(unit=kind.unit(provider.name), scope=systemd.scope())
     if kind.instance(service.unit) is None:
@@ -134,24 +145,31 @@ def _installation(instance: Instance, provider: Provider, order: Order) -> Insta
         raise Precondition(f"{service.unit} is masked", f"`{manager.command('unmask', service.unit)}` allows it again")
     template, variables = manager.directory / kind.template, manager.variables / kind.variables_file(service.unit)
     there, text = unit_files.read(template), (unit_files.read(variables) or b"").decode()
-    facts = provider_facts(instance, service.scope, str(manager.variables))
-    content = provider_units.render_template(facts, templates(), kind, _program(kind, order, there))
+    facts = provider_facts(now.instance, service.scope, str(manager.variables))
+    content = provider_units.render_template(facts, templates(), kind, _program(kind, intent, there))
     present = provider_units.read_variables(text)
-    key = provider_key(instance, provider)
-    values = provider_units.variables(provider, port, order.model, order.arguments, present, key)
-    _require_sense(provider, order, values, variables)
+    key = now.key_of(provider)
+    values = provider_units.variables(provider, port, intent.model, intent.arguments, present, key)
+    _require_sense(provider, intent, values, variables)
     changes = [] if there == content else [f"{'+' if there is None else '~'} {template}"]
     if new := provider_units.differences(present, values):
         changes.append(f"{'~' if text else '+'} {variables}: {', '.join(new)}")
     if provider.service is None:
         changes.append(f"~ providers.yaml: {provider.name} is run by {service.unit}")
+    edited = there is not None and there != content and not provider_units.is_ours(there)
+    if edited and not intent.force:
+        raise Precondition(
+            f"{template} was not written by aiops, or was edited since",
+            f"`{manager.command('edit', service.unit)}` is the place for your own settings; "
+            "--force replaces it (your copy is kept beside it)",
+        )
     return Installation(
         provider=provider,
         unit=service.unit,
         manager=manager,
         template=template,
         content=content,
-        edited=there is not None and there != content and not provider_units.is_ours(there),
+        edited=edited,
         variables=variables,
         text=provider_units.with_variables(text, values, service.unit).encode(),
         changes=tuple(changes),
@@ -184,12 +202,12 @@ def _port(provider: Provider) -> int:
     return parts.port or 80
 
 
-def _program(kind: Kind, order: Order, there: bytes | None) -> str:
+def _program(kind: Kind, intent: InstallIntent, there: bytes | None) -> str:
     """What was asked for, what the template that is there starts, or what this shell finds. Raises Precondition."""
-    if order.program is not None:
-        if not unit_files.is_program(order.program):
-            raise UsageError(f"--program: {order.program} is not a program")
-        return order.program
+    if intent.program is not None:
+        if not unit_files.is_program(intent.program):
+            raise UsageError(f"--program: {intent.program} is not a program")
+        return intent.program
     before = provider_units.program_of(there) if there is not None and provider_units.is_ours(there) else None
     if before and unit_files.is_program(before):
         return before
@@ -202,9 +220,9 @@ def _program(kind: Kind, order: Order, there: bytes | None) -> str:
     return found
 
 
-def _require_sense(provider: Provider, order: Order, values: dict[str, str], variables: Path) -> None:
+def _require_sense(provider: Provider, intent: InstallIntent, values: dict[str, str], variables: Path) -> None:
     kind = KINDS[provider.type]
-    if not kind.instances and (order.model is not None or order.arguments is not None):
+    if not kind.instances and (intent.model is not None or intent.arguments is not None):
         raise UsageError(
             f"--model and --args are not for {provider.type}", f"its settings are the variables in {variables}"
         )
@@ -219,8 +237,8 @@ def _require_sense(provider: Provider, order: Order, values: dict[str, str], var
             f"{SECRET_ARGUMENT} on a command line is there for everybody on the machine to read",
             f"put {kind.key}=… into {variables}, or give `{provider.name}` an api_key_file",
         )
-    if order.model is not None and provider.type == "llama_cpp" and not unit_files.is_there(order.model):
-        raise UsageError(f"--model: there is no {order.model}", "llama.cpp loads a .gguf file")
+    if intent.model is not None and provider.type == "llama_cpp" and not unit_files.is_there(intent.model):
+        raise UsageError(f"--model: there is no {intent.model}", "llama.cpp loads a .gguf file")
 
 
 def _converge(wanted: Installation) -> list[Step]:
@@ -251,8 +269,9 @@ def _name_it(instance: Instance, wanted: Installation, out: Output) -> bool:
     """Write into providers.yaml which unit it is. Nothing that is served depends on it: no generation is made."""
     name, scope = wanted.provider.name, wanted.manager.scope
     intent = Intent(VERB, edit=lambda sources: edit.set_service(sources, name, wanted.unit, scope), assume_yes=True)
-    prepared = prepare(instance, intent)
-    if is_same(instance, prepared) and not drift.generated_is_edited(instance):
+    now = Snapshot.of(instance)  # again: a person may have edited the files while the unit was put in place
+    prepared = prepare(now, intent)
+    if prepared.is_same and not drift.generated_is_edited(now):
         make.make_held(instance, intent, out)
         return True
     # Edits that are not live yet are left to `apply`.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import Precondition, UsageError
-from aiops.host.credentials import provider_key
-from aiops.host.instance import Instance
 from aiops.host.provider_unit import STOPPED, ProviderUnit
 from aiops.render.provider_units import KINDS
 from aiops.spec.shapes.model import DesiredState, Provider
@@ -15,7 +14,7 @@ from aiops.spec.suggest import did_you_mean, listed
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProviderResult:
     """How a verb ended: as a sentence and as data. ``seconds`` is wall time."""
 
     outcome: str
@@ -28,9 +27,9 @@ class Outcome:
         return {**asdict(self), "seconds": round(self.seconds, 3)}
 
 
-def managed(instance: Instance, state: DesiredState, name: str) -> Managed:
+def managed(now: Snapshot, name: str) -> Managed:
     """Raises UsageError for an unknown provider, Precondition for a template and one that names no unit."""
-    provider = known(state, name)
+    instance, provider = now.instance, known(now.desired, name)
     if provider.service is None:
         raise Precondition(
             f"`{name}` names no unit that runs it",
@@ -41,13 +40,13 @@ def managed(instance: Instance, state: DesiredState, name: str) -> Managed:
     kind = KINDS.get(provider.type)
     ours = kind is not None and kind.instance(provider.service.unit) is not None
     install = f"{instance.command} provider install {name}" if ours else ""
-    return Managed(provider, ProviderUnit(provider.service, install), provider_key(instance, provider))
+    return Managed(provider, ProviderUnit(provider.service, install), now.key_of(provider))
 
 
-def require_room(instance: Instance, state: DesiredState, server: Managed, leaving: str = "") -> None:
+def require_room(now: Snapshot, server: Managed, leaving: str = "") -> None:
     """Raises Precondition when another provider of the same exclusive group runs, ``leaving`` excepted."""
     own = server.provider.service
-    for other in state.providers.values():
+    for other in now.desired.providers.values():
         service = other.service
         if service is None or own is None or other.name in (server.name, leaving) or service.unit == own.unit:
             continue
@@ -55,7 +54,7 @@ def require_room(instance: Instance, state: DesiredState, server: Managed, leavi
         if together and ProviderUnit(service).now().active not in STOPPED:
             raise Precondition(
                 f"{service.unit} of `{other.name}` runs, and only one of group `{own.exclusive_group}` can",
-                f"`{instance.command} switch {other.name} {server.name}` changes over without a gap",
+                f"`{now.instance.command} switch {other.name} {server.name}` changes over without a gap",
             )
 
 

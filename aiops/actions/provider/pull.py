@@ -6,7 +6,7 @@ import json
 
 import httpx
 
-from aiops.actions.instance.desired import desired
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.provider.managed import known
 from aiops.errors import Precondition, UsageError
 from aiops.host.instance import Instance
@@ -18,7 +18,7 @@ SILENCE_SECONDS = 300.0  # Ollama reports every second; verifying a large downlo
 
 def pull_model(instance: Instance, provider: str, model: str, out: Output) -> None:
     """Returns when the model is there. Raises UsageError, or Precondition with Ollama's own reason."""
-    server = known(desired(instance), provider)
+    server = known(Snapshot.of(instance).desired, provider)
     if server.type != "ollama":
         raise UsageError(f"--pull is for Ollama; `{provider}` is of type {server.type}", "leave --pull out")
     url = f"{server.root}/api/pull"

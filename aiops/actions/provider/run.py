@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from aiops.actions.instance.desired import desired
-from aiops.actions.instance.held import agreed, held
-from aiops.actions.provider.managed import Outcome, known, managed, require_room
-from aiops.actions.provider.wait import routes_to, wait_until_drained, wait_until_serving
+from aiops.actions.instance.asking import Stopwatch
+from aiops.actions.instance.held import agreed, tell
+from aiops.actions.instance.snapshot import Snapshot
+from aiops.actions.provider.managed import Managed, ProviderResult, known, managed, require_room
+from aiops.actions.provider.wait import wait_until_drained, wait_until_serving
 from aiops.apply import audit
-from aiops.errors import Precondition, RolledBack, VerificationFailed
-from aiops.host.credentials import provider_key
+from aiops.errors import Interrupted, Precondition, RolledBack, VerificationFailed
 from aiops.host.instance import Instance
 from aiops.host.provider_unit import ProviderUnit
 from aiops.host.signals import brought_to_an_end
@@ -21,12 +20,6 @@ from aiops.spec.shapes.model import Provider
 from aiops.verify import provider_load, providers
 from aiops.verify.check import Check, Skipped, timed
 from aiops.verify.provider_load import Load
-
-# A large model is read from disk, compiled and warmed up: minutes are common.
-SERVE_SECONDS = 600.0
-
-
-DRAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -56,39 +49,85 @@ class State:
         return f"{self.name} ({self.status}): {unit}{boot}; {self.check.detail}{load}{answers}"
 
 
+@dataclass(frozen=True)
+class _Start:
+    """Its unit will be started; nothing but waiting when it runs already."""
+
+    server: Managed
+    runs: bool
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return (f"{self.server.unit} runs already" if self.runs else f"+ start {self.server.unit}",)
+
+    @property
+    def digest(self) -> str:
+        return self.lines[0]
+
+    @property
+    def asks(self) -> bool:
+        return not self.runs
+
+
+@dataclass(frozen=True)
+class _Stop:
+    """Its unit will be stopped."""
+
+    server: Managed
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return (f"- stop {self.server.unit}",)
+
+    @property
+    def digest(self) -> str:
+        return self.lines[0]
+
+    @property
+    def asks(self) -> bool:
+        return True
+
+
 def start(
     instance: Instance, name: str, *, limit: float, dry_run: bool, assume_yes: bool, reason: str, out: Output
-) -> Outcome:
+) -> ProviderResult:
     """Start its unit and wait, at most ``limit`` seconds, until it serves its models.
 
     Raises Precondition when another of its exclusive group runs, RolledBack or VerificationFailed (it is stopped
-    again) when it does not come to serve.
+    again) when it does not come to serve, Interrupted.
     """
-    started = time.monotonic()
-    with held(instance, "provider start", out, dry_run=dry_run), brought_to_an_end():
-        state = desired(instance)
-        server = managed(instance, state, name)
+    verb, watch = "provider start", Stopwatch()
+
+    def propose() -> _Start:
+        now = Snapshot.of(instance)
+        server = managed(now, name)
         server.unit.require()
-        require_room(instance, state, server)
-        runs = server.unit.now().runs
-        out.say(f"+ start {server.unit}" if not runs else f"{server.unit} runs already")
-        if dry_run:
-            return Outcome("planned", f"{server.unit} would be started", name, str(server.unit), 0.0)
-        agreed(out, assume_yes)
+        require_room(now, server)
+        return _Start(server, server.unit.now().runs)
+
+    if dry_run:
+        planned = propose()
+        tell(planned, out)
+        unit = planned.server.unit
+        return ProviderResult("planned", f"{unit} would be started", name, str(unit), 0.0)
+    with agreed(instance, verb, out, propose, assume_yes=assume_yes, watch=watch) as plan, brought_to_an_end():
+        unit = plan.server.unit
         with out.progress(f"starting {name}") as bar:
-            if not runs:
-                server.unit.start()
+            if not plan.runs:
+                unit.start()
             try:
-                wait_until_serving(server, limit, bar.update)
-            except (RolledBack, VerificationFailed, KeyboardInterrupt):
-                if not runs:
-                    server.unit.stop(bar.update)
+                wait_until_serving(plan.server, limit, bar.update)
+            except (RolledBack, VerificationFailed, KeyboardInterrupt) as error:
+                if not plan.runs:
+                    unit.stop(bar.update)
+                if isinstance(error, KeyboardInterrupt):
+                    undone = "was running before and still is" if plan.runs else "is stopped again"
+                    raise Interrupted(f"interrupted; {unit} {undone}", undone=not plan.runs) from error
                 raise
-    seconds = time.monotonic() - started
-    verb = "serves already" if runs else "serves"
-    outcome = Outcome("unchanged" if runs else "applied", f"{name} {verb}", name, str(server.unit), seconds)
-    _audit(instance, "provider start", outcome, reason)
-    return outcome
+    outcome, how = ("unchanged", "serves already") if plan.runs else ("applied", "serves")
+    result = ProviderResult(outcome, f"{name} {how}", name, str(unit), watch.seconds)
+    _audit(instance, verb, result, reason)
+    return result
 
 
 def stop(
@@ -101,51 +140,58 @@ def stop(
     assume_yes: bool,
     reason: str,
     out: Output,
-) -> Outcome:
+) -> ProviderResult:
     """Stop its unit, after the requests of a generation that is leaving have finished (at most ``drain`` seconds).
 
     Raises Precondition when users would notice and ``force`` is not given.
     """
-    started = time.monotonic()
-    with held(instance, "provider stop", out, dry_run=dry_run):
-        server = managed(instance, desired(instance), name)
+    verb, watch = "provider stop", Stopwatch()
+
+    def propose() -> _Stop:
+        now = Snapshot.of(instance)
+        server = managed(now, name)
         server.unit.require()
-        answered = routes_to(instance, name)
+        answered = now.routes_to(name)
         if answered and not force:
             raise Precondition(
                 f"{name} answers {', '.join(answered)} now; without it they would fail",
                 f"`{instance.command} disable {name}` sends them to their fallbacks first; --force stops it anyway",
             )
-        out.say(f"- stop {server.unit}")
-        if dry_run:
-            return Outcome("planned", f"{server.unit} would be stopped", name, str(server.unit), 0.0)
-        agreed(out, assume_yes)
+        return _Stop(server)
+
+    if dry_run:
+        planned = propose()
+        tell(planned, out)
+        unit = planned.server.unit
+        return ProviderResult("planned", f"{unit} would be stopped", name, str(unit), 0.0)
+    with agreed(instance, verb, out, propose, assume_yes=assume_yes, watch=watch) as plan:
+        unit = plan.server.unit
         with out.progress(f"stopping {name}") as bar:
             wait_until_drained(instance, drain, bar.update, out)
-            stopped = server.unit.stop(bar.update)
-    seconds = time.monotonic() - started
-    sentence = f"{name} is stopped" if stopped else f"{name} was not running"
-    outcome = Outcome("applied" if stopped else "unchanged", sentence, name, str(server.unit), seconds)
-    _audit(instance, "provider stop", outcome, reason)
-    return outcome
+            stopped = unit.stop(bar.update)
+    outcome, how = ("applied", "is stopped") if stopped else ("unchanged", "was not running")
+    result = ProviderResult(outcome, f"{name} {how}", name, str(unit), watch.seconds)
+    _audit(instance, verb, result, reason)
+    return result
 
 
 def status(instance: Instance, name: str | None) -> list[State]:
     """Of one provider, or of all that are not templates. Raises UsageError for an unknown one, Precondition."""
-    state = desired(instance)
-    wanted = [known(state, name)] if name else [each for each in state.providers.values() if each.status != "template"]
-    return [_state(instance, provider) for provider in wanted]
+    now = Snapshot.of(instance)
+    providers = now.desired.providers.values()
+    asked = [known(now.desired, name)] if name else [each for each in providers if each.status != "template"]
+    return [_state(now, provider) for provider in asked]
 
 
-def _state(instance: Instance, provider: Provider) -> State:
-    check = timed(f"provider:{provider.name}", lambda: _served(instance, provider))
+def _state(now: Snapshot, provider: Provider) -> State:
+    check = timed(f"provider:{provider.name}", lambda: _served(now, provider))
     running = at_boot = None
     if provider.service is not None:
         unit = ProviderUnit(provider.service)
         why = unit.why_unknown()
-        now = unit.now()
-        running = f"unknown: {why}" if why else f"{now.active} ({now.sub})" if now.load == "loaded" else now.load
-        at_boot = now.enabled or None
+        seen = unit.now()
+        running = f"unknown: {why}" if why else f"{seen.active} ({seen.sub})" if seen.load == "loaded" else seen.load
+        at_boot = seen.enabled or None
     return State(
         name=provider.name,
         status=provider.status,
@@ -155,24 +201,24 @@ def _state(instance: Instance, provider: Provider) -> State:
         at_boot=at_boot,
         exclusive_group=provider.service.exclusive_group if provider.service else None,
         check=check,
-        load=provider_load.load(provider, provider_key(instance, provider)) if check.status == "pass" else None,
-        routes=routes_to(instance, provider.name),
+        load=provider_load.load(provider, now.key_of(provider)) if check.status == "pass" else None,
+        routes=now.routes_to(provider.name),
     )
 
 
-def _served(instance: Instance, provider: Provider) -> str:
+def _served(now: Snapshot, provider: Provider) -> str:
     if provider.kind.cloud:
         raise Skipped("a service on the Internet: not asked")
-    return providers.serves(provider, provider_key(instance, provider))
+    return providers.serves(provider, now.key_of(provider))
 
 
-def _audit(instance: Instance, verb: str, outcome: Outcome, reason: str) -> None:
+def _audit(instance: Instance, verb: str, result: ProviderResult, reason: str) -> None:
     audit.record(
         instance.audit_log,
         verb=verb,
-        outcome=outcome.outcome,
-        provider=outcome.provider,
-        unit=outcome.unit,
+        outcome=result.outcome,
+        provider=result.provider,
+        unit=result.unit,
         reason=reason,
-        seconds=round(outcome.seconds, 3),
+        seconds=round(result.seconds, 3),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from aiops.actions.provider.managed import Managed
-from aiops.apply.store import GenerationStore
 from aiops.errors import RolledBack, VerificationFailed
 from aiops.host import master
 from aiops.host.instance import Instance
@@ -85,15 +84,7 @@ def wait_until_drained(instance: Instance, limit: float, update: Update, out: Ou
         time.sleep(POLL_SECONDS)
 
 
-def routes_to(instance: Instance, name: str) -> tuple[str, ...]:
-    """The models that a provider answers in what serves now; none when nothing serves."""
-    current = GenerationStore(instance.state).current()
-    if current is None or master.status(instance.run) is None:
-        return ()
-    table, _ = GenerationStore(instance.state).get(current).routes()
-    return tuple(route.model for route in table.routes if route.provider == name)
-
-
 def _draining(instance: Instance) -> list[str]:
+    # Asked again and again: this is what is waited for.
     groups = (master.status(instance.run) or {}).get("groups", [])
     return [str(group["generation"]) for group in groups if group["role"] == "draining"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiops.actions.change.make import make
-from aiops.actions.change.prepare import Intent, Prepared, prepare
+from aiops.actions.change.prepare import Intent, Prepared
 from aiops.actions.change.result import Result
-from aiops.apply.store import GenerationStore
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import UsageError
-from aiops.host import credentials, master
+from aiops.host import credentials
 from aiops.host.instance import Instance
 from aiops.host.ports import url_of
 from aiops.output import Output
@@ -27,7 +27,7 @@ MOST_GROUPS = 5  # measured by one change: a person waits for it
 
 
 @dataclass(frozen=True)
-class Wish:
+class StrategyIntent:
     """``requests``: measured for each group, before and again after; 0 measures nothing."""
 
     strategy: Strategy
@@ -70,37 +70,39 @@ def wanted(text: str) -> Strategy:
         raise UsageError(f"there is no strategy `{text}`", hint) from None
 
 
-def change(instance: Instance, wish: Wish, intent: Intent, out: Output) -> Changed:
+def change(instance: Instance, wanted: StrategyIntent, intent: Intent, out: Output) -> Changed:
     """Measure, change, measure again. ``intent``: everything but the edit. Raises what ``make`` raises."""
-    intent = replace(intent, edit=lambda sources: set_strategy(sources, wish.strategy, wish.group))
-    instance.require()
-    prepared = prepare(instance, intent)
-    groups = _touched(instance, prepared)
-    asks = wish.requests > 0 and not intent.dry_run and master.status(instance.run) is not None
-    before = _measure(instance, groups.to_measure, wish.requests, out, "as it is") if asks else {}
-    result = make(instance, intent, out)
+    intent = replace(intent, edit=lambda sources: set_strategy(sources, wanted.strategy, wanted.group))
+    groups, before = _Groups(), dict[str, Measured]()
+
+    def measure_before(prepared: Prepared) -> None:
+        """Agreed to, and the lock is held: these are the groups that will choose in another way."""
+        _touch(groups, prepared)
+        if wanted.requests > 0 and prepared.now.master is not None:
+            before.update(_measure(prepared.now, groups.to_measure, wanted.requests, out, "as it is"))
+
+    result = make(instance, intent, out, measure_before)
     if result.outcome != "applied":
         return Changed(result)
-    after = _measure(instance, list(before), wish.requests, out, f"with {wish.strategy}")
+    now = Snapshot.of(instance)  # again: another generation serves
+    after = _measure(now, list(before), wanted.requests, out, f"with {wanted.strategy}")
     comparisons = tuple(Comparison(name, *groups.changed[name], before[name], after[name]) for name in before)
     return Changed(result, comparisons, tuple(groups.notes))
 
 
 def go_back(instance: Instance, changed: Changed, reason: str, out: Output) -> Result:
     """To the generation before, which was proved and served."""
-    assert changed.result.previous is not None
-    return make(instance, Intent("rollback", reason, restore=changed.result.previous, assume_yes=True), out)
+    previous = changed.result.previous
+    assert previous is not None
+    return make(instance, Intent("rollback", reason, restore=lambda _: previous, assume_yes=True), out)
 
 
-def _touched(instance: Instance, prepared: Prepared) -> _Groups:
-    groups = _Groups()
-    base = prepared.plan.base_generation
-    content = GenerationStore(instance.state).get(base).release().get(routing.NAME) if base is not None else None
+def _touch(groups: _Groups, prepared: Prepared) -> None:
     try:
-        was = RoutingTable.from_json(content or b"")
+        was = RoutingTable.from_json(prepared.now.release.get(routing.NAME, b""))
     except (ValueError, KeyError, TypeError):  # none, or one of another aiops
         groups.notes.append("nothing was measured: what serves was made by another version")
-        return groups
+        return
     now = RoutingTable.from_json(prepared.release[routing.NAME])
     groups.changed = changed_strategies(was.names, now.names)
     if not groups.changed:
@@ -115,7 +117,6 @@ def _touched(instance: Instance, prepared: Prepared) -> _Groups:
             groups.notes.append(f"`{name}` was not measured: {MOST_GROUPS} groups were")
         else:
             groups.to_measure.append(name)
-    return groups
 
 
 def changed_strategies(was: Mapping[str, Group], now: Mapping[str, Group]) -> dict[str, tuple[Strategy, Strategy]]:
@@ -138,20 +139,19 @@ def _billable(prepared: Prepared, members: Sequence[Member]) -> str:
     return listed(paid)
 
 
-def _measure(instance: Instance, names: Sequence[str], requests: int, out: Output, how: str) -> dict[str, Measured]:
+def _measure(now: Snapshot, names: Sequence[str], requests: int, out: Output, how: str) -> dict[str, Measured]:
     """Each group in turn, as it serves now, through the public port, as users reach it."""
-    generations = GenerationStore(instance.state)
-    current = generations.current()
-    if current is None or not names:
+    if now.routes is None or not names:
         return {}
-    table, summary = generations.get(current).routes()
+    table, summary = now.routes
     settings = summary.settings
-    key = credentials.read_master_key(instance.key_file(settings.get("master_key_file")))
+    key = credentials.read_master_key(now.instance.key_file(settings.get("master_key_file")))
     url = url_of(str(settings["gateway.host"]), int(settings["gateway.port"]))
     modes = {route.model: route.mode for route in table.routes}
     done, total = 0, len(names) * requests
 
-    with Client(key, float(settings["verify.timeout"]), url=url) as client, out.progress(f"measuring {how}") as bar:
+    client = Client(key, float(settings["verify.timeout"]), url=url)
+    with out.progress(f"measuring {how}") as bar:
 
         def step() -> None:
             nonlocal done

@@ -1,1 +1,1 @@
-"""The gateway as a service: start, stop, restart, look, prove."""
+"""The gateway as a service: start, stop, restart, look, listen, prove."""

@@ -10,8 +10,8 @@ from aiops.actions.change.make import make
 from aiops.actions.change.prepare import Intent
 from aiops.actions.instance.held import held, locked, settled
 from aiops.actions.instance.place import place
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.apply import audit
-from aiops.apply.store import GenerationStore
 from aiops.errors import Precondition
 from aiops.host import credentials, master
 from aiops.host.instance import Instance
@@ -45,8 +45,7 @@ def start(instance: Instance, out: Output) -> Service:
     started = time.monotonic()
     where = place(instance)
     instance.make_directories()
-    current = GenerationStore(instance.state).current()
-    if master.status(instance.run) is None:
+    if Snapshot(instance).master is None:
         credentials.read_master_key(where.master_key)
     with locked(instance, "up", out):
         with out.progress("starting the gateway") as bar:
@@ -54,7 +53,7 @@ def start(instance: Instance, out: Output) -> Service:
         for line in where.supervisor.story():
             out.say(line)
         settled(instance, out)
-        current = GenerationStore(instance.state).current()
+        current = Snapshot(instance).current  # now that what was left is settled
         if current is not None:
             _wait_until_serving(instance, out, 0 if fresh else _try_now(instance))
     if current is None:
@@ -85,7 +84,7 @@ def restart(instance: Instance, out: Output) -> Service:
     started = time.monotonic()
     where = place(instance)
     with held(instance, "restart", out, dry_run=False):
-        current = GenerationStore(instance.state).current()
+        current = Snapshot(instance).current
         if current is None:
             raise Precondition("there is no generation to serve", f"`{instance.command} up` makes the first")
         with out.progress("starting a new gateway process") as bar:

@@ -7,18 +7,19 @@ from typing import Any
 
 import aiops
 from aiops.actions.instance.drift import drift
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.instance.supervisor import choose
 from aiops.apply import lock, recovery, switching
-from aiops.apply.store import GenerationStore, Manifest
+from aiops.apply.store import Manifest
 from aiops.errors import AiopsError
-from aiops.host import credentials
-from aiops.host import master as control
 from aiops.host.engines import is_image
-from aiops.host.instance import Instance, read_sources
+from aiops.host.instance import Instance
 from aiops.supervise.detached import ProcessSupervisor
 from aiops.supervise.runtimes import Runtimes
 from aiops.supervise.systemd_unit import SystemdSupervisor
 from aiops.supervise.unit_state import Units, look_at
+
+PATIENCE_SECONDS = 0.5  # for the master's answer: a person looks, and a busy one is worth saying
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,12 @@ class Situation:
 def look(instance: Instance) -> Situation:
     """Raises Precondition when there is no instance. Contacts nobody but the gateway's own master."""
     instance.require()
-    generations = GenerationStore(instance.state)
-    desired = generations.current()
-    committed = generations.get(desired) if desired is not None else None
-    master = control.status(instance.run, timeout=0.5)
+    now = Snapshot(instance, patience=PATIENCE_SECONDS)
+    desired, committed, master = now.current, now.committed, now.master
     notes: list[str] = []
     state, serving = _gateway(master, ProcessSupervisor(instance), desired, notes, instance)
-    table, summary = committed.routes() if committed else (None, None)
-    supervisor = choose(instance, str(summary.settings["supervisor"]) if summary else _wished(instance))
+    table, summary = now.routes or (None, None)
+    supervisor = choose(instance, str(summary.settings["supervisor"]) if summary else _wanted(now))
     units = look_at(supervisor.systemd) if isinstance(supervisor, SystemdSupervisor) else None
     if units is not None:
         notes += units.notes(state)
@@ -101,7 +100,7 @@ def look(instance: Instance) -> Situation:
         gateway_state=state,
         url=url,
         models=list(table.models) if table and state not in ("stopped", "starting") else [],
-        drift=drift(instance, generations, desired) if holder is None else [],
+        drift=drift(now) if holder is None else [],
         notes=notes,
         manifest=committed.manifest if committed else None,
         master=master or {},
@@ -129,12 +128,10 @@ def _runtime_notes(made: Manifest, master: dict[str, Any], instance: Instance) -
     return notes
 
 
-def _wished(instance: Instance) -> str:
+def _wanted(now: Snapshot) -> str:
     """The supervisor the files ask for, as long as nothing was committed; `auto` when they cannot be read."""
-    from aiops.spec.load.load import load  # only before the first generation: it takes longer than all of status
-
     try:
-        return load(read_sources(instance), credentials.environment(instance)).settings.supervisor
+        return now.load(now.sources).settings.supervisor
     except AiopsError:
         return "auto"
 

@@ -2,38 +2,73 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from aiops.actions.instance.drift import drift
-from aiops.apply.store import Generation, GenerationStore
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import Precondition
-from aiops.host import credentials
-from aiops.host import master as control
+from aiops.host import credentials, files
 from aiops.host.instance import Instance
 from aiops.host.ports import url_of
 from aiops.output import Output
 from aiops.spec.routes.routes import RouteTable
 from aiops.verify import suites
-from aiops.verify.check import Check
+from aiops.verify.check import Check, failures, junit
 from aiops.verify.client import Client
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was proved, and what was not."""
+
+    suite: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not failures(self.checks)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {status: sum(check.status == status for check in self.checks) for status in ("pass", "fail", "skip")}
+
+    @property
+    def summary(self) -> str:
+        return ", ".join(f"{number} {status}" for status, number in self.counts.items())
+
+    def to_json(self) -> dict[str, Any]:
+        checks = [check.to_json() for check in self.checks]
+        return {"ok": self.ok, "suite": self.suite, **self.counts, "checks": checks}
+
+
+def verify(instance: Instance, suite: str, billable: bool, report: Path | None, out: Output) -> Verified:
+    """``suite``: quick or all. ``report``: where the checks are written as JUnit XML, if anywhere.
+
+    Raises Precondition when there is nothing to prove, or the report cannot be written. A failed check is no error.
+    """
+    checks = prove(instance, out, suite, billable)
+    if report is not None:
+        with files.explained(report, "write"):
+            files.write(report.absolute(), junit(checks, suite))
+    return Verified(suite, tuple(checks))
 
 
 def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[Check]:
     """All checks of a suite. Raises Precondition when there is nothing to prove."""
-    instance.require()
-    generations = GenerationStore(instance.state)
-    current = generations.current()
-    if current is None:
+    now = Snapshot.of(instance)
+    current = now.current
+    if current is None or now.routes is None:
         raise Precondition("no generation was made yet", f"`{instance.command} up` makes the first")
-    generation = generations.get(current)
-    master = control.status(instance.run)
-    table, summary = generation.routes()
+    master = now.master
+    table, summary = now.routes
     settings = summary.settings
     key = credentials.read_master_key(instance.key_file(settings.get("master_key_file")))
     timeout = float(settings["verify.timeout"])
     subject = suites.Subject(current, table, _to_prove(table, suite), billable or bool(settings["verify.billable"]))
-    checks = [_same_as_files(instance, generations, generation), _confirmed(master, current)]
-    with ExitStack() as stack, out.progress("proving") as bar:
+    checks = [_same_as_files(now), _confirmed(master, current)]
+    with out.progress("proving") as bar:
         total = len(subject.prove) * 2 + 10
         done = 0
 
@@ -43,8 +78,8 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
             bar.update(done, max(total, done + 1), check.id)
 
         url = url_of(str(settings["gateway.host"]), int(settings["gateway.port"]))
-        public = stack.enter_context(Client(key, timeout, url=url))
-        workers = [stack.enter_context(Client(key, timeout, socket=path)) for path in _sockets(master)]
+        public = Client(key, timeout, url=url)
+        workers = [Client(key, timeout, socket=path) for path in _sockets(master)]
         budget = timeout + suites.SECONDS_A_PROBE * len(subject.prove)
         return checks + suites.everything(public, workers, subject, budget, step)
 
@@ -55,11 +90,9 @@ def _to_prove(table: RouteTable, suite: str) -> list[str]:
     return table.one_of_each()
 
 
-def _same_as_files(instance: Instance, generations: GenerationStore, generation: Generation) -> Check:
-    found = drift(instance, generations, generation.number)
-    return Check(
-        "desired", "fail" if found else "pass", "; ".join(found) or f"the files are generation {generation.number}"
-    )
+def _same_as_files(now: Snapshot) -> Check:
+    found = drift(now)
+    return Check("desired", "fail" if found else "pass", "; ".join(found) or f"the files are generation {now.current}")
 
 
 def _confirmed(master: dict[str, object] | None, current: int) -> Check:

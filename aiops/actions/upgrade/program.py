@@ -6,8 +6,8 @@ becomes a program of the new runtime while its workers serve on, a candidate is 
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiops
@@ -15,13 +15,13 @@ from aiops.actions.change import runtime
 from aiops.actions.change.make import make
 from aiops.actions.change.prepare import Intent
 from aiops.actions.change.result import Result
+from aiops.actions.change.terms import Terms
+from aiops.actions.instance.asking import Stopwatch, ask, asks, require_same
 from aiops.actions.instance.drift import drift
-from aiops.actions.instance.held import agreed
+from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.upgrade.image import upgrade_image
 from aiops.apply import audit
-from aiops.apply.store import GenerationStore
 from aiops.errors import AiopsError, Precondition
-from aiops.host import master
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.supervise import requirements
@@ -30,44 +30,49 @@ from aiops.supervise.runtimes import Runtimes, our_code
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """``version`` None: the LiteLLM of this installation, and its aiops."""
+class UpgradeIntent:
+    """``version`` None: the LiteLLM of this installation, and its aiops. ``find_links``: packages come from this
+    directory only; ``offline``: from uv's cache only."""
 
     version: str | None
-    source: Source
-    reason: str = ""
-    dry_run: bool = False
-    assume_yes: bool = False
+    find_links: Path | None
+    offline: bool
+    terms: Terms
 
 
-def upgrade(instance: Instance, wanted: Wanted, out: Output) -> Result:
+def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
     """Raises UsageError, Precondition, VerificationFailed before anything is touched; ChangeFailed after."""
-    started = time.monotonic()
-    if wanted.version is not None:
-        requirements.require_acceptable(wanted.version)
-    instance.require()
-    status, current, supervisor = _running(instance)
+    watch = Stopwatch()
+    if intent.version is not None:
+        requirements.require_acceptable(intent.version)
+    now = Snapshot.of(instance)
+    status, supervisor = _running(now)
     if supervisor == "container":
-        intent = Intent("upgrade", wanted.reason, dry_run=wanted.dry_run, assume_yes=wanted.assume_yes)
-        result = upgrade_image(instance, wanted.version, intent, status, out)
-        result.seconds = time.monotonic() - started
+        result = upgrade_image(now, intent.version, Intent.of("upgrade", intent.terms), out, watch)
+        result.seconds = watch.seconds
         return result
-    version = _version(wanted)
-    result = Result("planned", None, current)
+    version = _version(intent)
+    result = Result("planned", None, now.current)
     if (status["litellm"], status["code"]) == (version, our_code()):
-        result.outcome, result.generation = "unchanged", current
+        result.outcome, result.generation = "unchanged", now.current
         out.say(f"the gateway runs LiteLLM {version} and this aiops ({aiops.__version__}) already")
         return result
-    for line in _lines(status, version):
+    lines = _lines(status, version)
+    for line in lines:
         out.say(line)
-    if wanted.dry_run:
+    if intent.terms.dry_run:
         out.say("dry run: nothing was downloaded, nothing was changed")
         return result
-    agreed(out, wanted.assume_yes)
+    asked = asks(out, intent.terms.assume_yes)
+    if asked:
+        ask(out, watch)
     runtimes = Runtimes(instance.state)
     with runtimes.held():
+        if asked:  # another upgrade may have come first
+            after, _ = _running(Snapshot.of(instance))
+            require_same("\n".join(lines), "\n".join(_lines(after, version)))
         try:
-            made = runtimes.build(version, wanted.source, out.say)
+            made = runtimes.build(version, Source(intent.find_links, intent.offline), out.say)
             out.say(f"checking {made.id}: importing LiteLLM there, answering one mocked request")
             runtimes.check(made)
         except AiopsError as error:
@@ -75,38 +80,36 @@ def upgrade(instance: Instance, wanted: Wanted, out: Output) -> Result:
                 instance.audit_log, verb="upgrade", outcome="refused", error=error.message, exit=error.exit_code
             )
             raise
-        intent = Intent("upgrade", wanted.reason, assume_yes=True, runtime=made.id)
-        result = make(instance, intent, out)
+        result = make(instance, Intent("upgrade", intent.terms.reason, assume_yes=True, runtime=made.id), out)
         runtime.prune(instance, held=True)
-    result.seconds = time.monotonic() - started
+    result.seconds = watch.seconds
     return result
 
 
-def _version(wanted: Wanted) -> str:
-    version = wanted.version or requirements.installed_version()
+def _version(intent: UpgradeIntent) -> str:
+    version = intent.version or requirements.installed_version()
     if version is None:
         raise Precondition("LiteLLM is not installed here, so there is no version to upgrade to", "name one")
     requirements.require_acceptable(version)
     return version
 
 
-def _running(instance: Instance) -> tuple[dict[str, Any], int, str]:
-    """What runs now, which generation, under which supervisor.
+def _running(now: Snapshot) -> tuple[dict[str, Any], str]:
+    """What runs now, under which supervisor.
 
     Raises Precondition when that is not what was committed: an upgrade changes one thing only.
     """
-    generations = GenerationStore(instance.state)
-    current, status = generations.current(), master.status(instance.run)
-    if current is None or status is None:
+    instance, status = now.instance, now.master
+    if now.routes is None or status is None:
         raise Precondition("the gateway is not running", f"`{instance.command} up` starts it")
     if status["state"] != "serving":
         raise Precondition(f"the gateway is {status['state']}", f"`{instance.command} status` shows when it serves")
-    if edited := drift(instance, generations, current):
+    if edited := drift(now):
         raise Precondition(
             f"an upgrade changes the runtime and nothing else, but {'; '.join(edited)}",
             f"`{instance.command} apply` first",
         )
-    return status, current, str(generations.get(current).routes()[1].settings["supervisor"])
+    return status, str(now.routes[1].settings["supervisor"])
 
 
 def _lines(status: dict[str, Any], version: str) -> list[str]:

@@ -30,7 +30,7 @@ from aiops.gateway.master.workforce import Workforce
 from aiops.gateway.shared import pointer, protocol
 from aiops.gateway.shared.journald import WARNING
 from aiops.gateway.shared.protocol import SUCCEEDED
-from aiops.gateway.worker import runtime, settings
+from aiops.gateway.worker import put_off, runtime, settings
 
 BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds between looks at the clock
 BOOT_CONFIRM_SECONDS = 60.0
@@ -76,6 +76,8 @@ class Master:
         self._pid_file.write_text(f"{os.getpid()}\n")
         seconds = warm_up()
         say(f"LiteLLM {runtime.version()} imported in {seconds:.1f} s")
+        for note in put_off.notes:
+            say(note)
         if not runtime.is_safe_to_fork():
             say("warning: importing LiteLLM left threads behind; forking is not safe")
         self._estimator = Estimator(seconds, os.cpu_count() or 1)

@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from pydantic import BaseModel
 
-from aiops.gateway.worker import runtime
+from aiops.gateway.worker import put_off, runtime
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.settings import CONFIG_FILE, MASTER_KEY_VARIABLE, Settings
 from aiops.gateway.worker.slots import Slots
@@ -109,11 +109,11 @@ def _explore(writing: int) -> NoReturn:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        known, waiting = set(sys.modules), _incomplete()
+        known, waiting, late = set(sys.modules), _incomplete(), set(put_off.waiting())
         with tempfile.TemporaryDirectory(prefix="aiops-scout-") as directory:
             asyncio.run(_serve_once(Path(directory)))
         findings = {
-            "modules": sorted(set(sys.modules) - known),
+            "modules": sorted((set(sys.modules) - known) | (late - set(put_off.waiting()))),
             "classes": sorted(_name(each) for each in waiting if each.__pydantic_complete__),
         }
         with os.fdopen(writing, "wb") as pipe:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from aiops.gateway.worker import call, introspect, probe
+from aiops.gateway.worker import call, introspect, probe, put_off
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.reply import Reply
 
@@ -66,6 +66,7 @@ class Extension:
         call.current.set(this)
         self.active += 1
         try:
+            await put_off.make_ready_for(self._app, scope)
             await self._app(scope, receive, Reply(this, self._board, send))
         finally:
             self.active -= 1

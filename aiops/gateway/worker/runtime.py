@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from aiops.gateway.shared.installed import COMPROMISED
+from aiops.gateway.worker import put_off
 
 # LiteLLM reads these at import. They are set here, not by the operator's shell.
 ENVIRONMENT: Final = {
@@ -67,7 +68,7 @@ def load() -> float:
     """Import the proxy and freeze what it allocated. Returns the seconds it took. Raises CompromisedRelease."""
     version()
     started = time.monotonic()
-    importlib.import_module("litellm.proxy.proxy_server")
+    put_off.import_proxy()
     for lazy in PRELOAD:
         importlib.import_module(lazy)
     for ours in ("auth", "probe", "routing", "extension", "selfcheck", "warmth"):
@@ -91,6 +92,7 @@ def adopt(modules: Iterable[str]) -> None:
     for name in modules:
         try:
             importlib.import_module(name)
+            put_off.load(name)
         except Exception:  # noqa: S112 — an optional module that cannot be imported alone is simply not shared
             continue
     freeze()

@@ -295,9 +295,9 @@ class Settings(Shape):
     mode: Literal["standalone", "distributed"] = "standalone"
     profile: Literal["cost", "dev", "prod"] = "dev"
     supervisor: Literal["auto", "systemd", "process", "container"] = "auto"
-    container: Container = Container()
-    verify: Verify = Verify()
-    history: History = History()
+    container: Container = Field(default_factory=Container.model_construct)
+    verify: Verify = Field(default_factory=Verify.model_construct)
+    history: History = Field(default_factory=History.model_construct)
     master_key_file: str | None = None
 
 

@@ -8,4 +8,5 @@ from pydantic import BaseModel, ConfigDict
 class Shape(BaseModel):
     """The base of the shapes in ``model`` and ``mappings``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+    # Validators are built when they are first used: of thirty shapes most verbs need five.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=(), defer_build=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-from aiops.errors import AiopsError, InvalidState
+from aiops.errors import InvalidState, Precondition
 from aiops.spec.yaml.at_path import with_value, without
 from aiops.spec.yaml.yaml12 import Document, Path, dotted, parse
 from aiops.spec.yaml.yaml_style import style_of
@@ -24,7 +24,7 @@ Cut = tuple[int, int, str]
 class Splice:
     """Collects changes to one file against one parse of it; ``done`` applies, proves and returns the new bytes.
 
-    Raises InvalidState when the file cannot be parsed, AiopsError when a change cannot be proved.
+    Raises InvalidState when the file cannot be parsed, Precondition when a change cannot be proved.
     """
 
     def __init__(self, file: str, content: bytes) -> None:
@@ -219,7 +219,7 @@ class Splice:
 
     def _replace(self, node: ScalarNode, value: Any) -> None:
         if node.style in ("|", ">"):
-            raise AiopsError(
+            raise Precondition(
                 f"{self.file}:{node.start_mark.line + 1}: a block of text cannot be replaced", "edit it by hand"
             )
         start, end = node.start_mark.index, node.end_mark.index
@@ -284,7 +284,7 @@ class Splice:
         if node is self.doc.root:
             self.cuts.append((len(self.text), len(self.text), empty + "\n"))
         elif owner is node:
-            raise AiopsError(
+            raise Precondition(
                 f"{self.file}:{node.start_mark.line + 1}: nothing would be left here", "make this change by hand"
             )
         else:
@@ -317,9 +317,9 @@ class Splice:
         between = self.text[start : node.value[-1][0].start_mark.index]
         return bool(re.search(r"\n[ \t\r]*\n", between))
 
-    def _by_hand(self, path: Path) -> AiopsError:
+    def _by_hand(self, path: Path) -> Precondition:
         where = f"{self.file}:{self.doc.line(path)}: `{dotted(path)}`" if path else self.file
-        return AiopsError(f"{where} is written in a way that cannot be edited safely", "make this change by hand")
+        return Precondition(f"{where} is written in a way that cannot be edited safely", "make this change by hand")
 
 
 def end_of(text: str, node: Node) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aiops.errors import InvalidState
-from aiops.host.credentials import provider_key, read_env, read_master_key, require_mounted
+from aiops.host.credentials import provider_keys, read_env, read_master_key, require_mounted
 from aiops.host.instance import Instance, locate
 from aiops.spec.load.load import load
 from aiops.spec.shapes.model import DesiredState
@@ -38,7 +38,8 @@ def test_a_key_file_is_beside_the_other_secrets_or_below_the_home(
     file = instance.key_file(written)
     file.write_text("not-a-real-key\n")
     assert file == (tmp_path / "person" if "~" in written else instance.secrets) / "lab.key"
-    assert provider_key(instance, state(written).providers["lab"]) == "not-a-real-key"
+    lab = state(written).providers["lab"]
+    assert provider_keys(instance, [lab], {}) == {"lab": "not-a-real-key"}
 
 
 def test_a_key_file_elsewhere_is_named_with_its_line_and_what_to_type(instance: Instance, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from aiops.errors import AiopsError, InvalidState, UsageError
+from aiops.errors import InvalidState, Precondition, UsageError
 from aiops.spec.choosing.rules import Strategy
 from aiops.spec.edit.edit import (
     Edit,
@@ -357,7 +357,7 @@ def test_a_provider_can_be_added_to_and_taken_out_of_a_file_of_any_style(written
 def test_what_cannot_be_edited_safely_is_left_to_a_person() -> None:
     aliased = b"providers:\n  a: &a {type: vllm, base_url: 'http://a:1', models: [m]}\n  b: {<<: *a, base_url: 'http://b:1'}\n"
     sources = {**SOURCES, "providers.yaml": aliased}
-    with pytest.raises(AiopsError) as caught:
+    with pytest.raises(Precondition) as caught:
         add_model(sources, "b", "n")
     assert caught.value.hint == "make this change by hand"
 

@@ -11,7 +11,7 @@ from aiops.actions.provider.discover import models_of
 from aiops.errors import InvalidState, Precondition, VerificationFailed
 from aiops.host.instance import Instance, locate
 from aiops.host.setup import make_instance
-from aiops.verify.discovery import Report
+from aiops.verify.discovery import Discovered
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def instance(tmp_path: Path) -> Instance:
     return made
 
 
-def ask(instance: Instance, base_url: str | None) -> Report:
+def ask(instance: Instance, base_url: str | None) -> Discovered:
     return models_of(instance, "lab", kind="vllm", base_url=base_url, api_key_env=None, api_key_file=None)
 
 
@@ -57,7 +57,7 @@ def test_a_server_at_an_address_that_is_refused_is_not_asked_and_the_password_no
 
 @pytest.mark.parametrize("base_url", ["http://169.254.169.254", "http://metadata.google.internal", "http://[fe80::1]"])
 def test_a_metadata_service_is_not_asked(instance: Instance, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def asked(*_: object) -> Report:
+    def asked(*_: object) -> Discovered:
         raise AssertionError("it was asked")
 
     monkeypatch.setattr("aiops.verify.discovery.report", asked)

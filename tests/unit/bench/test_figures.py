@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench.figures import Figure, median, table
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,12 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,25 +20,11 @@ from typing import Any
 
 import httpx
 
-ROOT = Path(__file__).resolve().parents[2]
-AIOPS = ROOT / ".venv" / "bin" / "aiops"
+from tests.kit.waiting import free_port, until
+from tests.kit.warm.product import AIOPS
+from tests.kit.warm.session import starts
+
 GENERATION = "x-aiops-generation"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def until(holds: Callable[[], Any], seconds: float = 10.0, what: str = "it") -> Any:
-    """Wait until ``holds()`` is true and return what it returned."""
-    deadline = time.monotonic() + seconds
-    while not (value := holds()):
-        assert time.monotonic() < deadline, f"{what} did not come true within {seconds:g} s"
-        time.sleep(0.02)
-    return value
 
 
 @dataclass(frozen=True)
@@ -71,11 +56,11 @@ class Answer:
         return [f"{check['id']}: {check['detail']}" for check in self.data["checks"] if check["status"] == "fail"]
 
 
-class Instance:
+class Gateway:
     """A home of its own under a short path, because unix sockets live in it."""
 
-    def __init__(self) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="aiops-e2e-"))
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = home or Path(tempfile.mkdtemp(prefix="aiops-t-"))
         self.port = free_port()
         self.env: dict[str, str] = {
             name: value for name, value in os.environ.items() if name not in ("AIOPS_HOME", "PYTHONDONTWRITEBYTECODE")
@@ -102,14 +87,14 @@ class Instance:
 
     def _run(self, argv: list[str], env: Mapping[str, str] | None, timeout: float) -> Answer:
         started = time.monotonic()
-        done = subprocess.run(
+        done = starts.run(
             argv,
+            timeout,
             env={**self.env, **(env or {})},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout,
-            check=False,
         )
         return Answer(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
 
@@ -198,14 +183,18 @@ class Instance:
         groups = self.status["gateway"]["groups"]
         return [worker["pid"] for group in groups if group["role"] == "serving" for worker in group["workers"]]
 
-    def destroy(self) -> None:
-        """Leave nothing behind, whatever the test did."""
+    def end(self) -> None:
+        """Leave no process behind, whatever the test did."""
         if (self.home / "config" / "aiops.yaml").exists():
             with suppress(subprocess.TimeoutExpired):
                 self.cli("down", "--drain", "0", timeout=30)
         for pid in self.pids():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def destroy(self) -> None:
+        """Leave nothing behind at all."""
+        self.end()
         shutil.rmtree(self.home, ignore_errors=True)
 
 
@@ -224,11 +213,11 @@ def processes(text: str) -> list[int]:
 class Poller:
     """Asks the public port again and again, each time on a new connection, while a ``with`` block runs."""
 
-    def __init__(self, instance: Instance, model: str | None = None, pause: float = 0.01) -> None:
+    def __init__(self, gateway: Gateway, model: str | None = None, pause: float = 0.01) -> None:
         self.statuses: Counter[str] = Counter()
         self.generations: list[str] = []
-        self._instance, self._model, self._pause = instance, model, pause
-        self._auth = instance.auth
+        self._gateway, self._model, self._pause = gateway, model, pause
+        self._auth = gateway.auth
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -251,7 +240,7 @@ class Poller:
             self.generations.append(answer.headers[GENERATION])
 
     def _ask(self) -> httpx.Response:
-        url = f"{self._instance.url}/v1"
+        url = f"{self._gateway.url}/v1"
         if self._model is None:
             return httpx.get(f"{url}/models", headers=self._auth, timeout=20, trust_env=False)
         body = {"model": self._model, "messages": [{"role": "user", "content": "public"}]}

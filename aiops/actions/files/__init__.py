@@ -1,0 +1,1 @@
+"""The files that people edit by hand: checked, rendered, compared with what serves, made live."""

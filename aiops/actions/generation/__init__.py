@@ -1,0 +1,1 @@
+"""Numbered generations: what there is, what each changed, and the way back."""

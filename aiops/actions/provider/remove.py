@@ -1,0 +1,16 @@
+"""``aiops remove-provider``: a provider goes, with its routes and what refers to them."""
+
+from __future__ import annotations
+
+from aiops.actions.change.make import make
+from aiops.actions.change.prepare import Intent
+from aiops.actions.change.result import Result
+from aiops.actions.change.terms import Terms
+from aiops.host.instance import Instance
+from aiops.output import Output
+from aiops.spec.edit import edit
+
+
+def remove(instance: Instance, name: str, terms: Terms, out: Output) -> Result:
+    """Raises UsageError for one that is not there, and what ``make`` raises."""
+    return make(instance, Intent.of("remove-provider", terms, lambda sources: edit.remove_provider(sources, name)), out)

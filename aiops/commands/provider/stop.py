@@ -1,0 +1,38 @@
+"""``aiops provider stop``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops.actions.change.terms import Terms
+from aiops.actions.provider.patience import DRAIN_SECONDS
+from aiops.commands._mutating import mutating
+from aiops.context import Context
+
+
+@click.command("stop", help="Stop the unit of a provider. Refused while it answers users.")
+@click.argument("name")
+@click.option(
+    "--drain",
+    type=click.FloatRange(0),
+    default=DRAIN_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long requests of an earlier generation may take to finish.",
+)
+@mutating(force="Also while it answers users.")
+@click.pass_obj
+def command(context: Context, name: str, drain: float, terms: Terms) -> None:
+    from aiops.actions.provider.run import stop
+
+    outcome = stop(
+        context.instance,
+        name,
+        drain=drain,
+        force=terms.force,
+        dry_run=terms.dry_run,
+        assume_yes=terms.assume_yes,
+        reason=terms.reason,
+        out=context.out,
+    )
+    context.out.answer([outcome.sentence], outcome.to_json())
