@@ -200,9 +200,10 @@ def test_a_name_with_a_star_reaches_the_server_without_its_prefix(two: DemoProvi
         instance.must("import", tmp_path / "config.yaml", "--supervisor", "process", "--port", instance.port)
         instance.up()
         for asked, arrives in (("lan/gamma", "gamma"), ("claude-of-the-day", "alpha")):
-            answer = instance.ask(asked)
-            assert answer.status_code == 200
-            assert answer.json()["model"] == arrives
+            two.forget_requests()
+            assert instance.ask(asked).status_code == 200
+            posted = [request["body"]["model"] for request in two.requests() if request["method"] == "POST"]
+            assert posted == [arrives]
     finally:
         instance.destroy()
 
