@@ -9,6 +9,7 @@ from typing import Any
 
 from aiops.actions.importing.double import Arrived
 from aiops.actions.importing.questions import Question
+from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY
 
 # Each request has these in another way, or they say who asks and not what is asked.
 _HEADERS = (
@@ -27,6 +28,7 @@ _PATHS = (
     ("/api/generate", "/api/chat", "Ollama's /api/chat uses the model's own template"),
     ("/responses", "/chat/completions", "/v1/messages is asked of servers as a chat: few have /v1/responses"),
 )
+_NO_KEY = "where there is no key a word is sent, so that no key of the environment is"
 _USAGE = "the tokens of a stream are asked for of names that are listed; a caller sees them when it asks for them"
 _FACTS = ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost", "max_output_tokens")
 _ABILITIES = ("supports_reasoning", "supports_vision", "supports_function_calling", "max_input_tokens")
@@ -99,8 +101,10 @@ def _requests(said: Any, was: Arrived, now: Arrived) -> Iterator[Difference]:
     for what, one, other in (("server", was.at, now.at), ("path", was.path, now.path), ("key", was.key, now.key)):
         if one != other:
             secret = what == "key"
-            yield said(what, "one" if secret else one, "another" if secret else other, why)
-    if why:
+            because = _NO_KEY if secret and (one, other) == ("", PLACEHOLDER_KEY) else why if what == "path" else ""
+            yield said(what, "one" if secret else one, "another" if secret else other, because)
+    translated = was.path.endswith("/responses") and was.body.get("include") and "input" in now.body
+    if why or translated:
         return  # the two have different bodies
     for key in sorted(was.body.keys() | now.body.keys()):
         one, other = was.body.get(key, "nothing"), now.body.get(key, "nothing")

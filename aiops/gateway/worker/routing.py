@@ -22,7 +22,11 @@ from aiops.spec.names import HIDDEN
 from aiops.spec.shapes.provider_types import TYPES
 
 log = logging.getLogger("aiops.routing")
-EMBEDDING_PREFIXES = {kind.prefix: kind.prefix_for("embedding") for kind in TYPES.values()}
+PREFIXES = {
+    "embedding": {kind.prefix: kind.prefix_for("embedding") for kind in TYPES.values()},
+    "text_completion": {kind.prefix: kind.prefix_for("completion") for kind in TYPES.values()},
+}
+"""By the end of LiteLLM's name for a call: its provider for chat -> its provider for such a call."""
 
 
 class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by the type checker
@@ -77,8 +81,10 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         if again or deployment not in self.dispatch.passing:
             return None
         prefix = kwargs["model"].partition("/")[0]
-        if str(getattr(call_type, "value", call_type)).endswith("embedding"):
-            prefix = EMBEDDING_PREFIXES.get(prefix, prefix)  # what is passed on may be a model of any mode
+        asked = str(getattr(call_type, "value", call_type))
+        for ending, prefixes in PREFIXES.items():  # what is passed on may be a model of any mode
+            if asked.endswith(ending):
+                prefix = prefixes.get(prefix, prefix)
         kwargs["model"] = f"{prefix}/{current.passed or current.name}"
         return kwargs
 

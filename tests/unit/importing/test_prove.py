@@ -50,6 +50,8 @@ def test_the_same_is_no_difference_and_who_asks_does_not_count() -> None:
 def test_a_key_is_never_shown() -> None:
     [found] = differences(QUESTION, 7, side(), side(replace(SAME, key="sk-secret")))
     assert (found.what, found.why) == ("key", "")
+    [none] = differences(QUESTION, 7, side(replace(SAME, key="")), side(replace(SAME, key="none")))
+    assert "no key" in none.why
     assert "sk-secret" not in str(found)
 
 
