@@ -36,6 +36,19 @@ class Takeover:
     private: Mapping[Path, bytes]
     report: Path
 
+    @property
+    def serves(self) -> bool:
+        """Whether anything can be asked for: a model that is listed, a name, or a rule that covers names."""
+        sources = self.imported.sources
+        providers = yaml12.parse(PROVIDERS, sources[PROVIDERS]).data.get("providers") or {}
+        rules = yaml12.parse(MAPPINGS, sources[MAPPINGS]).data if MAPPINGS in sources else {}
+        found = [rules.get(name) for name in ("exact_matches", "load_balancing", "capabilities", "patterns")]
+        found += [(rules.get("routing_rules") or {}).get("default_provider")]
+        return any(found) or any(
+            isinstance(each, Mapping) and each.get("models") and each.get("status", "active") == "active"
+            for each in (providers.values() if isinstance(providers, Mapping) else ())
+        )
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -56,6 +69,8 @@ class Taken:
             return [report.text().rstrip("\n")]
         if not self.valid:
             end = f"imported into {config}; mend what is named above, then `{command} validate`"
+        elif not self.takeover.serves:
+            end = f"made {config}, but no model to serve came of it: {self.takeover.report} says why"
         else:
             end = f"imported into {config}, all of it in {self.takeover.report}; next: `{command} up`"
         return [report.summary(), end]

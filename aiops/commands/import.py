@@ -17,6 +17,9 @@ from aiops.context import Context
     "--report", "report_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report there."
 )
 @click.option("--dry-run", is_flag=True, help="Print the report and stop.")
+@click.option(
+    "--prove", is_flag=True, help="Run LiteLLM and the imported gateway side by side first; say what differs."
+)
 @click.pass_obj
 def command(
     context: Context,
@@ -26,10 +29,17 @@ def command(
     port: int | None,
     report_file: Path | None,
     dry_run: bool,
+    prove: bool,
 ) -> None:
-    from aiops.actions.takeover import take_over
+    from aiops.actions.takeover import look, take_over
 
     given = {("profile",): profile, ("supervisor",): supervisor, ("gateway", "port"): port}
     wanted = {name: value for name, value in given.items() if value is not None}
+    proof = None
+    if prove:
+        from aiops.actions.importing.prove import proved
+
+        proof = proved(look(path, wanted), context.out)
     taken = take_over(context.instance, path, wanted, context.out, report=report_file, dry_run=dry_run)
-    context.out.answer(taken.lines(), taken.to_json())
+    told = {} if proof is None else {"proof": proof.to_json()}
+    context.out.answer(taken.lines(), {**taken.to_json(), **told})

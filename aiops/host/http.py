@@ -63,7 +63,9 @@ def send(
     unix: str | None = None,
     proxies: bool = False,
 ) -> Answer:
-    """One request on a connection of its own; ``body`` is sent as JSON. ``timeout``: seconds for each wait.
+    """One request on a connection of its own; ``body`` is sent as JSON, bytes as they are.
+
+    ``timeout``: seconds for each wait.
 
     ``unix``: the socket to ask instead of the host in ``url``; ``proxies``: obey the environment's. Redirects are
     answers. Raises NoAnswer.
@@ -96,7 +98,9 @@ def opened(
     if parts.username is not None and "authorization" not in {name.lower() for name in named}:
         named["authorization"] = _basic(parts.username, parts.password or "")
     content = None
-    if body is not None:
+    if isinstance(body, bytes):
+        content = body
+    elif body is not None:
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         named["content-type"] = "application/json"
     try:

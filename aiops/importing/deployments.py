@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from aiops.importing.keys import Clear, Reference, read_key, read_url
+from aiops.importing.keys import Clear, Reference, read_url, sent_key
+from aiops.importing.modes import by_name
 from aiops.importing.numbers import number, whole
 from aiops.importing.report import Ledger
+from aiops.spec.shapes.options import REFERENCE as REFERRED
 from aiops.spec.shapes.provider_types import TYPES, Mode
-from aiops.spec.shapes.urls import REFERENCE, normalise
-from aiops.spec.yaml.yaml12 import Path
+from aiops.spec.shapes.urls import REFERENCE, api_base, expand, normalise
+from aiops.spec.yaml.yaml12 import Path, parse
 
 _PREFIXES: dict[str, str] = {
     **{kind.prefix: name for name, kind in TYPES.items() if name != "openai"},
@@ -30,19 +32,23 @@ _BARE = (
     (("command", "embed-english", "embed-multilingual"), "cohere"),
 )
 """Names that LiteLLM knows without a prefix."""
+_REFERENCES = frozenset(("api_key", "api_base", "base_url"))
+"""What stays a reference."""
 _USUAL_KEYS = {"together_ai": "TOGETHERAI_API_KEY", "perplexity": "PERPLEXITYAI_API_KEY"}
-_MODES: dict[str, Mode] = {"chat": "chat", "completion": "completion", "embedding": "embedding"}
+_MODES: dict[str, Mode] = {mode: mode for mode in get_args(Mode)}
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What can be said of it here. ``wildcard``: it passes on whatever name was asked for. Costs are per token."""
+    """What can be said of it here. ``exact``: its address is not what its type makes of it. ``params``: what it was
+    written with, with the values of variables where only a value makes sense. Costs are per token."""
 
     path: Path
     name: str
     type: str
     backend: str
     base_url: str | None = None
+    exact: bool = False
     key: Reference | Clear | None = None
     mode: Mode = "chat"
     weight: int | float | None = None
@@ -50,7 +56,7 @@ class Deployment:
     tpm: int | None = None
     order: int | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def wildcard(self) -> bool:
@@ -58,17 +64,20 @@ class Deployment:
         return "*" in self.name or "*" in self.backend
 
     @property
-    def place(self) -> tuple[str, str | None, Reference | Clear | None]:
+    def place(self) -> tuple[str, str | None, bool, Reference | Clear | None]:
         """Equal for deployments of one provider."""
-        return (self.type, self.base_url, self.key)
+        return (self.type, self.base_url, self.exact, self.key)
 
 
-def read_deployment(item: Any, path: Path, ledger: Ledger) -> Deployment | None:
-    """Judge the item's own parts; None when aiops has no provider type for it, which the ledger says."""
+def read_deployment(item: Any, path: Path, ledger: Ledger, env: Mapping[str, str]) -> Deployment | None:
+    """Judge the item's own parts; None when aiops has no provider type for it, which the ledger says.
+
+    ``env``: the variables that ``os.environ/NAME`` may mean.
+    """
     if not isinstance(item, Mapping) or not isinstance(item.get("litellm_params"), Mapping):
         ledger.decide(path, "not a deployment: `model_name` and `litellm_params` are needed")
         return None
-    params: Mapping[str, Any] = item["litellm_params"]
+    params: Mapping[str, Any] = _resolved(item["litellm_params"], env)
     written = item.get("model_info")
     info: Mapping[str, Any] = written if isinstance(written, Mapping) else {}
     name, model = item.get("model_name"), params.get("model")
@@ -76,16 +85,20 @@ def read_deployment(item: Any, path: Path, ledger: Ledger) -> Deployment | None:
         ledger.decide(path, "not a deployment: `model_name` and `litellm_params.model` should be text")
         return None
     base = params.get("api_base", params.get("base_url"))
-    base_url = _root(base) if isinstance(base, str) and base else None
+    written_url = read_url(base) if isinstance(base, str) and base else None
+    base_url = _root(written_url) if written_url else None
     custom = params.get("custom_llm_provider")
     prefix, kind, backend = _kind(model, base_url, custom if isinstance(custom, str) else None)
     if kind is None:
         ledger.decide(path, _no_type(prefix))
         return None
-    mode = _MODES.get(str(info.get("mode", "chat")))
+    mode = _MODES.get(str(info["mode"])) if info.get("mode") else by_name(backend)
     if mode is None:
-        ledger.decide(path, f"aiops serves chat, completion and embedding models; this one is `{info.get('mode')}`")
+        ledger.decide(path, f"aiops serves {', '.join(_MODES)}; this one is `{info['mode']}`")
         return None
+    exact = written_url is not None and not _official(base_url) and _is_exact(written_url, kind, env)
+    if exact:
+        base_url = written_url
     if TYPES[kind].needs_url and base_url is None:
         base_url = {"ollama": "http://localhost:11434"}.get(kind)
         if base_url is None:
@@ -93,9 +106,18 @@ def read_deployment(item: Any, path: Path, ledger: Ledger) -> Deployment | None:
             return None
     for part in ("model", "api_base", "base_url", "custom_llm_provider"):
         ledger.kept((*path, "litellm_params", part), to=f"a provider of type {kind}")
+    at: Path = (*path, "litellm_params", "model")
+    if not info.get("mode") and mode != "chat":
+        ledger.translated(at, f"by its name a model for {mode}; nothing else said so", f"models[].mode: {mode}")
+    elif prefix == "ollama" and mode == "chat":
+        why = "asked by /api/chat, which uses the model's own template; LiteLLM's `ollama/` asked by /api/generate"
+        ledger.translated(at, why, f"a provider of type {kind}")
+    if exact:
+        spelled: Path = (*path, "litellm_params", "api_base" if "api_base" in params else "base_url")
+        ledger.translated(spelled, "used as it is written: nothing is added to it", "base_url, exact_url: true")
     ledger.kept((*path, "model_name"))
-    key = read_key(params.get("api_key"))
-    if TYPES[kind].cloud and key is None:
+    key = sent_key(params.get("api_key"))
+    if TYPES[kind].cloud and key is None and not TYPES[kind].ambient:
         key = Reference(_USUAL_KEYS.get(kind, f"{kind.upper()}_API_KEY"))
     return Deployment(
         path=path,
@@ -103,6 +125,7 @@ def read_deployment(item: Any, path: Path, ledger: Ledger) -> Deployment | None:
         type=kind,
         backend=backend,
         base_url=None if kind in ("openai", "anthropic") and _official(base_url) else base_url,
+        exact=exact,
         key=key,
         mode="completion" if prefix == "text-completion-openai" else mode,
         weight=number(params.get("weight")),
@@ -110,7 +133,7 @@ def read_deployment(item: Any, path: Path, ledger: Ledger) -> Deployment | None:
         tpm=whole(params.get("tpm", info.get("tpm"))),
         order=whole(params.get("order")),
         info=info,
-        extra=params,
+        params=params,
     )
 
 
@@ -119,7 +142,7 @@ def _kind(model: str, base_url: str | None, custom: str | None) -> tuple[str, st
     prefix, slash, rest = model.partition("/")
     if custom:
         prefix, slash, rest = custom, "/", model.removeprefix(f"{custom}/")
-    if prefix == "openai" and slash:
+    if prefix in ("openai", "text-completion-openai") and slash:
         own = base_url is not None and not _official(base_url)
         return prefix, "openai_compatible" if own else "openai", rest
     if slash and prefix in _PREFIXES:
@@ -131,19 +154,44 @@ def _kind(model: str, base_url: str | None, custom: str | None) -> tuple[str, st
     return (prefix if slash else model), None, rest or model
 
 
+def _resolved(params: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+    """With the values of variables for what is no text: numbers, switches, and the name of the model."""
+    found = dict(params)
+    for key, value in params.items():
+        reference = REFERRED.fullmatch(value) if isinstance(value, str) else None
+        if reference is not None and key not in _REFERENCES and reference[1] in env:
+            text = env[reference[1]]
+            scalar = parse("", f"value: {text}".encode()).data if key != "model" else {"value": text}
+            plain = scalar.get("value") if isinstance(scalar, Mapping) else text
+            if key == "model" or isinstance(plain, int | float):
+                found[key] = plain
+    return found
+
+
+def _is_exact(written: str, kind: str, env: Mapping[str, str]) -> bool:
+    """Whether the address, as it stands, is not what aiops would ask by; also when that is not known."""
+    url, missing = expand(written, env)
+    if missing or REFERENCE.search(url):
+        return bool(TYPES[kind].suffix)
+    try:
+        return api_base(normalise(url), TYPES[kind]) != _lower(url)
+    except ValueError:
+        return False
+
+
+def _lower(url: str) -> str:
+    """Scheme and host in lower case, without a slash at the end: spellings of the same address."""
+    parts = urlsplit(url)
+    return parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl().rstrip("/")
+
+
 def _no_type(prefix: str) -> str:
-    if prefix in ("azure", "azure_ai"):
-        return (
-            "aiops has no type for azure; Azure's v1 API is OpenAI's: `type: openai_compatible`, "
-            "`base_url: https://RESOURCE.openai.azure.com/openai/v1`, the deployment's name as model"
-        )
     if prefix == "*":
         return "any model of any provider: name a provider, for `routing_rules.default_provider` or in `patterns`"
     return f"aiops has no provider type for `{prefix}`; a server that speaks OpenAI's API is `type: openai_compatible`"
 
 
-def _root(url: str) -> str:
-    written = read_url(url)
+def _root(written: str) -> str:
     if REFERENCE.search(written):
         return written
     try:

@@ -20,6 +20,7 @@ from aiops.importing.report import Entry, Fate, Ledger, Report
 from aiops.importing.rewrite import Rewrite
 from aiops.spec.edit.edit import Scalar, set_value
 from aiops.spec.load.screen import hide_secrets
+from aiops.spec.shapes.options import referred
 from aiops.spec.shapes.urls import REFERENCE
 from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS, Sources
 from aiops.spec.yaml.yaml12 import Document, Path, dotted, parse
@@ -107,7 +108,7 @@ class _Import:
 
     def _config(self, document: Document) -> None:
         ledger = self.ledgers[document.file]
-        written = translate_config(ledger, self.secrets)
+        written = translate_config(ledger, self.secrets, self.found.env)
         self.sources |= written.sources(document.file)
         self.settings = written.settings
         self.origins = dict(written.origins)
@@ -151,6 +152,8 @@ class _Import:
         count = len(self.edits)
         how = f"{count} edit{'s' * (count != 1)} made by hand" if count else "nothing in it was edited by hand"
         self.remarks.append(f"{ledger.file} was generated from these sources: {how}")
+        if self.settings.drop_params:
+            self._drop_params()
         rewrite = Rewrite(MAPPINGS, self.sources[MAPPINGS])
         for section, values in (("routing_rules", self.settings.rules), ("special_cases", self.settings.special)):
             if not isinstance(rewrite.get((section,), {}), Mapping | None):
@@ -159,6 +162,15 @@ class _Import:
                 if rewrite.get((section, key)) is None:
                     rewrite.put((section, key), value)
         self.sources[MAPPINGS] = rewrite.finish()
+
+    def _drop_params(self) -> None:
+        """What LiteLLM had for all is an option of each provider."""
+        rewrite = Rewrite(PROVIDERS, self.sources[PROVIDERS])
+        for name, entry in rewrite.mapping("providers").items():
+            options = entry.get("options", {}) if isinstance(entry, Mapping) else None
+            if isinstance(options, Mapping) and "drop_params" not in options:
+                rewrite.put(("providers", name, "options", "drop_params"), value=True)
+        self.sources[PROVIDERS] = rewrite.finish()
 
     def _settings(self) -> None:
         """What the sources say of the gateway itself, then what the command line says."""
@@ -180,6 +192,7 @@ class _Import:
         for entry in _providers(parse(PROVIDERS, self.sources[PROVIDERS]).data):
             url = entry.get("base_url")
             wanted = [match[1].partition(":-")[0] for match in REFERENCE.finditer(url if isinstance(url, str) else "")]
+            wanted += referred(tuple(_options(entry)))
             for name in [*wanted, str(entry.get("api_key_env"))]:
                 if self.found.env.get(name) and name not in self.secrets.env:
                     self.secrets.env[name] = self.found.env[name]
@@ -203,10 +216,8 @@ class _Import:
             place = self._origin(aside, documents)
             # The first is the cause: what else came of the same place only followed from it.
             if place is None or place in told:
-                entry = Entry(
-                    aside.file, line, dotted(aside.path), Fate.DECISION, aside.sentence, "set aside", f"{line}"
-                )
-                self.new.append(entry)
+                key = dotted(aside.path)
+                self.new.append(Entry(aside.file, line, key, Fate.DECISION, aside.sentence, "set aside", key))
             else:
                 told.add(place)
                 to = f"{aside.file}:{line}, set aside as a comment" if line else f"taken out of {aside.file}"
@@ -228,6 +239,14 @@ def _providers(data: Any) -> Iterator[Mapping[str, Any]]:
     for entry in entries.values() if isinstance(entries, Mapping) else ():
         if isinstance(entry, Mapping):
             yield entry
+
+
+def _options(entry: Mapping[str, Any]) -> Iterator[Any]:
+    """What stands below each ``options`` of a provider."""
+    models = entry.get("models")
+    for each in (entry, *(models if isinstance(models, tuple) else ())):
+        if isinstance(each, Mapping):
+            yield each.get("options")
 
 
 def _sentence(problem: Problem) -> str:

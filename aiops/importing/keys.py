@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY
+
 _REFERENCE = re.compile(r"(?:os\.environ/|env/)([A-Za-z_][A-Za-z0-9_]*)|\$\{?([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}?")
 _NO_KEY = frozenset(
     (
@@ -38,6 +40,14 @@ def read_key(value: object) -> Reference | Clear | None:
         return Reference(found[1] or found[2])
     # A key is one line: in secrets/env the rest would be lines of their own.
     return Clear("".join(line.strip() for line in value.splitlines()))
+
+
+def sent_key(value: object) -> Reference | Clear | None:
+    """What a key of LiteLLM's own configuration means. It sends every word there is, and a server may have been started
+    with just that word: only ``none`` says the same as none, since that is sent where there is no key."""
+    if not isinstance(value, str) or value.strip() in ("", PLACEHOLDER_KEY):
+        return None
+    return read_key(value) or Clear(value.strip())
 
 
 def read_url(value: str) -> str:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from aiops.importing.report import Fate
 
 _D, _N = Fate.DECISION, Fate.DROPPED
-_LOGGING = "sent what LiteLLM logs elsewhere; this version of aiops does not: `logs/` and `/metrics` are here"
+_LOGGING = "sent what LiteLLM logs elsewhere; this version of aiops does not: `aiops logs` shows them"
 _CACHE = "answers are not cached by this version of aiops"
 _REDIS = "one machine needs no Redis: the workers of a gateway share their counters. Its password was not copied"
 _DATABASE = "LiteLLM's own database mode is not used: keys, budgets and usage in it stay where they are"
-_CONTEXT = "a fallback here is tried whatever the failure was; if that will do, write it into `fallback_chains`"
 _ALERTS = "nobody is alerted by this version of aiops; `aiops status` and `/_health/ready` say what is wrong"
 _NOISE = "about LiteLLM's own output; `aiops logs` shows the gateway's"
 
 ROUTER: dict[str, tuple[Fate, str]] = {
-    "context_window_fallbacks": (_D, _CONTEXT),
-    "content_policy_fallbacks": (_D, _CONTEXT),
     "disable_cooldowns": (_N, "nothing is cooled down here unless `special_cases.error_based_routing` says so"),
     "max_fallbacks": (_N, "every fallback that is written is tried"),
     "enable_weighted_failover": (_N, "always so here: when one deployment fails the others are tried"),
@@ -33,9 +30,6 @@ ROUTER: dict[str, tuple[Fate, str]] = {
     ),
 }
 LITELLM: dict[str, tuple[Fate, str]] = {
-    "drop_params": (_D, "a parameter that a provider does not know is an error here, as LiteLLM has it by default"),
-    "context_window_fallbacks": (_D, _CONTEXT),
-    "content_policy_fallbacks": (_D, _CONTEXT),
     "set_verbose": (_N, _NOISE),
     "json_logs": (_N, _NOISE),
     "turn_off_message_logging": (_N, "the gateway's log never holds messages"),
@@ -77,16 +71,52 @@ NEVER_READ: dict[str, str] = {
     "notes": "about the file; nothing ever read it",
 }
 DEPLOYMENT: dict[str, str] = {
-    "api_version": "of Azure; an OpenAI-compatible server has none",
-    "timeout": "`gateway.request_timeout` in aiops.yaml is for all",
-    "stream_timeout": "`gateway.stream_timeout` in aiops.yaml is for all",
-    "max_retries": "`gateway.retries` in aiops.yaml is for all",
-    "num_retries": "`gateway.retries` in aiops.yaml is for all",
     "tags": "routing by tag; a condition on a header in `routing_rules.request_metadata_routing` can do it",
-    "region_name": "this provider type has no regions",
     "litellm_credential_name": "write the key as `api_key_env` of the provider",
     "mock_response": "an answer without a model behind it",
+    "cooldown_time": "`special_cases.error_based_routing` is for all",
+    "guardrails": "this version of aiops has no guardrails",
 }
+_OWN_BEGINNINGS = (
+    *("_", "litellm_", "anthropic_", "arize_", "auto_router_", "adaptive_router_", "complexity_router_", "dd_"),
+    *("gcs_", "humanloop_", "langfuse_", "langsmith_", "mock_", "newrelic_", "openai_identity_", "posthog_"),
+    *("prompt_", "quality_router_", "s3_", "search_", "signoz_", "wandb_", "weave_", "openai_service_", "regional_"),
+)
+_OWN_PARTS = ("_cost_", "cost_per_", "_token_cost", "callback", "default_api_key_")
+_OWN = frozenset(
+    (
+        *("acompletion", "aembedding", "aimg_generation", "allm_passthrough_route", "async_call", "atext_completion"),
+        *("allow_client_keepalive_override", "allowed_model_region", "assistant_continue_message", "attempted_targets"),
+        *("aws_batch_role_arn", "azure", "azure_ad_token_provider", "azure_password", "azure_scope", "azure_username"),
+        *("base_model", "bedrock_tags", "bos_token", "bucket_name", "budget_duration", "cache", "cache_key", "caching"),
+        *("caching_groups", "client", "client_id", "client_secret", "client_side_timeout", "complete_response"),
+        *("completion_call_id", "configurable_clientside_auth_params", "context_window_fallback_dict", "ttl"),
+        *("custom_prompt_dict", "data_residency", "disable_add_transform_inline_image_block", "enable_prompt_caching"),
+        *(
+            "enable_json_schema_validation",
+            "enable_tag_filtering",
+            "ensure_alternating_roles",
+            "eos_token",
+            "fallbacks",
+        ),
+        *("fallback_depth", "fastest_response", "final_prompt_value", "fireworks_forward_user_id", "force_timeout"),
+        *("hf_model_name", "id", "itpm", "otpm", "keepalive_seconds", "log_client_error_tracebacks", "logger_fn"),
+        *("max_agentic_loops", "max_budget", "max_fallbacks", "max_file_size_mb", "metadata", "model_alias_map"),
+        *("model_config", "model_file_id_mapping", "model_info", "model_list", "no-log", "output_vector_size"),
+        *("preset_cache_key", "provider_affinity_header", "provider_specific_header", "proxy_server_request", "roles"),
+        *("retry_policy", "retry_strategy", "routing_strategy", "rust", "secret_fields", "self", "shared_session"),
+        *("silent_model", "ssl_verify", "stream_chunk_size", "stream_response", "stream_timeout_by_service_tier"),
+        *("tag_regex", "tenant_id", "text_completion", "tiered_pricing", "timeout_by_service_tier", "use_client"),
+        *("turn_off_message_logging", "use_in_pass_through", "use_litellm_proxy", "use_xai_oauth", "verbose"),
+        *("user_continue_message", "region_name", "api_version"),
+    )
+)
+
+
+def is_own(name: str) -> bool:
+    """Whether LiteLLM acts on a parameter itself, so that no provider ever sees it."""
+    return name in _OWN or name.startswith(_OWN_BEGINNINGS) or any(part in name for part in _OWN_PARTS)
+
 
 SECTIONS: dict[str, str] = {
     "include": "the files named there were not read: put everything into one file and import that",

@@ -7,50 +7,91 @@ from typing import Any
 
 from aiops.importing.deployments import Deployment, where
 from aiops.importing.keys import Clear, Reference, Secrets, variable
-from aiops.importing.litellm_keys import DEPLOYMENT
-from aiops.importing.numbers import number, whole
-from aiops.importing.options import options_of
+from aiops.importing.model_facts import facts_of
+from aiops.importing.numbers import whole
 from aiops.importing.report import Ledger
 from aiops.importing.written import Written
+from aiops.spec.shapes.provider_types import TYPES
+from aiops.spec.shapes.urls import REFERENCE, expand, normalise, place
 from aiops.spec.sources import PROVIDERS
-
-_DOCUMENTED = ("description", "notes", "size", "quantization", "specialty")
+from aiops.spec.yaml.yaml12 import Path
 
 
 class Homes:
-    """The providers of a configuration, each with a name of its own."""
+    """The providers of a configuration, each with a name of its own, and the models each of them lists.
 
-    def __init__(self, written: Written, ledger: Ledger, secrets: Secrets) -> None:
-        self.written, self.ledger, self.secrets = written, ledger, secrets
+    ``env``: the variables that addresses may refer to.
+    """
+
+    def __init__(self, written: Written, ledger: Ledger, secrets: Secrets, env: Mapping[str, str]) -> None:
+        self.written, self.ledger, self.secrets, self.env = written, ledger, secrets, env
         self.names: dict[object, str] = {}
         self.listed: dict[tuple[str, str], dict[str, Any]] = {}
+        self.users: dict[tuple[str, str], list[Deployment]] = {}
+        self.servers: dict[object, str] = {}
+        self._homes: dict[Path, str] = {}
 
-    def add(self, deployment: Deployment) -> None:
-        """Put a deployment where it belongs."""
-        providers, file = self.written.providers, PROVIDERS
-        name = self.of(deployment)
-        entry = providers[name]
-        model = _model(deployment, self.ledger)
-        if not deployment.wildcard:
-            listed = entry.setdefault("models", [])
-            same = self.listed.setdefault((name, model["name"]), model)
-            if same is model:
-                self.written.origins[(file, ("providers", name, "models", len(listed)))] = deployment.path
-                listed.append(model)
-            model = same
-        _rest(deployment, self.ledger, entry, model)
+    def add(self, deployment: Deployment, *, apart: int = 0) -> None:
+        """Put a deployment where it belongs. ``apart``: in the how-manieth provider of the same place, from 0."""
+        name = self._home(deployment, apart)
+        self._homes[deployment.path] = name
+        entry = self.written.providers[name]
+        facts = facts_of(deployment, self.ledger)
+        if "*" in deployment.backend:
+            return self._limit(deployment, entry)
+        listed = entry.setdefault("models", [])
+        key = (name, deployment.backend)
+        known = self.listed.get(key)
+        if known is None:
+            known = self.listed[key] = {"name": deployment.backend}
+            if deployment.mode != "chat":
+                known["mode"] = deployment.mode
+            known |= facts
+            self.written.origins[(PROVIDERS, ("providers", name, "models", len(listed)))] = deployment.path
+            listed.append(known)
+        else:
+            self._differences(deployment, known, facts)
+        self.users.setdefault(key, []).append(deployment)
+        return self._limit(deployment, entry)
 
     def of(self, deployment: Deployment) -> str:
-        """The provider's name; the provider is made the first time."""
-        known = self.names.get(deployment.place)
+        """The name of its provider."""
+        return self._homes[deployment.path]
+
+    def model(self, deployment: Deployment) -> dict[str, Any]:
+        """The model it asks for, as its provider lists it."""
+        return self.listed[(self.of(deployment), deployment.backend)]
+
+    def is_alone(self, deployment: Deployment) -> bool:
+        """Whether nothing else asks its provider for that model."""
+        return len(self.users.get((self.of(deployment), deployment.backend), ())) == 1
+
+    def forget_unasked(self) -> None:
+        """Take out again, with their keys, the providers of which nothing is asked: only names with `*` led to them."""
+        providers, variables = self.written.providers, self._variables()
+        used = {self.written.mappings.get("routing_rules", {}).get("default_provider")}
+        used |= {rule["provider"] for rule in self.written.mappings.get("patterns", ())}
+        for name in [name for name, entry in providers.items() if not entry.get("models") and name not in used]:
+            del providers[name]
+        for entry in providers.values():  # the first of a server may be gone
+            if entry.get("same_server_as", entry["type"]) not in {*providers, entry["type"]}:
+                del entry["same_server_as"]
+        for unused in variables - self._variables():
+            self.secrets.env.pop(unused, None)
+
+    def _home(self, deployment: Deployment, apart: int) -> str:
+        known = self.names.get((deployment.place, apart))
         if known is not None:
             self._judge_key(deployment, self.written.providers[known].get("api_key_env"))
             return known
         name = _free_name(deployment, self.written.providers)
-        self.names[deployment.place] = name
+        self.names[(deployment.place, apart)] = name
         entry: dict[str, Any] = {"type": deployment.type}
         if deployment.base_url is not None:
             entry["base_url"] = deployment.base_url
+            if deployment.exact:
+                entry["exact_url"] = True
+            self._same_server(deployment, name, entry)
         entry["status"] = "active"
         if isinstance(deployment.key, Reference):
             entry["api_key_env"] = deployment.key.name
@@ -61,14 +102,40 @@ class Homes:
         self.written.origins[(PROVIDERS, ("providers", name))] = deployment.path
         return name
 
-    def forget_unasked(self) -> None:
-        """Take out again, with their keys, the providers of which nothing is asked: only names with `*` led to them."""
-        providers, variables = self.written.providers, self._variables()
-        default = self.written.mappings.get("routing_rules", {}).get("default_provider")
-        for name in [name for name, entry in providers.items() if not entry.get("models") and name != default]:
-            del providers[name]
-        for unused in variables - self._variables():
-            self.secrets.env.pop(unused, None)
+    def _same_server(self, deployment: Deployment, name: str, entry: dict[str, Any]) -> None:
+        """Another way to a server that is there already: with another key, another type, another spelling."""
+        if deployment.base_url is None or TYPES[deployment.type].cloud:
+            return
+        url, missing = expand(deployment.base_url, self.env)
+        at: object = url
+        if not missing and not REFERENCE.search(url):
+            try:
+                at = place(normalise(url))[:2]
+            except ValueError:
+                return  # `load` says what is wrong with it
+        first = self.servers.setdefault(at, name)
+        if first != name:
+            entry["same_server_as"] = first
+
+    def _differences(self, deployment: Deployment, known: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Of one model of one provider there is one description."""
+        for key, value in facts.items():
+            if known.get(key) != value:
+                path = (*deployment.path, "model_info")
+                why = f"`{deployment.backend}` was described otherwise before, which counts: `{key}` differs"
+                self.ledger.decide(path, why)
+
+    def _limit(self, deployment: Deployment, entry: dict[str, Any]) -> None:
+        path = (*deployment.path, "litellm_params", "max_parallel_requests")
+        if "max_parallel_requests" not in deployment.params:
+            return
+        most = whole(deployment.params["max_parallel_requests"]) or 0
+        if most > 0:
+            entry["max_parallel"] = max(entry.get("max_parallel", 0), most)
+            why = "what routing by load reckons with, of the whole provider; LiteLLM refused more with a 429"
+            self.ledger.translated(path, why, "max_parallel")
+        else:
+            self.ledger.decide(path, "requests at a time are a whole number above 0")
 
     def _variables(self) -> set[str]:
         """The environment variables that hold the providers' keys."""
@@ -81,7 +148,7 @@ class Homes:
         elif deployment.key is not None:
             self.ledger.translated(path, "a reference to the environment is `api_key_env` here", "api_key_env")
         else:
-            self.ledger.dropped(path, "it stands for no key, and a provider without one needs no word for it")
+            self.ledger.dropped(path, "the same is sent where a provider has no key")
 
 
 def _free_name(deployment: Deployment, taken: Mapping[str, Any]) -> str:
@@ -97,58 +164,3 @@ def _free_name(deployment: Deployment, taken: Mapping[str, Any]) -> str:
         names.append(f"{deployment.type}-{count}")
         count += 1
     return next(name for name in names if name not in taken)
-
-
-def _model(deployment: Deployment, ledger: Ledger) -> dict[str, Any]:
-    """The model as its provider lists it, with what ``model_info`` says of it."""
-    model: dict[str, Any] = {"name": deployment.backend}
-    if deployment.mode != "chat":
-        model["mode"] = deployment.mode
-    for key, value in deployment.info.items():
-        path = (*deployment.path, "model_info", key)
-        if key == "mode":
-            ledger.translated(path, "a model says it itself here", "models[].mode")
-        elif key == "id":
-            ledger.dropped(path, "a deployment's id is made from what it is, the same on every machine")
-        elif key == "max_input_tokens" and isinstance(value, int):
-            model["context_length"] = value
-            ledger.translated(path, "called `context_length` here", "models[].context_length")
-        elif key in _DOCUMENTED and isinstance(value, str):
-            model[key] = value
-            ledger.documentation(path, to="the model")
-        elif key == "input_cost_per_token" and (cost := number(value)) is not None:
-            model["cost_per_1k_tokens"] = round(cost * 1000, 9)
-            ledger.translated(path, "per 1,000 tokens here", "models[].cost_per_1k_tokens")
-        elif key in ("rpm", "tpm"):
-            ledger.kept(path)
-        else:
-            ledger.documentation(path, "shown by LiteLLM only; write it as `notes` of the model to keep it")
-    return model
-
-
-def _rest(deployment: Deployment, ledger: Ledger, entry: dict[str, Any], model: dict[str, Any]) -> None:
-    """What else stands beside the model: options, limits, and keys in the wrong place."""
-    options = options_of(deployment.type)
-    params = (*deployment.path, "litellm_params")
-    for key in deployment.extra:
-        path = (*params, key)
-        if key in ("model", "api_base", "base_url", "api_key", "custom_llm_provider", "weight", "rpm", "tpm", "order"):
-            continue
-        if key == "max_parallel_requests":
-            most = whole(deployment.extra[key]) or 0
-            if most > 0:
-                entry["max_parallel"] = max(entry.get("max_parallel", 0), most)
-                ledger.translated(path, "of the whole provider here", "max_parallel")
-            else:
-                ledger.decide(path, "requests at a time are a whole number above 0")
-        elif (option := options.get(key)) is not None:
-            model.setdefault("options", {})[option] = deployment.extra[key]
-            ledger.translated(path, "an option of the model", f"models[].options.{option}")
-        elif key in DEPLOYMENT:
-            ledger.decide(path, DEPLOYMENT[key])
-        else:
-            ledger.decide(path, "was sent with every request; no option of this type of provider is called that")
-    ledger.kept((*deployment.path, "model_name"))
-    for key in ("rpm", "tpm"):
-        where = (*deployment.path, key)
-        ledger.dropped(where, f"LiteLLM reads `{key}` below `litellm_params` only: here it never had an effect")

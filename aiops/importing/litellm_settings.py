@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiops.importing.keys import Clear, Reference, Secrets, read_key
+from aiops.importing.keys import Clear, Reference, Secrets, read_key, sent_key
 from aiops.importing.litellm_keys import GENERAL, LITELLM, NEVER_READ, ROUTER, SECTIONS
 from aiops.importing.numbers import number
 from aiops.importing.report import Fate, Ledger
@@ -17,6 +17,10 @@ from aiops.spec.yaml.yaml12 import Path
 _TABLES = {"router_settings": ROUTER, "litellm_settings": LITELLM, "general_settings": GENERAL}
 _LITELLM_ALLOWED_FAILS = 3  # litellm.constants: DEFAULT_ALLOWED_FAILS
 _LITELLM_COOLDOWN = 5.0  # seconds; litellm.constants: DEFAULT_COOLDOWN_TIME_SECONDS
+# LiteLLM's proxy: openai.DEFAULT_MAX_RETRIES, litellm.request_timeout (seconds).
+_LITELLM_DEFAULTS: Mapping[tuple[str, ...], int] = {("gateway", "retries"): 2, ("gateway", "request_timeout"): 6000}
+_WAYS = {"context_window_fallbacks": "context_window", "content_policy_fallbacks": "content_policy"}
+_BELOW = {key: f".{key}" for key in _WAYS.values()}
 LITELLM_SECTIONS = frozenset((*_TABLES, "model_list", "environment_variables", *SECTIONS))
 """What a LiteLLM configuration may have at the top."""
 MASTER_KEY: Path = ("general_settings", "master_key")
@@ -24,14 +28,19 @@ MASTER_KEY: Path = ("general_settings", "master_key")
 
 @dataclass
 class Settings:
-    """``values``: keys of aiops.yaml. ``chains`` and ``aliases`` come with the place where they were written,
-    an alias also with what is to be said of it.
+    """``values``: keys of aiops.yaml. ``chains``, by the key of ``fallback_chains`` and the name, and ``aliases`` come
+    with the place where they were written, an alias also with what is to be said of it.
+
+    ``enforced``: whether rpm and tpm of a deployment are limits. ``drop_params``: whether parameters that a provider
+    does not know are left out.
 
     ``master_key_env``: the variable that holds the gateway's key, when it is not in clear.
     """
 
     values: dict[tuple[str, ...], int | float] = field(default_factory=dict)
-    chains: dict[str, tuple[list[str], Path]] = field(default_factory=dict)
+    chains: dict[tuple[str, str], tuple[list[str], Path]] = field(default_factory=dict)
+    enforced: bool = False
+    drop_params: bool = False
     aliases: dict[str, tuple[str, Path, str]] = field(default_factory=dict)
     rules: dict[str, Any] = field(default_factory=dict)
     special: dict[str, Any] = field(default_factory=dict)
@@ -44,15 +53,21 @@ def read_settings(ledger: Ledger, secrets: Secrets, settings: Settings) -> None:
     reader = _Reader(ledger, secrets, settings)
     for section, value in data.items():
         if section in _TABLES:
+            if not isinstance(value, Mapping) or not value:
+                ledger.dropped((section,), "it says nothing: empty")
             for key, item in value.items() if isinstance(value, Mapping) else ():
                 reader.read(section, key, item)
         elif section == "environment_variables":
             reader.environment(value)
         elif section in NEVER_READ:
             ledger.dropped((section,), NEVER_READ[section])
+        elif section != "model_list" and value in (None, "", (), {}):
+            ledger.dropped((section,), "it says nothing: empty")
         elif section != "model_list":
             ledger.decide((section,), SECTIONS.get(section, "aiops has nothing like this section"))
     reader.cooldowns()
+    for path, value in _LITELLM_DEFAULTS.items():
+        settings.values.setdefault(path, value)
 
 
 class _Reader:
@@ -66,6 +81,14 @@ class _Reader:
         path = (section, key)
         if key == "fallbacks":
             self._fallbacks(path, value)
+        elif key in _WAYS:
+            self._fallbacks(path, value, _WAYS[key])
+        elif key == "drop_params" and isinstance(value, bool):
+            self.settings.drop_params = value
+            if value:
+                self.ledger.translated(path, "an option of every provider here", "options.drop_params")
+            else:
+                self.ledger.dropped(path, "so it is without it")
         elif key == "default_fallbacks":
             self._chain("default", value, path)
         elif key == "model_group_alias":
@@ -90,7 +113,9 @@ class _Reader:
     def _other(self, section: str, path: Path, value: Any) -> None:
         key = str(path[-1])
         known = _TABLES[section].get(key)
-        if known is not None:
+        if value in (None, "", (), {}, False) and (known is None or known[0] is Fate.DECISION):
+            self.ledger.dropped(path, "it says nothing: empty, or off")
+        elif known is not None:
             self.ledger.note(path, *known)
         elif holds_secret(key) or key.startswith("redis"):
             self.ledger.decide(path, "aiops has nothing that would use it; the value was not copied")
@@ -119,23 +144,28 @@ class _Reader:
         names: Mapping[str, str] = {**{each.value: each.value for each in Strategy}, **ALIASES}
         if isinstance(value, str) and value in names:
             self.settings.rules["default_strategy"] = str(Strategy(names[value]))
+            self.settings.enforced |= value.startswith("usage-based")
             self.ledger.translated(path, "of every name with several deployments", "routing_rules.default_strategy")
         else:
             self.ledger.decide(path, "no strategy of aiops is called that; without one requests are shared at random")
 
-    def _fallbacks(self, path: Path, value: Any) -> None:
+    def _fallbacks(self, path: Path, value: Any, key: str = "chain") -> None:
+        if value in (None, (), {}):
+            self.ledger.dropped(path, "it says nothing: empty")
         for name, chain, where in _pairs(value, path):
-            self._chain("default" if name == "*" else name, chain, where)
+            self._chain("default" if name == "*" else name, chain, where, key)
 
-    def _chain(self, name: str, chain: Any, path: Path) -> None:
+    def _chain(self, name: str, chain: Any, path: Path, key: str = "chain") -> None:
         names = [chain] if isinstance(chain, str) else list(chain) if isinstance(chain, tuple) else []
-        if not names or not all(isinstance(each, str) for each in names):
+        if not names and chain in (None, ()):
+            self.ledger.dropped(path, "it says nothing: empty")
+        elif not names or not all(isinstance(each, str) for each in names):
             self.ledger.decide(path, "a fallback with parameters of its own; aiops names models only")
-        elif name in self.settings.chains and self.settings.chains[name][0] != names:
+        elif (key, name) in self.settings.chains and self.settings.chains[key, name][0] != names:
             self.ledger.dropped(path, "a second chain for the same model; LiteLLM took the first")
         else:
-            self.settings.chains.setdefault(name, (list(dict.fromkeys(names)), path))
-            self.ledger.translated(path, "a chain here", f"fallback_chains.{name}")
+            self.settings.chains.setdefault((key, name), (list(dict.fromkeys(names)), path))
+            self.ledger.translated(path, "a chain here", f"fallback_chains.{name}" + _BELOW.get(key, ""))
 
     def _aliases(self, path: Path, value: Any) -> None:
         listed = isinstance(value, tuple)
@@ -152,13 +182,16 @@ class _Reader:
             self.settings.aliases[alias] = (name, where, why)
 
     def _checks(self, path: Path, value: Any) -> None:
-        if value == ("enforce_model_rate_limits",):
+        self.settings.enforced |= isinstance(value, tuple) and "enforce_model_rate_limits" in value
+        if value in (None, ()):
+            self.ledger.dropped(path, "it says nothing: empty")
+        elif value == ("enforce_model_rate_limits",):
             self.ledger.translated(path, "every `rate_limit` holds here")
         else:
             self.ledger.decide(path, "of these checks aiops has `enforce_model_rate_limits`, and it is always on")
 
     def _master_key(self, path: Path, value: Any) -> None:
-        key = read_key(value)
+        key = sent_key(value)
         if isinstance(key, Reference):
             self.settings.master_key_env = key.name
             more = " (as it stood, the text itself was the key)" if str(value).startswith(("env/", "$")) else ""

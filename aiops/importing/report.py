@@ -161,8 +161,9 @@ class Report:
         )
 
     def counts(self) -> dict[str, int]:
-        """How many keys met each fate, in the order of ``Fate``."""
-        return {fate.value: sum(entry.fate is fate for entry in self.entries) for fate in Fate}
+        """How many lines of the lists have each fate, in the order of ``Fate``. Keys that were judged together are one
+        line."""
+        return {fate.value: sum(entry.fate is fate for entry in collapsed(self.entries)) for fate in Fate}
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, one entry per key."""

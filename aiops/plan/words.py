@@ -34,6 +34,10 @@ def what(was: Route, now: Route) -> Iterator[str]:
             yield f"backend {was.backend_model} -> {now.backend_model}"
     if was.fallbacks != now.fallbacks:
         yield f"fallbacks {_names(was.fallbacks)} -> {_names(now.fallbacks)}"
+    for key, when in (("context_window", "when a prompt is too long"), ("content_policy", "when content is refused")):
+        before, after = getattr(was, key), getattr(now, key)
+        if before != after:
+            yield f"fallbacks {when} {_names(before)} -> {_names(after)}"
     for key in ("rpm", "tpm"):
         before, after = getattr(was, key), getattr(now, key)
         if before != after:
@@ -81,6 +85,8 @@ def _told(was: Route | Endpoint, now: Route | Endpoint, whose: str = "") -> Iter
         yield f"options{of} ({_different(was.params, now.params)})"
     if was.cost != now.cost:
         yield f"cost{of} {_cost(was.cost)} -> {_cost(now.cost)}"
+    elif was.facts != now.facts:
+        yield f"facts{of} ({_different(was.facts, now.facts)})"
     if was.info != now.info:
         yield f"documentation{of} ({_different(was.info, now.info)})"
 

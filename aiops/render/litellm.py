@@ -18,6 +18,8 @@ from aiops.spec.yaml.yaml_text import block
 
 NAME = "litellm-unified.yaml"
 _LITELLM_DEFAULT_FALLBACKS = 5
+_PASSING = ("TimeoutError", "RateLimitError", "InternalServerError", "ServiceUnavailableError")
+"""Failures after which a second try may be answered."""
 
 
 def litellm_config(state: DesiredState, table: RouteTable, *, aiops_version: str) -> bytes:
@@ -45,6 +47,13 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
     }
     if any(route.rpm or route.tpm for route in table.routes):
         router["optional_pre_call_checks"] = ["enforce_model_rate_limits"]
+    if gateway.retries and (alone := list(_alone(table))):
+        # LiteLLM tries a deployment that is asked for by its id again only where a policy says so.
+        policy = {f"{failure}Retries": gateway.retries for failure in _PASSING}
+        router["model_group_retry_policy"] = dict.fromkeys(alone, policy)
+    for key in ("context_window", "content_policy"):
+        if named := list(_special_ways(table, key)):
+            router[f"{key}_fallbacks"] = named
     if gateway.stream_timeout is not None:
         router["stream_timeout"] = gateway.stream_timeout
     return {
@@ -65,6 +74,22 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
             "disable_model_info_refresh": True,
         },
     }
+
+
+def _alone(table: RouteTable) -> Iterator[str]:
+    """Deployments that a rule leads to and nobody else can stand in for."""
+    yield from sorted({group.members[0].deployment for group in table.rules.groups() if len(group.members) == 1})
+
+
+def _special_ways(table: RouteTable, key: str) -> Iterator[dict[str, list[str]]]:
+    """Fallbacks for one kind of failure; also under the deployments by which the gateway asks for a name."""
+    for route in table.routes:
+        if others := getattr(route, key):
+            deployments = [member.deployment for member in route.members]
+            if not deployments and route.model in table.rules.names:
+                deployments = [identity(route.model, route.provider, route.backend_model)]
+            for name in (route.model, *deployments):
+                yield {name: list(others)}
 
 
 def _callbacks(table: RouteTable) -> list[str]:
@@ -95,7 +120,7 @@ def _deployments(state: DesiredState, table: RouteTable) -> list[dict[str, Any]]
         for place, endpoint in enumerate(route.endpoints, 1):
             member = endpoint.member
             one = _deployment(route.model, member, state.providers[member.provider], endpoint.mode)
-            tell(one, endpoint.params, endpoint.cost)
+            tell(one, endpoint.params, endpoint.facts)
             if weighted:
                 one["litellm_params"]["weight"] = member.weight
             if in_order:
@@ -109,7 +134,7 @@ def _plain(route: Route, provider: Provider) -> dict[str, Any]:
     one = _deployment(route.model, Member(identifier, route.provider, route.backend_model), provider, route.mode)
     # With `enforce_model_rate_limits`, else they would only be weights.
     one["litellm_params"] |= {key: limit for key, limit in (("rpm", route.rpm), ("tpm", route.tpm)) if limit}
-    tell(one, route.params, route.cost)
+    tell(one, route.params, route.facts)
     return _documented(one, route.info)
 
 
@@ -117,7 +142,7 @@ def _hidden(member: Member, provider: Provider) -> dict[str, Any]:
     """A deployment that only rules lead to. What is asked of it is put in by the gateway when it has no model."""
     spec = provider.model(member.model) if member.model else None
     one = _deployment(hidden_name(provider.name), member, provider, spec.mode if spec else "chat")
-    tell(one, provider.params(spec), provider.written_price(member.model or "", spec))
+    tell(one, provider.params(spec), provider.facts(member.model or "", spec))
     return one
 
 
@@ -132,17 +157,18 @@ def call(provider: Provider, model: str, mode: Mode) -> dict[str, Any]:
     if provider.api_base is not None:
         params["api_base"] = provider.api_base
     variable = key_variable(provider)
-    params["api_key"] = f"os.environ/{variable}" if variable is not None else PLACEHOLDER_KEY
+    if variable is not None or not provider.kind.ambient:
+        params["api_key"] = f"os.environ/{variable}" if variable is not None else PLACEHOLDER_KEY
     return params
 
 
-def tell(deployment: dict[str, Any], params: Params, cost: float | None) -> None:
-    """Add the backend's options, none of which is called like a parameter of LiteLLM's own, and the price."""
+def tell(deployment: dict[str, Any], params: Params, facts: Params) -> None:
+    """Add the options, none of which replaces what says who is called, and what is known of the model.
+
+    With prices LiteLLM knows what a request cost.
+    """
     deployment["litellm_params"] |= params
-    if cost is not None:
-        # LiteLLM counts per token; with these it knows what a request cost.
-        per_token = round(cost / 1000, 15)
-        deployment["model_info"] |= {"input_cost_per_token": per_token, "output_cost_per_token": per_token}
+    deployment["model_info"] |= facts
 
 
 def _documented(deployment: dict[str, Any], info: Info) -> dict[str, Any]:

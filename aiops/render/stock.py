@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops.render.litellm import call, config, tell
-from aiops.spec.choosing.rules import Group, Member, RoutingTable, Strategy
+from aiops.spec.choosing.rules import Group, Member, PatternRule, RoutingTable, Strategy
 from aiops.spec.names import HIDDEN
 from aiops.spec.routes.routes import RouteTable
 from aiops.spec.shapes.model import DesiredState
@@ -19,13 +19,14 @@ MASTER_KEY = "LITELLM_MASTER_KEY"
 """The variable that LiteLLM's documentation has for the gateway's key."""
 _SAME: dict[Strategy, str] = {
     Strategy.SIMPLE_SHUFFLE: "simple-shuffle",
-    Strategy.LEAST_LOADED: "least-busy",
+    Strategy.LEAST_BUSY: "least-busy",
     Strategy.FASTEST_RESPONSE: "latency-based-routing",
     Strategy.USAGE_BASED: "usage-based-routing-v2",
     Strategy.COST_BASED: "cost-based-routing",
 }
 _NEAR = {
     Strategy.ROUND_ROBIN: "members are drawn at random instead of in turn",
+    Strategy.LEAST_LOADED: "the one with the fewest requests is chosen, whatever share of its slots that is",
     Strategy.WEIGHTED_ROUND_ROBIN: "members are drawn at random by weight instead of in turn",
 }
 # What stands between `^` and `.*` when it is plain text: letters, and characters that mean themselves.
@@ -75,23 +76,26 @@ def _strategies(
     router: dict[str, Any], deployments: list[dict[str, Any]], rules: RoutingTable, gaps: list[str]
 ) -> None:
     """LiteLLM has one strategy for all; members in a fixed order it has by itself."""
-    groups = [group for group in rules.names.values() if len(group.members) > 1]
-    wanted = {_SAME[group.strategy] for group in groups if group.strategy in _SAME}
+    named = {name: group for name, group in rules.names.items() if len(group.members) > 1}
+    groups = list(named.values())
+    nearest = {**_SAME, Strategy.LEAST_LOADED: _SAME[Strategy.LEAST_BUSY]}
+    wanted = {nearest[group.strategy] for group in groups if group.strategy in nearest}
     chosen = wanted.pop() if len(wanted) == 1 else "simple-shuffle"
     if groups:
         router["routing_strategy"] = chosen
     if groups and chosen == "simple-shuffle":
         # When one member fails the others are tried, as in aiops.
         router["enable_weighted_failover"] = True
-    for group in groups:
+    for name, group in named.items():
         if group.strategy is Strategy.DIRECT:
             place = {member.deployment: index for index, member in enumerate(group.members, 1)}
+            # Fallbacks that became members are fallbacks in LiteLLM, and choose among their own in their own way.
             for item in deployments:
-                if item["model_info"]["id"] in place:
+                if item["model_name"] == name and item["model_info"]["id"] in place:
                     item["litellm_params"]["order"] = place[item["model_info"]["id"]]
-        elif group.strategy in _NEAR:
+        elif group.strategy in _NEAR and nearest.get(group.strategy, chosen) == chosen:
             gaps.append(f"`{group.name}` ({group.source}): {_NEAR[group.strategy]}")
-        elif _SAME.get(group.strategy) != chosen:
+        elif nearest.get(group.strategy) != chosen:
             gaps.append(f"`{group.name}` ({group.source}): {chosen} instead of {group.strategy.value}")
         for member in group.members:
             if member.condition is not None:
@@ -102,12 +106,12 @@ def _strategies(
 def _wildcards(state: DesiredState, rules: RoutingTable, gaps: list[str]) -> Iterator[dict[str, Any]]:
     """Patterns that are a beginning or an end, and the default provider."""
     taken: dict[str, str] = {}
-    found: list[tuple[str | None, str, Group]] = [
-        (_wildcard(rule.pattern), f"the pattern `{rule.pattern}`", rule.group) for rule in rules.patterns
+    found: list[tuple[str | None, str | None, str, Group]] = [
+        (*_passed_on(rule), f"the pattern `{rule.pattern}`", rule.group) for rule in rules.patterns
     ]
     if rules.default is not None:
-        found.append(("*", "the default provider", rules.default))
-    for name, what, group in found:
+        found.append(("*", None, "the default provider", rules.default))
+    for name, passed, what, group in found:
         where = f"{what} ({group.source})"
         if name is None:
             gaps.append(f"{where}: LiteLLM knows `*` only")
@@ -117,12 +121,21 @@ def _wildcards(state: DesiredState, rules: RoutingTable, gaps: list[str]) -> Ite
             gaps.append(f"{where}: nobody answers for it now")
         else:
             taken[name] = what
-            yield _deployment(state, name, group.members[0])
+            yield _deployment(state, name, group.members[0], passed or name)
             others = [member.provider for member in group.members[1:]] + list(group.fallbacks)
             if others:
                 gaps.append(f"{where}: no fallback to {', '.join(others)}")
     if sum("*" in name for name in taken) > 1:
         gaps.append("of several names with `*` the longest wins, not the first of the file")
+
+
+def _passed_on(rule: PatternRule) -> tuple[str | None, str | None]:
+    """The name with ``*`` that means the same, and what is asked for instead with ``*`` for what it stood for."""
+    if rule.rename is None:
+        return _wildcard(rule.pattern), None
+    plain = rule.pattern.replace("(.*)", ".*", 1)
+    kept = rule.rename.replace("\\1", "*", 1)
+    return (None if plain == rule.pattern or "\\" in kept or kept.count("*") != 1 else _wildcard(plain)), kept
 
 
 def _wildcard(pattern: str) -> str | None:
@@ -135,14 +148,14 @@ def _wildcard(pattern: str) -> str | None:
     return None
 
 
-def _deployment(state: DesiredState, name: str, member: Member) -> dict[str, Any]:
+def _deployment(state: DesiredState, name: str, member: Member, passed: str) -> dict[str, Any]:
     provider = state.providers[member.provider]
     spec = provider.model(member.model) if member.model else None
-    model = member.model or name  # LiteLLM puts what `*` stood for in its place
+    model = member.model or passed  # LiteLLM puts what `*` stood for in its place
     mode = spec.mode if spec else "chat"
     # Without an id: one member answers for several patterns.
     one = {"model_name": name, "litellm_params": call(provider, model, mode), "model_info": {"mode": mode}}
-    tell(one, provider.params(spec), provider.written_price(member.model or "", spec))
+    tell(one, provider.params(spec), provider.facts(member.model or "", spec))
     return one
 
 

@@ -15,8 +15,8 @@ class Dialect(Enum):
     """``PLAIN`` is ``secrets/env``: the value is all that follows the first sign, as it is; no quotes, no escapes.
 
     ``SYSTEMD`` is systemd.exec(5) as far as the variables of provider units need it: quotes, and within double ones
-    escapes. ``DOTENV`` is a ``.env`` as shells and docker compose read it: ``export`` and quotes; an empty value is
-    none.
+    escapes. ``DOTENV`` is a ``.env`` as shells and docker compose read it: ``export``, quotes, and comments behind a
+    value; an empty value is none.
     """
 
     PLAIN = "plain"
@@ -38,8 +38,15 @@ def assigned(line: str, dialect: Dialect = Dialect.PLAIN) -> tuple[str, str] | N
         return name.strip(), value
     if dialect is Dialect.SYSTEMD:
         return (name, _unescaped(value.strip())) if _SYSTEMD_NAME.fullmatch(name) else None
-    name, value = name.strip().removeprefix("export ").strip(), _unquoted(value.strip())
+    name, value = name.strip().removeprefix("export ").strip(), _uncommented(value.strip())
     return (name, value) if name.isidentifier() and value else None
+
+
+def _uncommented(value: str) -> str:
+    """Without its quotes, and without the comment behind it: what comes after a blank and ``#``."""
+    if value[:1] in ('"', "'") and (end := value.find(value[0], 1)) > 0:
+        return value[1:end]
+    return re.split(r"(?:^|\s)#", value, maxsplit=1)[0].rstrip()
 
 
 def _unquoted(value: str) -> str:

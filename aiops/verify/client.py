@@ -12,6 +12,24 @@ from aiops.verify.check import Failed
 
 PROMPT = [{"role": "user", "content": "Say ok."}]
 PROBE_HEADER = "x-aiops-probe"
+_BOUNDARY = "aiops-silence"
+# RIFF/WAVE, PCM, one channel of 16 bits at 8 kHz: 800 samples.
+SILENCE = (
+    b"RIFF\x64\x06\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00"
+    b"data\x40\x06\x00\x00" + bytes(1600)
+)
+# By mode: where it is asked, what, and the key of the answer that has to hold something; None: the answer itself.
+_REQUESTS: dict[str, tuple[str, dict[str, Any], str | None]] = {
+    "chat": ("/v1/chat/completions", {"messages": PROMPT, "max_tokens": 1}, "choices"),
+    "completion": ("/v1/completions", {"prompt": "ok", "max_tokens": 1}, "choices"),
+    "responses": ("/v1/responses", {"input": "Say ok.", "max_output_tokens": 16}, "output"),
+    "embedding": ("/v1/embeddings", {"input": "ok"}, "data"),
+    "rerank": ("/v1/rerank", {"query": "ok", "documents": ["ok", "no"]}, "results"),
+    "moderation": ("/v1/moderations", {"input": "ok"}, "results"),
+    "image_generation": ("/v1/images/generations", {"prompt": "ok", "n": 1}, "data"),
+    "audio_speech": ("/v1/audio/speech", {"input": "ok", "voice": "alloy"}, None),
+    "audio_transcription": ("/v1/audio/transcriptions", {}, "text"),
+}
 NO_FALLBACKS = "disable_fallbacks"  # LiteLLM's own request parameter; never sent to a provider
 
 
@@ -54,26 +72,39 @@ class Client:
 
         Raises Failed with the gateway's own words when it is not answered.
         """
-        requests: dict[str, tuple[str, dict[str, Any]]] = {
-            "chat": ("/v1/chat/completions", {"messages": PROMPT, "max_tokens": 1}),
-            "completion": ("/v1/completions", {"prompt": "ok", "max_tokens": 1}),
-            "embedding": ("/v1/embeddings", {"input": "ok"}),
-        }
-        path, body = requests[mode]
+        path, body, answered_in = _REQUESTS[mode]
         headers = {**self._auth, **({PROBE_HEADER: "fail"} if fail_primary else {})}
         # A fallback that steps in would hide that the model itself does not answer.
         steer = {} if fail_primary else {NO_FALLBACKS: True}
-        answer = self.request("POST", path, {"model": model, **body, **steer}, headers)
+        asked = {"model": model, **body, **steer}
+        answer = (
+            self._upload(path, asked, headers)
+            if mode == "audio_transcription"
+            else self.request("POST", path, asked, headers)
+        )
         if answer.status_code != 200:
             raise Failed(f"HTTP {answer.status_code}: {reason(answer.text)}")
         try:
-            content = answer.json()
-            answered = content["data"] if mode == "embedding" else content["choices"]
+            answered = answer.content if answered_in is None else answer.json()[answered_in]
         except (ValueError, KeyError, TypeError) as error:
             raise Failed(f"the answer is not what a {mode} answer looks like") from error
-        if not answered:
+        if not answered and mode != "audio_transcription":  # there is nothing to hear in a silence
             raise Failed("the answer is empty")
         return answer
+
+    def _upload(self, path: str, fields: dict[str, Any], headers: dict[str, str]) -> Answer:
+        """The same as a form with a file: a tenth of a second of silence."""
+        parts = [
+            f'--{_BOUNDARY}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n'.encode()
+            + (str(value).lower() if isinstance(value, bool) else str(value)).encode()
+            + b"\r\n"
+            for name, value in fields.items()
+        ]
+        head = f'--{_BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename="silence.wav"\r\n'
+        file = f"{head}content-type: audio/wav\r\n\r\n".encode() + SILENCE
+        content = b"".join(parts) + file + f"\r\n--{_BOUNDARY}--\r\n".encode()
+        kind = {"content-type": f"multipart/form-data; boundary={_BOUNDARY}"}
+        return self.request("POST", path, content, {**headers, **kind})
 
     def stream(self, model: str) -> int:
         """A tiny streamed chat; returns the number of events. Raises Failed unless it ends as a stream should."""

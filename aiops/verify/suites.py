@@ -39,7 +39,7 @@ class Subject:
         ways = {
             (route.provider, route.fallbacks): route
             for route in reversed(_named(self.table, [*self.prove, *self.prove_fallback]))
-            if route.fallbacks and route.mode != "embedding"
+            if route.fallbacks and route.mode in ("chat", "completion")
         }
         return sorted(ways.values(), key=lambda route: route.model)
 

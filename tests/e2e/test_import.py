@@ -180,3 +180,62 @@ def test_what_is_exported_runs_under_litellm_alone(moved: Gateway, one: DemoProv
         one.control(mode="ok", paths=[])
         assert fallen_back.status_code == 200
         assert fallen_back.json()["model"] == "gamma"
+
+
+STARS = """
+model_list:
+  - model_name: "lan/*"
+    litellm_params: {model: "openai/*", api_base: "%s/v1", api_key: none}
+  - model_name: "claude-*"
+    litellm_params: {model: openai/alpha, api_base: "%s/v1", api_key: none}
+general_settings: {master_key: %s}
+"""
+
+
+def test_a_name_with_a_star_reaches_the_server_without_its_prefix(two: DemoProvider, tmp_path: Path) -> None:
+    two.control(models=["gamma", "alpha"])
+    (tmp_path / "config.yaml").write_text(STARS % (two.url, two.url, KEY))
+    instance = Gateway()
+    try:
+        instance.must("import", tmp_path / "config.yaml", "--supervisor", "process", "--port", instance.port)
+        instance.up()
+        for asked, arrives in (("lan/gamma", "gamma"), ("claude-of-the-day", "alpha")):
+            two.forget_requests()
+            assert instance.ask(asked).status_code == 200
+            posted = [request["body"]["model"] for request in two.requests() if request["method"] == "POST"]
+            assert posted == [arrives]
+    finally:
+        instance.destroy()
+
+
+SEVERAL = """
+model_list:
+  - model_name: think
+    litellm_params: {model: openai/b, api_base: "http://gpu:8000/v1", api_key: none, max_tokens: 9, top_k: 3}
+  - model_name: nothink
+    litellm_params: {model: openai/b, api_base: "http://gpu:8000/v1", api_key: none, max_tokens: 5}
+  - model_name: exact
+    litellm_params: {model: openai/c, api_base: "http://hub/inference", api_key: sk-another-key-0123456789}
+  - model_name: shared
+    litellm_params: {model: hosted_vllm/d, api_base: "http://gpu:8000/v1"}
+  - model_name: shared
+    litellm_params: {model: openai/d, api_base: "http://gpu2:8000/v1", api_key: none}
+  - model_name: vectors
+    litellm_params: {model: ollama/nomic-embed-text, api_base: "http://box:11434"}
+  - model_name: "claude-*"
+    litellm_params: {model: openai/b, api_base: "http://gpu:8000/v1", api_key: none}
+litellm_settings: {drop_params: true}
+"""
+
+
+def test_an_import_is_proved_against_litellm_itself(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(SEVERAL)
+    instance = Gateway()
+    instance.home.rmdir()
+    answer = instance.must("import", tmp_path / "config.yaml", "--prove", "--dry-run", timeout=300)
+    proof = answer["proof"]
+    assert proof["asked"] > 30
+    assert [each for each in proof["differences"] if not each["why"]] == []
+    # What it compares arrives: with another gateway in its place there would be differences.
+    assert {each["what"] for each in proof["differences"]} >= {"path"}
+    assert not instance.home.exists()

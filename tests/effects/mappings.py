@@ -36,11 +36,18 @@ CASES: dict[str, Case] = {
     ),
     "exact_matches.*.rate_limit.rpm": Flips("rpm: 100", "rpm: 101", '"rpm": 101'),
     "exact_matches.*.rate_limit.tpm": Flips("tpm: 2000", "tpm: 2001", '"tpm": 2001'),
+    "exact_matches.*.options": Flips("temperature: 0.5", "temperature: 0.6", '"temperature": 0.6'),
     "exact_matches.*.priority": Documents("priority: primary", "priority: secondary", '"secondary"'),
     "exact_matches.*.description": Documents("description: quick", "description: quickest", '"quickest"'),
     "exact_matches.*.notes": Documents("notes: n1", "notes: n3", '"notes": "n3"'),
     "exact_matches.*.tags": Documents("tags: [alias]", "tags: [other]", '["other"]'),
     "fallback_chains.*.chain": Flips("chain: [llama3]", "chain: [coder]", '{"chat-7b": ["coder"]}'),
+    "fallback_chains.*.context_window": Flips(
+        "context_window: [coder]", "context_window: [spare]", '"context_window_fallbacks": [{"chat-7b": ["spare"]}'
+    ),
+    "fallback_chains.*.content_policy": Flips(
+        "content_policy: [spare]", "content_policy: [coder]", '"content_policy_fallbacks": [{"chat-7b": ["coder"]}'
+    ),
     "fallback_chains.*.description": Documents("description: down the stairs", "description: up", '"up"'),
     "fallback_chains.*.tier": Documents("tier: local", "tier: cloud", '"fallback_tier": "cloud"'),
     "fallback_chains.*.notes": Documents("notes: n2", "notes: n4", '"fallback_notes": "n4"'),
@@ -54,6 +61,7 @@ CASES: dict[str, Case] = {
         "chat", 'condition: "tokens > 10 and', 'condition: "tokens < 10 and', "cards"
     ),
     f"{BALANCED}.providers[].preferred_model": Flips("preferred_model: llama3", "preferred_model: coder", '"coder"'),
+    f"{BALANCED}.providers[].options": Flips("options: {seed: 1}", "options: {seed: 2}", '"seed": 2'),
     f"{BALANCED}.strategy": Flips(
         "strategy: weighted_round_robin", "strategy: fastest_response", '"strategy": "fastest_response"'
     ),
@@ -123,6 +131,12 @@ CASES: dict[str, Case] = {
     ),
     "patterns[].fallback": Explains("gpt-4", "fallback: spare", "fallback: coder", "the fallback `coder`"),
     "patterns[].backend_model": _first("gpt-4", "backend_model: chat-7b}", "backend_model: spare}", "cards/spare"),
+    "patterns[].rename": Flips(
+        "rename: '\\1'",
+        "rename: 'org/\\1'",
+        '"rename": "org/\\\\1"',
+        live="tests/e2e/test_import.py::test_a_name_with_a_star_reaches_the_server_without_its_prefix",
+    ),
     "patterns[].description": Explains("gpt-4", "description: renamed", "description: borrowed", "borrowed"),
     "patterns[].priority": Explains("gpt-4", "priority: 1", "priority: 2", "`priority: 2`"),
     f"{RULES}.default_strategy": Flips(

@@ -10,6 +10,22 @@ CASES: dict[str, Case] = {
     "options": Flips("top_p: 0.9", "top_p: 0.8", '"top_p": 0.8'),
     "allow_link_local": Refuses("allow_link_local: true", "allow_link_local: false", "link-local"),
     "models[].cost_per_1k_tokens": Flips("cost_per_1k_tokens: 0.002", "cost_per_1k_tokens: 0.004", '"cost": 0.004'),
+    "models[].cost_per_1k_tokens.input": Flips("input: 0.01", "input: 0.03", '"input_cost_per_token": 3e-05'),
+    "models[].cost_per_1k_tokens.output": Flips("output: 0.02", "output: 0.04", '"output_cost_per_token": 4e-05'),
+    "models[].cost_per_1k_tokens.cached": Flips(
+        "cached: 0.005", "cached: 0.006", '"cache_read_input_token_cost": 6e-06'
+    ),
+    "models[].max_output_tokens": Flips(
+        "max_output_tokens: 4096", "max_output_tokens: 4097", '"max_output_tokens": 4097'
+    ),
+    "models[].public": Flips("public: false", "public: true", '"model_name": "quiet"'),
+    "models[].supports.reasoning": Flips("reasoning: true", "reasoning: false", '"supports_reasoning": false'),
+    "models[].supports.vision": Flips("vision: true", "vision: false", '"supports_vision": false'),
+    "models[].supports.function_calling": Flips(
+        "function_calling: true", "function_calling: false", '"supports_function_calling": false'
+    ),
+    "exact_url": Flips("exact_url: true", "exact_url: false", '"http://169.254.10.1:8000/v1"'),
+    "same_server_as": Refuses("same_server_as: third", "same_server_as: lab", "do not have the same host and port"),
     "models[].options": Flips("repeat_last_n: 64", "repeat_last_n: 65", '"repeat_last_n": 65'),
     "type": Flips("type: vllm", "type: openai_compatible", '"openai/chat-7b"'),
     "base_url": Flips("${LAB_HOST:-lab}:8000", "${LAB_HOST:-lab}:8001", '"http://lab:8001/v1"'),

@@ -67,7 +67,7 @@ def _is_plain_too(annotation: Any) -> bool:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         plain = [argument for argument in arguments if argument is not type(None)]
-        return any(not list(_shapes(argument, "")) for argument in plain)
+        return any(not list(_shapes(argument, "")) or _is_plain_too(argument) for argument in plain)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _is_plain_too(arguments[1])
     return origin is typing.Annotated and _is_plain_too(arguments[0])

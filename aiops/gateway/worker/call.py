@@ -39,7 +39,8 @@ out_of_turn: Counter[tuple[State, State]] = Counter()
 
 
 class Call:
-    """``rule``: what routed it, as its header says it; None when nothing had to. ``fell_from``: the provider that was
+    """``passed``: what the provider is asked for where names are passed on; None for ``name`` itself.
+    ``rule``: what routed it, as its header says it; None when nothing had to. ``fell_from``: the provider that was
     tried before the one that answers. ``headers``: as they came, names in lower case. ``attempts``: how often a
     deployment was asked; ``fallbacks``: how often that was another one than before. ``began``: when the one that is
     asked was, monotonic. The state is changed by ``ask``, ``answer``, ``fail`` and ``end`` alone, each of which says
@@ -55,6 +56,7 @@ class Call:
         "fell_from",
         "headers",
         "name",
+        "passed",
         "private",
         "provider",
         "rule",
@@ -64,6 +66,7 @@ class Call:
         self.headers = headers
         self.private = private
         self.name = ""
+        self.passed: str | None = None
         self.rule: bytes | None = None
         self.deployment = ""
         self.provider = ""

@@ -58,7 +58,7 @@ class Dispatch:
 
     async def route(self, call: Call, data: dict[str, Any]) -> bool:
         """Put the chosen deployment and its fallbacks into LiteLLM's request. False when LiteLLM needs no help."""
-        group = self._group(call.name)
+        group = self._group(call)
         if group is None:
             return False
         if self.checked is not None and not self.checked.is_set():
@@ -77,11 +77,12 @@ class Dispatch:
         call.rule = self._headers[group.kind, group.name]
         return True
 
-    def _group(self, name: str) -> Group | None:
-        group = self.table.names.get(name)
-        if group is not None or not self._open_ended or self._models.knows(name):
+    def _group(self, call: Call) -> Group | None:
+        group = self.table.names.get(call.name)
+        if group is not None or not self._open_ended or self._models.knows(call.name):
             return group
-        found = self._resolver.find(name)
+        found = self._resolver.find(call.name)
+        call.passed = None if found is None else found.passed
         return None if found is None else found.group
 
     def _members(self, group: Group, call: Call, data: dict[str, Any], *, takes_turn: bool = True) -> list[Target]:

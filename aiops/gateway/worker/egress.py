@@ -27,12 +27,13 @@ class NoProvider(ConnectionRefusedError):
 
 
 class Egress:
-    """``addresses``: ``host:port`` of the providers."""
+    """``addresses``: ``host:port`` of the providers; with a dot in front, of all hosts below that name."""
 
     def __init__(self, addresses: Iterable[str]) -> None:
         self._named = {(_host(host), int(port)) for host, _, port in (each.rpartition(":") for each in addresses)}
         # A proxy that the operator set connects in our place, and is asked for a provider by name.
         self._named |= {connects_to(url) for url in getproxies().values() if "://" in url}
+        self._below = {place for place in self._named if place[0].startswith(".")}
         self._resolved: set[tuple[str, int]] = set()
         self._looked_up = threading.local()
         self.refused = 0
@@ -40,11 +41,14 @@ class Egress:
     def check(self, host: object, port: object) -> None:
         """Raises NoProvider."""
         where = (_host(host), _port(port))
-        if where not in self._named and where not in self._resolved:
+        if where not in self._named and where not in self._resolved and not self._is_below(where):
             self.refused += 1
             text = f"{where[0]}:{where[1]} is no address of an active provider; nothing was sent"
             log.error(text)
             raise NoProvider(text)
+
+    def _is_below(self, where: tuple[str, int]) -> bool:
+        return any(where[1] == port and where[0].endswith(name) for name, port in self._below)
 
     def resolved(self, found: Iterable[tuple[Any, ...]]) -> None:
         """What the name of a provider stands for: ``getaddrinfo``'s answer."""

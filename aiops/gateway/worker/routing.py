@@ -19,8 +19,14 @@ from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 from aiops.gateway.worker import call, failure, unrouted
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.spec.names import HIDDEN
+from aiops.spec.shapes.provider_types import TYPES
 
 log = logging.getLogger("aiops.routing")
+PREFIXES = {
+    "embedding": {kind.prefix: kind.prefix_for("embedding") for kind in TYPES.values()},
+    "text_completion": {kind.prefix: kind.prefix_for("completion") for kind in TYPES.values()},
+}
+"""By the end of LiteLLM's name for a call: its provider for chat -> its provider for such a call."""
 
 
 class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by the type checker
@@ -77,7 +83,12 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         self.dispatch.board.begin(current, deployment, provider)
         if again or deployment not in self.dispatch.passing:
             return None
-        kwargs["model"] = f"{kwargs['model'].partition('/')[0]}/{current.name}"
+        prefix = kwargs["model"].partition("/")[0]
+        asked = str(getattr(call_type, "value", call_type))
+        for ending, prefixes in PREFIXES.items():  # what is passed on may be a model of any mode
+            if asked.endswith(ending):
+                prefix = prefixes.get(prefix, prefix)
+        kwargs["model"] = f"{prefix}/{current.passed or current.name}"
         return kwargs
 
     async def async_post_call_failure_deployment_hook(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aiops.spec.choosing import sizes
-from aiops.spec.choosing.patterns import PatternSet
+from aiops.spec.choosing.patterns import PatternSet, Renaming
 from aiops.spec.choosing.rules import Group, RoutingTable
 
 Kind = Literal["exact", "capability", "pattern", "size", "default"]
@@ -19,12 +19,15 @@ class Found:
     """The rule that wins. ``group``: None for a plain name, which LiteLLM serves by itself.
 
     ``index``: which pattern or size rule, from 0 in the order of the routing table. ``why``: in plain words.
+    ``passed``: the name that is passed on to a provider that is asked for the model by the name that was requested;
+    None for that name itself.
     """
 
     group: Group | None
     kind: Kind
     why: str
     index: int | None = None
+    passed: str | None = None
 
 
 class Resolver:
@@ -60,7 +63,8 @@ class Resolver:
         if matching:
             rule = self._table.patterns[matching[0]]
             others = f", the first of {len(matching)} that match" if len(matching) > 1 else ""
-            return Found(rule.group, "pattern", f"it matches the pattern `{rule.pattern}`{others}", matching[0])
+            passed = None if rule.rename is None else Renaming(rule.pattern, rule.rename)(name)
+            return Found(rule.group, "pattern", f"it matches the pattern `{rule.pattern}`{others}", matching[0], passed)
         size = sizes.in_name(name) if self._table.sizes else None
         if size is not None:
             for index, by_size in enumerate(self._table.sizes):

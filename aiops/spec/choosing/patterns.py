@@ -5,6 +5,7 @@ https://github.com/google/re2/wiki/Syntax
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import re2
@@ -16,6 +17,7 @@ MAX_LENGTH = 500
 MAX_PROGRAM = 5_000
 MAX_PROGRAMS = 500_000
 
+_BACK = re.compile(r"\\(\d)")
 _HINTS = (
     ("invalid perl operator: (?=", "RE2 has no lookahead"),
     ("invalid perl operator: (?!", "RE2 has no lookahead; write what it may match, or a pattern before this one"),
@@ -54,6 +56,35 @@ def check(pattern: str) -> int:
     if _matches_nothing(compiled, size):
         raise PatternError("it matches no name at all")
     return size
+
+
+class Renaming:
+    """Makes of a name that ``pattern`` matches another one. Raises PatternError for one that cannot be made."""
+
+    def __init__(self, pattern: str, new: str) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        try:
+            self._compiled = re2.compile(pattern, options)
+        except re2.error:
+            self._compiled = None  # said of the pattern itself
+        self._new = new
+        if not new:
+            raise PatternError("`rename` is empty", "write what the provider calls it, for example `\\1`")
+        groups = self._compiled.groups if self._compiled is not None else 9
+        wanted = [int(digits) for digits in _BACK.findall(new)]
+        if any(number > groups for number in wanted):
+            raise PatternError(
+                f"`rename` uses `\\{max(wanted)}`, and the pattern has {groups} pairs of brackets",
+                "put brackets around what is to be kept: `^lan/(.*)$` and `\\1`",
+            )
+
+    def __call__(self, name: str) -> str:
+        """The new name; the name itself when the pattern does not match it."""
+        found = self._compiled.search(name) if self._compiled is not None else None
+        if found is None:
+            return name
+        return _BACK.sub(lambda digits: found.group(int(digits[1])) or "", self._new)
 
 
 class PatternSet:

@@ -26,6 +26,7 @@ class Strategy(StrEnum):
     ROUND_ROBIN = "round-robin"
     WEIGHTED_ROUND_ROBIN = "weighted_round_robin"
     LEAST_LOADED = "least_loaded"
+    LEAST_BUSY = "least-busy"
     FASTEST_RESPONSE = "fastest_response"
     USAGE_BASED = "usage_based"
     MOST_CAPACITY = "most_capacity"
@@ -40,7 +41,7 @@ class Strategy(StrEnum):
 ALIASES: Mapping[str, Strategy] = {
     "round_robin": Strategy.ROUND_ROBIN,
     "weighted-round-robin": Strategy.WEIGHTED_ROUND_ROBIN,
-    "least-busy": Strategy.LEAST_LOADED,
+    "least_busy": Strategy.LEAST_BUSY,
     "latency-based-routing": Strategy.FASTEST_RESPONSE,
     "usage-based-routing": Strategy.USAGE_BASED,
     "usage-based-routing-v2": Strategy.USAGE_BASED,
@@ -108,10 +109,14 @@ class Group:
 
 @dataclass(frozen=True)
 class PatternRule:
-    """``pattern`` in RE2's syntax, searched in the requested name; the first rule of the file that matches wins."""
+    """``pattern`` in RE2's syntax, searched in the requested name; the first rule of the file that matches wins.
+
+    ``rename``: what a name becomes that is passed on, ``\\1`` being what the first brackets found.
+    """
 
     pattern: str
     group: Group
+    rename: str | None = None
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,9 @@ class RoutingTable:
         return cls(
             plain=tuple(data["plain"]),
             names={name: _group(group) for name, group in data["names"].items()},
-            patterns=tuple(PatternRule(item["pattern"], _group(item["group"])) for item in data["patterns"]),
+            patterns=tuple(
+                PatternRule(item["pattern"], _group(item["group"]), item.get("rename")) for item in data["patterns"]
+            ),
             sizes=tuple(SizeRule(**{**item, "group": _group(item["group"])}) for item in data["sizes"]),
             default=None if default is None else _group(default),
             metadata=tuple(MetadataRule(**item) for item in data["metadata"]),

@@ -144,6 +144,14 @@ def _least_loaded(members: Sequence[Member], ask: Ask) -> Order:
     return _least(members, ask, lambda member: saturation(member.provider, ask.load))
 
 
+def _least_busy(members: Sequence[Member], ask: Ask) -> Order:
+    return _least(members, ask, lambda member: ask.load.asked(member.deployment))
+
+
+def _asked(ranked: Ranked, ask: Ask) -> str:
+    return f"{int(ranked.number)} requests are being answered"
+
+
 def _slots_taken(ranked: Ranked, ask: Ask) -> str:
     provider = ranked.member.provider
     return f"{ask.load.in_flight(provider)} of {ask.load.parallel(provider)} slots are taken"
@@ -250,6 +258,7 @@ RANKINGS: dict[Strategy, Ranking] = {
     Strategy.ROUND_ROBIN: Ranking(_round_robin, _turn),
     Strategy.WEIGHTED_ROUND_ROBIN: Ranking(_weighted_round_robin, _weighted_turn),
     Strategy.LEAST_LOADED: Ranking(_least_loaded, _slots_taken),
+    Strategy.LEAST_BUSY: Ranking(_least_busy, _asked),
     Strategy.FASTEST_RESPONSE: Ranking(_fastest_response, _speed),
     Strategy.USAGE_BASED: Ranking(_usage_based, _usage),
     Strategy.MOST_CAPACITY: Ranking(_most_capacity, _slots_free),

@@ -13,8 +13,10 @@ from aiops.spec.load.draft import Draft, Suggester
 from aiops.spec.load.ports import check_ports
 from aiops.spec.routes.routing import DEFAULT, Routing
 from aiops.spec.shapes.mappings import Mappings
+from aiops.spec.shapes.model import Provider
 from aiops.spec.shapes.urls import is_loopback, place
 from aiops.spec.sources import MAPPINGS, PROVIDERS
+from aiops.spec.suggest import did_you_mean
 from aiops.spec.yaml.yaml12 import Path
 
 
@@ -27,7 +29,7 @@ def check(draft: Draft) -> list[Problem]:
     problems = [*_places(draft), *_groups(draft), *_lists(draft), *_clashes(draft, routing), *_idle(draft)]
     problems += check_ports(draft.documents, draft.ports, draft.providers, draft.gateway_port)
     if draft.complete:
-        problems += [*_matches(draft, routing), *_chains(draft, routing), *_cycles(draft, routing)]
+        problems += [*_matches(draft, routing), *_chains(draft, routing)]
     if draft.complete and draft.rules_complete:
         problems += [*check_groups(draft, routing), *check_rules(draft, routing)]
     return problems
@@ -45,14 +47,41 @@ def _places(draft: Draft) -> Iterator[Problem]:
             yield draft.problem(
                 PROVIDERS, path, f"`{name}` is on port {at[1]}, which is the gateway's own", "one of them must move"
             )
-        if provider.kind.cloud:
+        if provider.kind.cloud or provider.same_server_as is not None:
             continue
         if at in taken:
             other = taken[at]
             line = draft.documents[PROVIDERS].line(("providers", other, "base_url"))
             message = f"`{name}` and `{other}` (line {line}) are both active on {at[0]} port {at[1]}"
-            yield draft.problem(PROVIDERS, path, message, "disable one, or correct the port")
+            hint = f"disable one, or correct the port; if it is one server with two keys, say `same_server_as: {other}`"
+            yield draft.problem(PROVIDERS, path, message, hint)
         taken.setdefault(at, name)
+    yield from _same_servers(draft)
+
+
+def _same_servers(draft: Draft) -> Iterator[Problem]:
+    """A provider that is another way to a server stands at the address of one that is none."""
+    for name, provider in draft.providers.items():
+        other = provider.same_server_as
+        if other is None or provider.status == "template":
+            continue
+        path = ("providers", name, "same_server_as")
+        first = draft.providers.get(other)
+        if other not in draft.all_providers or other == name:
+            hint = did_you_mean(other, draft.all_providers - {name})
+            message = f"`{name}`: `same_server_as` names `{other}`, which is no other provider"
+            yield draft.problem(PROVIDERS, path, message, hint)
+        elif first is not None and first.same_server_as is not None:
+            hint = f"name `{first.same_server_as}`"
+            yield draft.problem(PROVIDERS, path, f"`{name}`: `{other}` is such another way itself", hint)
+        elif first is not None and _server(first) != _server(provider):
+            line = draft.documents[PROVIDERS].line(("providers", other))
+            message = f"`{name}` and `{other}` (line {line}) do not have the same host and port"
+            yield draft.problem(PROVIDERS, path, message, "correct `base_url`, or remove `same_server_as`")
+
+
+def _server(provider: Provider) -> tuple[str, int] | None:
+    return place(provider.base_url)[:2] if provider.base_url else None
 
 
 def _groups(draft: Draft) -> Iterator[Problem]:
@@ -142,6 +171,7 @@ def _matches(draft: Draft, routing: Routing) -> Iterator[Problem]:
         at = (*path, "backend_model" if match.backend_model else "provider")
         hint = "set `backend_model` to one that it lists"
         yield from draft.listed_problem(at, f"`{name}`", match.provider, backend, hint)
+        yield from draft.option_problems((*path, "options"), match.provider, backend, match.options)
         if match.fallback is not None:
             yield from fallback_problem(draft, routing, suggest, (*path, "fallback"), name, match.fallback)
 
@@ -169,60 +199,13 @@ def _chains(draft: Draft, routing: Routing) -> Iterator[Problem]:
             elif name in routing.targets and name != DEFAULT and unsuited(routing, routing.targets[name], wanted):
                 yield draft.problem(MAPPINGS, at, *unsuited_words(name, wanted))
             seen.add(wanted)
-
-
-def _cycles(draft: Draft, routing: Routing) -> Iterator[Problem]:
-    """No circle among models that name each other, nor one of chains that closes over the default chain.
-
-    Provider names are resolved without one, and the members of the default chain do not fall back to themselves.
-    """
-    edges: dict[str, list[tuple[str, Path]]] = {}
-    chains = draft.fallback_chains
-    for name, match in draft.exact_matches.items():
-        if match.fallback in draft.names and match.fallback != name:
-            edges.setdefault(name, []).append((match.fallback, ("exact_matches", name, "fallback")))
-    for name, capability in draft.mappings.capabilities.items():
-        if capability.fallback in draft.names and capability.fallback != name:
-            edges.setdefault(name, []).append((capability.fallback, ("capabilities", name, "fallback")))
-    for name, chain in chains.items():
-        if name != DEFAULT:
-            edges.setdefault(name, []).extend((to, ("fallback_chains", name)) for to in chain.chain if to != name)
-    if DEFAULT in chains:
-        last = chains[DEFAULT].chain
-        edges[DEFAULT] = [(name, ("fallback_chains", DEFAULT)) for name in last if name in chains]
-        for to in {to for name, chain in chains.items() if name != DEFAULT for to in chain.chain}:
-            if to not in chains and to not in last:
-                edges.setdefault(to, []).append((DEFAULT, ("fallback_chains", DEFAULT)))
-    done: set[str] = set()
-    for start in edges:
-        yield from _walk(draft, edges, start, done)
-
-
-def _walk(draft: Draft, edges: dict[str, list[tuple[str, Path]]], start: str, done: set[str]) -> Iterator[Problem]:
-    """Depth first without recursion: chains of thousands of models are fine. Each cycle is reported where it closes."""
-    if start in done:
-        return
-    trail, on_trail = [start], {start: 0}
-    stack = [iter(edges.get(start, ()))]
-    while stack:
-        step = next(stack[-1], None)
-        if step is None:
-            stack.pop()
-            done.add(trail[-1])
-            del on_trail[trail.pop()]
-            continue
-        to, path = step
-        if to in on_trail:
-            cycle = " -> ".join([*trail[on_trail[to] :], to])
-            yield draft.problem(MAPPINGS, path, f"fallbacks go in a circle: {cycle}", _end(trail))
-        elif to not in done:
-            on_trail[to] = len(trail)
-            trail.append(to)
-            stack.append(iter(edges.get(to, ())))
-
-
-def _end(trail: list[str]) -> str:
-    at = trail.index(DEFAULT) if DEFAULT in trail else 0
-    if at == 0:
-        return "let one of them end"
-    return f"give `{trail[at - 1]}` a chain of its own, `[]` ends there"
+        for key, names in (("context_window", chain.context_window), ("content_policy", chain.content_policy)):
+            for index, wanted in enumerate(names):
+                at = (*path, key, index)
+                if wanted == name:
+                    yield draft.problem(MAPPINGS, at, f"the chain of `{name}` contains itself")
+                elif wanted not in draft.names:
+                    message = f"`{key}` of `{name}` names `{wanted}`, which is not served"
+                    yield draft.problem(MAPPINGS, at, message, suggest(wanted))
+                elif name in routing.targets and name != DEFAULT and unsuited(routing, routing.targets[name], wanted):
+                    yield draft.problem(MAPPINGS, at, *unsuited_words(name, wanted))

@@ -40,6 +40,6 @@ def unsuited(routing: Routing, target: Target, wanted: str) -> bool:
 
 def unsuited_words(name: str, wanted: str) -> tuple[str, str]:
     return (
-        f"`{name}` cannot fall back to `{wanted}`: only one of them is an embedding model",
+        f"`{name}` cannot fall back to `{wanted}`: they are models of different kinds",
         "name one of the same `mode`",
     )

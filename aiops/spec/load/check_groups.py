@@ -10,7 +10,7 @@ from aiops.spec.choosing.rules import ALIASES, BY_PROFILE, Strategy, strategy
 from aiops.spec.load.check_fallbacks import fallback_problem
 from aiops.spec.load.draft import Draft, Suggester
 from aiops.spec.routes.routing import Routing
-from aiops.spec.routes.targets import Place, Target
+from aiops.spec.routes.targets import Place, Target, kind_of
 from aiops.spec.shapes.mappings import DEFAULT_ABOVE, Balanced, Capability, Threshold
 from aiops.spec.sources import MAPPINGS
 from aiops.spec.suggest import did_you_mean, listed
@@ -98,6 +98,10 @@ def _balanced(draft: Draft, name: str, spec: Balanced) -> Iterator[Problem]:
     yield from _weights(draft, name, spec, chosen)
     asked: set[str] = set()
     for index, member in enumerate(spec.providers):
+        backend = member.preferred_model or name
+        yield from draft.option_problems(
+            (*path, "providers", index, "options"), member.provider, backend, member.options
+        )
         if member.condition is not None:
             at = (*path, "providers", index, "condition")
             found = list(condition_problem(draft, at, f"`{name}`", member.condition))
@@ -209,9 +213,9 @@ def _default(draft: Draft) -> str | None:
 
 def _members(draft: Draft, path: Path, target: Target, wanted: str | None) -> Iterator[Problem]:
     """All members answer the same kind of requests, and the strategy knows of each what it needs."""
-    kinds = {place.mode == "embedding" for place in target.places}
+    kinds = sorted({kind_of(place.mode) for place in target.places})
     if len(kinds) > 1:
-        message = f"`{target.name}`: only some of its members are embedding models"
+        message = f"`{target.name}`: its members are models of several kinds: {listed(kinds)}"
         yield draft.problem(MAPPINGS, path, message, "keep those of one `mode`")
     chosen = _strategy(wanted or (_default(draft) if path[0] == "load_balancing" else None))
     for place in target.places:

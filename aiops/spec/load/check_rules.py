@@ -11,6 +11,8 @@ from aiops.spec.load.check_groups import condition_problem, strategy_problem, th
 from aiops.spec.load.draft import Draft, Suggester
 from aiops.spec.names import quoted
 from aiops.spec.routes.routing import Routing
+from aiops.spec.routes.targets import kind_of
+from aiops.spec.shapes.mappings import Pattern
 from aiops.spec.sources import MAPPINGS
 from aiops.spec.yaml.yaml12 import Path
 
@@ -44,11 +46,23 @@ def _patterns(draft: Draft, routing: Routing, suggest: Suggester) -> Iterator[Pr
         yield from draft.provider_problem((*path, "provider"), what, rule.provider)
         if rule.backend_model is not None:
             yield from draft.listed_problem((*path, "backend_model"), what, rule.provider, rule.backend_model)
+        if rule.rename is not None:
+            yield from _rename(draft, path, what, rule)
         if rule.fallback is not None:
             yield from _fallback(draft, routing, suggest, (*path, "fallback"), what, rule.fallback)
     if total > patterns.MAX_PROGRAMS:
         message = f"all patterns together compile to {total:,} steps, more than {patterns.MAX_PROGRAMS:,}"
         yield draft.problem(MAPPINGS, ("patterns",), message, "use fewer or smaller `{n}`")
+
+
+def _rename(draft: Draft, path: Path, what: str, rule: Pattern) -> Iterator[Problem]:
+    if rule.backend_model is not None:
+        message = f"{what}: `rename` has no effect beside `backend_model`"
+        yield draft.problem(MAPPINGS, (*path, "rename"), message, "keep one")
+    try:
+        patterns.Renaming(rule.pattern, rule.rename or "")
+    except patterns.PatternError as error:
+        yield draft.problem(MAPPINGS, (*path, "rename"), f"{what}: {error.message}", error.hint)
 
 
 def _fallback(
@@ -57,8 +71,8 @@ def _fallback(
     """Names that a rule covers are asked for chats: that is what has to answer."""
     if wanted in draft.names:
         target = routing.targets.get(wanted)
-        if target is not None and target.mode == "embedding":
-            message = f"{what}: the fallback `{wanted}` is an embedding model"
+        if target is not None and kind_of(target.mode) != "text":
+            message = f"{what}: the fallback `{wanted}` is a model for {target.mode}"
             yield draft.problem(MAPPINGS, path, message, "name a chat model")
     elif wanted in draft.all_providers:
         offered = routing.by_provider.get(wanted, ())

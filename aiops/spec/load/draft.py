@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from aiops.errors import Problem
 from aiops.spec.shapes.mappings import Chain, ExactMatch, Mappings
 from aiops.spec.shapes.model import Port, Provider, Settings
+from aiops.spec.shapes.options import check_options
+from aiops.spec.shapes.provider_types import Mode
 from aiops.spec.sources import MAPPINGS
 from aiops.spec.suggest import did_you_mean, unknown_provider_hint
 from aiops.spec.yaml.yaml12 import Document, Path
@@ -60,6 +62,16 @@ class Draft:
         elif provider is not None and provider.status == "template":
             message = f"{what}: the provider `{name}` is a template"
             yield self.problem(MAPPINGS, path, message, "fill it in and set `status: active`")
+
+    def option_problems(
+        self, path: Path, provider: str, model: str, options: Mapping[str, object]
+    ) -> Iterator[Problem]:
+        """What is wrong with the options of a name that one model answers."""
+        found = self.providers.get(provider)
+        if found is not None and options:
+            spec = found.model(model)
+            modes: list[Mode] = [spec.mode if spec is not None else "chat"]
+            yield from check_options(self.documents[MAPPINGS], path, found.type, options, modes, of_model=True)
 
     def listed_problem(
         self, path: Path, what: str, provider: str, model: str, hint: str = "name one that it lists"

@@ -118,7 +118,7 @@ def _provider(draft: Draft, name: str, raw: Any, env: Mapping[str, str], problem
         problems.append(wrong_type(doc, path, "a mapping", raw))
         return None
     models = _model_list(doc, path, raw, problems)
-    draft.declare(name, [model.name for model in models], raw.get("status"))
+    draft.declare(name, [model.name for model in models if model.public], raw.get("status"))
     provider = shaped(Provider, {**raw, "models": ()}, doc, path, problems, name=name)
     kind = TYPES.get(raw["type"]) if isinstance(raw.get("type"), str) else None
     if kind is None and isinstance(raw.get("type"), str):
@@ -185,7 +185,7 @@ def _keys(
     # A key that was refused because it would hold the secret itself was the attempt to give one.
     attempted = len(raw) < len(doc.data["providers"][path[1]])
     keyless = env is None and file is None and not attempted and raw.get("status", "active") == "active"
-    if kind is not None and kind.cloud and keyless:
+    if kind is not None and kind.cloud and not kind.ambient and keyless:
         hint = f"for example `api_key_env: {raw['type'].upper()}_API_KEY`"
         problem("type", f"`{name}` is of type {raw['type']} and needs `api_key_env` or `api_key_file`", hint)
     endpoint = raw.get("health_endpoint")
@@ -208,6 +208,10 @@ def _url(
 ) -> str | None:
     """The expanded and normalised base URL; a template's is kept as it is."""
     url, name = raw.get("base_url"), f"`{dotted((*path, 'base_url'))}`"
+    if url is None and raw.get("exact_url") is True:
+        line = doc.line((*path, "exact_url"))
+        message = f"`{dotted((*path, 'exact_url'))}` has no effect without `base_url`"
+        problems.append(Problem(doc.file, line, message, "write the address, or remove it"))
     if raw.get("status") == "template":
         return url if isinstance(url, str) else None
     if url is None and kind is not None and kind.needs_url:
@@ -215,11 +219,12 @@ def _url(
     if not isinstance(url, str):
         return None
     url, bad = expand(url, env)
-    bad = bad or list(check_url(url))
+    exact = raw.get("exact_url") is True
+    bad = bad or list(check_url(url, may_have_query=exact))
     line = doc.line((*path, "base_url"))
     problems.extend([] if bad else link_local(doc, path, raw, url))
     problems.extend(Problem(doc.file, line, f"{name}: {item.message}", item.hint) for item in bad)
-    return None if bad else normalise(url)
+    return None if bad else url if exact else normalise(url)
 
 
 def _name(doc: Document, path: tuple[str, str], name: str, problems: list[Problem]) -> None:

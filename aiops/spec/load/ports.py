@@ -108,7 +108,8 @@ def check_ports(
             yield Problem(PORTS, port.line, message, "let them agree")
     for provider in providers.values():
         at = local_port(provider)
-        if at is not None:
+        # Another way to a server has the port of that one.
+        if at is not None and provider.same_server_as is None:
             yield from _provider(documents[PROVIDERS], ports, provider, at)
 
 

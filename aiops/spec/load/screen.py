@@ -9,6 +9,7 @@ from typing import Any
 from aiops.errors import Problem
 from aiops.spec.shapes.model import ModelSpec
 from aiops.spec.shapes.option_tables import LAUNCH
+from aiops.spec.shapes.options import REFERENCE
 from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
 from aiops.spec.yaml.yaml12 import Document, Path, dotted
 
@@ -85,7 +86,7 @@ def _is_key_of_ours(file: str, path: Path) -> bool:
 
 def _refused(doc: Document, path: Path, value: Any) -> Problem | None:
     key, line, name = str(path[-1]), doc.line, dotted(path)
-    if holds_secret(key):
+    if holds_secret(key) and not (isinstance(value, str) and REFERENCE.fullmatch(value)):
         return Problem(doc.file, line(path), f"`{name}` would hold a secret in clear", _secret_hint(doc.file))
     if doc.file == SETTINGS and len(path) == 1 and key in _LATER:
         return Problem(

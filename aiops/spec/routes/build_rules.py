@@ -18,10 +18,11 @@ from aiops.spec.choosing.rules import (
     Strategy,
 )
 from aiops.spec.choosing.size_ranges import parse_range
+from aiops.spec.routes.circles import around
 from aiops.spec.routes.deployments import hidden, identity
 from aiops.spec.routes.routes import Route, Unrouted
 from aiops.spec.routes.routing import DEFAULT, Routing
-from aiops.spec.routes.targets import Place
+from aiops.spec.routes.targets import Place, kind_of
 from aiops.spec.shapes.mappings import Balanced, Capability, SpecialCases
 from aiops.spec.shapes.model import DesiredState, Provider
 from aiops.spec.shapes.urls import is_local
@@ -49,9 +50,14 @@ class _Builder:
     def build(self) -> tuple[RoutingTable, tuple[Unrouted, ...]]:
         names = {name: self._named(route) for name, route in self.routes.items() if self._is_group(route)}
         self._add_metadata(names)
+        circling = around(self.routing.ways(), {route.model: route.fallbacks for route in self.routes.values()})
         for name, route in self.routes.items():
-            group = self._with_fallbacks(names.get(name) or self._plain_group(route))
-            if len(group.members) > 1:
+            group = names.get(name) or self._plain_group(route)
+            if name in circling:
+                # LiteLLM would go round and round; what the gateway puts in order is tried once.
+                group = replace(group, fallbacks=circling[name])
+            group = self._with_fallbacks(group)
+            if len(group.members) > 1 or name in circling:
                 names[name] = group
         table = RoutingTable(
             plain=tuple(sorted(self.routes.keys() - names.keys())),
@@ -126,10 +132,11 @@ class _Builder:
     def _patterns(self) -> Iterator[PatternRule]:
         for index, rule in enumerate(self.state.mappings.patterns):
             group = self._rule(
-                rule.pattern, "pattern", ("patterns", index), rule.provider, rule.fallback, rule.backend_model
+                *(rule.pattern, "pattern", ("patterns", index), rule.provider, rule.fallback, rule.backend_model),
+                passes_on=rule.rename is not None,
             )
             if group is not None:
-                yield PatternRule(rule.pattern, replace(group, description=rule.description or ""))
+                yield PatternRule(rule.pattern, replace(group, description=rule.description or ""), rule.rename)
 
     def _sizes(self) -> Iterator[SizeRule]:
         for index, rule in enumerate(self.state.mappings.rules.model_size_routing):
@@ -153,14 +160,22 @@ class _Builder:
         return self._rule("default_provider", "default", path, rules.default_provider, rules.default_fallback)
 
     def _rule(
-        self, name: str, kind: RuleKind, path: Path, wanted: str, fallback: str | None, backend: str | None = None
+        self,
+        name: str,
+        kind: RuleKind,
+        path: Path,
+        wanted: str,
+        fallback: str | None,
+        backend: str | None = None,
+        *,
+        passes_on: bool = False,
     ) -> Group | None:
         """The group of a rule; None, and a word about it, when nobody can answer for it."""
         provider = self.state.providers[wanted]
         fallbacks = self._fallbacks(fallback)
         source = self._source(path)
         if provider.status == "active":
-            own = backend or self._only_model(provider)
+            own = backend or (None if passes_on else self._only_model(provider))
             group = Group(name, kind, Strategy.DIRECT, (_hidden(provider, own),), fallbacks, source)
             return self._with_fallbacks(group)
         if fallbacks:
@@ -179,7 +194,7 @@ class _Builder:
         chain = self.routing.chains.get(DEFAULT)
         names += chain.chain if chain else ()
         served = [name for name in dict.fromkeys(names) if name in self.routes]
-        return tuple(name for name in served if self.routes[name].mode != "embedding")
+        return tuple(name for name in served if kind_of(self.routes[name].mode) == "text")
 
     def _only_model(self, provider: Provider) -> str | None:
         """The model of a provider that serves one; None when the name is passed on."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from aiops.spec.choosing import sizes
-from aiops.spec.routes.targets import Place, Target
+from aiops.spec.routes.targets import Place, Target, kind_of
 from aiops.spec.shapes.mappings import DEFAULT_ABOVE, Balanced, Capability
 from aiops.spec.shapes.model import Provider
 from aiops.spec.suggest import did_you_mean, unknown_provider_hint
@@ -51,7 +52,9 @@ class Members:
                 self._fault(path, f"`{name}`: `{backend}` of `{provider.name}` is a member twice", "keep one")
                 continue
             weight = member.weight / total if member.weight else 1.0
-            places.append(Place(provider, backend, provider.model(backend), weight, member.condition))
+            named = self._named(provider, member.preferred_model or name)
+            options = {**named, **member.options}
+            places.append(Place(provider, backend, provider.model(backend), weight, member.condition, options=options))
         self.groups[name] = tuple(places)
         return tuple(places)
 
@@ -91,7 +94,7 @@ class Members:
             places = list(self.groups[wanted])
         elif wanted in self.plain:
             target = self.plain[wanted]
-            places = [Place(target.provider, target.backend, target.spec)]
+            places = [Place(target.provider, target.backend, target.spec, options=target.options)]
         elif wanted in capabilities:
             self._fault(path, f"`{name}`: `{wanted}` is a capability itself", "name models or providers")
             return
@@ -170,11 +173,16 @@ class Members:
             if provider.model(own) is not None:
                 return own
         wanted = base.mode if base else "chat"
-        suited = [place for place in self._places(provider) if (place.mode == "embedding") == (wanted == "embedding")]
+        suited = [place for place in self._places(provider) if kind_of(place.mode) == kind_of(wanted)]
         if not suited:
             self._fault(path, f"`{name}`: `{provider.name}` lists no model that could answer", "add `preferred_model`")
             return None
         return next((place for place in suited if place.mode == wanted), suited[0]).backend
+
+    def _named(self, provider: Provider, name: str) -> Mapping[str, Any]:
+        """The options of a served name that a member goes by."""
+        alias = self.plain.get(name)
+        return alias.options if alias is not None and alias.provider is provider else {}
 
     def _places(self, provider: Provider) -> list[Place]:
         """What a provider has, in the order of its list; what exact matches send it when it lists nothing."""

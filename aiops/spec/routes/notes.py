@@ -11,7 +11,9 @@ from aiops.spec.choosing.rules import Special
 from aiops.spec.choosing.size_ranges import parse_range
 from aiops.spec.choosing.sizes import shown
 from aiops.spec.names import quoted
+from aiops.spec.routes.circles import circles
 from aiops.spec.routes.routes import RouteTable
+from aiops.spec.routes.routing import Routing
 from aiops.spec.shapes.model import DesiredState
 from aiops.spec.sources import MAPPINGS
 from aiops.spec.yaml.yaml12 import Path
@@ -28,6 +30,7 @@ def notes(state: DesiredState, table: RouteTable) -> list[Problem]:
             *_patterns(state, table),
             *_sizes(state),
             *_chains(state, table),
+            *_circles(state),
             *_groups(state, table),
             *_metadata(state, table),
             *_limits(state),
@@ -96,6 +99,17 @@ def _chains(state: DesiredState, table: RouteTable) -> Iterator[Note]:
         off = [other for other in chain.chain if other not in served]
         if off:
             yield ("fallback_chains", name), f"the chain of {quoted(name)} does not reach {_listed(off)} at present"
+
+
+def _circles(state: DesiredState) -> Iterator[Note]:
+    if not state.fallback_chains and not any(match.fallback for match in state.exact_matches.values()):
+        return
+    routing = Routing.of(state.providers, state.exact_matches, state.fallback_chains, state.mappings)
+    for circle in circles(routing.ways()):
+        name = circle[-2]
+        path: Path = ("fallback_chains", name) if name in state.fallback_chains else ("exact_matches", name)
+        words = " -> ".join(circle)
+        yield path, f"fallbacks go in a circle: {words}; a request tries each of them once"
 
 
 def _groups(state: DesiredState, table: RouteTable) -> Iterator[Note]:

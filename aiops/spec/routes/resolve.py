@@ -8,8 +8,8 @@ from aiops.spec.routes.deployments import identity
 from aiops.spec.routes.documentation import about_model, about_name, together
 from aiops.spec.routes.routes import Endpoint, Route, RouteTable, Unrouted
 from aiops.spec.routes.routing import Routing
-from aiops.spec.routes.targets import Place, Target
-from aiops.spec.shapes.mappings import Balanced, Capability, Chain
+from aiops.spec.routes.targets import Place, Target, suits
+from aiops.spec.shapes.mappings import Balanced, Capability
 from aiops.spec.shapes.model import DesiredState
 
 __all__ = ["RouteTable", "resolve"]
@@ -29,9 +29,9 @@ def resolve(state: DesiredState) -> RouteTable:
         target = routing.targets[name]
         live = [other for other in routing.fallbacks(target) if routing.targets[other].live]
         if target.live:
-            routes.append(_route(target, target, live, routing.chain(target), default))
+            routes.append(_route(routing, target, target, live, default))
         elif live:
-            routes.append(_route(target, routing.targets[live[0]], live[1:], routing.chain(target), default))
+            routes.append(_route(routing, target, routing.targets[live[0]], live[1:], default))
         else:
             reason = f"`{target.provider.name}` is disabled and no fallback is live"
             unrouted.append(Unrouted(name, target.provider.name, reason))
@@ -39,7 +39,8 @@ def resolve(state: DesiredState) -> RouteTable:
     return RouteTable(tuple(routes), (*unrouted, *without), rules)
 
 
-def _route(target: Target, served_by: Target, fallbacks: list[str], chain: Chain | None, default: Strategy) -> Route:
+def _route(routing: Routing, target: Target, served_by: Target, fallbacks: list[str], default: Strategy) -> Route:
+    chain, ways = routing.chain(target), _ways(routing, target)
     limit = target.match.rate_limit if target.match else None
     places = [place for place in served_by.places if place.live]
     about = about_name(target, chain)
@@ -57,9 +58,22 @@ def _route(target: Target, served_by: Target, fallbacks: list[str], chain: Chain
         endpoints=tuple(_endpoint(target.name, place) for place in places),
         rpm=limit.rpm if limit else None,
         tpm=limit.tpm if limit else None,
-        params={} if places else served_by.provider.params(served_by.spec),
+        params={} if places else served_by.provider.params(served_by.spec, served_by.options),
         cost=None if places else served_by.provider.written_price(served_by.backend, served_by.spec),
+        facts={} if places else served_by.provider.facts(served_by.backend, served_by.spec),
+        context_window=ways.get("context_window", ()),
+        content_policy=ways.get("content_policy", ()),
     )
+
+
+def _ways(routing: Routing, target: Target) -> dict[str, tuple[str, ...]]:
+    """The live fallbacks for a prompt that is too long, and for content that is refused."""
+    chain = routing.chain(target)
+    wanted = {} if chain is None else {"context_window": chain.context_window, "content_policy": chain.content_policy}
+    return {
+        key: tuple(name for name in names if routing.targets[name].live and suits(target, routing.targets[name]))
+        for key, names in wanted.items()
+    }
 
 
 def _endpoint(name: str, place: Place) -> Endpoint:
@@ -69,8 +83,9 @@ def _endpoint(name: str, place: Place) -> Endpoint:
         place.mode,
         place.bills,
         about_model(place.spec, provider),
-        provider.params(place.spec),
+        provider.params(place.spec, place.options),
         provider.written_price(place.backend, place.spec),
+        provider.facts(place.backend, place.spec),
     )
 
 

@@ -13,7 +13,12 @@ from aiops.spec.shapes.provider_types import Mode
 if TYPE_CHECKING:  # `status` reads routes, and has no time for the models of the files
     from aiops.spec.shapes.options import Params
 
-_OFTEN_EMPTY = frozenset(("strategy", "is_capability", "endpoints", "rpm", "tpm", "params", "cost"))
+_OFTEN_EMPTY = frozenset(
+    (
+        *("strategy", "is_capability", "endpoints", "rpm", "tpm", "params", "cost", "facts"),
+        *("context_window", "content_policy"),
+    )
+)
 
 Info = Mapping[str, str | int | float | list[str]]
 
@@ -22,7 +27,7 @@ Info = Mapping[str, str | int | float | list[str]]
 class Endpoint:
     """One member of a route with several. ``info``: what the operator wrote about this model and provider.
 
-    ``params`` and ``cost`` as of a route.
+    ``params``, ``cost`` and ``facts`` as of a route.
     """
 
     member: Member
@@ -31,6 +36,7 @@ class Endpoint:
     info: Info = field(default_factory=dict, hash=False)
     params: Params = field(default_factory=dict, hash=False)
     cost: float | None = None
+    facts: Params = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ class Route:
 
     With ``endpoints`` it is a balanced name or a capability, and ``provider`` and ``backend_model`` are the first's.
     ``rpm`` and ``tpm``: requests and tokens it may use in a minute. ``params``: the options of the provider and the
-    model, under LiteLLM's names. ``cost``: US dollars per 1,000 tokens, where it is written.
+    model, under LiteLLM's names. ``cost``: US dollars per 1,000 tokens, where it is written. ``facts``: what LiteLLM
+    is told about the model. ``context_window``, ``content_policy``: fallbacks for these two failures alone.
     """
 
     model: str
@@ -57,6 +64,9 @@ class Route:
     tpm: int | None = None
     params: Params = field(default_factory=dict, hash=False)
     cost: float | None = None
+    facts: Params = field(default_factory=dict, hash=False)
+    context_window: tuple[str, ...] = ()
+    content_policy: tuple[str, ...] = ()
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -134,4 +144,5 @@ def _data(route: Route) -> dict[str, Any]:
 
 def _route(data: Mapping[str, Any]) -> Route:
     endpoints = tuple(Endpoint(**{**item, "member": Member(**item["member"])}) for item in data.get("endpoints", ()))
-    return Route(**{**data, "fallbacks": tuple(data["fallbacks"]), "endpoints": endpoints})
+    ways = {key: tuple(data.get(key, ())) for key in ("fallbacks", "context_window", "content_policy")}
+    return Route(**{**data, **ways, "endpoints": endpoints})

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from aiops.spec.routes.members import Fault, Members
-from aiops.spec.routes.targets import Place, Target, suits
+from aiops.spec.routes.targets import Place, Target, kind_of, suits
 from aiops.spec.shapes.mappings import Balanced, Capability, Chain, ExactMatch, Mappings
 from aiops.spec.shapes.model import Provider
 
@@ -25,8 +25,8 @@ class Routing:
     by_provider: dict[str, list[Target]] = field(default_factory=dict)  # in the order in which each lists its models
     chains: Mapping[str, Chain] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
-    # The first two names (one may be who asks) by provider, whether they embed, and backend; None is any backend.
-    _offered: dict[tuple[str, bool, str | None], tuple[str, ...]] = field(default_factory=dict, repr=False)
+    # The first two names (one may be who asks) by provider, kind and backend; None is any backend.
+    _offered: dict[tuple[str, str, str | None], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -66,7 +66,7 @@ class Routing:
         return routing
 
     def _remember(self, target: Target, backend: str | None) -> None:
-        key = (target.provider.name, target.mode == "embedding", backend)
+        key = (target.provider.name, kind_of(target.mode), backend)
         self._offered[key] = (*self._offered.get(key, ()), target.name)[:2]
 
     def _add_groups(self, mappings: Mappings, members: Members) -> None:
@@ -85,6 +85,8 @@ class Routing:
 
     def _offer(self, provider: Provider, matches: Collection[str], balanced: Collection[str]) -> None:
         for model in provider.models:
+            if not model.public:
+                continue
             held = self.targets.get(model.name)
             if held is None and model.name not in matches:
                 self.targets[model.name] = Target(model.name, provider, model.name, model)
@@ -98,9 +100,9 @@ class Routing:
     def stand_in(self, target: Target, provider: str) -> str | None:
         """The name under which ``provider`` can answer for ``target``: the same backend model if it serves it, else
         its first model of the same kind. None when it serves nothing suitable under a name of its own."""
-        embeds = target.mode == "embedding"
-        same = self._offered.get((provider, embeds, target.backend), ())
-        others = (*same, *self._offered.get((provider, embeds, None), ()))
+        kind = kind_of(target.mode)
+        same = self._offered.get((provider, kind, target.backend), ())
+        others = (*same, *self._offered.get((provider, kind, None), ()))
         return next((name for name in others if name != target.name), None)
 
     def own_fallback(self, target: Target) -> str | None:
@@ -121,6 +123,20 @@ class Routing:
         """The chain that applies: the model's own one, else the default one."""
         own = self.chains.get(target.name) if target.name != DEFAULT else None
         return own if own is not None else self.chains.get(DEFAULT)
+
+    def ways(self) -> dict[str, tuple[str, ...]]:
+        """Name -> what it was given as fallbacks: its own one, its own chain; the default chain where it has none and
+        is no member of it. Circles are looked for in these: that the default chain is for its members, too, is none."""
+        default = self.chains.get(DEFAULT)
+        last = default.chain if default is not None else ()
+        found: dict[str, tuple[str, ...]] = {}
+        for name, target in self.targets.items():
+            own = self.chains.get(name) if name != DEFAULT else None
+            names = own.chain if own is not None else last if name not in last else ()
+            first = self.own_fallback(target)
+            given = dict.fromkeys([first, *names] if first else names)
+            found[name] = tuple(each for each in given if each != name and each in self.targets)
+        return found
 
     def fallbacks(self, target: Target) -> list[str]:
         """Effective fallbacks in order, disabled ones included: the own one, then the own chain or the default one."""

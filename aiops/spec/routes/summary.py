@@ -54,6 +54,8 @@ def _provider(provider: Provider) -> dict[str, Any]:
     written = {
         "max_parallel": provider.max_parallel,
         "health_endpoint": provider.health_endpoint,
+        "exact_url": provider.base_url if provider.exact_url else None,
+        "same_server_as": provider.same_server_as,
         # Models show them too; for what only rules lead to there is no model.
         "options": inline(provider.options) if provider.options else None,
         "cost_per_1k_tokens": None if provider.cost_per_1k_tokens is None else inline(provider.cost_per_1k_tokens),
@@ -86,7 +88,8 @@ def _rules(mappings: Mappings) -> Iterator[tuple[str, str]]:
     for name, metadata in rules.request_metadata_routing.items():
         yield f"metadata {name}", _words(f"{metadata.provider} when {metadata.condition}", None, metadata.description)
     for pattern in mappings.patterns:
-        backend = f" as {pattern.backend_model}" if pattern.backend_model else ""
+        called = pattern.backend_model or pattern.rename
+        backend = f" as {called}" if called else ""
         priority = f"priority {pattern.priority}" if pattern.priority is not None else None
         yield (
             f"pattern {pattern.pattern}",

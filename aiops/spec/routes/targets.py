@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from aiops.spec.choosing import sizes
 from aiops.spec.choosing.rules import Member
 from aiops.spec.shapes.mappings import Balanced, Capability, ExactMatch
 from aiops.spec.shapes.model import ModelSpec, Provider
-from aiops.spec.shapes.provider_types import Mode
+from aiops.spec.shapes.provider_types import TEXT, Mode
 from aiops.spec.sources import PROVIDERS
 
 
 @dataclass(frozen=True)
 class Place:
-    """One provider's model among several that answer for a name. ``above``: as of ``Member``."""
+    """One provider's model among several that answer for a name. ``above``: as of ``Member``. ``options``: of the name
+    it is asked by, before those of the model."""
 
     provider: Provider
     backend: str
@@ -22,6 +25,7 @@ class Place:
     weight: float = 1.0
     condition: str | None = None
     above: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def live(self) -> bool:
@@ -110,6 +114,11 @@ class Target:
         return self.spec.mode if self.spec else "chat"
 
     @property
+    def options(self) -> Mapping[str, Any]:
+        """Of requests by this name."""
+        return self.match.options if self.match else {}
+
+    @property
     def wanted_fallback(self) -> str | None:
         """A model or a provider, as it is written."""
         if isinstance(self.rule, Capability):
@@ -119,4 +128,9 @@ class Target:
 
 def suits(target: Target, other: Target) -> bool:
     """Whether ``other`` can answer for ``target``: an embedding is no answer to a chat, nor the other way round."""
-    return other.name != target.name and (target.mode == "embedding") == (other.mode == "embedding")
+    return other.name != target.name and kind_of(target.mode) == kind_of(other.mode)
+
+
+def kind_of(mode: Mode) -> str:
+    """What is answered: models of one kind can stand in for each other. Every model that writes text is of one."""
+    return "text" if mode in TEXT else mode

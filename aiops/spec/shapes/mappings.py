@@ -25,12 +25,13 @@ class RateLimit(Shape):
 
 
 class ExactMatch(Shape):
-    """A served name and where it goes."""
+    """A served name and where it goes. ``options``: for requests by this name, before those of the model."""
 
     provider: str
     backend_model: str | None = None
     fallback: str | None = None
     rate_limit: RateLimit | None = None
+    options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
     priority: str | None = None
     description: str | None = None
     notes: str | None = None
@@ -38,21 +39,26 @@ class ExactMatch(Shape):
 
 
 class Chain(Shape):
-    """Where a model's requests go, in order, when it does not answer."""
+    """Where a model's requests go, in order, when it does not answer. ``context_window``: when a prompt is too long
+    for it; ``content_policy``: when the provider refuses what it says. Without them, as for any other failure."""
 
     chain: tuple[str, ...]
+    context_window: tuple[str, ...] = ()
+    content_policy: tuple[str, ...] = ()
     description: str | None = None
     tier: str | None = None
     notes: str | None = None
 
 
 class BalancedMember(Shape):
-    """One provider of a balanced name. ``preferred_model``: which of its models answers."""
+    """One provider of a balanced name. ``preferred_model``: which of its models answers; ``options``: for its
+    requests by this name."""
 
     provider: str
     weight: Annotated[float, Field(gt=0)] | None = None
     condition: str | None = None
     preferred_model: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
 
 
 class Parameters(Shape):
@@ -130,12 +136,15 @@ class Capability(Shape):
 
 
 class Pattern(Shape):
-    """Who answers for the names that a regular expression (RE2) finds something in. The first of the file wins."""
+    """Who answers for the names that a regular expression (RE2) finds something in. The first of the file wins.
+
+    ``rename``: what the provider calls what was found, with ``\\1`` for what the first brackets found."""
 
     pattern: str
     provider: str
     fallback: str | None = None
     backend_model: str | None = None
+    rename: str | None = None
     priority: str | int | None = None
     description: str | None = None
 

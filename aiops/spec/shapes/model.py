@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -13,9 +14,9 @@ from aiops.spec.shapes.exposed import Group
 from aiops.spec.shapes.mappings import Chain, ExactMatch, Mappings
 from aiops.spec.shapes.options import Value
 from aiops.spec.shapes.options import params as litellm_params
-from aiops.spec.shapes.provider_types import TYPES, Mode, ProviderType
+from aiops.spec.shapes.provider_types import MODELS, TYPES, Mode, ProviderType
 from aiops.spec.shapes.shape import Shape
-from aiops.spec.shapes.urls import api_base, connects_to, is_local
+from aiops.spec.shapes.urls import api_base, connects_to, is_local, normalise
 from aiops.spec.yaml.yaml12 import Document, Path
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
@@ -30,22 +31,57 @@ Prices = Annotated[
 _CLOUD_OF_OLLAMA = ("-cloud", ":cloud")
 
 
+class TokenPrices(Shape):
+    """US dollars per 1,000 tokens, by what they are. ``cached`` were read from the provider's own cache."""
+
+    input: Cost
+    output: Cost
+    cached: Cost | None = None
+
+    @property
+    def mean(self) -> float:
+        """What routing compares: a price for all tokens counts the same."""
+        return (self.input + self.output) / 2
+
+
+ModelPrice = Annotated[
+    Annotated[Cost, Tag("one")] | Annotated[TokenPrices, Tag("each")],
+    Discriminator(lambda written: "each" if isinstance(written, Mapping | TokenPrices) else "one"),
+]
+
+
+class Supports(Shape):
+    """What a model can do, where LiteLLM's own list does not know it: it then treats a request accordingly."""
+
+    reasoning: bool | None = None
+    vision: bool | None = None
+    function_calling: bool | None = None
+
+    def info(self) -> dict[str, bool]:
+        """Under LiteLLM's names."""
+        return {f"supports_{name}": value for name, value in self if value is not None}
+
+
 class ModelSpec(Shape):
     """One model of a provider. ``options`` go to the backend; ``size``, ``context_length`` (tokens) and
-    ``cost_per_1k_tokens`` are what routing compares; the rest but ``name`` and ``mode`` is documentation, carried into
+    ``cost_per_1k_tokens`` are what routing compares; ``public: false``: it has no name of its own for callers;
+    the rest but ``name``, ``mode``, ``supports`` and ``max_output_tokens`` is documentation, carried into
     ``model_info``."""
 
     name: str
     mode: Mode = "chat"
+    public: bool = True
     size: str | None = None
     quantization: str | None = None
     specialty: str | None = None
     description: str | None = None
     context_length: Annotated[int, Field(ge=1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    supports: Supports = Supports()
     tags: tuple[str, ...] = ()
     notes: str | None = None
     pulled_at: str | None = None
-    cost_per_1k_tokens: Cost | None = None
+    cost_per_1k_tokens: ModelPrice | None = None
     options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
 
     @property
@@ -66,6 +102,8 @@ class Provider(Shape):
     """A server that answers model requests. ``base_url`` is expanded and normalised to the server's root.
 
     ``max_parallel``: requests it answers at the same time. ``options``: for each of its models that takes them.
+    ``exact_url``: LiteLLM is given ``base_url`` as it is written, without ``/v1`` being added, and with its query.
+    ``same_server_as``: the provider of the same address that this one is another way to ask.
     """
 
     name: str
@@ -81,6 +119,8 @@ class Provider(Shape):
     cost_per_1k_tokens: Prices | None = None
     options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
     allow_link_local: bool = False
+    exact_url: bool = False
+    same_server_as: str | None = None
     service: Service | None = None
     description: str | None = None
     features: tuple[str, ...] = ()
@@ -96,18 +136,22 @@ class Provider(Shape):
 
     @property
     def root(self) -> str | None:
-        """The server's address without ``/v1``; None when LiteLLM knows it by itself."""
-        return self.base_url or self.kind.default_url
+        """The server's address without ``/v1`` and query; None when LiteLLM knows it by itself."""
+        return normalise(self.base_url) if self.base_url and self.exact_url else self.base_url or self.kind.default_url
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """Host and port of every place that requests to it may go to."""
-        roots = [self.root] if self.root else [f"https://{host}" for host in self.kind.hosts]
+        hosts = [host if "://" in host else f"https://{host}" for host in self.kind.hosts]
+        # The account of the machine is asked for somewhere else, whatever the service's own address is.
+        roots = [self.root, *(hosts if self.kind.ambient else ())] if self.root else hosts
         return tuple(connects_to(root) for root in roots)
 
     @property
     def api_base(self) -> str | None:
         """What LiteLLM is given as ``api_base``; None when it knows the address by itself."""
+        if self.exact_url and self.base_url:
+            return self.base_url
         return api_base(self.root, self.kind) if self.root else None
 
     @property
@@ -133,9 +177,33 @@ class Provider(Shape):
     def written_price(self, name: str, spec: ModelSpec | None) -> float | None:
         """US dollars per 1,000 tokens of its model ``name``, as the operator wrote it; None when nothing is written."""
         if spec is not None and spec.cost_per_1k_tokens is not None:
-            return spec.cost_per_1k_tokens
+            own = spec.cost_per_1k_tokens
+            return own.mean if isinstance(own, TokenPrices) else own
         general = self.cost_per_1k_tokens
         return general.get(name) if isinstance(general, dict) else general
+
+    def facts(self, name: str, spec: ModelSpec | None) -> dict[str, Value]:
+        """What LiteLLM is told about its model ``name`` (``model_info``): prices per token, limits, abilities."""
+        price = spec.cost_per_1k_tokens if spec is not None else None
+        general = self.written_price(name, spec)
+        if isinstance(price, TokenPrices):
+            each = {"input": price.input, "output": price.output, "cache_read_input": price.cached}
+        else:
+            each = {"input": general, "output": general}
+        names = {"cache_read_input": "cache_read_input_token_cost"}
+        found: dict[str, Value] = {
+            names.get(kind, f"{kind}_cost_per_token"): round(cost / 1000, 15)
+            for kind, cost in each.items()
+            if cost is not None
+        }
+        if spec is not None:
+            limits = {"max_input_tokens": spec.context_length, "max_output_tokens": spec.max_output_tokens}
+            found |= {key: value for key, value in limits.items() if value is not None}
+            found |= spec.supports.info()
+        if self.type == "openai_compatible":
+            # Else LiteLLM sends /v1/messages with `thinking` to /v1/responses, which few servers have.
+            found.setdefault("supports_reasoning", False)
+        return found
 
     def price(self, name: str, spec: ModelSpec | None) -> float | None:
         """The same, and 0.0 when nobody sends a bill. None: it costs money and nobody said how much."""
@@ -150,21 +218,31 @@ class Provider(Shape):
         known = [limit for limit in (spec.context_length, served) if isinstance(limit, int)]
         return min(known, default=None)
 
-    def params(self, spec: ModelSpec | None) -> dict[str, Value]:
-        """The options of a model under LiteLLM's names; of one that is not listed, those of any chat model."""
+    def params(self, spec: ModelSpec | None, named: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Value]:
+        """The options of a model under LiteLLM's names; of one that is not listed, those of any chat model.
+
+        ``named``: the options of the name it is served by.
+        """
         own, mode = (spec.options, spec.mode) if spec is not None else ({}, "chat")
-        return litellm_params(self.type, self.options, own, mode) if own or self.options else {}
+        return litellm_params(self.type, mode, self.options, own, named) if own or named or self.options else {}
 
     @property
     def discovery_url(self) -> str | None:
         """Where the models are listed, in full; None when the type has no such place."""
-        return f"{self.root}{self.kind.discovery}" if self.root and self.kind.discovery else None
+        return self._at(self.kind.discovery) if self.root and self.kind.discovery else None
 
     @property
     def health_url(self) -> str | None:
         """What to probe without cost, in full: ``health_endpoint`` or the type's own."""
         endpoint = self.health_endpoint or self.kind.health
-        return f"{self.root}{endpoint}" if self.root and endpoint else None
+        return self._at(endpoint) if self.root and endpoint else None
+
+    def _at(self, endpoint: str) -> str:
+        """An endpoint of the server; where the address is exact, models are listed below it and not below ``/v1``."""
+        if self.exact_url and self.base_url and endpoint == MODELS:
+            path, question, query = self.base_url.partition("?")
+            return f"{path.rstrip('/')}/models{question}{query}"
+        return f"{self.root}{endpoint}"
 
     def model(self, name: str) -> ModelSpec | None:
         """The model of that name, or None."""

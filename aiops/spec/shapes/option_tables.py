@@ -9,15 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Mode = Literal["chat", "completion", "embedding"]
-Kind = Literal["whole", "number", "text", "switch", "texts", "wholes", "mapping", "duration", "switch_or_text"]
+Mode = Literal[
+    "chat",
+    "completion",
+    "embedding",
+    "responses",
+    "audio_transcription",
+    "audio_speech",
+    "image_generation",
+    "rerank",
+    "moderation",
+]
+"""What a model is asked for, in LiteLLM's words (``model_info.mode``)."""
+Kind = Literal[
+    "whole", "number", "seconds", "text", "secret", "switch", "texts", "wholes", "mapping", "duration", "switch_or_text"
+]
 
 CHAT: tuple[Mode, ...] = ("chat",)
 TEXT: tuple[Mode, ...] = ("chat", "completion")
 EMBEDDING: tuple[Mode, ...] = ("embedding",)
 ALL: tuple[Mode, ...] = ("chat", "completion", "embedding")
+ANY: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True)
@@ -80,9 +94,12 @@ _LLAMA_CPP: Options = {
 }
 _OPENAI_COMPATIBLE: Options = {
     **_OPENAI_LIKE,
+    **_of("whole", "top_k"),
+    **_of("number", "min_p", "repetition_penalty"),
+    **_of("mapping", "chat_template_kwargs", modes=CHAT),
     **_of("text", "reasoning_effort", modes=CHAT),
     # The server's own parameters, which nobody here can know: they go into the body as they are.
-    "extra_body": Option("mapping", ALL),
+    "extra_body": Option("mapping", ANY),
 }
 # Without max_tokens: OpenAI refuses a request that has it beside the max_completion_tokens of a client.
 _OPENAI: Options = {
@@ -111,9 +128,38 @@ def _service(*more: str) -> Options:
     }
 
 
+# What LiteLLM does with a request itself, whatever the type: none of it is sent to the provider.
+_HANDLING: Options = {
+    **_of("switch", "drop_params", modes=ANY),
+    **_of("texts", "additional_drop_params", "allowed_openai_params", modes=ANY),
+    **_of("mapping", "extra_headers", modes=ANY),
+    **_of("seconds", "timeout", "stream_timeout", modes=ANY),
+    **_of("whole", "num_retries", "max_retries", modes=ANY),
+    **_of("switch", "merge_reasoning_content_in_choices", "use_chat_completions_api", modes=CHAT),
+    **_of("switch", "supports_system_message", modes=CHAT),
+    **_of("text", "organization", modes=ANY),
+}
+HANDLING = frozenset(_HANDLING)
+"""The names of these."""
+
+_AWS: Options = {
+    **_of("text", "aws_region_name", "aws_session_name", "aws_profile_name", "aws_role_name", modes=ANY),
+    **_of("text", "aws_sts_endpoint", "aws_external_id", "aws_bedrock_runtime_endpoint", modes=ANY),
+    **_of("secret", "aws_access_key_id", "aws_secret_access_key", "aws_session_token", modes=ANY),
+    **_of("secret", "aws_web_identity_token", modes=ANY),
+}
+_VERTEX: Options = {
+    **_of("text", "vertex_project", "vertex_location", modes=ANY),
+    **_of("secret", "vertex_credentials", modes=ANY),
+}
+_AZURE: Options = {
+    **_of("text", "api_version", "tenant_id", "client_id", "azure_scope", modes=ANY),
+    **_of("secret", "azure_ad_token", "client_secret", modes=ANY),
+}
+
 _BOTH_PENALTIES = ("presence_penalty", "frequency_penalty")
 
-OPTIONS: Mapping[str, Options] = {
+_BY_TYPE: Mapping[str, Options] = {
     "ollama": _OLLAMA,
     "llama_cpp": _LLAMA_CPP,
     "vllm": _VLLM,
@@ -133,7 +179,11 @@ OPTIONS: Mapping[str, Options] = {
     "perplexity": _service(*_BOTH_PENALTIES),
     "together_ai": _service("seed", "stop", *_BOTH_PENALTIES),
     "xai": _service("seed", "stop", *_BOTH_PENALTIES),
+    "azure": {**_OPENAI, **_of("whole", "max_tokens"), **_AZURE},
+    "bedrock": {**_service("stop"), **_of("whole", "top_k", modes=CHAT), "thinking": Option("mapping", CHAT), **_AWS},
+    "vertex_ai": {**_service("seed", "stop", "reasoning_effort", *_BOTH_PENALTIES), **_VERTEX},
 }
+OPTIONS: Mapping[str, Options] = {name: {**options, **_HANDLING} for name, options in _BY_TYPE.items()}
 
 _LAUNCH: Mapping[str, tuple[str, ...]] = {
     # llama.cpp, and its Python server

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from aiops.errors import Problem
-from aiops.spec.shapes.option_tables import LAUNCH, OPTIONS, SAME_AS, Kind, Mode
+from aiops.spec.shapes.option_tables import HANDLING, LAUNCH, OPTIONS, SAME_AS, Kind, Mode
 from aiops.spec.shapes.wording import described, wrong_type
 from aiops.spec.suggest import listed, nearest
 from aiops.spec.yaml.yaml12 import Document, Path, dotted
 
+REFERENCE = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
+"""A value that LiteLLM takes from the environment when it reads its configuration."""
 Value = bool | int | float | str | None | list["Value"] | dict[str, "Value"]
 Params = Mapping[str, Value]
 """Parameters under LiteLLM's names, as JSON has them."""
@@ -19,7 +22,9 @@ Params = Mapping[str, Value]
 _WANTED: dict[Kind, str] = {
     "whole": "a whole number",
     "number": "a number",
+    "seconds": "seconds above 0",
     "text": "text",
+    "secret": "a reference to the environment, `os.environ/NAME`",
     "switch": "true or false",
     "texts": "a list of texts",
     "wholes": "a list of whole numbers",
@@ -29,15 +34,26 @@ _WANTED: dict[Kind, str] = {
 }
 
 
-def params(kind: str, general: Mapping[str, object], own: Mapping[str, object], mode: Mode) -> dict[str, Value]:
-    """What LiteLLM is told for a model of ``mode``: the provider's options that such a model takes, then its own."""
+def params(kind: str, mode: Mode, *levels: Mapping[str, object]) -> dict[str, Value]:
+    """What LiteLLM is told for a model of ``mode``: of each level (the provider, its model, the served name) the
+    options that such a model takes, a later level before an earlier one."""
     table = OPTIONS[kind]
     return {
         table[name].litellm or name: _plain(value)
-        for options in (general, own)
+        for options in levels
         for name, value in options.items()
         if mode in table[name].modes
     }
+
+
+def referred(options: object) -> Iterator[str]:
+    """The environment variables that options refer to, however deep."""
+    if isinstance(options, str):
+        if found := REFERENCE.fullmatch(options):
+            yield found[1]
+    elif isinstance(options, Mapping | tuple):
+        for value in options.values() if isinstance(options, Mapping) else options:
+            yield from referred(value)
 
 
 def check_options(
@@ -77,7 +93,9 @@ def _unknown(full: str, name: str, kind: str) -> tuple[str, str]:
     close = nearest(name, table)
     return (
         f"{full}: {kind} would ignore it",
-        f"did you mean `{close}`?" if close else f"known: {listed(table, 40)}",
+        f"did you mean `{close}`?"
+        if close
+        else f"known: {listed([each for each in table if each not in HANDLING], 40)}",
     )
 
 
@@ -85,6 +103,8 @@ def _wrong(doc: Document, where: Path, kind: Kind, value: object) -> Problem:
     problem = wrong_type(doc, where, _WANTED[kind], value)
     if isinstance(value, float) and not math.isfinite(value):
         return replace(problem, message=f"`{dotted(where)}` should be a finite number")
+    if kind == "secret":  # what stands there may be one
+        return Problem(doc.file, doc.line(where), f"`{dotted(where)}` should be {_WANTED[kind]}")
     if isinstance(value, dict | tuple):
         what = "is empty" if not value else "holds something else"
         return replace(problem, message=f"`{dotted(where)}` should be {_WANTED[kind]}, {what}")
@@ -99,7 +119,9 @@ def _is(kind: Kind, value: object) -> bool:
     return {
         "whole": whole,
         "number": number,
+        "seconds": isinstance(value, int | float) and number and value > 0,
         "text": text,
+        "secret": text and REFERENCE.fullmatch(str(value)) is not None,
         "switch": isinstance(value, bool),
         "texts": bool(items) and all(isinstance(item, str) for item in items),
         "wholes": bool(items) and all(isinstance(item, int) and not isinstance(item, bool) for item in items),

@@ -14,6 +14,11 @@ PLACEHOLDER_KEY = "none"
 """Written where a provider has no key. Without one LiteLLM takes the type's usual environment variable
 (OLLAMA_API_KEY, OPENAI_API_KEY, …) and sends a key that belongs to somebody else."""
 
+TEXT: tuple[Mode, ...] = ("chat", "completion", "responses")
+"""Modes whose answer is written text."""
+MODELS = "/v1/models"
+"""Where servers that speak OpenAI's API list what they have."""
+
 
 @dataclass(frozen=True)
 class ProviderType:
@@ -23,8 +28,10 @@ class ProviderType:
     ``suffix``: what LiteLLM's ``api_base`` ends in, beyond the server's root.
     ``discovery`` and ``health``: paths below the root, for listing models and for probing without cost.
     ``cloud``: a service with an address of its own, which needs a key; several providers may share the address.
-    ``hosts``: where LiteLLM goes for such a service without ``default_url`` when no address is written.
+    ``hosts``: where LiteLLM goes for such a service without ``default_url`` when no address is written; with a dot in
+    front all hosts below it, with a scheme also its port.
     ``embeds``: whether LiteLLM can ask it for embeddings.
+    ``ambient``: it is let in by other means than a key (an account of the machine's), so that it may have none.
     ``parallel``: requests it answers at the same time when nobody says otherwise (the sources stand beside the rows).
     """
 
@@ -32,12 +39,13 @@ class ProviderType:
     prefixes: tuple[tuple[Mode, str], ...] = ()
     suffix: str = ""
     default_url: str | None = None
-    discovery: str | None = "/v1/models"
-    health: str | None = "/v1/models"
+    discovery: str | None = MODELS
+    health: str | None = MODELS
     cloud: bool = False
     hosts: tuple[str, ...] = ()
     embeds: bool = True
     parallel: int = 100
+    ambient: bool = False
 
     def prefix_for(self, mode: Mode) -> str:
         """LiteLLM's provider name for a model of this mode."""
@@ -52,6 +60,10 @@ class ProviderType:
 def _cloud(prefix: str, *hosts: str, embeds: bool = True) -> ProviderType:
     # LiteLLM knows the address of each; a base_url is only needed to go through a proxy of one's own.
     return ProviderType(prefix, discovery=None, health=None, cloud=True, hosts=hosts, embeds=embeds)
+
+
+def _ambient(prefix: str, *hosts: str) -> ProviderType:
+    return ProviderType(prefix, discovery=None, health=None, cloud=True, hosts=hosts, ambient=True)
 
 
 TYPES: dict[str, ProviderType] = {
@@ -84,4 +96,8 @@ TYPES: dict[str, ProviderType] = {
     "perplexity": _cloud("perplexity", "api.perplexity.ai"),
     "together_ai": _cloud("together_ai", "api.together.ai", "api.together.xyz"),
     "xai": _cloud("xai", "api.x.ai", embeds=False),
+    # Which host it is depends on a region, and the account is that of the machine: the service that vouches for it.
+    "azure": _ambient("azure", ".azure.com", "login.microsoftonline.com"),
+    "bedrock": _ambient("bedrock", ".amazonaws.com", "http://169.254.169.254", "http://169.254.170.2"),
+    "vertex_ai": _ambient("vertex_ai", ".googleapis.com", "http://169.254.169.254", "http://metadata.google.internal"),
 }

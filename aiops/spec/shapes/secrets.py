@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from aiops.spec.shapes.model import DesiredState, Provider
+from aiops.spec.shapes.options import referred
 
 MASTER_KEY_ENV = "AIOPS_MASTER_KEY"
 
@@ -39,11 +40,23 @@ def key_variable(provider: Provider) -> str | None:
 
 
 def secret_env(state: DesiredState) -> dict[str, EnvRef | FileRef]:
-    """Environment variable -> where its value comes from, for every active provider that has a key."""
+    """Environment variable -> where its value comes from, for every active provider that has a key, and for what
+    options refer to."""
     needed: dict[str, EnvRef | FileRef] = {}
     for provider in state.providers.values():
         variable = key_variable(provider)
-        if provider.status == "active" and variable is not None:
+        if provider.status != "active":
+            continue
+        for name in referred((provider.options, *(model.options for model in provider.models))):
+            needed[name] = EnvRef(name)
+        if variable is not None:
             file = provider.api_key_file
             needed[variable] = FileRef(file) if file is not None else EnvRef(variable)
+    named = [(match.provider, match.options) for match in state.exact_matches.values()]
+    named += [
+        (each.provider, each.options) for rule in state.mappings.load_balancing.values() for each in rule.providers
+    ]
+    for owner, options in named:
+        if owner in state.providers and state.providers[owner].status == "active":
+            needed |= {name: EnvRef(name) for name in referred(options) if name not in needed}
     return dict(sorted(needed.items()))

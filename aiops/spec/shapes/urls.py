@@ -47,7 +47,7 @@ def expand(text: str, env: Mapping[str, str]) -> tuple[str, list[BadUrl]]:
     return REFERENCE.sub(value, text), problems
 
 
-def check(url: str) -> Iterator[BadUrl]:
+def check(url: str, *, may_have_query: bool = False) -> Iterator[BadUrl]:
     """Every problem of an expanded URL."""
     if not url or url != url.strip() or any(ord(c) < 33 or ord(c) == 127 for c in url):
         yield BadUrl("the URL is empty or holds blanks or control characters")
@@ -76,8 +76,11 @@ def check(url: str) -> Iterator[BadUrl]:
         yield BadUrl(f"the port `{port}` is not a number", hint)
     elif host_port.endswith(":"):
         yield BadUrl("the URL has a `:` without a port")
-    if parts.query or parts.fragment or url.endswith(("?", "#")):
-        yield BadUrl("the URL has a query or a fragment", "keep scheme, host, port and path only")
+    if parts.fragment or url.endswith(("?", "#")) or (parts.query and not may_have_query):
+        hint = "keep scheme, host, port and path only"
+        if parts.query and not parts.fragment:
+            hint += ", or say `exact_url: true` when it has to be sent as it stands"
+        yield BadUrl("the URL has a query or a fragment", hint)
 
 
 def normalise(url: str) -> str:

@@ -95,3 +95,12 @@ def test_an_address_of_version_six_is_one() -> None:
 def test_a_proxy_that_the_operator_set_may_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
     Egress([]).check("proxy.test", 3128)
+
+
+def test_hosts_below_a_name_may_be_reached_and_the_name_in_front_of_another_may_not() -> None:
+    """A service whose host depends on a region."""
+    egress = Egress([".amazonaws.com:443"])
+    egress.check("bedrock-runtime.eu-west-1.amazonaws.com", 443)
+    for host, port in (("evilamazonaws.com", 443), ("amazonaws.com.evil.test", 443), ("s3.amazonaws.com", 80)):
+        with pytest.raises(NoProvider):
+            egress.check(host, port)

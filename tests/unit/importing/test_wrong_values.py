@@ -71,9 +71,9 @@ def test_a_key_over_several_lines_is_one_line_and_no_variable_of_its_own() -> No
     assert result.secrets.env == {"OPENAI_COMPATIBLE_API_KEY": "sk-not-a-real-keyPATH=/tmp"}
 
 
-def test_a_name_with_a_star_leaves_no_key_behind() -> None:
-    clear = {"model": "openai/*", "as": "openai/*", "api_key": "sk-not-a-real-key-0123456789"}
-    result = config(dict(DEPLOYMENT), clear)
+def test_a_second_name_with_the_same_star_leaves_no_key_behind() -> None:
+    clear = {"model": "openai/*", "as": "lan/*", "api_key": "sk-not-a-real-key-0123456789"}
+    result = config(dict(DEPLOYMENT), {**DEPLOYMENT, "model": "openai/*", "as": "lan/*"}, clear)
     assert list(made(result, "providers.yaml")["providers"]) == ["openai_compatible"]
     assert not result.secrets.env
 

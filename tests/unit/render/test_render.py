@@ -31,7 +31,7 @@ SECRETS = ("sk-", "Bearer")
 
 # What LiteLLM is given, by the section; the test below asks LiteLLM whether it reads each.
 LITELLM_PARAMS = {"model", "api_base", "api_key", "weight", "order", "rpm", "tpm"}
-MODEL_INFO = {"id", "mode", "provider", "documentation"}
+MODEL_INFO = {"id", "mode", "provider", "documentation", "max_input_tokens", "supports_reasoning"}
 ROUTER_SETTINGS = {
     *("fallbacks", "max_fallbacks", "num_retries", "disable_cooldowns", "timeout", "stream_timeout"),
     "optional_pre_call_checks",

@@ -135,7 +135,7 @@ MEMBERS = (Member("a", "one", "alpha"), Member("b", "two", "beta"))
 @pytest.mark.parametrize(
     ("strategy", "called"),
     [
-        (Strategy.LEAST_LOADED, "least-busy"),
+        (Strategy.LEAST_BUSY, "least-busy"),
         (Strategy.FASTEST_RESPONSE, "latency-based-routing"),
         (Strategy.USAGE_BASED, "usage-based-routing-v2"),
         (Strategy.COST_BASED, "cost-based-routing"),
@@ -145,6 +145,42 @@ MEMBERS = (Member("a", "one", "alpha"), Member("b", "two", "beta"))
 def test_one_strategy_for_all_is_litellms_own(strategy: Strategy, called: str) -> None:
     data, stock = exported(RoutingTable(names={"shared": group(strategy, *MEMBERS)}))
     assert data["router_settings"]["routing_strategy"] == called
+    assert stock.gaps == ()
+
+
+def test_a_share_of_slots_becomes_a_number_of_requests_and_that_is_said() -> None:
+    data, stock = exported(RoutingTable(names={"shared": group(Strategy.LEAST_LOADED, *MEMBERS)}))
+    assert data["router_settings"]["routing_strategy"] == "least-busy"
+    assert "share of its slots" in stock.gaps[0]
+
+
+def test_a_group_that_is_a_fallback_keeps_its_own_way_to_choose() -> None:
+    sources = {
+        "aiops.yaml": SOURCES["aiops.yaml"],
+        "providers.yaml": b"""providers:
+  one: {type: vllm, base_url: http://one:8000, models: [alpha]}
+  two: {type: vllm, base_url: http://two:8000, models: [alpha, beta]}
+""",
+        "model-mappings.yaml": b"""
+load_balancing: {alpha: {providers: [{provider: one}, {provider: two}]}}
+fallback_chains: {beta: [alpha]}
+special_cases: {error_based_routing: {error_threshold: 3}}
+""",
+    }
+    state = load(sources, {})
+    table = resolve(state)
+    config = yaml.safe_load(stock_config(state, table, table.rules, aiops_version="0").content)
+    shared = [item for item in config["model_list"] if item["model_name"] == "alpha"]
+    assert ["order" in item["litellm_params"] for item in shared] == [False, False]
+    assert config["router_settings"]["fallbacks"] == [{"beta": ["alpha"]}]
+
+
+@pytest.mark.parametrize(("rename", "asked"), [("\\1", "*"), ("org/\\1", "org/*")])
+def test_a_prefix_that_is_cut_off_or_replaced_is_so_in_litellm(rename: str, asked: str) -> None:
+    rules = pattern("^lan/(.*)$")
+    data, stock = exported(replace(rules, patterns=(replace(rules.patterns[0], rename=rename),)))
+    last = data["model_list"][-1]
+    assert (last["model_name"], last["litellm_params"]["model"]) == ("lan/*", f"hosted_vllm/{asked}")
     assert stock.gaps == ()
 
 

@@ -82,10 +82,12 @@ def test_nesting_without_end_is_refused_and_does_not_overflow_the_stack(opening:
 
 def test_a_broken_provider_does_not_make_those_who_refer_to_it_wrong() -> None:
     providers = b"providers:\n  p: {type: vllm, base_url: nowhere, models: [m]}\n"
-    mappings = b"exact_matches:\n  fast: {provider: p, backend_model: m, fallback: m}\nfallback_chains:\n  m: [fast]\n"
+    mappings = (
+        b"exact_matches:\n  fast: {provider: p, backend_model: m, fallback: m}\nfallback_chains:\n  m: [m, fast]\n"
+    )
     found = problems({**GOOD, "providers.yaml": providers, "model-mappings.yaml": mappings})
     assert [line.partition(": ")[0] for line in found] == ["model-mappings.yaml:4", "providers.yaml:2"]
-    assert "circle" in found[0]
+    assert "contains itself" in found[0]
 
 
 def test_patterns_that_are_small_each_may_be_too_large_together() -> None:

@@ -83,7 +83,10 @@ def test_the_commented_example_is_valid_when_it_is_uncommented(file: str) -> Non
             "\n".join(
                 line
                 for line in kept
-                if not re.search(r"^[a-z_]+: (\{\}|\[\])$|options: \{\}$|api_key_file|allow_link_local", line)
+                if not re.search(
+                    r"^[a-z_]+: (\{\}|\[\])$|options: \{\}$|api_key_file|allow_link_local|exact_url|same_server_as",
+                    line,
+                )
             )
             + "\n"
         )
@@ -100,7 +103,7 @@ def test_the_commented_example_is_valid_when_it_is_uncommented(file: str) -> Non
     assert set(state.exact_matches) == {"fast"}
     assert set(state.mappings.load_balancing) == {"balanced-chat"}
     assert set(state.mappings.capabilities) == {"code", "reading", "large"}
-    assert [rule.pattern for rule in state.mappings.patterns] == ["^openai/"]
+    assert [rule.pattern for rule in state.mappings.patterns] == ["^openai/", "^lan/(.*)$"]
     assert resolve(state).rules.default is not None
     assert set(state.fallback_chains) == {"llama-3.1-8b", "default"}
 

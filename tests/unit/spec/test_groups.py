@@ -87,7 +87,7 @@ def test_weights_are_shares_whether_they_add_up_to_one_or_to_a_hundred() -> None
 def test_a_group_without_a_strategy_takes_the_default_one() -> None:
     group = "load_balancing: {both: {providers: [{provider: local}, {provider: gpu}]}}\n"
     assert route(table(group), "both").strategy == "simple-shuffle"
-    assert route(table(group + "routing_rules: {default_strategy: least-busy}"), "both").strategy == "least_loaded"
+    assert route(table(group + "routing_rules: {default_strategy: least_busy}"), "both").strategy == "least-busy"
 
 
 def test_members_of_disabled_providers_drop_out_and_one_member_is_no_choice() -> None:

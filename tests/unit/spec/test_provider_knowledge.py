@@ -17,7 +17,7 @@ from aiops.spec.load.load import load
 from aiops.spec.routes.resolve import resolve
 from aiops.spec.routes.summary import summarise
 from aiops.spec.shapes.model import DesiredState, ModelSpec, Provider
-from aiops.spec.shapes.option_tables import OPTIONS
+from aiops.spec.shapes.option_tables import ANY, HANDLING, OPTIONS
 from aiops.spec.shapes.provider_types import TYPES
 
 SETTINGS = b"gateway: {port: 4000}\n"
@@ -141,11 +141,16 @@ def test_the_page_about_providers_has_every_type_and_every_option_it_takes() -> 
     options: dict[tuple[str, str], set[str]] = {}
     for kind, modes, names in (row for row in rows if len(row) == 3 and row[0].strip("`") in TYPES):
         options[kind.strip("`"), modes] = set(names.replace("`", "").split())
-    assert options == {
-        (kind, ", ".join(modes)): {name for name, option in table.items() if option.modes == modes}
+    written = {
+        (kind, "any" if modes == ANY else ", ".join(modes)): {
+            name for name, option in table.items() if option.modes == modes
+        }
+        - HANDLING
         for kind, table in OPTIONS.items()
         for modes in {option.modes for option in table.values()}
     }
+    assert options == {key: names for key, names in written.items() if names}
+    assert {name for name in HANDLING if f"`{name}`" not in page} == set()
 
 
 GROUP = b"""

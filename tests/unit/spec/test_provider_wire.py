@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +19,7 @@ import yaml
 from aiops.render.litellm import litellm_config
 from aiops.spec.load.load import load
 from aiops.spec.routes.resolve import resolve
-from aiops.spec.shapes.option_tables import OPTIONS
+from aiops.spec.shapes.option_tables import HANDLING, OPTIONS
 from aiops.spec.shapes.provider_types import TYPES, Mode
 
 NAMES = ["plain", "org/model", "llama3:8b", "my model", "modèle-été", "openai/gpt", "a,b"]
@@ -56,6 +56,7 @@ def litellm() -> Iterator[Any]:
 class Recorder:
     port: int = 0
     seen: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,7 @@ def recorder() -> Iterator[Recorder]:
                 or None
             )
             record.seen.append((self.path, key, body))
+            record.headers = {name.lower(): value for name, value in self.headers.items()}
             answer = json.dumps(_answer(self.path, body.get("model", ""))).encode()
             self.send_response(200)
             self.send_header("content-type", "application/json")
@@ -204,11 +206,23 @@ def test_the_table_says_truly_which_types_can_embed(litellm: Any, kind: str) -> 
 
 VALUES: dict[str, Any] = {
     "whole": 3, "number": 0.5, "text": "low", "switch": False, "texts": ["END"], "wholes": [1, 2],
-    "mapping": {"a": 1}, "duration": "5m", "switch_or_text": False,
+    "mapping": {"a": 1}, "secret": "os.environ/X", "duration": "5m", "switch_or_text": False,
 }  # fmt: skip
 SPECIAL: dict[str, Any] = {"service_tier": "flex", "thinking": {"type": "enabled", "budget_tokens": 2000}}
 # LiteLLM takes these for models that it knows to have them.
 ONLY_ON = {"reasoning_effort": "gpt-5", "verbosity": "gpt-5", "thinking": "claude-sonnet-4-5-20250929"}
+HANDLED = ("no such name",)
+ACCOUNTS: dict[str, tuple[str, ...]] = {
+    "bedrock": ("aws_",),
+    "vertex_ai": ("vertex_",),
+    "azure": ("azure_", "api_version", "tenant_id", "client_"),
+}
+SERVED = {
+    "azure": ("some-model", "gpt-5"),
+    "bedrock": ("anthropic.claude-3-7-sonnet-20250219-v1:0",),
+    "vertex_ai": ("gemini-2.5-pro",),
+}
+PASSED_ON = {"bedrock": ("top_k", "thinking"), "azure": ("prompt_cache_key", "safety_identifier", "dimensions")}
 BESIDE_THE_OPTIONS = {"keep_alive", "think", "truncate"}
 
 
@@ -252,7 +266,7 @@ def test_every_option_reaches_the_backend_under_its_own_name(
     monkeypatch.setenv("AIOPS_TEST_KEY", "sk-the-right-one")
     wrong = {}
     for name, option in OPTIONS[kind].items():
-        if mode in option.modes:
+        if mode in option.modes and name not in HANDLING:
             value = SPECIAL.get(name, VALUES[option.kind])
             got = _arrived(kind, name, _sent(litellm, kind, mode, name, value, recorder))
             if got != value:
@@ -282,8 +296,27 @@ def test_what_a_request_asks_for_goes_before_an_option(
 
 @pytest.mark.parametrize("kind", [kind for kind in TYPES if TYPES[kind].discovery is None])
 def test_litellm_passes_every_option_of_a_service_on(litellm: Any, kind: str) -> None:
-    known = litellm.get_supported_openai_params(model="some-model", custom_llm_provider=TYPES[kind].prefix)
-    assert set(OPTIONS[kind]) <= set(known)
+    known = {
+        name
+        for model in SERVED.get(kind, ("some-model",))
+        for name in litellm.get_supported_openai_params(model=model, custom_llm_provider=TYPES[kind].prefix)
+    }
+    own = {name for name in OPTIONS[kind] if name.startswith(ACCOUNTS.get(kind, HANDLED))} | HANDLING
+    assert set(OPTIONS[kind]) <= {*known, *own, *PASSED_ON.get(kind, ())}
+
+
+def test_what_litellm_does_itself_is_never_sent_to_the_provider(litellm: Any, recorder: Recorder) -> None:
+    values = {**VALUES, "seconds": 5, "mapping": {"x-extra": "here"}, "whole": 1, "texts": ["user"]}
+    for name in sorted(HANDLING):
+        body = _sent(
+            litellm, "openai_compatible", "chat", name, values[OPTIONS["openai_compatible"][name].kind], recorder
+        )
+        assert set(body) <= {"model", "messages"}, name
+
+
+def test_an_extra_header_arrives(litellm: Any, recorder: Recorder) -> None:
+    _sent(litellm, "openai_compatible", "chat", "extra_headers", {"x-extra": "here"}, recorder)
+    assert recorder.headers["x-extra"] == "here"
 
 
 def test_every_type_has_options() -> None:

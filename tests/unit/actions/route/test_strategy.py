@@ -27,12 +27,12 @@ def test_a_group_with_nothing_to_choose_or_nothing_to_compare_with_is_left_out()
     assert changed_strategies(was, now) == {}
 
 
-@pytest.mark.parametrize(("text", "meant"), [("least-busy", Strategy.LEAST_LOADED), ("direct", Strategy.DIRECT)])
+@pytest.mark.parametrize(("text", "meant"), [("least_busy", Strategy.LEAST_BUSY), ("direct", Strategy.DIRECT)])
 def test_a_strategy_is_known_by_its_name_and_by_those_of_other_tools(text: str, meant: Strategy) -> None:
     assert wanted(text) is meant
 
 
-@pytest.mark.parametrize(("text", "near"), [("least_busi", "least-busy"), ("leest_loaded", "least_loaded")])
+@pytest.mark.parametrize(("text", "near"), [("least_busi", "least_busy"), ("leest_loaded", "least_loaded")])
 def test_a_strategy_that_does_not_exist_is_refused_with_the_nearest(text: str, near: str) -> None:
     with pytest.raises(UsageError) as refused:
         wanted(text)
