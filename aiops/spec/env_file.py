@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+_QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*\"""")
 _SYSTEMD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -44,8 +45,8 @@ def assigned(line: str, dialect: Dialect = Dialect.PLAIN) -> tuple[str, str] | N
 
 def _uncommented(value: str) -> str:
     """Without its quotes, and without the comment behind it: what comes after a blank and ``#``."""
-    if value[:1] in ('"', "'") and (end := value.find(value[0], 1)) > 0:
-        return value[1:end]
+    if quoted := _QUOTED.match(value):
+        return quoted.group()[1:-1]
     return re.split(r"(?:^|\s)#", value, maxsplit=1)[0].rstrip()
 
 

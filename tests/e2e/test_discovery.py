@@ -15,7 +15,7 @@ from tests.kit.gateway import Gateway
 from tests.kit.waiting import until
 
 
-def asked(kind: str, url: str) -> discovery.Report:
+def asked(kind: str, url: str) -> discovery.Discovered:
     return discovery.report(Provider(name="it", type=kind, base_url=url), None)
 
 
@@ -52,7 +52,7 @@ def test_a_server_that_says_nothing_but_names_is_no_problem() -> None:
 def test_a_real_llama_cpp_says_the_context_of_one_slot_and_how_many_slots_it_has() -> None:
     with DemoProvider.llama_cpp() as provider:
         report = asked("llama_cpp", provider.url)
-    assert report == discovery.Report((ModelSpec(name="tiny-random", size="108K", context_length=1024),), 2)
+    assert report == discovery.Discovered((ModelSpec(name="tiny-random", size="108K", context_length=1024),), 2)
 
 
 def loaded(kind: str, url: str) -> str:

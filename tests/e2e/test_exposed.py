@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 
 import httpx
+import pytest
 
 from tests.kit.gateway import Gateway
 
 
+@pytest.mark.shows("aiops.yaml: gateway.expose")
 def test_a_group_is_opened_by_its_name_and_a_key_is_still_asked(gateway: Gateway) -> None:
     assert gateway.get("/openapi.json").status_code == 404
     gateway.edit("aiops.yaml", "  # expose: []", "  expose: [openapi]")

@@ -192,6 +192,7 @@ general_settings: {master_key: %s}
 """
 
 
+@pytest.mark.shows("model-mappings.yaml: patterns[].rename")
 def test_a_name_with_a_star_reaches_the_server_without_its_prefix(two: DemoProvider, tmp_path: Path) -> None:
     two.control(models=["gamma", "alpha"])
     (tmp_path / "config.yaml").write_text(STARS % (two.url, two.url, KEY))

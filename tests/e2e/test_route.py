@@ -67,17 +67,16 @@ def test_a_strategy_is_changed_and_compared_with_the_one_before(gateway: Gateway
 
 
 def test_without_a_name_it_is_what_groups_without_a_strategy_of_their_own_use(gateway: Gateway) -> None:
-    done = gateway.must("route", "least-busy", "--requests", "4")
+    done = gateway.must("route", "least_busy", "--requests", "4")
     assert [each["group"] for each in done["comparison"]] == ["pair"], "`heavy` has a strategy of its own"
-    assert "default_strategy: least_loaded" in gateway.source("model-mappings.yaml").read_text()
-    assert gateway.must("route", "least_loaded")["outcome"] == "unchanged"
+    assert "default_strategy: least-busy" in gateway.source("model-mappings.yaml").read_text()
+    assert gateway.must("route", "least-busy")["outcome"] == "unchanged"
 
 
 def test_an_error_of_the_one_that_was_chosen_is_not_hidden_by_a_fallback(gateway: Gateway, two: DemoProvider) -> None:
     gateway.must("route", "round-robin", "--for", "pair", "--requests", "0")
     two.control(mode="500", paths=["/v1/chat"])
-    with Client(gateway.key, 30, url=gateway.url) as client:
-        measured = measure(client, "pair", "chat", 10)
+    measured = measure(Client(gateway.key, 30, url=gateway.url), "pair", "chat", 10)
     assert (measured.requests, measured.failed, dict(measured.spread)) == (10, 5, {"one": 5})
     assert gateway.ask("pair").status_code == 200, "a user's request falls back"
 
@@ -94,7 +93,7 @@ def test_a_dry_run_asks_nobody_and_changes_nothing(gateway: Gateway, one: DemoPr
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (("least_busi",), "there is no strategy `least_busi`", "did you mean `least-busy`?"),
+        (("least_busi",), "there is no strategy `least_busi`", "did you mean `least_busy`?"),
         (("direct", "--for", "paar"), "there is no load-balancing group or capability `paar`", "did you mean `pair`?"),
         (
             ("direct", "--for", "alpha"),

@@ -31,6 +31,7 @@ CONFIG = f"""
 model_list:
 - model_name: {MODEL}
   litellm_params: {{model: openai/{MODEL}, api_base: "http://127.0.0.1:9/v1", api_key: none}}
+  model_info: {{id: {MODEL}, provider: {MODEL}}}
 litellm_settings: {{callbacks: [aiops.gateway.probe.instance, aiops.gateway.routing.instance]}}
 general_settings:
   master_key: os.environ/{MASTER_KEY_VARIABLE}

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 Ways = Mapping[str, Iterable[str]]
 """Name -> the names that are tried after it, in order."""
 
+LITELLM_FALLBACKS = 5  # its ROUTER_MAX_FALLBACKS: it gives up after as many, or after the longest written chain
+
 
 def around(written: Ways, ways: Ways) -> dict[str, tuple[str, ...]]:
-    """Each name from which a request could come into a circle -> all that it may try, in order, each once.
+    """Each name from which a request could come into a circle -> what it may try, in order, each once, and no more
+    than LiteLLM would.
 
     ``written``: where circles are looked for; ``ways``: what is tried. Names that such a request may come to are among
     them, so that none of them goes its own way again.
     """
     circling = {name for circle in circles(written) for name in circle if name in ways}
-    found: dict[str, tuple[str, ...]] = {}
     if not circling:
-        return found
-    for name in ways:
-        after = tuple(_reached(name, ways))
-        if name in circling or not circling.isdisjoint(after):
-            for each in (name, *after):
-                found.setdefault(each, tuple(_reached(each, ways)))
-    return found
+        return {}
+    before: dict[str, list[str]] = {}
+    for name, after in ways.items():
+        for each in after:
+            before.setdefault(each, []).append(name)
+    named = _spread(_spread(circling, before), ways)
+    most = max(LITELLM_FALLBACKS, *(len(tuple(after)) for after in ways.values()))
+    return {name: tuple(islice(_reached(name, ways), most)) for name in ways if name in named}
+
+
+def _spread(names: Iterable[str], ways: Ways) -> set[str]:
+    """These and all that can be come to from them."""
+    seen = set(names)
+    waiting = list(seen)
+    while waiting:
+        new = set(ways.get(waiting.pop(), ())) - seen
+        seen |= new
+        waiting += new
+    return seen
 
 
 def circles(ways: Ways) -> Iterator[tuple[str, ...]]:

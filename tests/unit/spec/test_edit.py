@@ -428,7 +428,7 @@ load_balancing:
   # the two cards
   chat:
     providers: [{provider: big}, {provider: lab}]
-    strategy: least-busy   # by its other name
+    strategy: least_busy   # by its other name
   plain: {providers: [{provider: big}, {provider: lab}]}
 
 capabilities:
@@ -441,7 +441,7 @@ capabilities:
     ("name", "old", "new"),
     [
         (None, b"direct}\n", b"direct}\n\nrouting_rules:\n  default_strategy: cost-based\n"),
-        ("chat", b"strategy: least-busy   #", b"strategy: cost-based   #"),
+        ("chat", b"strategy: least_busy   #", b"strategy: cost-based   #"),
         ("plain", b"{provider: lab}]}", b"{provider: lab}], strategy: cost-based}"),
         ("code", b"routing_strategy: direct", b"routing_strategy: cost-based"),
     ],
@@ -453,7 +453,7 @@ def test_a_strategy_is_written_where_it_counts(name: str | None, old: bytes, new
 
 
 def test_the_same_strategy_under_another_name_changes_nothing() -> None:
-    assert set_strategy(GROUPS, Strategy.LEAST_LOADED, "chat").sources == GROUPS
+    assert set_strategy(GROUPS, Strategy.LEAST_BUSY, "chat").sources == GROUPS
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ def provider(text: str, env: dict[str, str] | None = None) -> Provider:
 def test_settings_have_the_documented_defaults() -> None:
     state = loaded("providers: {}\n")
     assert state.gateway.model_dump() == {
+        "expose": (),
         "host": "127.0.0.1",
         "port": 4000,
         "workers": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiops.actions.route.live import look, merged
+from aiops.gateway.shared.messages import Status
 
 
 def worker(*models: dict[str, Any], busy: int = 0, avoided: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -52,7 +53,8 @@ def test_a_provider_that_is_avoided_is_shown_with_why_and_how_long() -> None:
 
 
 def test_a_worker_that_does_not_answer_is_named_and_not_left_out_in_silence() -> None:
-    master = {"groups": [{"role": "serving", "workers": [{"pid": 7, "http": "/nowhere/7.http"}]}]}
+    worker = {"pid": 7, "http": "/nowhere/7.http"}
+    master = Status.of({"state": "serving", "groups": [{"generation": 1, "role": "serving", "workers": [worker]}]})
     live = look(master)
     assert live.workers == 0
     assert live.silent[0].startswith("worker 7 did not tell")
