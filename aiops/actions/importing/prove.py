@@ -93,9 +93,11 @@ def prove(name: str, content: bytes, env: Mapping[str, str], say: Callable[[str]
         say(f"asking both {len(asked)} times")
         found: list[Difference] = []
         with ThreadPoolExecutor(_PARALLEL) as pool:
-            for question, was, now in pool.map(lambda each: (each, *[side.ask(each) for side in sides]), asked):
-                of = lines[question.name]
-                found += compare.differences(question, of.lines[0], was, now, several=len(of.lines) > 1)
+            for breaks in (False, True):
+                now_asked = [each for each in asked if each.breaks == breaks]
+                for question, was, now in pool.map(lambda each: (each, *[side.ask(each) for side in sides]), now_asked):
+                    of = lines[question.name]
+                    found += compare.differences(question, of.lines[0], was, now, several=len(of.lines) > 1)
         found += _names(made.names, *[side.names() for side in sides])
         told = [side.info() for side in sides]
         for each in made.names:

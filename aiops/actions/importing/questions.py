@@ -27,7 +27,10 @@ SPREAD = 12
 
 @dataclass(frozen=True)
 class Question:
-    """``endpoint``: in words; ``times``: how often at once. ``number`` tells its requests from those of others."""
+    """``endpoint``: in words; ``times``: how often at once. ``number`` tells its requests from those of others.
+
+    ``breaks``: the provider fails. LiteLLM leaves one that failed alone for a while, so these are for the end.
+    """
 
     number: int
     name: str
@@ -36,6 +39,7 @@ class Question:
     body: dict[str, Any]
     times: int = 1
     files: dict[str, Any] = field(default_factory=dict)
+    breaks: bool = False
 
 
 def questions(names: list[Asked]) -> Iterator[Question]:
@@ -79,4 +83,4 @@ def _question(number: int, name: str, endpoint: str, fails: str, words: str = ""
     }
     path, body = asked[endpoint]
     files = {"file": ("a.wav", silence + b"data\x00\x00\x00\x00", "audio/wav")} if endpoint.endswith("ption") else {}
-    return Question(number, name, words or endpoint, path, {"model": name, **body}, times, files)
+    return Question(number, name, words or endpoint, path, {"model": name, **body}, times, files, bool(fails))
