@@ -46,7 +46,7 @@ def instance(short_directory: Path) -> Iterator[Instance]:
     with (
         DemoProvider.llama_cpp(directory=short_directory / "model") as demo,
         DemoProvider.llama_cpp(alias="small-chat", directory=short_directory / "model") as second,
-        DemoProvider.double(face="ollama", models=("llama3.2:1b",)) as ollama,
+        DemoProvider.double(face="ollama", models=("llama3.2:1b", "gemma3:1b")) as ollama,
     ):
         instance = Instance(short_directory / "home", {"DEMO_URL": second.url, "OLLAMA_URL": ollama.url})
         instance.aiops("--yes", "init", "--supervisor", "process", "--port", str(instance.port))
