@@ -281,6 +281,8 @@ def test_whatever_is_killed_pointer_runtime_and_generation_agree(
         assert not {what for kind in load.report.kinds.values() for what in kind.failures if "Connect" in what}
     else:
         assert load.report.clean, explained(gateway, load.report.as_dict())
+    if act != "kill-candidate":
+        until(lambda: not gateway.status["notes"], 30, "the end of the last requests")
     status = gateway.status
     assert status["generation"] == status["desired_generation"]
     assert (status["generation"] != generation) == live
