@@ -239,7 +239,9 @@ def matrix() -> list[tuple[str, str, str, dict[str, Any]]]:
     return requests + [("POST", path, name, {"stream": True}) for path in streams for name in NAMES.values()]
 
 
-@pytest.mark.xfail(reason="counting tokens of gpt-4o names fetches a table that is not bundled, and answers 500 without it")
+@pytest.mark.xfail(
+    reason="counting tokens of gpt-4o names fetches a table that is not bundled, and answers 500 without it"
+)
 def test_whatever_is_asked_for_only_active_providers_are_asked(place: Place) -> None:
     requests = matrix()
     up = asyncio.run(ask_all(place, requests, key=True))
