@@ -23,11 +23,14 @@ def main() -> None:
     os.set_inheritable(lifeline, False)
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
+    before = dict(os.environ)
     ordered = Server(listener, lifeline).run(product.PRELOADS[kind])
     if ordered is None:
         return
     order = ordered.order
-    become(order, ordered.descriptors, warm)
+    # A program that is started has these from its own imports: LiteLLM says there where its tables of tokens are.
+    set_by_imports = {name: value for name, value in os.environ.items() if before.get(name) != value}
+    become(order, ordered.descriptors, warm, set_by_imports)
     ordered.begun()
     if order.masters:
         product.let_fork(through({"masters": order.masters}))

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,7 +25,7 @@ _prctl = ctypes.CDLL(None).prctl
 _prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 
 
-def become(order: Order, descriptors: Sequence[int], parent: int) -> None:
+def become(order: Order, descriptors: Sequence[int], parent: int, set_by_imports: Mapping[str, str]) -> None:
     """Given an order and what came with it, be that process from now on, and die with ``parent``."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
@@ -38,7 +38,7 @@ def become(order: Order, descriptors: Sequence[int], parent: int) -> None:
         os.close(given)
     os.chdir(order.directory)
     os.environ.clear()
-    os.environ.update(order.environment)
+    os.environ.update({**order.environment, **set_by_imports})
     sys.orig_argv = list(order.argv)
     show(order.argv)
 
