@@ -40,7 +40,7 @@ def settle(state: Path, run: Path) -> list[str]:
         return []
     said = [pending(state) or ""]
     entry = journal.read()
-    _wait_for_master(run)
+    wait_for_master(run)
     committed = generations.current() == entry.target
     try:
         wanted = None
@@ -75,7 +75,7 @@ def _after(generations: GenerationStore, number: int, paths: list[str]) -> dict[
     return {path: contents.get(Path(path).name, files.read(Path(path))) for path in paths}
 
 
-def _wait_for_master(run: Path) -> None:
+def wait_for_master(run: Path) -> None:
     """A change whose session was lost is being reverted by the master; let it finish."""
     deadline = time.monotonic() + MASTER_SETTLES_SECONDS
     while time.monotonic() < deadline:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aiops.apply import store, writes
+from aiops.apply import recovery, store, writes
 from aiops.apply.journal import Entry, Journal, digest
 from aiops.apply.step import Step, step
 from aiops.apply.store import GenerationStore, Manifest, Outcome
@@ -224,7 +224,10 @@ class Transaction:
                     raise
             return self._with_its_reason(cause, session.call(messages.Look()).last_revert)
         except MasterGone:
-            return cause  # without a master the workers of an unconfirmed generation leave by themselves
+            # Only the session may be lost: the master reverts by itself then, and has not done so yet. Without a master
+            # the workers of an unconfirmed generation leave by themselves.
+            recovery.wait_for_master(self._run)
+            return cause
 
     def _with_its_reason(self, cause: AiopsError, revert: messages.Reverted | None) -> AiopsError:
         if not revert or revert.generation != self._number or revert.reason in cause.message:

@@ -92,7 +92,7 @@ def test_a_slow_stream_outlives_the_change_and_is_served_to_its_end(
     stream.join(20)
     assert (stream.generation, stream.pieces, stream.done, stream.error) == (str(before), 30, True, "")
     until(lambda: len(gateway.pids()) == 2, 5, "leaving of the old generation")
-    assert gateway.status["notes"] == []
+    until(lambda: gateway.status["notes"] == [], 5, "the master's notice of it")
 
 
 def test_a_keep_alive_connection_goes_over_to_the_new_generation(gateway: Gateway, two: DemoProvider) -> None:
