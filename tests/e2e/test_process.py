@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from aiops.demo.child import DemoProvider
+from aiops.host import master as control
 from tests.kit.gateway import Gateway, Poller
 from tests.kit.waiting import until
 from tests.kit.warm.session import starts
@@ -112,6 +113,39 @@ def test_requests_are_answered_while_the_master_is_dead_and_up_takes_over(gatewa
     status = gateway.status
     assert (status["gateway"]["state"], status["notes"]) == ("running", [])
     assert gateway.generation == generation
+
+
+@pytest.mark.real_start
+@pytest.mark.parametrize("good", [False, True], ids=["a bad change", "a good change"])
+def test_a_change_before_the_next_master_serves_meets_only_workers_of_the_one_before(
+    gateway: Gateway, two: DemoProvider, good: bool
+) -> None:
+    before, workers = gateway.generation, gateway.workers()
+    with BackgroundLoad(target(gateway), MIX) as load:
+        os.kill(gateway.master, signal.SIGKILL)
+        until(lambda: gateway.status["gateway"]["state"] == "degraded", 5)
+        up = starts.popen(gateway.argv("up"), env=gateway.env)
+        starting = until(lambda: boot_workers(gateway), 60, "the start of the committed generation")
+        for pid in starting:
+            os.kill(pid, signal.SIGSTOP)
+        up.kill()
+        up.wait()
+        done = gateway.cli(*gateway.adding("two", two.url, "gamma" if good else "not-there"))
+        assert done.code == (0 if good else 7), done
+        until(lambda: gateway.status["gateway"]["state"] == "running", 30, "what was committed serves")
+        until(lambda: not set(workers) & set(gateway.pids()), 10, "leaving of the old workers")
+        assert (gateway.generation > before) == good
+    if good:
+        gateway.must("remove-provider", "two")
+    assert load.report.clean, load.report.as_dict()
+
+
+def boot_workers(gateway: Gateway) -> list[int]:
+    """The workers of the generation that the master starts by itself, while they start."""
+    told = control.status(gateway.home / "run")
+    if told is None or told.change is None:
+        return []
+    return [worker.pid for group in told.groups for worker in group.workers if worker.role == "starting"]
 
 
 def test_a_change_while_the_master_is_dead_is_refused(gateway: Gateway, two: DemoProvider) -> None:

@@ -72,6 +72,30 @@ def test_the_master_reverts_by_itself_when_nobody_confirms_in_time(hasty: Faulty
     hasty.require_consistent()
 
 
+@pytest.mark.real_start
+def test_a_change_that_is_lost_before_a_new_master_served_leaves_what_the_dead_one_served(here: Faulty) -> None:
+    before = here.current
+    with here.watched() as users:
+        os.kill(here.told()["pid"], signal.SIGKILL)
+        until(lambda: not here.told(), 5)
+        with here.start("up") as up:
+            starting = until(lambda: _starting_candidate(here), 60, "the start of what is committed")
+            os.kill(starting, signal.SIGSTOP)
+            up.kill()
+        fault = Fault("wait", "sources", "before")
+        with here.start(*here.adding_one(here.new_name()), fault=fault, FAULT_SECONDS="30") as child:
+            here.wait_for_fault()
+            assert {here.serving() for _ in range(20)} == {here.told()["change"]["generation"]}, "nobody else accepts"
+            child.kill()
+        until(lambda: here.told()["change"] is None, 10)
+        assert here.serving() == before
+        until(lambda: here.told()["state"] == "serving", 30, "what is committed serves")
+        assert here.serving() == here.told()["generation"] == before
+    assert users.failed == []
+    here.ok("apply")
+    here.require_consistent()
+
+
 def test_a_lost_control_connection_takes_the_change_back(here: Faulty) -> None:
     for step in ("prove", "promote", "confirm", "sources", "commit"):
         before, files = here.current, here.files()
@@ -197,12 +221,12 @@ def test_a_crash_loop_is_backed_off_from_and_reported(here: Faulty) -> None:
 
 def _serving_worker(here: Faulty) -> int:
     """The worker that answers; 0 while there is none."""
-    workers = [w for g in here.told()["groups"] if g["role"] == "serving" for w in g["workers"]]
+    workers = [w for g in here.told().get("groups", ()) if g["role"] == "serving" for w in g["workers"]]
     return next((worker["pid"] for worker in workers if worker["role"] == "serving"), 0)
 
 
 def _starting_candidate(here: Faulty) -> int:
-    workers = [w for g in here.told()["groups"] if g["role"] == "candidate" for w in g["workers"]]
+    workers = [w for g in here.told().get("groups", ()) if g["role"] == "candidate" for w in g["workers"]]
     return next((worker["pid"] for worker in workers if worker["role"] == "starting"), 0)
 
 

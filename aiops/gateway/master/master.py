@@ -148,6 +148,13 @@ class Master:
         except (Refused, OSError, ValueError, KeyError) as error:
             self._boot_failed(str(error))
 
+    def _boot_again(self, change: Change, reason: str) -> None:
+        """Later if it was the boot that failed; at once what gave way to a change that came to nothing."""
+        if change.session is None:
+            self._boot_failed(reason)
+        elif self._serving() is None and self._stopping is None and pointer.read(self._options.state) is not None:
+            self._boot_retry = time.monotonic()
+
     def _catch_up(self) -> None:
         """After another master had the workers for a while: what it may have committed is what has to serve."""
         serving = self._serving()
@@ -186,6 +193,7 @@ class Master:
         self._change = Change(
             candidate=group,
             previous=self._serving(),
+            orphans=self._orphans,
             session=session,
             estimate=self._estimator.seconds(loaded.models, loaded.workers),
             deadline=time.monotonic() + self._estimator.deadline(loaded.models, loaded.workers),
@@ -209,7 +217,7 @@ class Master:
                     return
         if change.phase == PROVISIONAL and now > change.deadline:
             self._revert(change, f"nobody confirmed within {change.confirm_within:g} s")
-        elif change.phase == REVERTING and change.old_serves_again():
+        elif change.phase == REVERTING and change.taken_back(self._workforce.drain, now):
             self._reverted(change)
 
     def _staged(self, change: Change) -> None:
@@ -226,8 +234,7 @@ class Master:
         self._change = None
         say(f"generation {change.candidate.generation} did not become ready: {reason}", WARNING, **change.labels)
         change.answer(Refusal(reason))
-        if change.session is None:
-            self._boot_failed(reason)
+        self._boot_again(change, reason)
 
     def _confirm(self, change: Change) -> None:
         """The commit point: the pointer flips, then the roles. Raises Refused and keeps waiting if it cannot."""
@@ -254,12 +261,9 @@ class Master:
     def _reverted(self, change: Change) -> None:
         self._change = None
         self._last_revert = Reverted(change.reason, change.candidate.generation)
-        heirs = change.previous.exchanges if change.previous else self._orphans.exchanges
-        self._workforce.drain(change.candidate, heirs)
         if change.asked:
             change.answer(Phase("reverted"))
-        if change.session is None:
-            self._boot_failed(change.reason)
+        self._boot_again(change, change.reason)
 
     def _abandon(self, change: Change, reason: str) -> None:
         """Undo whatever the session had begun."""
@@ -267,6 +271,7 @@ class Master:
             self._workforce.kill(change.candidate)
             self._change = None
             say(f"generation {change.candidate.generation} is dropped: {reason}", WARNING, **change.labels)
+            self._boot_again(change, reason)
         elif change.phase in (OPENING, PAUSING, PROVISIONAL):
             self._revert(change, reason)
 

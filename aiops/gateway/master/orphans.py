@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from aiops.gateway.master.say import say
-from aiops.gateway.worker.connections import retire
+from aiops.gateway.worker.connections import retire, stand_by
 
 
 class Orphans:
@@ -16,6 +16,7 @@ class Orphans:
         """Look for them in the run directory. ``known`` workers have a master."""
         self._serving = _exchanges(run, known)
         self._leaving: dict[int, str] = {}  # they were told to, and may have streams to finish
+        self._held: dict[str, socket.socket] = {}  # exchange -> link, while they stand by
 
     @property
     def pids(self) -> list[int]:
@@ -26,14 +27,24 @@ class Orphans:
     def exchanges(self) -> list[str]:
         return list(self._serving.values())
 
+    def stand_by(self, listener: socket.socket) -> None:
+        """They accept nothing at this address until ``resume``, or until this master is gone."""
+        self._held = stand_by(self.exchanges, listener)
+
+    def resume(self) -> None:
+        for link in self._held.values():
+            link.close()
+        self._held = {}
+
     def retire(self, heirs: list[str]) -> None:
         """They leave when they have finished what they have. Those that are leaving already learn of newer heirs."""
         still = {pid: exchange for pid, exchange in self._leaving.items() if retire(exchange, heirs)}
         for pid, exchange in self._serving.items():
-            if retire(exchange, heirs):
+            if retire(exchange, heirs, self._held.pop(exchange, None)):
                 say(f"worker {pid} of an earlier master leaves")
                 still[pid] = exchange
         self._serving, self._leaving = {}, still
+        self.resume()
 
 
 def _exchanges(directory: Path, known: Collection[int]) -> dict[int, str]:

@@ -11,9 +11,11 @@ the new one is confirmed: its address must not be lost to users before the other
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiops.gateway.master.group import Group
+from aiops.gateway.master.orphans import Orphans
 from aiops.gateway.shared import protocol
 from aiops.gateway.shared.messages import Answer, Progress, Refusal
 
@@ -25,6 +27,7 @@ STAGING, STAGED, OPENING, PAUSING, PROVISIONAL, REVERTING = (
     "provisional",
     "reverting",
 )
+STOP_ACCEPTING_SECONDS = 2.0  # of a generation that is taken back; one that hangs cannot say that it has stopped
 
 
 @dataclass(eq=False)
@@ -33,6 +36,7 @@ class Change:
 
     candidate: Group
     previous: Group | None
+    orphans: Orphans  # of an earlier master, and perhaps at the same address
     session: protocol.Peer | None
     estimate: float
     deadline: float  # monotonic; of staging, then of the confirmation
@@ -76,6 +80,7 @@ class Change:
             self.phase = PAUSING
             if self.previous is not None and not self.moves:
                 self.previous.take_role(protocol.STANDBY)
+            self.orphans.stand_by(self.candidate.listener)
             return True
         paused = self.previous is None or not self.previous.workers or self.previous.all_in(protocol.STANDBY)
         if self.phase == PAUSING and (paused or self.moves):
@@ -91,6 +96,14 @@ class Change:
         self.reason = reason
         if self.previous is not None:
             self.previous.take_role(protocol.SERVING)
+        self.orphans.resume()
 
-    def old_serves_again(self) -> bool:
-        return self.previous is None or not self.previous.workers or self.previous.all_in(protocol.SERVING)
+    def taken_back(self, drain: Callable[[Group, list[str]], None], now: float) -> bool:
+        """Whether the old generation serves again, and nobody but it: the new one lets go after it has taken over."""
+        if not (self.previous is None or not self.previous.workers or self.previous.all_in(protocol.SERVING)):
+            return False
+        if self.candidate.role != protocol.DRAINING:
+            self.deadline = now + STOP_ACCEPTING_SECONDS
+            drain(self.candidate, self.previous.exchanges if self.previous else self.orphans.exchanges)
+        stopped = all(worker.role == protocol.DRAINING for worker in self.candidate.workers)
+        return stopped or now > self.deadline

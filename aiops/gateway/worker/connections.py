@@ -13,7 +13,8 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from typing import Any
 ADOPT = b"C"  # with a descriptor: go on with this client connection
 LISTENER = b"L"  # answer with the listening socket
 RETIRE = b"R"  # with JSON {"heirs": [...]}: drain, and leave
+STAND_BY = b"S"  # with JSON {"address": [host, port]}: answered; accept nothing there while this link is open
 LARGEST_PACKET = 65536
 
 
@@ -132,10 +134,15 @@ class Exchange:
         listener: socket.socket,
         adopt: Callable[[socket.socket], None],
         retire: Callable[[list[str]], None],
+        stand_by: Callable[[], None],
+        resume: Callable[[], None],
     ) -> None:
         self._path = path
         self._adopt = adopt
         self._retire = retire
+        self._stand_by = stand_by
+        self._resume = resume
+        self._holds: set[socket.socket] = set()  # links of a master that wants this worker to stand by
         self._listener = listener
         self._links: set[socket.socket] = set()
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -179,6 +186,10 @@ class Exchange:
             self._links.discard(link)
             asyncio.get_running_loop().remove_reader(link)
             link.close()
+        if link in self._holds:
+            self._holds.discard(link)
+            if not self._holds:
+                self._resume()
 
     def _receive(self, link: socket.socket) -> bool:
         """Take one packet. Whether there was one."""
@@ -194,6 +205,12 @@ class Exchange:
             socket.send_fds(link, [LISTENER], [self._listener.fileno()])
         elif data[:1] == RETIRE:
             self._retire([str(heir) for heir in json.loads(data[1:])["heirs"]])
+        elif data[:1] == STAND_BY:
+            if json.loads(data[1:])["address"] == list(self._listener.getsockname()[:2]):
+                self._holds.add(link)
+                self._stand_by()
+            with contextlib.suppress(OSError):
+                link.send(STAND_BY)
         else:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -215,12 +232,41 @@ def ask_for_listener(address: str) -> socket.socket | None:
     return socket.socket(fileno=descriptors[0]) if descriptors else None
 
 
-def retire(address: str, heirs: list[str]) -> bool:
-    """Tell a worker of an earlier master to hand its connections to ``heirs`` and leave. False: nobody is there."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
+def stand_by(exchanges: Collection[str], listener: socket.socket) -> dict[str, socket.socket]:
+    """Let workers of an earlier master accept nothing at an address, for as long as the links returned are open.
+
+    Whoever holds the links may die: the workers accept again then. One of a version that does not know this drops
+    the link and accepts on. Waits for their answers, 2 s at most.
+    """
+    links: dict[str, socket.socket] = {}
+    for exchange in exchanges:
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         link.settimeout(2)
         try:
-            link.connect(address)
+            link.connect(exchange)
+            link.send(STAND_BY + json.dumps({"address": listener.getsockname()[:2]}).encode())
+        except OSError:
+            link.close()
+        else:
+            links[exchange] = link
+    until = time.monotonic() + 2
+    for link in links.values():
+        with contextlib.suppress(OSError):
+            link.settimeout(max(until - time.monotonic(), 0.01))
+            link.recv(16)
+    return links
+
+
+def retire(address: str, heirs: list[str], held: socket.socket | None = None) -> bool:
+    """Tell a worker of an earlier master to hand its connections to ``heirs`` and leave. False: nobody is there.
+
+    ``held``: its link, if it stands by; it must not accept again between the end of that and this.
+    """
+    with held or socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
+        link.settimeout(2)
+        try:
+            if held is None:
+                link.connect(address)
             link.send(RETIRE + json.dumps({"heirs": heirs}).encode())
         except OSError:
             return False

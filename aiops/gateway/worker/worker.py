@@ -191,7 +191,12 @@ class Worker:
         # uvicorn sets the default headers in its tick, which comes after the first request could.
         await self._server.on_tick(0)
         return connections.Exchange(
-            self._given.address(os.getpid(), "fd"), self._given.listener, self._adopt, self._drain_now
+            self._given.address(os.getpid(), "fd"),
+            self._given.listener,
+            self._adopt,
+            retire=self._drain_now,
+            stand_by=self._stand_by,
+            resume=self._resume,
         )
 
     # --- what the master says ---------------------------------------------------------------------------------
@@ -237,6 +242,23 @@ class Worker:
         self._close_public()
         self._role = protocol.DRAINING
         self._leave.set()
+
+    def _stand_by(self) -> None:
+        """A master that is not this worker's tries its own generation at the same address."""
+        if self._role == protocol.SERVING:
+            self._close_public()
+            self._role = protocol.STANDBY
+
+    def _resume(self) -> None:
+        """That master is gone, or took its generation back."""
+        if self._role == protocol.STANDBY:
+            self._opening = asyncio.ensure_future(self._serve_again())
+
+    async def _serve_again(self) -> None:
+        self._role = protocol.SERVING
+        await self._open_public()
+        if self._role != protocol.SERVING:  # told otherwise meanwhile
+            self._close_public()
 
     # --- the public socket ------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aiops.gateway.worker.connections import Exchange, Heirs, ask_for_listener, is_idle, retire
+from aiops.gateway.worker.connections import Exchange, Heirs, ask_for_listener, is_idle, retire, stand_by
 
 
 def connection(**changes: Any) -> Any:
@@ -49,7 +49,7 @@ def test_a_connection_changes_hands_with_what_it_has_received(tmp_path: Path) ->
     async def story() -> bytes:
         adopted: list[socket.socket] = []
         listener, (client, server) = socket.create_server(("127.0.0.1", 0)), socket.socketpair()
-        exchange = Exchange(tmp_path / "1.fd", listener, adopted.append, lambda heirs: None)
+        exchange = Exchange(tmp_path / "1.fd", listener, adopted.append, ignore, ignore, ignore)
         client.sendall(b"GET / HTTP/1.1")
         heirs = Heirs()
         heirs.name([str(tmp_path / "gone.fd"), str(tmp_path / "1.fd")])
@@ -64,6 +64,39 @@ def test_a_connection_changes_hands_with_what_it_has_received(tmp_path: Path) ->
             return taken.recv(100)
 
     assert asyncio.run(story()) == b"GET / HTTP/1.1"
+
+
+def ignore(*_: object) -> None:
+    pass
+
+
+def test_a_worker_stands_by_for_as_long_as_the_next_master_wants_it_and_lives(tmp_path: Path) -> None:
+    async def story() -> list[str]:
+        told: list[str] = []
+        path = str(tmp_path / "1.fd")
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as other:
+            exchange = Exchange(
+                tmp_path / "1.fd",
+                listener,
+                ignore,
+                retire=lambda heirs: told.append("leaves"),
+                stand_by=lambda: told.append("stands by"),
+                resume=lambda: told.append("resumes"),
+            )
+            for mine in (other, listener):
+                links = await asyncio.to_thread(stand_by, [path, str(tmp_path / "gone.fd")], mine)
+                assert list(links) == [path]
+                assert told == (["stands by"] if mine is listener else []), "answered when it is done"
+                links[path].close()
+                await asyncio.sleep(0.05)
+            links = await asyncio.to_thread(stand_by, [path], listener)
+            assert await asyncio.to_thread(retire, path, [], links[path])
+            await asyncio.sleep(0.05)
+            exchange.close()
+        return told
+
+    # It resumes after it was told to leave, which a worker that leaves does not do.
+    assert asyncio.run(story()) == ["stands by", "resumes", "stands by", "leaves", "resumes"]
 
 
 def test_without_an_heir_the_connection_stays_where_it_is() -> None:
@@ -81,7 +114,7 @@ def test_the_next_master_gets_the_listener_and_can_retire_the_worker(tmp_path: P
     async def story() -> None:
         told: list[list[str]] = []
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            exchange = Exchange(tmp_path / "1.fd", listener, lambda sock: None, told.append)
+            exchange = Exchange(tmp_path / "1.fd", listener, ignore, told.append, ignore, ignore)
             inherited = await asyncio.to_thread(ask_for_listener, str(tmp_path / "1.fd"))
             assert inherited is not None
             with inherited:

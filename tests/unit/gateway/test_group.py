@@ -14,6 +14,7 @@ import pytest
 from aiops.gateway.master import session as change
 from aiops.gateway.master.group import BACKOFF_MOST, STEADY_SECONDS, Group, WorkerHandle
 from aiops.gateway.master.listeners import Listeners
+from aiops.gateway.master.orphans import Orphans
 from aiops.gateway.master.session import Change
 from aiops.gateway.shared import protocol
 from aiops.gateway.worker.settings import Settings
@@ -114,14 +115,15 @@ class Staged:
 
 
 @pytest.fixture
-def staged(ends: Ends) -> Staged:
+def staged(ends: Ends, tmp_path: Path) -> Staged:
     """A change that is staged, over a generation that serves."""
     old, new = group_of(ends, 1, workers=2), group_of(ends, 2, workers=2)
     new.listener = old.listener
     old.take_role(protocol.SERVING)
     acknowledge(old)
     session, client = ends.peers()
-    made = Change(new, old, session, estimate=1.0, deadline=0.0, phase=change.STAGED, confirm_within=5.0)
+    nobody = Orphans(tmp_path)
+    made = Change(new, old, nobody, session, estimate=1.0, deadline=0.0, phase=change.STAGED, confirm_within=5.0)
     return Staged(made, old, client)
 
 
@@ -194,4 +196,32 @@ def test_the_first_generation_has_nobody_to_wait_for(staged: Staged) -> None:
     acknowledge(staged.change.candidate)
     assert staged.change.advance() and staged.change.advance()
     assert staged.change.phase == change.PROVISIONAL
-    assert staged.change.old_serves_again()
+
+
+def test_a_change_is_taken_back_when_the_old_generation_serves_again_and_the_new_one_has_stopped(
+    staged: Staged,
+) -> None:
+    told: list[str] = []
+
+    def drain(group: Group, heirs: list[str]) -> None:
+        group.role = protocol.DRAINING
+        told.extend(heirs)
+
+    now = time.monotonic()
+    staged.change.promote()
+    acknowledge(staged.change.candidate)
+    staged.change.advance()
+    acknowledge(staged.old)
+    staged.change.start_revert("asked to")
+    assert not staged.change.taken_back(drain, now)
+    assert told == [], "as long as the old one does not accept, the new one does"
+    acknowledge(staged.old)
+    assert not staged.change.taken_back(drain, now)
+    assert told == staged.old.exchanges
+    first, second = staged.change.candidate.workers
+    first.role = protocol.DRAINING
+    assert not staged.change.taken_back(drain, now)
+    assert staged.change.taken_back(drain, now + change.STOP_ACCEPTING_SECONDS + 1), "one that hangs"
+    second.role = protocol.DRAINING
+    assert staged.change.taken_back(drain, now)
+    assert told == staged.old.exchanges, "told once"

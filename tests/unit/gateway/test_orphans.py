@@ -7,11 +7,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from aiops.gateway.master.orphans import Orphans
-from aiops.gateway.worker.connections import RETIRE
+from aiops.gateway.worker.connections import RETIRE, STAND_BY
 
 
 class Exchange:
@@ -22,6 +23,17 @@ class Exchange:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.bind(str(self.path))
         self.sock.listen()
+        self.sock.setblocking(False)
+
+    def answer(self) -> None:
+        """Stand by, as a worker does that is asked to."""
+        self.sock.settimeout(5)
+        while True:
+            self.held, _ = self.sock.accept()
+            if said := self.held.recv(4096):  # not the look whether somebody is there
+                break
+        self.asked = json.loads(said.removeprefix(STAND_BY))
+        self.held.send(STAND_BY)
         self.sock.setblocking(False)
 
     def heard(self) -> list[list[str]]:
@@ -70,3 +82,24 @@ def test_they_are_told_to_leave_once_and_of_newer_heirs_for_as_long_as_they_are_
     assert first.heard() == [["a.fd"], ["b.fd"]]
     said = capfd.readouterr().err
     assert [said.count(f"worker {pid} of an earlier master leaves") for pid in (11, 12)] == [1, 1]
+
+
+def test_one_that_stands_by_is_told_to_leave_on_the_link_that_holds_it(
+    tmp_path: Path, workers: tuple[Exchange, Exchange]
+) -> None:
+    first, second = workers
+    answers = Thread(target=lambda: [each.answer() for each in (first, second)])
+    answers.start()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        found = Orphans(tmp_path)
+        found.stand_by(listener)
+        address = list(listener.getsockname())
+    answers.join(5)
+    second.held.close()
+    found.retire(["a.fd"])
+    assert [each.asked for each in workers] == [{"address": address}] * 2
+    with first.held:
+        assert json.loads(first.held.recv(4096).removeprefix(RETIRE)) == {"heirs": ["a.fd"]}
+        assert first.held.recv(4096) == b"", "the link is closed after that, not before"
+    assert first.heard() == []
+    assert found.pids == []
