@@ -4,14 +4,16 @@ state/generations/000007/sources/   what the operator had written
 state/generations/000007/release/   what was rendered from it
 state/generations/000007/manifest.json   who, why, when, from what
 state/generations/000007/outcome.json    how it ended; written once
+state/generations/000007/unproved.json   what of it nobody has seen answer, as far as anything
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ from aiops.render.routes import read_routes
 from aiops.spec.routes.routes import RouteTable
 from aiops.spec.routes.summary import Summary
 from aiops.spec.sources import Sources
+from aiops.verify.unproved import Unproved
 
+UNPROVED = "unproved.json"
 APPLIED, REFUSED, ROLLED_BACK, INTERRUPTED = "applied", "refused", "rolled_back", "interrupted"
 
 
@@ -70,6 +74,14 @@ class Generation:
     @property
     def number(self) -> int:
         return self.manifest.generation
+
+    @cached_property
+    def unproved(self) -> tuple[Unproved, ...]:
+        """What it serves although nobody has seen it answer; `verify` takes off what it sees answer."""
+        try:
+            return tuple(map(Unproved.of, json.loads((self.directory / UNPROVED).read_bytes())))
+        except FileNotFoundError:
+            return ()
 
     @property
     def applied(self) -> bool:
@@ -133,6 +145,14 @@ class GenerationStore:
         files.write_tree(directory, contents, mode=0o444)
         return directory
 
+    def leave_unproved(self, number: int, unproved: Sequence[Unproved]) -> None:
+        """Record what of a generation was not proved; again when that has become less. Raises OSError."""
+        path = self.path(number) / UNPROVED
+        if unproved:
+            files.write(path, _json([each.to_json() for each in unproved]), 0o444)
+        else:
+            path.unlink(missing_ok=True)
+
     def finish(self, number: int, outcome: Outcome) -> None:
         """Record how it ended, once. Raises OSError."""
         path = self.path(number) / "outcome.json"
@@ -189,5 +209,5 @@ class GenerationStore:
             return None
 
 
-def _json(data: Mapping[str, Any]) -> bytes:
+def _json(data: Mapping[str, Any] | Sequence[Any]) -> bytes:
     return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()

@@ -33,6 +33,7 @@ from aiops.host.master import MasterGone, MasterRefused, Session
 from aiops.spec.sources import Sources
 from aiops.supervise.program import Program
 from aiops.verify.check import Check, failures
+from aiops.verify.unproved import Unproved
 
 # The master answers a promote or a revert when every worker has; workers answer within milliseconds.
 SWITCH_SECONDS = 30.0
@@ -56,6 +57,7 @@ class Change:
     replaces: Sequence[FileChange]
     prove_private: Prove  # given the private sockets of the candidate's workers
     prove_public: Callable[[], list[Check]]
+    unproved: Callable[[], Sequence[Unproved]]  # asked once the private suite has passed
     confirm_seconds: float
     keep: int
 
@@ -145,7 +147,8 @@ class Transaction:
         checks = self._change.prove_private([worker.http for worker in self._staged.workers])
         self.checks += checks
         if failed := failures(checks):
-            raise VerificationFailed(_sentence(failed, "the new generation did not prove itself"), NOTHING_CHANGED)
+            raise VerificationFailed(_sentence(failed, "the new generation did not prove itself"), _hint(failed))
+        self._store.leave_unproved(self._number, self._change.unproved())
 
     def _promote(self, session: Session) -> None:
         self._public = True
@@ -264,6 +267,11 @@ ACTS: Final[dict[str, Act]] = {
 STEPS: Final = tuple(ACTS)
 
 NOTHING_CHANGED = "nothing was changed, and users noticed nothing"
+MORE_TIME = "`verify: {timeout: …}` in aiops.yaml is the time that each model has to answer"
+
+
+def _hint(failed: list[Check]) -> str:
+    return f"{NOTHING_CHANGED}; {MORE_TIME}" if any(check.cause == "slow" for check in failed) else NOTHING_CHANGED
 
 
 def _sentence(failed: list[Check], what: str) -> str:

@@ -4,48 +4,87 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Status = Literal["pass", "fail", "skip"]
+Cause = Literal["", "absent", "slow", "wrong", "not asked"]
+
+
+@dataclass(frozen=True)
+class About:
+    """Whom a check asks: a provider, by a served ``name`` of it, for what the provider calls ``backend``."""
+
+    provider: str
+    name: str = ""
+    backend: str = ""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One fact that was looked at. ``ms`` is how long that took. A skip is never a pass."""
+    """One fact that was looked at. ``ms`` is how long that took. A skip is never a pass.
+
+    ``about``: None when it is the gateway alone that is looked at. ``cause``, of what did not pass: ``absent``, nobody
+    was there to say no; ``slow``, neither in time; ``wrong``, refused and served on request; ``not asked``, on purpose.
+    """
 
     id: str
     status: Status
     detail: str = ""
     ms: float = 0.0
+    about: About | None = None
+    cause: Cause = ""
 
     def __str__(self) -> str:
         sign = {"pass": "✓", "fail": "✗", "skip": "–"}[self.status]
         return f"{sign} {self.id}" + (f": {self.detail}" if self.detail else "")
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {"id": self.id, "status": self.status, "detail": self.detail, "ms": self.ms}
 
 
 class Failed(Exception):
     """Raised inside a check: the text is its detail."""
 
+    cause: Cause = ""
+
+
+class Absent(Failed):
+    """The same, of somebody who is off, starting, too busy or too slow: nothing speaks against it but the silence."""
+
+    cause: Cause = "absent"
+
+
+class Slow(Absent):
+    """The same, of whoever had begun to listen and did not answer in the time that proofs have."""
+
+    cause = "slow"
+
 
 class Skipped(Exception):
     """Raised inside a check that could not be made: the text says why."""
 
+    cause: Cause = ""
 
-def timed(identity: str, act: Callable[[], str]) -> Check:
+
+class NotAsked(Skipped):
+    """The same, of one that could have been made."""
+
+    cause: Cause = "not asked"
+
+
+def timed(identity: str, act: Callable[[], str], about: About | None = None) -> Check:
     """Run one check. ``act`` returns the detail of a pass, or raises Failed or Skipped."""
     started = time.monotonic()
+    status: Status = "pass"
+    cause: Cause = ""
     try:
-        status, detail = "pass", act()
+        detail = act()
     except Failed as failure:
-        status, detail = "fail", str(failure)
+        status, detail, cause = "fail", str(failure), failure.cause
     except Skipped as skip:
-        status, detail = "skip", str(skip)
-    ms = round((time.monotonic() - started) * 1000, 1)
-    return Check(identity, status, detail, ms)  # type: ignore[arg-type]
+        status, detail, cause = "skip", str(skip), skip.cause
+    return Check(identity, status, detail, round((time.monotonic() - started) * 1000, 1), about, cause)
 
 
 def failures(checks: Sequence[Check]) -> list[Check]:

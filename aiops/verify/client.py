@@ -8,7 +8,7 @@ from typing import Any
 from aiops.gateway.shared.protocol import GENERATION_HEADER
 from aiops.host import http
 from aiops.host.http import Answer
-from aiops.verify.check import Failed
+from aiops.verify.check import Absent, Failed, Slow
 
 PROMPT = [{"role": "user", "content": "Say ok."}]
 PROBE_HEADER = "x-aiops-probe"
@@ -31,6 +31,9 @@ _REQUESTS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "audio_transcription": ("/v1/audio/transcriptions", {}, "text"),
 }
 NO_FALLBACKS = "disable_fallbacks"  # LiteLLM's own request parameter; never sent to a provider
+# Whom the gateway asked is too busy, starting, or did not answer it in time; LiteLLM makes a 500 of a lost connection.
+_NOBODY_THERE = frozenset({408, 429, 502, 503, 504})
+_NO_CONNECTION = ("connection error", "cannot connect", "connect call failed", "connection refused", "timed out")
 
 
 class Client:
@@ -50,7 +53,7 @@ class Client:
                 method, self._url + path, timeout=self._timeout, headers=headers, body=body, unix=self._socket
             )
         except http.TookTooLong as error:
-            raise Failed(str(error)) from error
+            raise Slow(str(error)) from error
         except http.NoAnswer as error:
             raise Failed(f"no answer: {error}") from error
 
@@ -67,15 +70,15 @@ class Client:
     def generation(self) -> str:
         return str(self.request("GET", "/_health/ready").headers.get(GENERATION_HEADER, ""))
 
-    def ask(self, model: str, mode: str, fail_primary: bool = False) -> Answer:
-        """A tiny request to one model, answered by itself; with ``fail_primary`` by a fallback.
+    def ask(self, model: str, mode: str, fail_primary: bool = False, *, anybody: bool = False) -> Answer:
+        """A tiny request to one model, answered by itself; with ``fail_primary`` by a fallback; by ``anybody`` who may.
 
         Raises Failed with the gateway's own words when it is not answered.
         """
         path, body, answered_in = _REQUESTS[mode]
         headers = {**self._auth, **({PROBE_HEADER: "fail"} if fail_primary else {})}
         # A fallback that steps in would hide that the model itself does not answer.
-        steer = {} if fail_primary else {NO_FALLBACKS: True}
+        steer = {} if fail_primary or anybody else {NO_FALLBACKS: True}
         asked = {"model": model, **body, **steer}
         answer = (
             self._upload(path, asked, headers)
@@ -83,7 +86,7 @@ class Client:
             else self.request("POST", path, asked, headers)
         )
         if answer.status_code != 200:
-            raise Failed(f"HTTP {answer.status_code}: {reason(answer.text)}")
+            raise _refused(answer.status_code, answer.text)
         try:
             answered = answer.content if answered_in is None else answer.json()[answered_in]
         except (ValueError, KeyError, TypeError) as error:
@@ -106,9 +109,10 @@ class Client:
         kind = {"content-type": f"multipart/form-data; boundary={_BOUNDARY}"}
         return self.request("POST", path, content, {**headers, **kind})
 
-    def stream(self, model: str) -> int:
+    def stream(self, model: str, *, anybody: bool = False) -> int:
         """A tiny streamed chat; returns the number of events. Raises Failed unless it ends as a stream should."""
-        body = {"model": model, "messages": PROMPT, "max_tokens": 2, "stream": True, NO_FALLBACKS: True}
+        body = {"model": model, "messages": PROMPT, "max_tokens": 2, "stream": True}
+        body |= {} if anybody else {NO_FALLBACKS: True}
         events, done = 0, False
         try:
             with http.opened(
@@ -120,7 +124,7 @@ class Client:
                 unix=self._socket,
             ) as answer:
                 if answer.status != 200:
-                    raise Failed(f"HTTP {answer.status}: {reason(answer.read().decode(errors='replace'))}")
+                    raise _refused(answer.status, answer.read().decode(errors="replace"))
                 for line in http.lines(answer, self._timeout):
                     if line.startswith("data:"):
                         data = line[5:].strip()
@@ -128,11 +132,20 @@ class Client:
                         if '"error"' in data and "choices" not in json.loads(data):
                             raise Failed(f"the stream broke: {reason(data)}")
                         events += 1
+        except http.TookTooLong as error:
+            raise Slow(str(error)) from error
         except http.NoAnswer as error:
             raise Failed(f"the stream broke: {error}") from error
         if not done:
             raise Failed("the stream ended without [DONE]")
         return events
+
+
+def _refused(status: int, text: str) -> Failed:
+    said = reason(text)
+    lost = status == 500 and any(words in said.lower() for words in _NO_CONNECTION)
+    kind = Absent if status in _NOBODY_THERE or lost else Failed
+    return kind(f"HTTP {status}: {said}")
 
 
 def reason(text: str) -> str:

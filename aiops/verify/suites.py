@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aiops.spec.routes.routes import Endpoint, Route, RouteTable
-from aiops.verify.check import Check, Failed, Skipped, timed
+from aiops.verify.check import About, Absent, Check, Failed, Skipped
 from aiops.verify.client import Client
+from aiops.verify.lanes import Act, Job, Step, run
 
 WRONG_KEY = "sk-this-key-is-wrong-on-purpose"
-PARALLEL = 4  # probes at a time: providers are not ours to load
 FALLBACK_HEADER = "x-litellm-attempted-fallbacks"
-
-Step = Callable[[Check], None]
-
-# A suite has its time-out and this much for every model that has to be proved.
-SECONDS_A_PROBE = 0.5
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What has to be true: the routes of one generation, and which of its models have to be proved."""
+    """What has to be true: the routes of one generation, and which of its models have to be proved.
+
+    ``absent``: providers that are known not to answer, and why; they are not asked. ``lanes``: of each server that may
+    load one model at a time the providers, see ``lanes``. ``every_model``: also of one that takes long to load them.
+    ``known``: deployments of groups that served before, as they are.
+    """
 
     generation: int
     table: RouteTable
     prove: Sequence[str]
     allow_billable: bool
     prove_fallback: Sequence[str] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+    lanes: Mapping[str, str] = field(default_factory=dict)
+    every_model: bool = False
+    known: Collection[tuple[str, str]] = ()
 
     def routes(self) -> list[Route]:
         return _named(self.table, self.prove)
@@ -49,77 +51,88 @@ def _named(table: RouteTable, models: Sequence[str]) -> list[Route]:
     return [route for route in table.routes if route.model in wanted]
 
 
-def private(clients: Sequence[Client], subject: Subject, timeout: float, step: Step) -> list[Check]:
-    """Prove a candidate through the private sockets of its workers, one client each. ``timeout``: whole suite, s."""
+def private(clients: Sequence[Client], subject: Subject, step: Step) -> list[Check]:
+    """Prove a candidate through the private sockets of its workers, one client each."""
     first = clients[0]
-    jobs: list[tuple[str, Callable[[], str]]] = []
+    jobs: list[Job] = []
     for number, client in enumerate(clients, 1):
-        jobs.append((f"worker:{number}:generation", _bind(_same_generation, client, subject.generation)))
-        jobs.append((f"worker:{number}:models", _bind(_exact_models, client, subject.table)))
-    jobs += _auth(first)
-    jobs += _probes(first, subject)
-    return list(_run(jobs, timeout, step))
+        jobs.append(Job(f"worker:{number}:generation", _bind(_same_generation, client, subject.generation)))
+        jobs.append(Job(f"worker:{number}:models", _bind(_exact_models, client, subject.table)))
+    return run([*jobs, *_auth(first), *_probes(first, subject)], step, every_model=subject.every_model)
 
 
-def public(client: Client, subject: Subject, timeout: float, step: Step, requests: int = 3) -> list[Check]:
-    """Prove what users see on the public port. ``requests``: fresh connections that must reach the generation."""
-    jobs: list[tuple[str, Callable[[], str]]] = [
-        ("public:ready", _bind(_ready, client)),
-        ("public:generation", _bind(_same_generation, client, subject.generation, requests)),
-        ("public:models", _bind(_exact_models, client, subject.table)),
+def public(client: Client, subject: Subject, step: Step, requests: int = 3) -> list[Check]:
+    """Prove what users see on the public port. ``requests``: fresh connections that must reach the generation.
+
+    One model is asked, and of those that have to be proved the last: a server that loads one at a time still has it.
+    """
+    jobs = [
+        Job("public:ready", _bind(_ready, client)),
+        Job("public:generation", _bind(_same_generation, client, subject.generation, requests)),
+        Job("public:models", _bind(_exact_models, client, subject.table)),
     ]
-    jobs += [(f"public:{name}", act) for name, act in _auth(client)]
-    one = next((route for route in subject.routes() if subject.allow_billable or not route.billable), None)
+    jobs += _auth(client, "public:")
+    one = next((route for route in reversed(subject.routes()) if subject.allow_billable or not route.billable), None)
     if one is not None:
-        jobs.append((f"public:answer:{one.model}", _bind(_answers, client, one, subject.allow_billable)))
-    return list(_run(jobs, timeout, step))
+        jobs.append(Job(f"public:answer:{one.model}", _bind(_answers, client, one, subject), _about(one)))
+    return run(jobs, step)
 
 
-def everything(client: Client, workers: Sequence[Client], subject: Subject, timeout: float, step: Step) -> list[Check]:
+def everything(client: Client, workers: Sequence[Client], subject: Subject, step: Step) -> list[Check]:
     """``aiops verify``: what users see, what every worker serves, and the probes of the models named in ``prove``."""
-    checks = public(client, subject, timeout, step)
-    return checks + (private(workers, subject, timeout, step) if workers else [])
+    checks = public(client, subject, step)
+    return checks + (private(workers, subject, step) if workers else [])
 
 
-def _auth(client: Client) -> list[tuple[str, Callable[[], str]]]:
+def _auth(client: Client, prefix: str = "") -> list[Job]:
     return [
-        ("auth:missing-key", _bind(_refused, client, None)),
-        ("auth:wrong-key", _bind(_refused, client, WRONG_KEY)),
+        Job(f"{prefix}auth:missing-key", _bind(_refused, client, None)),
+        Job(f"{prefix}auth:wrong-key", _bind(_refused, client, WRONG_KEY)),
     ]
 
 
-def _probes(client: Client, subject: Subject) -> Iterator[tuple[str, Callable[[], str]]]:
+def _probes(client: Client, subject: Subject) -> Iterator[Job]:
     """An answer per model; a stream per provider; a fallback per distinct way out."""
     streamed: set[str] = set()
     for route in subject.routes():
-        yield f"answer:{route.model}", _bind(_answers, client, route, subject.allow_billable)
+        yield _job(f"answer:{route.model}", _bind(_answers, client, route, subject), subject, route)
         # Whoever answered for the name, the others have to be able to as well.
         for one in route.endpoints if len(route.endpoints) > 1 else ():
-            yield (
-                f"answer:{route.model}@{one.member.provider}/{one.member.model}",
-                _bind(_member_answers, client, one, subject.allow_billable),
-            )
+            if (route.model, one.member.deployment) not in subject.known:
+                identity = f"answer:{route.model}@{one.member.provider}/{one.member.model}"
+                act = _bind(_member_answers, client, one, subject.allow_billable)
+                yield _job(identity, act, subject, route, one.member.provider, one.member.model)
         if route.mode == "chat" and route.provider not in streamed:
             streamed.add(route.provider)
-            yield f"stream:{route.model}", _bind(_streams, client, route, subject.allow_billable)
+            yield _job(f"stream:{route.model}", _bind(_streams, client, route, subject), subject, route)
     for route in subject.falling_back():
-        yield f"fallback:{route.model}", _bind(_falls_back, client, route, subject)
+        ways = [way for name in route.fallbacks if (way := subject.table.route(name)) is not None]
+        there = next((way for way in ways if not _all_absent(way, subject)), next(iter(ways), route))
+        yield _job(f"fallback:{route.model}", _bind(_falls_back, client, route, subject), subject, there)
 
 
-def _run(jobs: Iterable[tuple[str, Callable[[], str]]], timeout: float, step: Step) -> Iterator[Check]:
-    """Run the checks, probes side by side, and report each. What the time does not suffice for has failed."""
-    deadline = time.monotonic() + timeout
+def _job(
+    identity: str, act: Act, subject: Subject, route: Route, provider: str | None = None, backend: str | None = None
+) -> Job:
+    about = About(provider or route.provider, route.model, backend or route.backend_model)
+    gone = subject.absent.get(about.provider)
+    if gone is not None and (provider is not None or _all_absent(route, subject)):
+        act = _bind(_is_gone, gone)
+    # A group is answered by whichever of its servers is chosen: none of them can be spared by the order of proofs.
+    alone = provider is not None or len(route.endpoints) < 2
+    return Job(identity, act, about, subject.lanes.get(about.provider) if alone else None)
 
-    def one(job: tuple[str, Callable[[], str]]) -> Check:
-        identity, act = job
-        if time.monotonic() > deadline:
-            return Check(identity, "fail", f"not reached within the {timeout:g} s of the suite")
-        return timed(identity, act)
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        for check in pool.map(one, list(jobs)):
-            step(check)
-            yield check
+def _is_gone(reason: str) -> str:
+    raise Absent(reason)
+
+
+def _about(route: Route) -> About:
+    return About(route.provider, route.model, route.backend_model)
+
+
+def _all_absent(route: Route, subject: Subject) -> bool:
+    return all(name in subject.absent for name in ({member.provider for member in route.members} or {route.provider}))
 
 
 def _bind(act: Callable[..., str], *arguments: object) -> Callable[[], str]:
@@ -173,9 +186,10 @@ def _unless_billable(route: Route, allowed: bool) -> None:
         raise Skipped(f"{route.provider} costs money; `verify: {{billable: true}}` in aiops.yaml allows the probe")
 
 
-def _answers(client: Client, route: Route, allow_billable: bool) -> str:
-    _unless_billable(route, allow_billable)
-    client.ask(route.model, route.mode)
+def _answers(client: Client, route: Route, subject: Subject) -> str:
+    _unless_billable(route, subject.allow_billable)
+    # Each member of a group is asked by itself; of the name it is enough that somebody answers.
+    client.ask(route.model, route.mode, anybody=len(route.endpoints) > 1)
     return f"answered by {route.provider}" + (f" for {route.substitute_for}" if route.substitute_for else "")
 
 
@@ -187,9 +201,9 @@ def _member_answers(client: Client, one: Endpoint, allow_billable: bool) -> str:
     return f"answered by {one.member.provider} as {one.member.model}"
 
 
-def _streams(client: Client, route: Route, allow_billable: bool) -> str:
-    _unless_billable(route, allow_billable)
-    return f"{client.stream(route.model)} events"
+def _streams(client: Client, route: Route, subject: Subject) -> str:
+    _unless_billable(route, subject.allow_billable)
+    return f"{client.stream(route.model, anybody=len(route.endpoints) > 1)} events"
 
 
 def _falls_back(client: Client, route: Route, subject: Subject) -> str:

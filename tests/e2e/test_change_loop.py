@@ -247,7 +247,8 @@ def test_models_left_without_any_route_are_named_and_need_force(gateway: Gateway
     assert refused.code == 4
     assert refused.data["outcome"] == "refused"
     assert refused.message == "nobody would answer alpha, beta any more"
-    assert refused.hint == "give them a fallback first, or repeat with --force"
+    again = f"`aiops --home {gateway.home} disable one --force`"
+    assert refused.hint == f"give them a fallback first, or repeat with --force: {again}"
     assert gateway.snapshot() == before
     done = gateway.must("disable", "one", "--force")
     assert [item["model"] for item in done["plan"]["unrouted"]] == ["alpha", "beta"]

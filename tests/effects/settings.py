@@ -54,6 +54,7 @@ CASES: dict[str, Case] = {
     "container.image": ShownBy(),
     "container.engine": ShownBy(),
     "verify.billable": ShownBy(),
+    "verify.every_model": ShownBy(),
     "verify.timeout": ShownBy(),
     "verify.confirm_seconds": ShownBy(),
     "history.keep": ShownBy(),

@@ -116,6 +116,8 @@ def _carry_out(intent: Intent, prepared: Prepared, result: Result, out: Output, 
     elif intent.dry_run:
         out.say("dry run: nothing was changed")
         return
+    elif intent.only_takes and prepared.now.current is None and prepared.now.master is None:
+        _write_down(prepared, result)
     else:
         _require_routes(intent, prepared)
         before(prepared)
@@ -131,13 +133,24 @@ def _nothing_to_do(intent: Intent, prepared: Prepared, result: Result) -> None:
     if not intent.dry_run:
         # Comments may differ; the generation stays. Remember that these sources mean the same.
         instance, committed = prepared.now.instance, prepared.now.committed
-        changes = _source_changes(prepared)
-        check_untouched(changes)
+        _write_sources(prepared)
         with files.explained(instance.config, "write"):
-            for change in changes:
-                put(change.path, change.after)
             if committed is not None and prepared.state.fingerprint != committed.manifest.fingerprint:
                 files.write(instance.state / "same", f"{result.generation} {prepared.state.fingerprint}\n".encode())
+
+
+def _write_down(prepared: Prepared, result: Result) -> None:
+    """Less than what was never served is nothing that could be proved: the first `up` starts from it."""
+    _write_sources(prepared)
+    result.outcome = "applied"
+
+
+def _write_sources(prepared: Prepared) -> None:
+    changes = _source_changes(prepared)
+    check_untouched(changes)
+    with files.explained(prepared.now.instance.config, "write"):
+        for change in changes:
+            put(change.path, change.after)
 
 
 def _require_allowed(intent: Intent, prepared: Prepared) -> None:
@@ -160,11 +173,12 @@ def _require_allowed(intent: Intent, prepared: Prepared) -> None:
 
 
 def _require_routes(intent: Intent, prepared: Prepared) -> None:
-    """Raises Precondition naming the models that nobody would answer any more."""
-    if prepared.plan.newly_unrouted and not intent.force:
+    """Raises Precondition naming the models that nobody would answer any more; before the first nobody answers any."""
+    if prepared.now.current is not None and prepared.plan.newly_unrouted and not intent.force:
         names = ", ".join(item.model for item in prepared.plan.newly_unrouted)
+        again = f": `{prepared.now.instance.command} {intent.again} --force`" if intent.again else ""
         raise Precondition(
-            f"nobody would answer {names} any more", "give them a fallback first, or repeat with --force"
+            f"nobody would answer {names} any more", f"give them a fallback first, or repeat with --force{again}"
         )
 
 
@@ -187,7 +201,7 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
     key = credentials.read_master_key(instance.key_file(prepared.state.settings.master_key_file))
     address.require_address(prepared.now, prepared.state)
     number = prepared.now.generations.next_number()
-    prover = Prover(prepared, number, key, out)
+    prover = Prover(intent, prepared, number, key, out)
     replaces = _source_changes(prepared)
     replaces.append(FileChange(instance.generated, read(instance.generated), prepared.release[GENERATED]))
     manifest = Manifest(
@@ -215,6 +229,7 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
         replaces=replaces,
         prove_private=prover.private,
         prove_public=prover.public,
+        unproved=prover.unproved,
         confirm_seconds=prepared.state.verify.confirm_seconds,
         keep=prepared.state.settings.history.keep,
     )
@@ -231,6 +246,7 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
                 _incident(intent, prepared, number, result)
     result.outcome = "applied"
     result.generation = number
+    result.unproved = prover.unproved()
     address.follow(prepared.now, prepared.state, out)
     runtime.prune(instance)
 

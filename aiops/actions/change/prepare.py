@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import aiops
 from aiops.actions.change import runtime as runtime_choice
@@ -21,6 +22,10 @@ from aiops.spec.edit.edit import Edit
 from aiops.spec.routes.resolve import RouteTable, resolve
 from aiops.spec.shapes.model import DesiredState
 from aiops.spec.sources import Sources
+
+Lenient = Literal["", "absent", "all", "nothing"]
+"""What may be served unproved: "", what was before and still does not answer; ``absent``, whoever does not answer;
+``all``, also what is refused; ``nothing``, not even models of a server that takes long to load them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,9 @@ class Intent:
     dry_run: bool = False
     force: bool = False
     assume_yes: bool = False
-    prove_all: bool = False
+    lenient: Lenient = ""
+    again: str = ""  # the verb and its arguments, for a hint that repeats them
+    only_takes: bool = False  # it can be written down while nothing was ever served: there is nothing to prove
     runtime: str | None = None  # to be run in from now on; None: as before, or as the generation gone back to
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from aiops.apply.step import Step
 from aiops.errors import AiopsError
 from aiops.plan.plan import Plan
 from aiops.verify.check import Check
+from aiops.verify.unproved import Unproved
 
 
 @dataclass
@@ -24,6 +26,7 @@ class Result:
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     error: AiopsError | None = None
+    unproved: Sequence[Unproved] = ()
 
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {
@@ -34,6 +37,7 @@ class Result:
             "steps": [step.to_json() for step in self.steps],
             "checks": [check.to_json() for check in self.checks],
             "notes": self.notes,
+            "unproved": [each.to_json() for each in self.unproved],
         }
         if self.plan is not None:
             data["plan"] = self.plan.to_json()

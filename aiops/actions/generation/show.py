@@ -34,6 +34,9 @@ class Shown:
         yield from (f"{name + ':':<12}{value}" for name, value in facts.items() if value)
         yield "changes:"
         yield from (f"  {line}" for line in made.changes or ("none",))
+        if self.generation.unproved:
+            yield "unproved:"
+            yield from (f"  {each}" for each in self.generation.unproved)
         yield f"models ({len(self.table.routes)}):"
         for route in self.table.routes[:MOST_MODELS]:
             ways = f"  then {', '.join(route.fallbacks)}" if route.fallbacks else ""
@@ -46,6 +49,7 @@ class Shown:
             **asdict(self.generation.manifest),
             "outcome": asdict(end) if end else None,
             "directory": str(self.generation.directory),
+            "unproved": [each.to_json() for each in self.generation.unproved],
             **self.table.to_data(),
         }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from shlex import quote
+
 from aiops.actions.change.make import make
 from aiops.actions.change.prepare import Intent
 from aiops.actions.change.result import Result
@@ -13,6 +16,6 @@ from aiops.spec.edit import edit
 
 def remove(instance: Instance, provider: str, model: str, terms: Terms, out: Output) -> Result:
     """Raises UsageError for one that is not there, and what ``make`` raises."""
-    return make(
-        instance, Intent.of("remove-model", terms, lambda sources: edit.remove_model(sources, provider, model)), out
-    )
+    intent = Intent.of("remove-model", terms, lambda sources: edit.remove_model(sources, provider, model))
+    again = f"remove-model {quote(provider)} {quote(model)}"
+    return make(instance, replace(intent, again=again, only_takes=True), out)

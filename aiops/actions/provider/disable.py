@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from shlex import quote
+
 from aiops.actions.change.make import make
 from aiops.actions.change.prepare import Intent
 from aiops.actions.change.result import Result
@@ -13,4 +16,5 @@ from aiops.spec.edit import edit
 
 def disable(instance: Instance, name: str, terms: Terms, out: Output) -> Result:
     """Raises UsageError for one that is not there, and what ``make`` raises."""
-    return make(instance, Intent.of("disable", terms, lambda sources: edit.set_status(sources, name, "disabled")), out)
+    intent = Intent.of("disable", terms, lambda sources: edit.set_status(sources, name, "disabled"))
+    return make(instance, replace(intent, again=f"disable {quote(name)}", only_takes=True), out)

@@ -6,17 +6,18 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.actions.change.make import make
-from aiops.actions.change.prepare import Intent
+from aiops.actions.change.prepare import Lenient
 from aiops.actions.instance.held import held, locked, settled
 from aiops.actions.instance.place import place
 from aiops.actions.instance.snapshot import Snapshot
+from aiops.actions.service.first import make_first, require_secrets
 from aiops.apply import audit
 from aiops.errors import Precondition
 from aiops.gateway.shared.messages import Retry, Status
 from aiops.host import credentials, master
 from aiops.host.instance import Instance
 from aiops.output import Output
+from aiops.verify.unproved import Unproved
 
 # The master gives a generation that loads slowly as long as it needs; this is for one that never will.
 SERVE_SECONDS = 600.0
@@ -31,6 +32,19 @@ class Service:
     generation: int | None
     url: str
     seconds: float
+    unproved: tuple[Unproved, ...] = ()
+
+    def lines(self, command: str) -> list[str]:
+        """The sentence, and what is served unproved; ``command``: how aiops is called."""
+        if not self.unproved:
+            return [self.sentence]
+        names = sorted({each.provider for each in self.unproved})
+        return [
+            self.sentence,
+            f"served, and not proved to answer ({len(names)} provider{'s' if len(names) != 1 else ''}):",
+            *(f"  {each}" for each in self.unproved),
+            f"`{command} verify --all` asks again; `{command} disable NAME --force` takes one out",
+        ]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -38,15 +52,22 @@ class Service:
             "generation": self.generation,
             "url": self.url,
             "seconds": round(self.seconds, 3),
+            "unproved": [each.to_json() for each in self.unproved],
         }
 
 
-def start(instance: Instance, out: Output) -> Service:
-    """Start the master and wait until a generation serves; without one, make the first from the files."""
+def start(instance: Instance, out: Output, lenient: Lenient = "absent") -> Service:
+    """Start the master and wait until a generation serves; without one, make the first from the files.
+
+    ``lenient``: what of the first may be served without being proved.
+    """
     started = time.monotonic()
     where = place(instance)
     instance.make_directories()
-    if Snapshot(instance).master is None:
+    now = Snapshot(instance)
+    if now.current is None:
+        require_secrets(now)
+    if now.master is None:
         credentials.read_master_key(where.master_key)
     with locked(instance, "up", out):
         with out.progress("starting the gateway") as bar:
@@ -58,11 +79,14 @@ def start(instance: Instance, out: Output) -> Service:
         if current is not None:
             _wait_until_serving(instance, out, 0 if fresh else _try_now(instance))
     if current is None:
-        current = make(instance, Intent("up", "the first generation", assume_yes=True), out).generation
+        current = make_first(instance, where.supervisor, lenient, out)
     verb = "serves" if fresh else "serves already"
     url = place(instance).url
     sentence = f"generation {current} {verb} at {url}"
-    return Service("applied" if fresh else "unchanged", sentence, current, url, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    committed = Snapshot(instance).committed  # by now
+    left = committed.unproved if committed is not None else ()
+    return Service("applied" if fresh else "unchanged", sentence, current, url, seconds, left)
 
 
 def stop(instance: Instance, out: Output, limit: float) -> Service:

@@ -18,6 +18,8 @@ from aiops.spec.routes.routes import RouteTable
 from aiops.verify import suites
 from aiops.verify.check import Check, failures, junit
 from aiops.verify.client import Client
+from aiops.verify.lanes import lanes
+from aiops.verify.unproved import still
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,15 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
     settings = summary.settings
     key = credentials.read_master_key(instance.key_file(settings.master_key_file))
     timeout = settings.verify.timeout
-    subject = suites.Subject(current, table, _to_prove(table, suite), billable or settings.verify.billable)
+    every = suite == "all"
+    subject = suites.Subject(
+        current,
+        table,
+        _to_prove(table, suite),
+        billable or settings.verify.billable,
+        lanes=lanes(summary.providers),
+        every_model=every,
+    )
     checks = [_same_as_files(now), _confirmed(master, current)]
     with out.progress("proving") as bar:
         total = len(subject.prove) * 2 + 10
@@ -82,8 +92,21 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
         sockets = [worker.http for worker in master.serving if worker.http] if master is not None else []
         public = Client(key, timeout, url=url)
         workers = [Client(key, timeout, socket=path) for path in sockets]
-        budget = timeout + suites.SECONDS_A_PROBE * len(subject.prove)
-        return checks + suites.everything(public, workers, subject, budget, step)
+        checks += suites.everything(public, workers, subject, step)
+    _take_off(now, checks)
+    return checks
+
+
+def _take_off(now: Snapshot, checks: list[Check]) -> None:
+    """What was served unproved and has answered now is proved."""
+    committed = now.committed
+    if committed is None or not committed.unproved:
+        return
+    served = {(each.provider, name) for each in committed.unproved for name in each.models}
+    left = still(committed.unproved, checks, served)
+    if left != list(committed.unproved):
+        with files.explained(committed.directory, "write"):
+            now.generations.leave_unproved(committed.number, left)
 
 
 def _to_prove(table: RouteTable, suite: str) -> list[str]:

@@ -38,11 +38,22 @@ def summarise(state: DesiredState) -> Summary:
         if key == "container" and state.settings.supervisor != "container":
             continue  # nothing of it has an effect
         if isinstance(value, dict):
-            # A list that is empty is not written; generations from before the key are not different.
-            recorded |= {f"{key}.{inner}": _plain(item) for inner, item in value.items() if item != ()}
+            # What came later is written where it is set; generations from before the key are not different.
+            recorded |= {
+                f"{key}.{inner}": _plain(item)
+                for inner, item in value.items()
+                if item not in _UNSET.get((key, inner), ())
+            }
         else:
             recorded[key] = value
     return Summary(Kept.of(dict(sorted(recorded.items()))), providers, tuple(_rules(state.mappings)))
+
+
+_UNSET: Mapping[tuple[str, str], tuple[Any, ...]] = {
+    ("gateway", "expose"): ((),),
+    ("gateway", "retries"): (None,),
+    ("verify", "every_model"): (False,),
+}
 
 
 def _plain(value: Any) -> Any:

@@ -278,9 +278,13 @@ class Gateway(Shape):
 
 
 class Verify(Shape):
-    """How changes are proved. ``timeout`` is for one whole suite, ``confirm_seconds`` for the dead man's switch."""
+    """How changes are proved. ``timeout`` is for each model, ``confirm_seconds`` for the dead man's switch.
+
+    ``every_model``: also of a server that takes long to load one.
+    """
 
     billable: bool = False
+    every_model: bool = False
     timeout: Seconds = 60
     confirm_seconds: Seconds = 30
 

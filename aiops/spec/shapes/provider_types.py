@@ -18,6 +18,15 @@ TEXT: tuple[Mode, ...] = ("chat", "completion", "responses")
 """Modes whose answer is written text."""
 MODELS = "/v1/models"
 """Where servers that speak OpenAI's API list what they have."""
+LATEST = ":latest"
+"""The tag of an Ollama model that is meant when none is written: ``name`` and ``name:latest`` are one model."""
+
+
+def same_model(name: str) -> str | None:
+    """The other name of an Ollama model; None when there is none, because another tag is written."""
+    if name.endswith(LATEST):
+        return name.removesuffix(LATEST)
+    return None if ":" in name.rpartition("/")[2] else f"{name}{LATEST}"
 
 
 @dataclass(frozen=True)

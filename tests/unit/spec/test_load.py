@@ -39,7 +39,8 @@ def test_settings_have_the_documented_defaults() -> None:
         "retries": 0,
     }
     assert (state.mode, state.profile, state.settings.supervisor) == ("standalone", "dev", "auto")
-    assert state.verify.model_dump() == {"billable": False, "timeout": 60, "confirm_seconds": 30}
+    proofs = {"billable": False, "every_model": False, "timeout": 60, "confirm_seconds": 30}
+    assert state.verify.model_dump() == proofs
     assert (state.settings.history.keep, state.settings.master_key_file) == (20, None)
 
 
