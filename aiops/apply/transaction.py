@@ -32,7 +32,7 @@ from aiops.host import clock, files
 from aiops.host.master import MasterGone, MasterRefused, Session
 from aiops.spec.sources import Sources
 from aiops.supervise.program import Program
-from aiops.verify.check import Check, failures
+from aiops.verify.check import MORE_TIME, Check, failures
 from aiops.verify.unproved import Unproved
 
 # The master answers a promote or a revert when every worker has; workers answer within milliseconds.
@@ -267,7 +267,6 @@ ACTS: Final[dict[str, Act]] = {
 STEPS: Final = tuple(ACTS)
 
 NOTHING_CHANGED = "nothing was changed, and users noticed nothing"
-MORE_TIME = "`verify: {timeout: …}` in aiops.yaml is the time that each model has to answer"
 
 
 def _hint(failed: list[Check]) -> str:

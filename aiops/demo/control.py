@@ -38,10 +38,17 @@ class Control:
     tokens: int = 8
     chunk_delay: float = 0.0
     models: tuple[str, ...] = ("double",)
+    # Models it answers to and does not list.
+    unlisted: tuple[str, ...] = ()
+    # Seconds to load another model than the last one asked for; 0: it has all of them in memory. One loads at a time.
+    load: float = 0.0
     # Required as a bearer token when it is not empty.
     api_key: str = ""
     # The mode applies to paths that begin with one of these; to all of the provider's when empty.
     paths: tuple[str, ...] = ()
+
+    def has(self, model: str) -> bool:
+        return model in self.models or model in self.unlisted
 
     def applies_to(self, path: str) -> bool:
         return not self.paths or path.startswith(self.paths)
@@ -66,7 +73,7 @@ def changed(control: Control, wanted: object) -> Control:
         if key == "mode":
             if value not in MODES:
                 raise ValueError(f"unknown mode {value!r}; known: {', '.join(MODES)}")
-        elif key in ("models", "paths"):
+        elif key in ("models", "paths", "unlisted"):
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
                 raise ValueError(f"{key} must be a list of strings")
             value = tuple(value)

@@ -42,6 +42,8 @@ class Double:
         self.control = control or Control()
         self.journal = Journal()
         self.answering = 0  # model requests
+        self._loaded = ""
+        self._loading = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method, body = scope["path"], scope["method"], await read_body(receive)
@@ -69,6 +71,8 @@ class Double:
         if applies and control.mode == "drop_before":
             await break_connection(receive, send)
             return
+        if control.load and method == "POST":
+            await self._have_loaded(body)
         answer = self._refusal(path, headers) or self._misbehaviour(path) or self._answer(method, path, body)
         if isinstance(answer, Stream):
             await send_stream(answer, receive, send)
@@ -76,6 +80,17 @@ class Double:
         if applies and control.mode in ("drop_mid_stream", "drop_before_token") and method == "POST":
             answer = replace(answer, cut=True)
         await send_answer(answer, receive, send)
+
+    async def _have_loaded(self, body: bytes) -> None:
+        """As llama-swap does: whoever asks for another model waits until it is there, and who is there before."""
+        try:
+            model = str(json.loads(body).get("model"))
+        except (ValueError, AttributeError):
+            return
+        async with self._loading:
+            if model != self._loaded:
+                await asyncio.sleep(self.control.load)
+                self._loaded = model
 
     def _steer(self, method: str, path: str, body: bytes) -> Answer:
         match method, path:
@@ -132,6 +147,8 @@ class Double:
         return None
 
     def _answer(self, method: str, path: str, body: bytes) -> Answer | Stream:
+        if method == "POST" and path == "/v1/audio/transcriptions":
+            return openai_face.transcription(body, self.control, self.face)
         if method == "POST":
             try:
                 request = json.loads(body)

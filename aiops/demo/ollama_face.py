@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from aiops.demo.control import Control
-from aiops.demo.openai_face import answer_length, embedding, words
+from aiops.demo.openai_face import answer_length, embedding, embeds, words
 from aiops.demo.wire import NDJSON, Answer, Stream, as_json, encode
 
 VERSION = "0.13.0"
@@ -41,12 +41,15 @@ def post(path: str, request: dict[str, Any], control: Control, add: Callable[[st
     if path not in ("/api/chat", "/api/generate", "/api/show", "/api/embed", "/api/embeddings"):
         return None
     # "name" and "name:latest" are the same model to Ollama.
-    if name not in control.models and name.removesuffix(":latest") not in control.models:
+    if not {name, name.removesuffix(":latest"), f"{name}:latest"} & set(control.models):
         return as_json({"error": f"model '{name}' not found"}, 404)
+    if embeds(name) and path in ("/api/chat", "/api/generate"):
+        return as_json({"error": f'"{name}" does not support {path.rpartition("/")[2]}'}, 400)
     if path == "/api/show":
         return as_json({"license": "", "modelfile": f"FROM {name}", "parameters": "", "template": "{{ .Prompt }}",
                         "details": DETAILS, "model_info": MODEL_INFO,
-                        "capabilities": ["completion"], "modified_at": WHEN})  # fmt: skip
+                        "capabilities": ["embedding" if embeds(name) else "completion"],
+                        "modified_at": WHEN})  # fmt: skip
     if path == "/api/embeddings":
         return as_json({"embedding": embedding(str(request.get("prompt", "")))})
     if path == "/api/embed":

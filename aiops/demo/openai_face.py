@@ -28,10 +28,16 @@ def complete(path: str, request: dict[str, Any], control: Control, face: Face) -
     model = request.get("model")
     if not isinstance(model, str):
         return error("you must provide a model parameter", 400, face, "model")
-    if model not in control.models:
+    if not control.has(model):
         return unknown_model(model, face)
     if path.endswith("/embeddings"):
-        return _embeddings(model, request)
+        return (
+            error("The model does not support Embeddings API", 400, face)
+            if transcribes(model)
+            else _embeddings(model, request)
+        )
+    if embeds(model) or transcribes(model):
+        return _no_chat(face)
     chat = path.endswith("/chat/completions")
     if "messages" not in request if chat else "prompt" not in request:
         missing = "messages" if chat else "prompt"
@@ -65,6 +71,32 @@ def answer_length(request: dict[str, Any], control: Control) -> tuple[int, str]:
     if isinstance(limit, int) and limit < control.tokens:
         return limit, "length"
     return control.tokens, "stop"
+
+
+def embeds(model: str) -> bool:
+    """The kinds of models that are none to chat with: told by their names, having no other sign."""
+    return "embed" in model
+
+
+def transcribes(model: str) -> bool:
+    return "whisper" in model
+
+
+def _no_chat(face: Face) -> Answer:
+    if face == "vllm":
+        return error("The model does not support Chat Completions API", 400, face)
+    said = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
+    return error(said, 404, face, "model")
+
+
+def transcription(form: bytes, control: Control, face: Face) -> Answer:
+    """``POST /v1/audio/transcriptions``; ``form``: the body, of which only the name of the model is looked for."""
+    model = next((name for name in (*control.models, *control.unlisted) if name.encode() in form), None)
+    if model is None:
+        return unknown_model("?", face)
+    if not transcribes(model):
+        return error("The model does not support Transcriptions API", 400, face)
+    return as_json({"text": "nothing was said"})
 
 
 def unknown_model(model: str, face: Face) -> Answer:

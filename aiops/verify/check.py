@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Status = Literal["pass", "fail", "skip"]
+MORE_TIME = "`verify: {timeout: …}` in aiops.yaml is the time that each model has to answer"
 Cause = Literal["", "absent", "slow", "wrong", "not asked"]
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import yaml
 
 from aiops.demo.child import DemoProvider
+from tests.e2e.fresh import forget, nobody_listens, off, unproved, write
 from tests.kit.gateway import Answer, Gateway
 from tests.kit.waiting import free_port
 
@@ -57,38 +55,6 @@ def fresh(instance: Gateway, good: DemoProvider) -> Iterator[Gateway]:
     yield instance
     forget(instance)
     good.control(mode="ok", delay=0, paths=[], models=["chat", "other"])
-
-
-def forget(gateway: Gateway) -> None:
-    gateway.source("providers.yaml").write_text("providers: {}\n")
-    gateway.source("model-mappings.yaml").write_text("exact_matches: {}\n")
-    gateway.must("down")
-    shutil.rmtree(gateway.home / "state")
-    (gateway.home / "state").mkdir(mode=0o700)
-    (gateway.home / "secrets" / "env").unlink(missing_ok=True)
-    gateway.source("litellm-unified.yaml").unlink(missing_ok=True)
-
-
-def write(gateway: Gateway, providers: Mapping[str, Any], mappings: Mapping[str, Any] | None = None) -> None:
-    full = {name: {"type": "openai_compatible", **facts} for name, facts in providers.items()}
-    gateway.source("providers.yaml").write_text(yaml.safe_dump({"providers": full}))
-    if mappings is not None:
-        gateway.source("model-mappings.yaml").write_text(yaml.safe_dump(mappings))
-
-
-def off() -> str:
-    return f"http://127.0.0.1:{free_port()}"
-
-
-def nobody_listens(gateway: Gateway) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", gateway.port)) != 0
-
-
-def unproved(gateway: Gateway) -> list[dict[str, Any]]:
-    shown = gateway.must("show", gateway.status["generation"])["unproved"]
-    assert isinstance(shown, list)
-    return shown
 
 
 # --- a server that is off -------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from aiops.errors import InvalidState, VerificationFailed
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.spec.edit import edit
+from aiops.spec.shapes.provider_types import same_model
 from aiops.spec.sources import PROVIDERS, SETTINGS
 from aiops.verify import discovery
 from aiops.verify.check import Failed, Skipped
@@ -64,7 +65,8 @@ def models_of(
         raise VerificationFailed(
             f"{provider.discovery_url} lists no models", "load one there first, or name it with --model"
         )
-    return replace(found, models=tuple(model for model in found.models if model.name not in known))
+    had = {*known, *(same_model(name) for name in known if kind == "ollama")}
+    return replace(found, models=tuple(model for model in found.models if model.name not in had))
 
 
 def discover(instance: Instance, name: str, terms: Terms, out: Output) -> Result:

@@ -29,9 +29,13 @@ def request(model: str, headers: Sequence[str], tokens: int, stream: bool, batch
 def explain(instance: Instance, facts: Facts) -> Explanation:
     """Raises InvalidState when the files are wrong."""
     prepared = prepare(Snapshot.of(instance), Intent("route"))
+    same = prepared.table.rules.same.get(facts.model)
+    notes = [] if same is None else [f"to Ollama `{facts.model}` is `{same}`"]
+    facts = replace(facts, model=same or facts.model)
     found = Explainer(prepared.state, prepared.table).explain(facts)
-    note = _served_otherwise(prepared.now, facts, found)
-    return replace(found, notes=(*found.notes, note)) if note else found
+    if note := _served_otherwise(prepared.now, facts, found):
+        notes.append(note)
+    return replace(found, notes=(*found.notes, *notes)) if notes else found
 
 
 def _served_otherwise(now: Snapshot, facts: Facts, found: Explanation) -> str:

@@ -10,13 +10,13 @@ from aiops.actions.change.prepare import Intent, Lenient
 from aiops.actions.change.proofs import SILENT
 from aiops.actions.change.result import ChangeFailed
 from aiops.actions.instance.snapshot import Snapshot
-from aiops.apply.transaction import MORE_TIME
 from aiops.errors import Precondition, VerificationFailed
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.spec.shapes.secrets import EnvRef, FileRef, key_variable, secret_env
 from aiops.spec.sources import PROVIDERS
 from aiops.supervise.contract import Supervisor
+from aiops.verify.check import MORE_TIME
 
 STOP_SECONDS = 5.0  # nobody was served yet
 

@@ -17,6 +17,7 @@ from aiops.gateway.shared.messages import Retry, Status
 from aiops.host import credentials, master
 from aiops.host.instance import Instance
 from aiops.output import Output
+from aiops.verify.check import MORE_TIME
 from aiops.verify.unproved import Unproved
 
 # The master gives a generation that loads slowly as long as it needs; this is for one that never will.
@@ -43,6 +44,7 @@ class Service:
             self.sentence,
             f"served, and not proved to answer ({len(names)} provider{'s' if len(names) != 1 else ''}):",
             *(f"  {each}" for each in self.unproved),
+            *([MORE_TIME] if any(each.reason == "slow" for each in self.unproved) else ()),
             f"`{command} verify --all` asks again; `{command} disable NAME --force` takes one out",
         ]
 

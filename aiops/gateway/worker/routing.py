@@ -50,6 +50,9 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
             return None
         if "," in name:  # LiteLLM asks several models at once, which is no fallback from one to the next
             call.current.set(None)
+        same = self.dispatch.table.same.get(name)
+        if same is not None:
+            data["model"] = name = same
         current.name = name
         if name.startswith(HIDDEN) and not current.private:
             raise ProxyModelNotFoundError(route=call_type, model_name=name)
@@ -62,7 +65,7 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
             log.exception("routing failed; LiteLLM goes on alone")
             return None
         if not changed:
-            return None
+            return data if same is not None else None
         self.routed += 1
         if call_type == "moderation":
             unrouted.moderate(data, proxy_server.llm_router, current.name)

@@ -174,6 +174,7 @@ class RoutingTable:
     """``names``: exact names with more than one member, and capabilities; every other rule in the order of the file.
 
     ``plain``: the exact names that LiteLLM serves by itself; no rule takes them.
+    ``same``: other names of served ones, which are in no list: Ollama's ``name:latest`` is ``name``.
     """
 
     plain: tuple[str, ...] = ()
@@ -184,6 +185,7 @@ class RoutingTable:
     metadata: tuple[MetadataRule, ...] = ()
     providers: Mapping[str, ProviderFacts] = field(default_factory=dict)
     special: Special = Special()
+    same: Mapping[str, str] = field(default_factory=dict)
 
     def groups(self) -> Iterator[Group]:
         """The groups of every rule."""
@@ -195,7 +197,10 @@ class RoutingTable:
 
     def to_json(self) -> bytes:
         """Deterministic JSON, one line."""
-        return (json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
+        data = asdict(self)
+        if not self.same:  # as it was before there were any
+            del data["same"]
+        return (json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> RoutingTable:
@@ -213,6 +218,7 @@ class RoutingTable:
             metadata=tuple(MetadataRule(**item) for item in data["metadata"]),
             providers={name: ProviderFacts(**facts) for name, facts in data["providers"].items()},
             special=Special(**data["special"]),
+            same=data.get("same", {}),
         )
 
 

@@ -10,7 +10,7 @@ from aiops.errors import UsageError
 from aiops.spec.choosing.rules import ALIASES, Strategy
 from aiops.spec.edit.references import forget, model_names
 from aiops.spec.shapes.model import ModelSpec
-from aiops.spec.shapes.provider_types import TYPES
+from aiops.spec.shapes.provider_types import TYPES, same_model
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, Sources
 from aiops.spec.suggest import did_you_mean, listed
 from aiops.spec.yaml.splice import Splice
@@ -128,7 +128,7 @@ def learn(sources: Sources, provider: str, models: Sequence[ModelSpec], max_para
     reported = {model.name: model for model in models}
     for index, name in enumerate(model_names(entry)):
         # Ollama lists `name:latest` for what everybody calls `name`.
-        model = reported.get(name) or reported.get(f"{name}:latest")
+        model = reported.get(name) or reported.get(str(same_model(name)))
         if model is None:
             continue
         path: Path = ("providers", provider, "models", index)

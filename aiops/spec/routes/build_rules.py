@@ -25,6 +25,7 @@ from aiops.spec.routes.routing import DEFAULT, Routing
 from aiops.spec.routes.targets import Place, kind_of
 from aiops.spec.shapes.mappings import Balanced, Capability, SpecialCases
 from aiops.spec.shapes.model import DesiredState, Provider
+from aiops.spec.shapes.provider_types import same_model
 from aiops.spec.shapes.urls import is_local
 from aiops.spec.sources import MAPPINGS
 from aiops.spec.yaml.yaml12 import Path
@@ -67,8 +68,23 @@ class _Builder:
             default=self._default(),
             metadata=tuple(self._metadata()),
             special=self.special,
+            same=dict(sorted(self._same())),
         )
         return replace(table, providers=self._providers(table)), tuple(self.without)
+
+    def _same(self) -> Iterator[tuple[str, str]]:
+        """What callers of Ollama may write as well, where no other model has that name."""
+        for name, route in self.routes.items():
+            other = same_model(name)
+            if other is None or other in self.routes:
+                continue
+            answering = [(member.provider, member.model) for member in route.members]
+            answering = answering or [(route.provider, route.backend_model)]
+            if all(
+                self.state.providers[provider].type == "ollama" and backend in (name, other)
+                for provider, backend in answering
+            ):
+                yield other, name
 
     def _is_group(self, route: Route) -> bool:
         return route.is_capability or len(route.endpoints) > 1
