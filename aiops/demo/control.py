@@ -12,6 +12,7 @@ Mode = Literal[
     "slow",
     "429",
     "500",
+    "503",
     "401",
     "hang",
     "drop_before",
@@ -32,6 +33,8 @@ class Control:
     """How the double behaves from now on. ``PUT /_control`` changes the keys it names and leaves the others."""
 
     mode: Mode = "ok"
+    # For how many requests the mode holds before it is "ok" again; 0: for all.
+    times: int = 0
     # Seconds before each answer. Mode "slow" is "ok" with two seconds when this is 0.
     delay: float = 0.0
     # Content pieces in an answer (fewer when the request says max_tokens), and seconds between them in a stream.

@@ -63,6 +63,9 @@ class Double:
     ) -> None:
         control = self.control
         applies = control.applies_to(path)
+        if applies and control.times and control.mode != "ok":
+            left = {"times": control.times - 1} if control.times > 1 else {"times": 0, "mode": "ok"}
+            self.control = changed(control, left)
         if applies and (seconds := control.seconds_before_answer()):
             await asyncio.sleep(seconds)
         if applies and control.mode == "hang":
@@ -73,7 +76,7 @@ class Double:
             return
         if control.load and method == "POST":
             await self._have_loaded(body)
-        answer = self._refusal(path, headers) or self._misbehaviour(path) or self._answer(method, path, body)
+        answer = self._refusal(path, headers) or self._misbehaviour(path, control) or self._answer(method, path, body)
         if isinstance(answer, Stream):
             await send_stream(answer, receive, send)
             return
@@ -129,15 +132,17 @@ class Double:
         detail = {"message": "Incorrect API key provided.", "type": "invalid_request_error", "param": None}
         return as_json({"error": detail | {"code": "invalid_api_key"}}, 401)
 
-    def _misbehaviour(self, path: str) -> Answer | None:
-        if not self.control.applies_to(path):
+    def _misbehaviour(self, path: str, control: Control) -> Answer | None:
+        if not control.applies_to(path):
             return None
-        match self.control.mode:
+        match control.mode:
             case "429":
                 limited = {"message": "Rate limit reached.", "type": "requests", "code": "rate_limit_exceeded"}
                 return as_json({"error": limited}, 429, ((b"retry-after", b"1"),))
             case "500":
                 return as_json({"error": {"message": "The server had an error.", "type": "server_error"}}, 500)
+            case "503":  # what llama.cpp says while it loads its model
+                return as_json({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, 503)
             case "wrong_json":
                 return Answer(b'{"unexpected": [1, 2')
             case "html":

@@ -8,7 +8,7 @@ from typing import Any
 from aiops.spec.choosing.rules import Member, Strategy
 from aiops.spec.routes.deployments import ANY_MODEL, hidden_members, hidden_name, identity
 from aiops.spec.routes.documentation import together
-from aiops.spec.routes.routes import Info, Route, RouteTable
+from aiops.spec.routes.routes import Info, Route, RouteTable, is_alone
 from aiops.spec.shapes.model import DesiredState, Provider
 from aiops.spec.shapes.options import Params
 from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY, Mode
@@ -20,6 +20,14 @@ NAME = "litellm-unified.yaml"
 _LITELLM_DEFAULT_FALLBACKS = 5
 _PASSING = ("TimeoutError", "RateLimitError", "InternalServerError", "ServiceUnavailableError")
 """Failures after which a second try may be answered."""
+_NOT_THERE = ("InternalServerErrorRetries", "ServiceUnavailableErrorRetries")
+"""What LiteLLM makes of a connection that was refused, and of a server that loads its model. A server's own 500 is in
+the first class, too: ``worker/routing.py`` does not ask again after that one."""
+_FINAL = tuple(
+    f"{failure}Retries"
+    for failure in ("AuthenticationError", "BadRequestError", "ContentPolicyViolationError", "NotFoundError",
+                    "RateLimitError", "TimeoutError")
+)  # fmt: skip
 
 
 def litellm_config(state: DesiredState, table: RouteTable, *, aiops_version: str) -> bytes:
@@ -40,17 +48,15 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
         "fallbacks": fallbacks,
         # LiteLLM stops after five by default.
         "max_fallbacks": max(longest, _LITELLM_DEFAULT_FALLBACKS),
-        "num_retries": gateway.retries,
+        "num_retries": gateway.retries or 0,
         # One 401 or 404 would take a model with a single deployment out for five seconds.
         "disable_cooldowns": True,
         "timeout": gateway.request_timeout,
     }
     if any(route.rpm or route.tpm for route in table.routes):
         router["optional_pre_call_checks"] = ["enforce_model_rate_limits"]
-    if gateway.retries and (alone := list(_alone(table))):
-        # LiteLLM tries a deployment that is asked for by its id again only where a policy says so.
-        policy = {f"{failure}Retries": gateway.retries for failure in _PASSING}
-        router["model_group_retry_policy"] = dict.fromkeys(alone, policy)
+    if policies := _policies(gateway.retries, state, table):
+        router["model_group_retry_policy"] = policies
     for key in ("context_window", "content_policy"):
         if named := list(_special_ways(table, key)):
             router[f"{key}_fallbacks"] = named
@@ -76,9 +82,33 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
     }
 
 
-def _alone(table: RouteTable) -> Iterator[str]:
-    """Deployments that a rule leads to and nobody else can stand in for."""
-    yield from sorted({group.members[0].deployment for group in table.rules.groups() if len(group.members) == 1})
+def _policies(retries: int | None, state: DesiredState, table: RouteTable) -> dict[str, dict[str, int]]:
+    """After which failures LiteLLM tries again, by the name or id of a deployment that it is asked for.
+
+    It tries one that is asked for by its id again only where a policy says so.
+    """
+    lonely = [group.members[0] for group in table.rules.groups() if len(group.members) == 1]
+    if retries is not None:
+        passing = {f"{failure}Retries": retries for failure in _PASSING}
+        return {member.deployment: passing for member in sorted(lonely, key=_deployment_of)} if retries else {}
+    plain = set(table.rules.plain)
+    found = {
+        route.model: _once(state.providers[route.provider])
+        for route in table.routes
+        if route.model in plain and is_alone(route)
+    }
+    alone = {group.members[0] for group in table.rules.groups() if group.is_alone}
+    return found | {one.deployment: _once(state.providers[one.provider]) for one in sorted(alone, key=_deployment_of)}
+
+
+def _deployment_of(member: Member) -> str:
+    return member.deployment
+
+
+def _once(provider: Provider) -> dict[str, int]:
+    if provider.type == "ollama":  # of which LiteLLM makes one class, that no policy names, of everything
+        return dict.fromkeys(_FINAL, 0) | dict.fromkeys((*_NOT_THERE, "DefaultRetries"), 1)
+    return dict.fromkeys(_NOT_THERE, 1)
 
 
 def _special_ways(table: RouteTable, key: str) -> Iterator[dict[str, list[str]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from aiops.gateway.shared import proof
 from aiops.gateway.shared.protocol import GENERATION_HEADER
 from aiops.host import http
 from aiops.host.http import Answer
@@ -43,7 +44,7 @@ class Client:
         self._url = url
         self._socket = socket
         self._timeout = timeout
-        self._auth = {"authorization": f"Bearer {key}"}
+        self._auth = {"authorization": f"Bearer {key}", proof.HEADER: proof.mark(key)}
         self.private = socket is not None
 
     def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:

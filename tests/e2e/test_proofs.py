@@ -6,11 +6,13 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.e2e.fresh import forget, unproved, write
-from tests.kit.gateway import Gateway
+from aiops.gateway.shared.proof import HEADER
+from tests.e2e.fresh import forget, off, unproved, write
+from tests.kit.gateway import Answer, Gateway
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +167,49 @@ def test_a_model_that_does_not_chat_is_told_what_it_is(fresh: Gateway, kind: str
         assert f"`{model}` {does} and does not chat: `{written}` in providers.yaml says so" in refused.failed[0]
         write(fresh, {"box": {"type": kind, "base_url": server.url, "models": [{"name": model, "mode": mode}]}})
         assert fresh.must("up")["unproved"] == [], "what it says is what helps"
+
+
+# --- what proofs cost -----------------------------------------------------------------------------------------------
+
+
+def test_proofs_are_no_traffic(fresh: Gateway) -> None:
+    """A model that may be asked once in a minute is proved, and after it has been asked still; nobody sees anything."""
+    with DemoProvider.double(models=("chat", "other")) as server:
+        write(
+            fresh,
+            {"box": by_openai(server, "chat", "other"), "gone": {"base_url": off(), "models": ["x"]}},
+            {"exact_matches": {"chat": {"provider": "box", "fallback": "other", "rate_limit": {"rpm": 1}}}},
+        )
+        log = fresh.home / "logs" / "gateway.log"
+        before = log.stat().st_size if log.exists() else 0
+        up = fresh.must("up")
+        assert [each["provider"] for each in up["unproved"]] == ["gone"]
+        assert len(asked(server)) >= 5, "an answer and a stream of it, its fallback, and an answer in public"
+        assert fresh.must("status", "--routes")["routes"]["models"] == []
+        alone = {"disable_fallbacks": True}
+        assert fresh.ask("chat", **alone).status_code == 200
+        assert fresh.ask("chat", **alone).status_code == 429
+        assert "answer:x" in {line.split(": ")[0] for line in fresh.cli("verify", "--all").failed}
+        assert statuses(fresh.cli("verify", "--all"))["answer:chat"] == "pass", "whoever has used up the limit"
+        (served,) = fresh.must("status", "--routes")["routes"]["models"]
+        assert (served["model"], served["answered"]) == ("chat", 1)
+        said = log.read_text()[before:]
+        assert len([line for line in said.splitlines() if "ERROR" in line]) == 1, "the one of the user"
+        assert "Traceback" not in said
+
+
+def test_a_mark_that_only_looks_like_a_proof_is_none(fresh: Gateway) -> None:
+    with DemoProvider.double(models=("chat",)) as server:
+        write(fresh, {"box": by_openai(server, "chat")})
+        fresh.up()
+        body = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
+        for mark in ("", "0" * 64):
+            headers = {**fresh.auth, HEADER: mark}
+            answer = httpx.post(f"{fresh.url}/v1/chat/completions", json=body, headers=headers, trust_env=False)
+            assert answer.status_code == 200
+        (served,) = fresh.must("status", "--routes")["routes"]["models"]
+        assert served["answered"] == 2
+
+
+def statuses(answer: Answer) -> dict[str, str]:
+    return {check["id"]: check["status"] for check in answer.data["checks"]}

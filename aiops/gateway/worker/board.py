@@ -88,8 +88,9 @@ class Board:
         now = self._clock()
         self._last_failure[call.deployment] = now
         self.minutes.ended(now, call.deployment, well=False)
-        if not call.private:
-            self._tally(call, now).failed += 1
+        if call.proof:
+            return  # who has it proved is told; users have not noticed
+        self._tally(call, now).failed += 1
         if status == LIMITED:
             self._avoid(call.provider, self.table.special.rate_limited, _LIMITS)
             return
@@ -108,7 +109,7 @@ class Board:
             self.errors.pop(call.provider, None)
             self._last_failure.pop(call.deployment, None)
             self.minutes.ended(now, call.deployment, well=True)
-            if not call.private:
+            if not call.proof:
                 self._tally(call, now).answered += 1
         if ended in IN_FLIGHT:
             self._count(call, -1)

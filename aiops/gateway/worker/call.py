@@ -41,10 +41,10 @@ out_of_turn: Counter[tuple[State, State]] = Counter()
 class Call:
     """``passed``: what the provider is asked for where names are passed on; None for ``name`` itself.
     ``rule``: what routed it, as its header says it; None when nothing had to. ``fell_from``: the provider that was
-    tried before the one that answers. ``headers``: as they came, names in lower case. ``attempts``: how often a
-    deployment was asked; ``fallbacks``: how often that was another one than before. ``began``: when the one that is
-    asked was, monotonic. The state is changed by ``ask``, ``answer``, ``fail`` and ``end`` alone, each of which says
-    whether it was."""
+    tried before the one that answers. ``headers``: as they came, names in lower case. ``private``: it came by the
+    private socket; ``proof``: aiops itself asks, by whichever. ``attempts``: how often a deployment was asked;
+    ``fallbacks``: how often that was another one than before. ``began``: when the one that is asked was, monotonic.
+    ``final``: what asking the same again would not mend. The state is changed by ``ask``, ``answer``, ``fail`` and ``end`` alone, each of which says whether it was."""
 
     __slots__ = (
         "_state",
@@ -54,17 +54,22 @@ class Call:
         "failure",
         "fallbacks",
         "fell_from",
+        "final",
         "headers",
         "name",
         "passed",
         "private",
+        "proof",
         "provider",
         "rule",
     )
 
-    def __init__(self, headers: Iterable[tuple[bytes, bytes]] = (), *, private: bool = False) -> None:
+    def __init__(
+        self, headers: Iterable[tuple[bytes, bytes]] = (), *, private: bool = False, proof: bool = False
+    ) -> None:
         self.headers = headers
         self.private = private
+        self.proof = proof or private
         self.name = ""
         self.passed: str | None = None
         self.rule: bytes | None = None
@@ -76,6 +81,7 @@ class Call:
         self.fallbacks = 0
         self.fell_from = ""
         self.failure = ""
+        self.final: Exception | None = None
 
     @property
     def state(self) -> State:

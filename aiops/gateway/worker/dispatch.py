@@ -49,6 +49,7 @@ class Dispatch:
             member.deployment for group in groups for member in group.members if member.model is None
         )
         """Deployments that are asked for the model by the name it was requested by."""
+        self.once_more = frozenset(table.once_more)
         self._fallbacks = frozenset(name for group in groups for name in group.fallbacks)
         self._providers: dict[str, str | None] = {
             member.deployment: member.provider for group in groups for member in group.members

@@ -6,13 +6,17 @@ response, its own 400s included, at no cost per request.
 
 from __future__ import annotations
 
+import hmac
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+import os
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Protocol
 
+from aiops.gateway.shared import proof
 from aiops.gateway.worker import call, introspect, probe, put_off
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.reply import Reply
+from aiops.gateway.worker.settings import MASTER_KEY_VARIABLE
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -20,6 +24,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 ROUTES = "/_aiops/routes"
+PROOF = proof.HEADER.encode()
 LISTINGS = frozenset({"/v1/model/info", "/model/info", "/model_group/info"})
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
@@ -63,7 +68,10 @@ class Extension:
                 await _answer(send, 200, introspect.describe(self._board))
                 return
             self._take_probe(scope)
-        this = call.Call(scope["headers"], private=private or probe.private.get())
+        elif _is_proof(scope["headers"]):
+            probe.proof.set(True)
+            scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != PROOF]}
+        this = call.Call(scope["headers"], private=private or probe.private.get(), proof=probe.proof.get())
         call.current.set(this)
         self.active += 1
         try:
@@ -78,6 +86,7 @@ class Extension:
     @staticmethod
     def _take_probe(scope: Scope) -> None:
         probe.private.set(True)
+        probe.proof.set(True)
         for name, value in scope["headers"]:
             if name == probe.HEADER:
                 probe.current.set(probe.Probe(value.decode("latin-1")))
@@ -101,6 +110,15 @@ HEALTH: dict[str, Callable[[Extension], tuple[int, dict[str, Any]]]] = {
     "/health/live": Extension.live,
     "/health/ready": Extension.ready_plain,
 }
+
+
+def _is_proof(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether aiops itself asks, by the public port."""
+    given = next((value for name, value in headers if name == PROOF), None)
+    if given is None:
+        return False
+    key = os.environ.get(MASTER_KEY_VARIABLE, "")
+    return bool(key) and hmac.compare_digest(given, proof.mark(key).encode())
 
 
 async def _answer(send: Send, status: int, body: dict[str, Any]) -> None:

@@ -35,12 +35,18 @@ class Probe:
 private: ContextVar[bool] = ContextVar("aiops_private", default=False)
 """True while a request of aiops itself is answered: from the self-check, or from the private unix socket."""
 
+proof: ContextVar[bool] = ContextVar("aiops_proof", default=False)
+"""The same, and also of one that came by the public port with the mark of a proof."""
+
 current: ContextVar[Probe | None] = ContextVar("aiops_probe", default=None)
 
 
+LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
+
+
 def quiet(record: logging.LogRecord) -> bool:
-    """A logging filter: aiops asks with wrong keys on purpose, and that is nothing to report."""
-    return not (private.get() and record.filename == "auth_exception_handler.py")
+    """A logging filter: what is proved may fail, on purpose or not, and whoever has it proved is told by the proof."""
+    return not proof.get()
 
 
 class ProbeHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by the type checker

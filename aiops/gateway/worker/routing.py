@@ -82,6 +82,9 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
             raise unrouted.refused(call_type, current.name if current is not None else kwargs.get("model"))
         if current is None or self.dispatch is None or "mock_response" in kwargs:
             return None
+        if current.final is not None and current.deployment == deployment:
+            # LiteLLM tells failures apart by their class, in which a server's own 500 is as good as no connection.
+            raise current.final
         again = current.deployment == deployment and current.in_flight
         self.dispatch.board.begin(current, deployment, provider)
         if again or deployment not in self.dispatch.passing:
@@ -105,6 +108,8 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         current = call.current.get()
         if current is not None and self.dispatch is not None:
             self.dispatch.board.failed(current, *failure.of(exception))
+            if current.deployment in self.dispatch.once_more and not failure.may_pass(exception):
+                current.final = exception
 
     async def async_filter_listed_models(self, user_api_key_dict: Any, model_names: Sequence[str]) -> Sequence[str]:
         return [name for name in model_names if not name.startswith(HIDDEN)]

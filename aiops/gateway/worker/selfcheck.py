@@ -24,6 +24,7 @@ class HookMissing(RuntimeError):
 async def prove(application: Any, environment: dict[str, str], settings: Settings) -> None:
     """Run the checks in-process, before any socket is open. Raises HookMissing naming the hook."""
     probe.private.set(True)
+    probe.proof.set(True)
     key = {"authorization": f"Bearer {environment[MASTER_KEY_VARIABLE]}"}
     transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://self", timeout=WARM_SECONDS) as client:

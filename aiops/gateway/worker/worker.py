@@ -110,7 +110,7 @@ class Worker:
 
     async def serve(self) -> int:
         # These import LiteLLM: not before the master has prepared its environment.
-        from aiops.gateway.worker import probe, routing, selfcheck, upstream_routes, warmth
+        from aiops.gateway.worker import limits, probe, routing, selfcheck, upstream_routes, warmth
         from aiops.gateway.worker.extension import HEALTH, Extension
 
         collecting = asyncio.create_task(collector.collect_between_callbacks())
@@ -118,7 +118,8 @@ class Worker:
         os.environ["CONFIG_FILE_PATH"] = str(self._settings.config)
         self._known_modules = set(sys.modules)
         app = runtime.app()
-        logging.getLogger("LiteLLM Proxy").addFilter(probe.quiet)
+        for name in probe.LOGGERS:
+            logging.getLogger(name).addFilter(probe.quiet)
         loop = asyncio.get_running_loop()
         if self._settings.addresses is not None and isinstance(loop, egress.Loop):
             egress.guard(loop, self._settings.addresses)
@@ -126,6 +127,7 @@ class Worker:
             loop.add_signal_handler(number, self._drain_now)
         async with app.router.lifespan_context(app) as state:
             board = Board(self._settings.routing or RoutingTable(), self._given.slots, self._given.index)
+            limits.spare_proofs()
             models = routing.LiteLLMModels()
             board.deployments = models.deployments()
             routing.instance.dispatch = Dispatch(board, models)

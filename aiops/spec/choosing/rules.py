@@ -101,6 +101,11 @@ class Group:
     description: str = ""
     saturation_threshold: float = 0.8
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody can stand in for its one member."""
+        return len(self.members) == 1 and not self.fallbacks
+
     @cached_property
     def has_conditions(self) -> bool:
         """Whether a member is only to be asked under a condition."""
@@ -175,6 +180,7 @@ class RoutingTable:
 
     ``plain``: the exact names that LiteLLM serves by itself; no rule takes them.
     ``same``: other names of served ones, which are in no list: Ollama's ``name:latest`` is ``name``.
+    ``once_more``: deployments that are asked again when they were not there: nobody else could answer.
     """
 
     plain: tuple[str, ...] = ()
@@ -186,6 +192,7 @@ class RoutingTable:
     providers: Mapping[str, ProviderFacts] = field(default_factory=dict)
     special: Special = Special()
     same: Mapping[str, str] = field(default_factory=dict)
+    once_more: tuple[str, ...] = ()
 
     def groups(self) -> Iterator[Group]:
         """The groups of every rule."""
@@ -198,8 +205,9 @@ class RoutingTable:
     def to_json(self) -> bytes:
         """Deterministic JSON, one line."""
         data = asdict(self)
-        if not self.same:  # as it was before there were any
-            del data["same"]
+        for later in ("same", "once_more"):  # as it was before there were any
+            if not data[later]:
+                del data[later]
         return (json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
     @classmethod
@@ -219,6 +227,7 @@ class RoutingTable:
             providers={name: ProviderFacts(**facts) for name, facts in data["providers"].items()},
             special=Special(**data["special"]),
             same=data.get("same", {}),
+            once_more=tuple(data.get("once_more", ())),
         )
 
 

@@ -20,7 +20,7 @@ from aiops.spec.choosing.rules import (
 from aiops.spec.choosing.size_ranges import parse_range
 from aiops.spec.routes.circles import around
 from aiops.spec.routes.deployments import hidden, identity
-from aiops.spec.routes.routes import Route, Unrouted
+from aiops.spec.routes.routes import Route, Unrouted, is_alone
 from aiops.spec.routes.routing import DEFAULT, Routing
 from aiops.spec.routes.targets import Place, kind_of
 from aiops.spec.shapes.mappings import Balanced, Capability, SpecialCases
@@ -70,6 +70,7 @@ class _Builder:
             special=self.special,
             same=dict(sorted(self._same())),
         )
+        table = replace(table, once_more=tuple(sorted(self._once_more(table))))
         return replace(table, providers=self._providers(table)), tuple(self.without)
 
     def _same(self) -> Iterator[tuple[str, str]]:
@@ -85,6 +86,15 @@ class _Builder:
                 for provider, backend in answering
             ):
                 yield other, name
+
+    def _once_more(self, table: RoutingTable) -> Iterator[str]:
+        """Deployments that nobody can stand in for, unless the operator has said how often they are asked."""
+        if self.state.gateway.retries is not None:
+            return
+        for name in table.plain:
+            if is_alone(self.routes[name]):
+                yield identity(name, self.routes[name].provider, self.routes[name].backend_model)
+        yield from (group.members[0].deployment for group in table.groups() if group.is_alone)
 
     def _is_group(self, route: Route) -> bool:
         return route.is_capability or len(route.endpoints) > 1

@@ -74,6 +74,11 @@ class Route:
         return tuple(endpoint.member for endpoint in self.endpoints)
 
 
+def is_alone(route: Route) -> bool:
+    """Whether nobody else can answer for it, and nothing is written about how often it is asked."""
+    return len(route.endpoints) < 2 and not route.fallbacks and not {"num_retries", "max_retries"} & route.params.keys()
+
+
 @dataclass(frozen=True)
 class Unrouted:
     """A model that nobody serves while its provider is disabled."""

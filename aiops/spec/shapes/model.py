@@ -265,7 +265,10 @@ class Port(Shape):
 
 
 class Gateway(Shape):
-    """The listening process. Times are seconds. ``expose``: what of LiteLLM's own is opened on the port."""
+    """The listening process. Times are seconds. ``expose``: what of LiteLLM's own is opened on the port.
+
+    ``retries``: None is one more try where nobody else can answer, and only after what passes by itself.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)]
@@ -273,7 +276,7 @@ class Gateway(Shape):
     drain_seconds: Annotated[float, Field(ge=0, le=604800)] = 3600
     request_timeout: Seconds = 600
     stream_timeout: Seconds | None = None
-    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    retries: Annotated[int, Field(ge=0, le=10)] | None = None
     expose: tuple[Group, ...] = ()
 
 

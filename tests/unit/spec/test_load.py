@@ -36,7 +36,7 @@ def test_settings_have_the_documented_defaults() -> None:
         "drain_seconds": 3600,
         "request_timeout": 600,
         "stream_timeout": None,
-        "retries": 0,
+        "retries": None,
     }
     assert (state.mode, state.profile, state.settings.supervisor) == ("standalone", "dev", "auto")
     proofs = {"billable": False, "every_model": False, "timeout": 60, "confirm_seconds": 30}
