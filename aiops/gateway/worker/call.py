@@ -40,11 +40,12 @@ out_of_turn: Counter[tuple[State, State]] = Counter()
 
 class Call:
     """``passed``: what the provider is asked for where names are passed on; None for ``name`` itself.
-    ``rule``: what routed it, as its header says it; None when nothing had to. ``fell_from``: the provider that was
-    tried before the one that answers. ``headers``: as they came, names in lower case. ``private``: it came by the
-    private socket; ``proof``: aiops itself asks, by whichever. ``attempts``: how often a deployment was asked;
-    ``fallbacks``: how often that was another one than before. ``began``: when the one that is asked was, monotonic.
-    ``final``: what asking the same again would not mend. The state is changed by ``ask``, ``answer``, ``fail`` and ``end`` alone, each of which says whether it was."""
+    ``rule``: what routed it, as its header says it; None when nothing had to. ``fell_from``: the provider that
+    was tried before the one that answers. ``headers``: as they came, names in lower case. ``private``: it came
+    by the private socket; ``proof``: aiops itself asks, by whichever. ``attempts``: how often a deployment was
+    asked; ``fallbacks``: how often that was another one than before. ``began``: when the one that is asked was,
+    monotonic. ``final``: what asking the same again would not mend. The state is changed by ``ask``,
+    ``answer``, ``fail`` and ``end`` alone, each of which says whether it was."""
 
     __slots__ = (
         "_state",
