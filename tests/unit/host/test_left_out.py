@@ -36,6 +36,11 @@ def test_the_extra_is_what_litellm_lists_for_its_proxy_without_what_is_left_out(
     assert listed("aiops", "litellm") == theirs | {f"litellm=={version('litellm')}"}
 
 
+def test_the_page_names_the_version_that_a_tool_gets() -> None:
+    page = (ROOT / "docs" / "install.md").read_text()
+    assert f"LiteLLM {version('litellm')}, the version this release was tested with" in page
+
+
 def test_everything_that_is_left_out_is_something_litellm_asks_for() -> None:
     assert set(LEFT_OUT) <= {_name(line) for line in listed("litellm", "proxy")}
 
