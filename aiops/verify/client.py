@@ -31,6 +31,7 @@ _REQUESTS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "audio_speech": ("/v1/audio/speech", {"input": "ok", "voice": "alloy"}, None),
     "audio_transcription": ("/v1/audio/transcriptions", {}, "text"),
 }
+NO_RETRIES = "x-litellm-num-retries"  # LiteLLM's own request header: what fails once is seen, and seen soon
 NO_FALLBACKS = "disable_fallbacks"  # LiteLLM's own request parameter; never sent to a provider
 # Whom the gateway asked is too busy, starting, or did not answer it in time; LiteLLM makes a 500 of a lost connection.
 _NOBODY_THERE = frozenset({408, 429, 502, 503, 504})
@@ -44,7 +45,7 @@ class Client:
         self._url = url
         self._socket = socket
         self._timeout = timeout
-        self._auth = {"authorization": f"Bearer {key}", proof.HEADER: proof.mark(key)}
+        self._auth = {"authorization": f"Bearer {key}", proof.HEADER: proof.mark(key), NO_RETRIES: "0"}
         self.private = socket is not None
 
     def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
