@@ -5,13 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from pathlib import Path
 
 import click
 
 import aiops
+from aiops.commands import _everywhere as everywhere
 from aiops.commands._lazy import LazyGroup
-from aiops.context import Context
 from aiops.errors import AiopsError, Interrupted
 from aiops.output import Output
 
@@ -49,19 +48,15 @@ VERBS: dict[str, str] = {
 
 
 @click.group(
-    cls=LazyGroup, verbs=VERBS, home="aiops.commands", context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    verbs=VERBS,
+    home="aiops.commands",
+    params=everywhere.options(first=True),
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.option(
-    "--home", type=click.Path(path_type=Path), envvar="AIOPS_HOME", help="Keep everything below DIR (AIOPS_HOME)."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(aiops.__version__, prog_name="aiops")
-@click.pass_context
-def group(ctx: click.Context, home: Path | None, as_json: bool, yes: bool, debug: bool) -> None:
+def group() -> None:
     """Operate an LLM gateway: every change proven before users see it, and undone by itself when the proof fails."""
-    ctx.obj = Context(home, as_json, yes, debug)
 
 
 def main() -> None:
@@ -73,12 +68,13 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit code of the contract."""
-    out = Output("--json" in arguments)
+    as_json, debug = everywhere.wants(arguments)
+    out = Output(as_json)
     try:
         code = group.main(args=arguments, prog_name="aiops", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
-        return _fail(out, Interrupted(), arguments)
+        return _fail(out, Interrupted(), debug)
     except click.ClickException as error:
         if out.as_json:
             out.data({"outcome": "refused", "error": {"code": "usage", "message": error.format_message(), "hint": ""}})
@@ -86,21 +82,21 @@ def run(arguments: list[str]) -> int:
             error.show()
         return 2
     except AiopsError as error:
-        return _fail(out, error, arguments)
+        return _fail(out, error, debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if "--debug" in arguments:
+        if debug:
             raise
         bug = AiopsError(
             f"a bug in aiops: {type(error).__name__}: {error}", "the same command with --debug shows where"
         )
-        return _fail(out, bug, arguments)
+        return _fail(out, bug, debug)
 
 
-def _fail(out: Output, error: AiopsError, arguments: list[str]) -> int:
-    if "--debug" in arguments:
+def _fail(out: Output, error: AiopsError, debug: bool) -> int:
+    if debug:
         import traceback
 
         traceback.print_exc()

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from aiops.commands import _everywhere as everywhere
+
 
 class LazyGroup(click.Group):
     """``verbs``: the name of each verb to its one line of help. ``home``: the package that has a module for each.
@@ -31,12 +33,12 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"{self._home}.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
-        return command
+        return everywhere.add_to(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.verbs:
+        if args and args[0] not in self.verbs and not ctx.resilient_parsing:
             if self._otherwise is not None:
                 args = [self._otherwise, *args]
             elif not args[0].startswith("-"):
