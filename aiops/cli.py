@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "down": "Drain and stop the gateway.",
     "restart": "Start a new gateway process without refusing a connection.",
     "status": "What serves now, and whether it is what the files say.",
+    "list": "Providers, models and generations, a line each.",
     "env": "Shell variables for clients of this gateway.",
     "logs": "What the gateway said.",
     "add-provider": "Add a provider and its routes, live and proven.",
@@ -44,13 +45,29 @@ VERBS: dict[str, str] = {
     "diff": "What is different between two generations.",
     "verify": "Prove what is served.",
     "doctor": "What is wrong on this machine and how to mend it.",
+    "help": "Explain a verb.",
+    "version": "Of aiops, LiteLLM and Python.",
+    "completion": "Let a shell complete verbs, options and names.",
+}
+
+SECTIONS: dict[str, list[str]] = {
+    "gateway": ["up", "down", "restart", "status", "logs", "list", "env"],
+    "providers": ["add-provider", "remove-provider", "disable", "enable", "provider", "switch"],
+    "models": ["add-model", "remove-model", "route"],
+    "files": ["validate", "generate", "plan", "apply"],
+    "history": ["history", "show", "diff", "rollback"],
+    "proof": ["verify", "doctor"],
+    "instance": ["init", "import", "upgrade"],
+    "aiops": ["help", "version", "completion"],
 }
 
 
 @click.group(
     cls=LazyGroup,
     verbs=VERBS,
+    sections=SECTIONS,
     home="aiops.commands",
+    subcommand_metavar="VERB [ARGUMENTS]...",
     params=everywhere.options(first=True),
     context_settings={"help_option_names": ["-h", "--help"]},
 )

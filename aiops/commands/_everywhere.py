@@ -78,7 +78,7 @@ def wants(arguments: list[str]) -> tuple[bool, bool]:
     """Whether a command line asks for JSON, and for tracebacks: known even when the rest of it makes no sense."""
     words = arguments[: arguments.index("--")] if "--" in arguments else arguments
     as_json = False
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         form = following if word == "-o" else word.removeprefix("-o")
         if word == "--json" or (word.startswith("-o") and form in ("json", "text")):
             as_json = word == "--json" or form == "json"

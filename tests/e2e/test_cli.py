@@ -42,8 +42,8 @@ def aiops(*arguments: str, home: Path | None = None, **env: str) -> Answer:
 # --- help -----------------------------------------------------------------------------------------------------------
 
 
-def test_help_lists_every_verb_with_its_line() -> None:
-    shown = aiops("--help")
+def test_help_all_lists_every_verb_with_its_line() -> None:
+    shown = aiops("help", "--all")
     assert shown.code == 0
     words = " ".join(shown.out.split())
     for verb, line in VERBS.items():
@@ -98,7 +98,7 @@ def test_a_verb_like_no_other_is_answered_with_where_the_list_is() -> None:
 
 WITHOUT_INSTANCE = [
     ["up"], ["down"], ["restart"], ["status"], ["env"], ["logs"], ["validate"], ["generate"], ["plan"], ["apply"],
-    ["history"], ["show", "1"], ["diff", "1", "2"], ["verify"], ["doctor"], ["disable", "x"], ["enable", "x"],
+    ["history"], ["list"], ["show", "1"], ["diff", "1", "2"], ["verify"], ["doctor"], ["disable", "x"], ["enable", "x"],
     ["rollback", "--reason", "x"], ["remove-provider", "x"], ["add-model", "x", "y"], ["remove-model", "x", "y"],
     ["route", "direct"], ["route", "explain", "x"], ["switch", "x", "y"], ["upgrade"], ["provider", "status"],
     ["provider", "start", "x"], ["provider", "stop", "x"], ["provider", "install", "x"], ["provider", "discover", "x"],

@@ -140,6 +140,7 @@ def test_yes_and_debug_reach_the_verb(monkeypatch: pytest.MonkeyPatch, capsys: p
         (["--json", "show", "x", "-o", "text"], False),
         (["-o", "text", "show", "x", "--json"], True),
         (["show", "--", "--json"], False),
+        ([], False),
         (["show", "x", "-o", "yaml"], False),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
