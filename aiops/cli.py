@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "restart": "Start a new gateway process without refusing a connection.",
     "status": "What serves now, and whether it is what the files say.",
     "list": "Providers, models and generations, a line each.",
+    "ask": "Ask a model a question; who answered, and how fast.",
     "env": "Shell variables for clients of this gateway.",
     "logs": "What the gateway said.",
     "add-provider": "Add a provider and its routes, live and proven.",
@@ -51,7 +52,7 @@ VERBS: dict[str, str] = {
 }
 
 SECTIONS: dict[str, list[str]] = {
-    "gateway": ["up", "down", "restart", "status", "logs", "list", "env"],
+    "gateway": ["up", "down", "restart", "status", "logs", "list", "ask", "env"],
     "providers": ["add-provider", "remove-provider", "disable", "enable", "provider", "switch"],
     "models": ["add-model", "remove-model", "route"],
     "files": ["validate", "generate", "plan", "apply"],

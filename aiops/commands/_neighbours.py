@@ -15,6 +15,7 @@ NEIGHBOURS: dict[str, dict[str, str]] = {
         "list": "ls ps get",
         "list providers": "providers",
         "list models": "models",
+        "ask": "chat prompt query",
         "validate": "lint check",
         "generate": "render build",
         "plan": "preview dry-run changes",

@@ -98,10 +98,11 @@ def test_a_verb_like_no_other_is_answered_with_where_the_list_is() -> None:
 
 WITHOUT_INSTANCE = [
     ["up"], ["down"], ["restart"], ["status"], ["env"], ["logs"], ["validate"], ["generate"], ["plan"], ["apply"],
-    ["history"], ["list"], ["show", "1"], ["diff", "1", "2"], ["verify"], ["doctor"], ["disable", "x"], ["enable", "x"],
+    ["history"], ["show", "1"], ["diff", "1", "2"], ["verify"], ["doctor"], ["disable", "x"], ["enable", "x"],
     ["rollback", "--reason", "x"], ["remove-provider", "x"], ["add-model", "x", "y"], ["remove-model", "x", "y"],
     ["route", "direct"], ["route", "explain", "x"], ["switch", "x", "y"], ["upgrade"], ["provider", "status"],
     ["provider", "start", "x"], ["provider", "stop", "x"], ["provider", "install", "x"], ["provider", "discover", "x"],
+    ["list"], ["ask", "x", "y"],
     ["add-provider", "x", "--type", "vllm", "--base-url", "http://127.0.0.1:1", "--model", "m"],
 ]  # fmt: skip
 

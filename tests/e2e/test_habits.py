@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -166,3 +168,99 @@ def test_version_says_what_the_gateway_runs(running: Gateway) -> None:
     found = running.must("version")
     assert found["gateway"] == {"aiops": found["aiops"], "litellm": found["litellm"]}
     assert json.loads(json.dumps(found)) == found
+
+
+# --- ask ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_comes_on_stdout_and_who_gave_it_on_stderr(gateway: Gateway) -> None:
+    said = gateway.say("ask", "alpha", "how", "are", "you")
+    assert said.code == 0
+    assert said.out.strip()
+    assert re.fullmatch(
+        rf"one answered \(generation {gateway.generation}\): \d+\.\d\d s to the first token, "
+        r"\d+\.\d tokens/s, 8 tokens\n",
+        said.err,
+    )
+
+
+def test_a_question_goes_through_the_public_port_like_any_other(gateway: Gateway, one: DemoProvider) -> None:
+    one.forget_requests()
+    data = gateway.must("ask", "beta", "what is up?", "--max-tokens", 5)
+    (asked,) = [each["body"] for each in one.requests() if each["path"].endswith("/chat/completions")]
+    assert asked["messages"] == [{"role": "user", "content": "what is up?"}]
+    assert (asked["model"], asked["max_tokens"], asked["stream"]) == ("beta", 5, True)
+    assert (data["model"], data["provider"], data["generation"]) == ("beta", "one", gateway.generation)
+    assert data["tokens"] == 5
+    assert data["counted"] is True
+    assert 0 < data["first"] <= data["seconds"]
+    assert data["answer"]
+
+
+def test_an_answer_is_printed_as_it_comes(gateway: Gateway, one: DemoProvider) -> None:
+    one.control(tokens=50, chunk_delay=0.2)
+    asking = subprocess.Popen(
+        gateway.argv("ask", "alpha", "hello"), env=gateway.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert asking.stdout is not None
+    assert asking.stdout.read1(10)  # type: ignore[attr-defined]
+    assert asking.poll() is None, "it came only when all of it was there"
+    asking.send_signal(signal.SIGINT)
+    out, err = asking.communicate(timeout=20)
+    assert asking.returncode == 130
+    assert out.endswith(b"\n")
+    assert err.strip() == b"error: interrupted"
+
+
+def test_a_dash_reads_the_question_from_stdin(gateway: Gateway, one: DemoProvider) -> None:
+    one.forget_requests()
+    done = subprocess.run(
+        gateway.argv("ask", "alpha", "-"),
+        env=gateway.env, input="line one\nline two\n", capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (asked,) = [each["body"] for each in one.requests() if each["path"].endswith("/chat/completions")]
+    assert asked["messages"][0]["content"] == "line one\nline two"
+
+
+def test_an_unknown_model_is_answered_with_the_nearest(gateway: Gateway) -> None:
+    refused = gateway.cli("ask", "alpah", "hello")
+    assert (refused.code, refused.message, refused.hint) == (2, "no model answers to `alpah`", "did you mean `alpha`?")
+    assert gateway.cli("ask", "xyz", "hello").hint == "there are: alpha, beta"
+
+
+def test_a_provider_that_fails_is_no_success(gateway: Gateway, one: DemoProvider) -> None:
+    one.control(mode="500")
+    refused = gateway.cli("ask", "alpha", "hello")
+    assert refused.code == 7
+    assert refused.message.startswith("`alpha` did not answer: HTTP 5")
+    assert "route explain alpha" in refused.hint
+    assert gateway.key not in refused.out + refused.err
+
+
+def test_an_answer_that_breaks_off_is_no_success(gateway: Gateway, one: DemoProvider) -> None:
+    one.control(mode="drop_mid_stream", tokens=20, chunk_delay=0.1)
+    refused = gateway.say("ask", "alpha", "hello")
+    assert refused.code == 7
+    assert "broke off" in refused.err
+
+
+@pytest.mark.parametrize("text", ["", "  ", "-"])
+def test_an_empty_question_is_not_asked(gateway: Gateway, text: str) -> None:
+    refused = gateway.cli("ask", "alpha", text)
+    assert (refused.code, refused.message) == (2, "the question is empty")
+
+
+def test_a_model_that_does_not_talk_is_not_asked(gateway: Gateway, one: DemoProvider) -> None:
+    gateway.edit("providers.yaml", "- beta", "- {name: beta, mode: embedding}")
+    gateway.must("apply")
+    one.forget_requests()
+    refused = gateway.cli("ask", "beta", "hello")
+    assert (refused.code, refused.message) == (2, "`beta` is no model to talk to: its mode is embedding")
+    assert one.requests() == []
+
+
+def test_without_a_gateway_there_is_nobody_to_ask(empty: Gateway) -> None:
+    refused = empty.cli("ask", "alpha", "hello")
+    assert (refused.code, refused.message) == (4, "the gateway is not running")
+    assert refused.hint == f"`aiops --home {empty.home} up` starts it"
