@@ -16,6 +16,7 @@ NEIGHBOURS: dict[str, dict[str, str]] = {
         "list providers": "providers",
         "list models": "models",
         "ask": "chat prompt query",
+        "edit": "config configure set",
         "validate": "lint check",
         "generate": "render build",
         "plan": "preview dry-run changes",

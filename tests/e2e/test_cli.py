@@ -102,7 +102,7 @@ WITHOUT_INSTANCE = [
     ["rollback", "--reason", "x"], ["remove-provider", "x"], ["add-model", "x", "y"], ["remove-model", "x", "y"],
     ["route", "direct"], ["route", "explain", "x"], ["switch", "x", "y"], ["upgrade"], ["provider", "status"],
     ["provider", "start", "x"], ["provider", "stop", "x"], ["provider", "install", "x"], ["provider", "discover", "x"],
-    ["list"], ["ask", "x", "y"],
+    ["list"], ["ask", "x", "y"], ["edit"],
     ["add-provider", "x", "--type", "vllm", "--base-url", "http://127.0.0.1:1", "--model", "m"],
 ]  # fmt: skip
 
