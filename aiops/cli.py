@@ -47,6 +47,7 @@ VERBS: dict[str, str] = {
     "diff": "What is different between two generations.",
     "verify": "Prove what is served.",
     "doctor": "What is wrong on this machine and how to mend it.",
+    "uninstall": "Take away what aiops made; configuration and secrets stay.",
     "help": "Explain a verb.",
     "version": "Of aiops, LiteLLM and Python.",
     "completion": "Let a shell complete verbs, options and names.",
@@ -59,7 +60,7 @@ SECTIONS: dict[str, list[str]] = {
     "files": ["edit", "validate", "generate", "plan", "apply"],
     "history": ["history", "show", "diff", "rollback"],
     "proof": ["verify", "doctor"],
-    "instance": ["init", "import", "upgrade"],
+    "instance": ["init", "import", "upgrade", "uninstall"],
     "aiops": ["help", "version", "completion"],
 }
 

@@ -36,6 +36,7 @@ NEIGHBOURS: dict[str, dict[str, str]] = {
         "verify": "test check",
         "doctor": "diagnose check",
         "logs": "log tail journal",
+        "uninstall": "destroy purge",
     },
     "provider": {
         "list providers": "list ls",

@@ -49,7 +49,7 @@ def test_a_word_of_another_tool_is_answered_with_what_does_it_here(
     assert set(re.findall(r"`aiops ([^`]+)`", said)) == set(MEANT[typed])
 
 
-@pytest.mark.parametrize("word", ["list", "edit", "help", "version"])
+@pytest.mark.parametrize("word", ["list", "edit", "help", "version", "uninstall"])
 def test_words_that_everybody_tries_are_verbs(word: str) -> None:
     assert (word,) in VERBS
 
