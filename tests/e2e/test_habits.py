@@ -121,6 +121,40 @@ def test_a_shell_takes_the_script_and_completes_with_it(running: Gateway, shell:
         assert read.returncode == 0, read.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("aiops remove-model lab ", ["gemma", "llama3.2:1b", "llama3.2:3b"]),
+        ("aiops remove-model lab lla", ["llama3.2:1b", "llama3.2:3b"]),
+        ("aiops remove-model lab llama3.2:", ["1b", "3b"]),
+        ("aiops remove-model lab llama3.2:3", ["3b"]),
+        ("aiops remove-model lab x:", []),
+    ],
+)
+def test_bash_completes_names_with_a_colon(empty: Gateway, line: str, wanted: list[str]) -> None:
+    """It replaces what is behind the last colon, so what is before it must not come again."""
+    path = empty.source("providers.yaml")
+    kept = path.read_bytes()
+    models = "[gemma, 'llama3.2:1b', 'llama3.2:3b']"
+    script = subprocess.run([*PROGRAM, "completion", "bash"], capture_output=True, text=True, timeout=30, check=True)
+    asks = (
+        f"COMP_LINE='{line}' COMP_POINT={len(line)} COMP_WORDBREAKS=' :'\n"
+        '_aiops_completion_of_line aiops; echo "${COMPREPLY[@]}"; complete -p aiops'
+    )
+    env = {**os.environ, "PATH": f"{AIOPS.parent}:{os.environ['PATH']}", "AIOPS_HOME": str(empty.home)}
+    try:
+        path.write_text(f"providers:\n  lab: {{type: ollama, base_url: 'http://127.0.0.1:1', models: {models}}}\n")
+        done = subprocess.run(
+            ["bash", "--norc", "-c", f"{script.stdout}\n{asks}"],
+            env=env, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    finally:
+        path.write_bytes(kept)
+    names, registered = done.stdout.splitlines()
+    assert names.split() == wanted, done.stderr
+    assert registered.endswith("_aiops_completion_of_line aiops")
+
+
 # --- list -----------------------------------------------------------------------------------------------------------
 
 
