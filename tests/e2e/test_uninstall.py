@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aiops.demo.child import DemoProvider
+from tests.e2e.test_edit import Terminal
 from tests.kit.gateway import Gateway
 from tests.kit.waiting import until
 
@@ -117,6 +118,16 @@ def test_a_dry_run_takes_nothing(served: Gateway) -> None:
     before = served.snapshot()
     shown = served.say("uninstall", "--dry-run")
     assert "- generations and state in " in shown.err
+    assert served.snapshot() == before
+    assert served.models() == ["alpha"]
+
+
+def test_at_a_terminal_it_asks_first(served: Gateway) -> None:
+    before = served.snapshot()
+    terminal = Terminal(served.argv("uninstall", "--purge"), served.env)
+    terminal.answer("Do this? [y/N] ", "n")
+    assert terminal.end() == 4
+    assert "not agreed to; nothing was changed" in terminal.said
     assert served.snapshot() == before
     assert served.models() == ["alpha"]
 
