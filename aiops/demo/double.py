@@ -76,6 +76,8 @@ class Double:
             return
         if control.load and method == "POST":
             await self._have_loaded(body)
+        if not control.times:
+            control = self.control  # it may have been told something else while it waited
         answer = self._refusal(path, headers) or self._misbehaviour(path, control) or self._answer(method, path, body)
         if isinstance(answer, Stream):
             await send_stream(answer, receive, send)
