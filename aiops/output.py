@@ -23,6 +23,8 @@ _COLOURS: Final = {
     "hint: ": "cyan",
 }
 
+_UNIFIED: Final = {"+": "green", "-": "red"}  # diff(1)
+
 
 def is_capable(stream: TextIO) -> bool:
     """Whether it is a terminal that can move its cursor."""
@@ -41,7 +43,7 @@ def coloured(text: str) -> str:
 
 def _coloured(line: str) -> str:
     bare = line.lstrip()
-    colour = next((colour for sign, colour in _COLOURS.items() if bare.startswith(sign)), None)
+    colour = next((colour for sign, colour in _COLOURS.items() if bare.startswith(sign)), _UNIFIED.get(line[:1]))
     return styled(line, colour) if colour else line
 
 

@@ -167,7 +167,20 @@ def test_add_model_and_remove_model_change_one_model(gateway: Gateway, two: Demo
     assert gateway.ask("delta").status_code == 200
     gateway.must("remove-model", "two", "gamma", "--force")
     assert gateway.models() == ["alpha", "beta", "delta"]
+    refused = gateway.cli("remove-provider", "two")
+    assert (refused.code, refused.message) == (4, "nobody would answer delta any more")
+    assert "--force" in refused.hint
+    assert gateway.models() == ["alpha", "beta", "delta"]
     gateway.must("remove-provider", "two", "--force")
+    assert gateway.models() == ["alpha", "beta"]
+
+
+def test_a_provider_whose_names_others_answer_or_nobody_did_is_removed_as_it_is(
+    gateway: Gateway, two: DemoProvider
+) -> None:
+    gateway.add("two", two.url, "gamma")
+    gateway.must("disable", "two", "--force")
+    gateway.must("remove-provider", "two")
     assert gateway.models() == ["alpha", "beta"]
 
 

@@ -112,7 +112,7 @@ def test_watching_in_a_pipe_says_a_line_per_change_and_ends_with_ctrl_c(gateway:
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert " ok: gateway running, generation " in lines[0]
-    assert len(lines) == len(set(line.partition(" ")[2] for line in lines)), "a line that says nothing new"
+    assert len(lines) == len({line.partition(" ")[2] for line in lines}), "a line that says nothing new"
     assert not any("\033" in line for line in lines)
 
 

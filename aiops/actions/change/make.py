@@ -161,10 +161,17 @@ def _require_allowed(intent: Intent, prepared: Prepared) -> None:
 
 def _require_routes(intent: Intent, prepared: Prepared) -> None:
     """Raises Precondition naming the models that nobody would answer any more."""
-    if prepared.plan.newly_unrouted and not intent.force:
-        names = ", ".join(item.model for item in prepared.plan.newly_unrouted)
+    if intent.force:
+        return
+    names = [item.model for item in prepared.plan.newly_unrouted]
+    if names:
         raise Precondition(
-            f"nobody would answer {names} any more", "give them a fallback first, or repeat with --force"
+            f"nobody would answer {', '.join(names)} any more", "give them a fallback first, or repeat with --force"
+        )
+    if intent.keeps_names and prepared.lost:
+        raise Precondition(
+            f"nobody would answer {', '.join(prepared.lost)} any more",
+            "let another provider serve them first, or repeat with --force",
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aiops.actions.change.make import make
 from aiops.actions.change.prepare import Intent
 from aiops.actions.change.result import Result
@@ -12,5 +14,7 @@ from aiops.spec.edit import edit
 
 
 def remove(instance: Instance, name: str, terms: Terms, out: Output) -> Result:
-    """Raises UsageError for one that is not there, and what ``make`` raises."""
-    return make(instance, Intent.of("remove-provider", terms, lambda sources: edit.remove_provider(sources, name)), out)
+    """Raises UsageError for one that is not there, Precondition when names would be answered by nobody, and what
+    ``make`` raises."""
+    intent = Intent.of("remove-provider", terms, lambda sources: edit.remove_provider(sources, name))
+    return make(instance, replace(intent, keeps_names=True), out)
