@@ -106,7 +106,7 @@ def _fail(out: Output, error: AiopsError, arguments: list[str]) -> int:
         traceback.print_exc()
     problem = {"code": error.name, "message": error.message, "hint": error.hint}
     out.data({**(error.data or {"outcome": error.outcome}), "error": problem})
-    out.say(f"error: {error.message}")
+    out.say(f"error: {error.shown}")
     if error.hint:
         out.say(f"hint: {error.hint}")
     return error.exit_code

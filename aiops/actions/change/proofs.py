@@ -52,7 +52,16 @@ class Prover:
             probes = len(self._prove)
             step = _counter(bar, probes + 2 * len(sockets) + 2)
             budget = timeout + suites.SECONDS_A_PROBE * probes
-            return looked + suites.private(clients, self._subject(), budget, step)
+            proved = suites.private(clients, self._subject(), budget, step)
+        return looked + (self._explained(proved) if failures(proved) else proved)
+
+    def _explained(self, checks: list[Check]) -> list[Check]:
+        from aiops.verify import diagnose
+
+        known = self._state.providers
+        keys = provider_keys(self._now.instance, list(known.values()), self._now.environment)
+        servers = {name: diagnose.Server.of(provider, keys.get(name)) for name, provider in known.items()}
+        return diagnose.explained(checks, self._table, servers)
 
     def public(self) -> list[Check]:
         from aiops.verify import suites

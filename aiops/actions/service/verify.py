@@ -15,7 +15,7 @@ from aiops.host.instance import Instance
 from aiops.host.ports import url_of
 from aiops.output import Output
 from aiops.spec.routes.routes import RouteTable
-from aiops.verify import suites
+from aiops.verify import diagnose, suites
 from aiops.verify.check import Check, failures, junit
 from aiops.verify.client import Client
 
@@ -83,7 +83,9 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
         public = Client(key, timeout, url=url)
         workers = [Client(key, timeout, socket=path) for path in sockets]
         budget = timeout + suites.SECONDS_A_PROBE * len(subject.prove)
-        return checks + suites.everything(public, workers, subject, budget, step)
+        proved = suites.everything(public, workers, subject, budget, step)
+    servers = {name: diagnose.Server(name, facts["type"], facts["url"]) for name, facts in summary.providers.items()}
+    return checks + diagnose.explained(proved, table, servers)
 
 
 def _to_prove(table: RouteTable, suite: str) -> list[str]:
