@@ -77,7 +77,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = group.main(args=arguments, prog_name="aiops", standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail(out, Interrupted(), arguments)
     except click.ClickException as error:
         if out.as_json:

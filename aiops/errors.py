@@ -80,6 +80,13 @@ class InvalidState(AiopsError):
         return "\n".join(lines)
 
 
+class UnknownName(AiopsError):
+    """A name that was asked for is one that nobody answers, by the desired state."""
+
+    exit_code = 3
+    name = "unknown_name"
+
+
 class Precondition(AiopsError):
     """Something that must hold before the verb can act does not: lock held, not running, port taken."""
 

@@ -93,6 +93,11 @@ class Output:
         sys.stdout.flush()
 
     @property
+    def coloured(self) -> bool:
+        """Whether the result is looked at by somebody who wants colour."""
+        return not self.as_json and has_colour(sys.stdout)
+
+    @property
     def redraws(self) -> bool:
         """Whether the result is looked at on a terminal that can show it anew in the same place."""
         return not self.as_json and is_capable(sys.stdout)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from aiops.host.http import Answer, NoAnswer
 from aiops.spec.shapes.model import Provider
 from aiops.verify.check import Check, Failed, Skipped, timed
 from aiops.verify.client import reason
+from aiops.verify.side_by_side import side_by_side
 
 # A listing costs a provider nothing; one that needs longer than this hangs.
 LISTING_SECONDS = 5.0
@@ -21,8 +21,7 @@ LISTING_SECONDS = 5.0
 def look(providers: Iterable[Provider], keys: Mapping[str, str]) -> list[Check]:
     """One check per active provider: it lists at least what is declared. ``keys``: provider name -> API key."""
     active = [provider for provider in providers if provider.status == "active"]
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda each: timed(f"provider:{each.name}", lambda: _lists(each, keys)), active))
+    return list(side_by_side(lambda each: timed(f"provider:{each.name}", lambda: _lists(each, keys)), active, 8))
 
 
 class WrongModels(Failed):

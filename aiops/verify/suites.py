@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from aiops.spec.routes.routes import Endpoint, Route, RouteTable
 from aiops.verify.check import Check, Failed, Skipped, timed
 from aiops.verify.client import Client
+from aiops.verify.side_by_side import side_by_side
 
 WRONG_KEY = "sk-this-key-is-wrong-on-purpose"
 PARALLEL = 4  # probes at a time: providers are not ours to load
@@ -116,10 +116,9 @@ def _run(jobs: Iterable[tuple[str, Callable[[], str]]], timeout: float, step: St
             return Check(identity, "fail", f"not reached within the {timeout:g} s of the suite")
         return timed(identity, act)
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        for check in pool.map(one, list(jobs)):
-            step(check)
-            yield check
+    for check in side_by_side(one, jobs, PARALLEL):
+        step(check)
+        yield check
 
 
 def _bind(act: Callable[..., str], *arguments: object) -> Callable[[], str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,52 @@ def test_show_lists_the_routes_of_a_generation(gateway: Gateway) -> None:
 def test_the_gateways_log_is_shown(gateway: Gateway) -> None:
     assert any("serves" in line for line in gateway.must("logs")["lines"])
     assert len(gateway.say("logs", "-n", "1").out.splitlines()) == 1
+
+
+def test_the_log_has_no_colour_in_a_pipe(gateway: Gateway) -> None:
+    log = gateway.home / "logs" / "gateway.log"
+    with log.open("a") as file:
+        file.write("\033[92m12:00:00 - LiteLLM\033[0m: \033[1;31mred\033[0m\n")
+    assert gateway.must("logs", "-n", "1")["lines"] == ["12:00:00 - LiteLLM: red"]
+    assert gateway.say("logs", "-n", "1").out == "12:00:00 - LiteLLM: red\n"
+
+
+def test_ctrl_c_ends_following_the_log(gateway: Gateway) -> None:
+    argv = gateway.argv("logs", "-f", "-n", "1")
+    process = subprocess.Popen(argv, env=gateway.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    try:
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == b""
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_ctrl_c_does_not_wait_for_a_provider_that_hangs(gateway: Gateway, two: DemoProvider) -> None:
+    """The proof would have a minute."""
+    before = gateway.snapshot()
+    two.control(mode="hang", paths=["/v1/chat/completions"])
+    two.forget_requests()
+    argv = gateway.argv("--json", *gateway.adding("two", two.url, "gamma"))
+    process = subprocess.Popen(argv, env=gateway.env, stdout=subprocess.PIPE, text=True)
+    try:
+        until(lambda: any("chat" in request["path"] for request in two.requests()), 30, "the proof asks")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+        two.control(mode="ok", paths=[])
+    assert process.returncode == 130
+    error = json.loads(out)["error"]
+    assert (error["code"], error["message"]) == ("interrupted", "interrupted during `prove`")
+    assert error["hint"] == "nothing is left half-made"
+    after = gateway.snapshot()
+    assert {name: after[name] for name in before} == before
+    assert gateway.models() == ["alpha", "beta"]
 
 
 def test_add_model_and_remove_model_change_one_model(gateway: Gateway, two: DemoProvider) -> None:

@@ -57,6 +57,9 @@ def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
         result.outcome, result.generation = "unchanged", now.current
         out.say(f"the gateway runs LiteLLM {version} and this aiops ({aiops.__version__}) already")
         return result
+    source = Source(intent.find_links, intent.offline)
+    if version != requirements.installed_version():
+        requirements.require_there(version, source)
     lines = _lines(status, version)
     for line in lines:
         out.say(line)
@@ -72,7 +75,7 @@ def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
             after, _ = _running(Snapshot.of(instance))
             require_same("\n".join(lines), "\n".join(_lines(after, version)))
         try:
-            made = runtimes.build(version, Source(intent.find_links, intent.offline), out.say)
+            made = runtimes.build(version, source, out.say)
             out.say(f"checking {made.id}: importing LiteLLM there, answering one mocked request")
             runtimes.check(made)
         except AiopsError as error:
