@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import stat
@@ -183,6 +184,26 @@ def test_ctrl_c_ends_following_the_log(gateway: Gateway) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_ctrl_c_while_another_change_is_waited_for_changes_nothing(gateway: Gateway, two: DemoProvider) -> None:
+    before = gateway.snapshot()
+    with (gateway.home / "state" / "lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            gateway.argv(*gateway.adding("two", two.url, "gamma")), env=gateway.env, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        try:
+            assert process.stderr.readline().startswith("waiting for ")
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
+            process.wait()
+    assert process.returncode == 130
+    assert said.splitlines()[-2:] == ["error: interrupted before anything was begun", "hint: nothing was changed"]
+    assert gateway.snapshot() == before
 
 
 def test_ctrl_c_does_not_wait_for_a_provider_that_hangs(gateway: Gateway, two: DemoProvider) -> None:

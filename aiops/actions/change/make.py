@@ -24,7 +24,7 @@ from aiops.apply import audit
 from aiops.apply.store import Manifest
 from aiops.apply.transaction import Change, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put
-from aiops.errors import AiopsError, Precondition
+from aiops.errors import AiopsError, Interrupted, Precondition
 from aiops.gateway.shared.messages import Progress as Staging
 from aiops.host import clock, credentials, files
 from aiops.host.files import read
@@ -50,10 +50,13 @@ def make(instance: Instance, intent: Intent, out: Output, before: Before = lambd
     if intent.dry_run:
         return make_held(instance, intent, out)
     watch = Stopwatch()
-    if asks(out, intent.assume_yes):
-        intent = _agreed(instance, intent, out, watch)
-    with held(instance, intent.verb, out, dry_run=False):
-        return make_held(instance, intent, out, watch, before)
+    try:
+        if asks(out, intent.assume_yes):
+            intent = _agreed(instance, intent, out, watch)
+        with held(instance, intent.verb, out, dry_run=False):
+            return make_held(instance, intent, out, watch, before)
+    except KeyboardInterrupt:  # what a transaction was interrupted in it says itself
+        raise Interrupted("interrupted before anything was begun", "nothing was changed") from None
 
 
 def make_held(
@@ -238,8 +241,11 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
                 _incident(intent, prepared, number, result)
     result.outcome = "applied"
     result.generation = number
-    address.follow(prepared.now, prepared.state, out)
-    runtime.prune(instance)
+    try:
+        address.follow(prepared.now, prepared.state, out)
+        runtime.prune(instance)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted after the change: it is live", "the next verb tidies up") from None
 
 
 def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Callable[[Staging], None]:

@@ -20,7 +20,7 @@ from aiops.actions.instance.drift import drift
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.upgrade.image import upgrade_image
 from aiops.apply import audit
-from aiops.errors import AiopsError, Precondition
+from aiops.errors import AiopsError, Interrupted, Precondition
 from aiops.gateway.shared.messages import Status
 from aiops.host.instance import Instance
 from aiops.output import Output
@@ -78,6 +78,10 @@ def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
             made = runtimes.build(version, source, out.say)
             out.say(f"checking {made.id}: importing LiteLLM there, answering one mocked request")
             runtimes.check(made)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted while the runtime was made", "it is removed, and nothing was changed"
+            ) from None
         except AiopsError as error:
             audit.record(
                 instance.audit_log, verb="upgrade", outcome="refused", error=error.message, exit=error.exit_code
