@@ -121,7 +121,11 @@ class Output:
         """A yes/no question on the terminal; no is the default."""
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        try:
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+        except KeyboardInterrupt:
+            sys.stderr.write("\n")
+            raise
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Progress]:
