@@ -37,6 +37,12 @@ def leave(directory: Path, worker: str, minutes: Iterable[tuple[float, list[Row]
                 path.unlink()
 
 
+def forget(directory: Path) -> None:
+    """Remove what workers left: the gateway is stopped, and nobody asks any more."""
+    for path in directory.glob(f"*{SUFFIX}"):
+        path.unlink(missing_ok=True)
+
+
 def left(directory: Path, now: float) -> Iterator[tuple[str, list[Row]]]:
     """Each worker that has left, and its rows of the minutes that are told of. ``now``: seconds since 1970."""
     for path in sorted(directory.glob(f"*{SUFFIX}")):
