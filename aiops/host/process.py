@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from pathlib import Path
 
 # Inherited by a long-lived process these would change what it is; the gateway sets what it needs by itself.
 NOT_FOR_SERVICES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONSTARTUP", "LD_PRELOAD")
+NO_PROGRAM = 127  # as shells say it
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,25 @@ def attached(argv: Sequence[str], ends_with: int) -> Iterator[subprocess.Popen[b
         with suppress(ProcessLookupError):
             child.send_signal(ends_with)
         child.wait()
+
+
+def interactive(argv: Sequence[str], *, quiet: bool) -> int:
+    """Hand the terminal to a program until it ends; returns its exit code, ``NO_PROGRAM`` when there is none.
+
+    Ctrl-C is the program's. ``quiet``: what it prints goes to stderr.
+    """
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            stdout=sys.stderr if quiet else None,
+            user=_for_good(os.geteuid(), os.getuid()),
+            group=_for_good(os.getegid(), os.getgid()),
+        )
+    except OSError:
+        return NO_PROGRAM
+    while True:
+        with suppress(KeyboardInterrupt):
+            return child.wait()
 
 
 def start_detached(argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
