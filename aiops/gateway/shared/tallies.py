@@ -27,7 +27,7 @@ def leave(directory: Path, worker: str, minutes: Iterable[tuple[float, list[Row]
     counted = [{"began": began, "models": rows} for began, rows in minutes if rows]
     if counted:
         path = directory / f"{worker}{SUFFIX}"
-        draft = path.with_suffix(".tmp")
+        draft = directory / f"{path.name}.new"
         draft.touch(0o600)
         draft.write_text(json.dumps({"worker": worker, "minutes": counted}))
         draft.replace(path)
