@@ -93,7 +93,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = group.main(args=arguments, prog_name="aiops", standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail(out, Interrupted(), debug)
     except click.ClickException as error:
         if out.as_json:
@@ -122,7 +122,7 @@ def _fail(out: Output, error: AiopsError, debug: bool) -> int:
         traceback.print_exc()
     problem = {"code": error.name, "message": error.message, "hint": error.hint}
     out.data({**(error.data or {"outcome": error.outcome}), "error": problem})
-    out.say(f"error: {error.message}")
+    out.say(f"error: {error.shown}")
     if error.hint:
         out.say(f"hint: {error.hint}")
     return error.exit_code

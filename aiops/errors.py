@@ -7,7 +7,7 @@ an error into an exit code.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -28,6 +28,11 @@ class AiopsError(Exception):
         self.hint = hint
         self.data = data
 
+    @property
+    def shown(self) -> str:
+        """What a person is told: the message, and where it helps more of what it speaks of."""
+        return self.message
+
 
 class UsageError(AiopsError):
     """The command line makes no sense."""
@@ -38,12 +43,17 @@ class UsageError(AiopsError):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing wrong in the desired state. ``line`` is 1-based; 0 when the problem has no line."""
+    """One thing wrong in the desired state. ``line`` is 1-based; 0 when the problem has no line.
+
+    ``excerpt``: the line itself, and below it a caret, without secrets. ``column``: 1-based, of a syntax error.
+    """
 
     file: str
     line: int
     message: str
     hint: str = ""
+    excerpt: str = field(default="", compare=False)
+    column: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
@@ -59,8 +69,22 @@ class InvalidState(AiopsError):
     def __init__(self, problems: Sequence[Problem], hint: str = "") -> None:
         self.problems = tuple(sorted(set(problems)))
         count = len(self.problems)
-        lines = "\n".join(f"  {problem}" for problem in self.problems)
-        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the desired state:\n{lines}", hint)
+        self._head = f"{count} problem{'s' if count != 1 else ''} in the desired state:"
+        super().__init__("\n".join((self._head, *(f"  {problem}" for problem in self.problems))), hint)
+
+    @property
+    def shown(self) -> str:
+        lines = [self._head]
+        for problem in self.problems:
+            lines += [f"  {problem}", *(f"    {line}" for line in problem.excerpt.splitlines())]
+        return "\n".join(lines)
+
+
+class UnknownName(AiopsError):
+    """A name that was asked for is one that nobody answers, by the desired state."""
+
+    exit_code = 3
+    name = "unknown_name"
 
 
 class Precondition(AiopsError):

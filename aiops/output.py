@@ -3,11 +3,55 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Final, TextIO
+
+# How a line begins -> its colour: what appears, goes or changes, and how something ended.
+_COLOURS: Final = {
+    "+ ": "green",
+    "- ": "red",
+    "~ ": "yellow",
+    "! ": "yellow",
+    "✓ ": "green",
+    "✗ ": "red",
+    "error: ": "red",
+    "warning: ": "yellow",
+    "hint: ": "cyan",
+}
+
+_UNIFIED: Final = {"+": "green", "-": "red"}  # diff(1)
+
+
+def is_capable(stream: TextIO) -> bool:
+    """Whether it is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether it is a terminal, and its user wants colour: no-color.org."""
+    return is_capable(stream) and not os.environ.get("NO_COLOR")
+
+
+def coloured(text: str) -> str:
+    """Each line in the colour of its sign."""
+    return "\n".join(map(_coloured, text.split("\n")))
+
+
+def _coloured(line: str) -> str:
+    bare = line.lstrip()
+    colour = next((colour for sign, colour in _COLOURS.items() if bare.startswith(sign)), _UNIFIED.get(line[:1]))
+    return styled(line, colour) if colour else line
+
+
+def styled(text: str, colour: str) -> str:
+    """For a terminal that has colour."""
+    import click
+
+    return click.style(text, fg=colour)
 
 
 class Output:
@@ -22,13 +66,13 @@ class Output:
         if not self._quiet:
             # A watcher who left (a dropped ssh connection) is no reason to stop half-way.
             with suppress(OSError):
-                sys.stderr.write(text + "\n")
+                sys.stderr.write((coloured(text) if has_colour(sys.stderr) else text) + "\n")
                 sys.stderr.flush()
 
-    def result(self, text: str) -> None:
-        """The result, for people."""
+    def result(self, text: str, *, signed: bool = False) -> None:
+        """The result, for people. ``signed``: lines begin with what they are about, ``+``, ``-``, ``~``, ``✓``."""
         if not self.as_json:
-            sys.stdout.write(text + "\n")
+            sys.stdout.write((coloured(text) if signed and has_colour(sys.stdout) else text) + "\n")
             sys.stdout.flush()  # `logs -f | grep` shows a line when it is said
 
     def piece(self, text: str) -> None:
@@ -37,11 +81,38 @@ class Output:
             sys.stdout.write(text)
             sys.stdout.flush()
 
-    def answer(self, lines: Iterable[str], data: Any) -> None:
+    def answer(self, lines: Iterable[str], data: Any, *, signed: bool = False) -> None:
         """The whole result at once: lines for people, one object for programs."""
         for line in lines:
-            self.result(line)
+            self.result(line, signed=signed)
         self.data(data)
+
+    def word(self, text: str) -> str:
+        """A word of the result that says how things are, in its colour where there is one."""
+        colour = {"ok": "green", "degraded": "yellow", "down": "red"}.get(text)
+        return styled(text, colour) if colour and has_colour(sys.stdout) else text
+
+    def screen(self, lines: Iterable[str]) -> None:
+        """In place of what was shown before; only where ``redraws``."""
+        shown = "".join(f"{line}\033[K\n" for line in lines)
+        sys.stdout.write(f"\033[H{shown}\033[J")
+        sys.stdout.flush()
+
+    @property
+    def coloured(self) -> bool:
+        """Whether the result is looked at by somebody who wants colour."""
+        return not self.as_json and has_colour(sys.stdout)
+
+    @property
+    def redraws(self) -> bool:
+        """Whether the result is looked at on a terminal that can show it anew in the same place."""
+        return not self.as_json and is_capable(sys.stdout)
+
+    def record(self, value: Any) -> None:
+        """One of many results, for programs: an object on a line of its own."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
 
     def data(self, value: Any) -> None:
         """The result, for programs."""
@@ -56,7 +127,11 @@ class Output:
         """A yes/no question on the terminal; no is the default."""
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        try:
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+        except KeyboardInterrupt:
+            sys.stderr.write("\n")
+            raise
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Progress]:

@@ -177,10 +177,16 @@ class GenerationStore:
         return self.before(current) if current is not None else None
 
     def prune(self, keep: int) -> list[int]:
-        """Remove the oldest beyond ``keep``; never the current one or the one before it. Returns what went."""
+        """Remove the oldest beyond the ``keep`` that served, and beyond as many that never did; never the current one
+        or the one before it. Returns what went."""
         current = self.current()
         safe = {current, self.before_current()}
-        doomed = [number for number in self.numbers()[:-keep] if number not in safe]
+        served: list[int] = []
+        tried: list[int] = []
+        for number in self.numbers():
+            outcome = self._outcome(self.path(number))
+            (served if outcome is not None and outcome.outcome == APPLIED else tried).append(number)
+        doomed = [number for number in sorted((*served[:-keep], *tried[:-keep])) if number not in safe]
         for number in doomed:
             files.remove_tree(self.path(number))
         return doomed

@@ -241,6 +241,7 @@ class Transaction:
         outcome = store.ROLLED_BACK if self._public else store.REFUSED
         try:
             self._store.finish(self._number, Outcome(outcome, clock.now(), round(seconds, 3), cause.message))
+            self._store.prune(self._change.keep)
             self._journal.close()
         except OSError as error:
             self._say(f"warning: undone, but not recorded ({error.strerror})")

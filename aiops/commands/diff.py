@@ -18,4 +18,4 @@ def command(context: Context, first: int | None, second: int | None, generated: 
 
     instance = context.instance
     lines = diff.generated(instance) if generated else diff.generations(instance, first, second)
-    context.out.answer(lines or ["no difference"], {"lines": lines})
+    context.out.answer(lines or ["no difference"], {"lines": lines}, signed=True)

@@ -16,7 +16,7 @@ def command(context: Context) -> None:
     findings = diagnose(context.instance)
     out = context.out
     for finding in findings:
-        out.result(f"{'✓' if finding.ok else '✗'} {finding.what}")
+        out.result(f"{'✓' if finding.ok else '✗'} {finding.what}", signed=True)
         if not finding.ok and finding.mend:
             out.result(f"  → {finding.mend}")
     bad = [finding for finding in findings if not finding.ok]

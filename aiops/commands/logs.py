@@ -16,10 +16,11 @@ def command(context: Context, follow: bool, lines: int) -> None:
 
     said = logs.logs(context.instance, lines, follow)
     if context.out.as_json:
-        context.out.data({"lines": list(said) if not follow else []})
+        context.out.data({"lines": [click.unstyle(line) for line in said] if not follow else []})
         return
+    coloured = context.out.coloured
     try:
         for line in said:
-            context.out.result(line)
+            context.out.result(line if coloured else click.unstyle(line))
     except KeyboardInterrupt:
-        return
+        click.get_current_context().exit(130)  # it was asked to end, and nothing went wrong

@@ -16,5 +16,5 @@ def command(context: Context, exit_code: bool) -> int:
     from aiops.actions.files.plan import plan
 
     planned = plan(context.instance)
-    context.out.answer(planned.lines(), planned.to_json())
+    context.out.answer(planned.lines(), planned.to_json(), signed=True)
     return CHANGES if exit_code and planned.changes else 0

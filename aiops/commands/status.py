@@ -2,23 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from aiops.context import Context
+
+if TYPE_CHECKING:
+    from aiops.actions.service.status import Situation
 
 DOWN = ("stopped", "failed")
 
 
 @click.command("status", help="What serves now, and whether it is what the files say. Reads only; asks no model.")
 @click.option("--routes", is_flag=True, help="Also who served what in the last minutes, cooldowns, fallbacks taken.")
+@click.option("-w", "--watch", is_flag=True, help="Go on looking: anew on a terminal, a line per change elsewhere.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two looks of --watch.",
+)
 @click.pass_obj
-def command(context: Context, routes: bool) -> None:
-    from aiops.actions.service.status import look
+def command(context: Context, routes: bool, watch: bool, interval: float) -> None:
+    from aiops.actions.service import status
 
-    now = look(context.instance)
-    out = context.out
-    made = now.manifest
-    workers = len(now.master.serving)
+    if watch:
+        try:
+            _watch(context, status.follow(context.instance, interval, routes=routes), routes)
+        except KeyboardInterrupt:
+            click.get_current_context().exit(130)  # it was asked to end: nothing went wrong, nothing is to be said
+    now = status.look(context.instance, routes=routes)
+    context.out.answer(_lines(context, now, routes), _data(now, routes))
+
+
+def _watch(context: Context, looks: Iterator[Situation], routes: bool) -> None:
+    out, told = context.out, ""
+    if out.redraws:
+        click.clear()
+    for now in looks:
+        if out.redraws:
+            out.screen(_lines(context, now, routes))
+        elif now.line != told:
+            told = now.line
+            out.result(f"{now.at} {told}")
+            out.record({"at": now.at, **_data(now, routes)})
+
+
+def _data(now: Situation, routes: bool) -> dict[str, Any]:
+    return {**now.to_json(), **({"routes": now.routes.to_json()} if routes else {})}
+
+
+def _lines(context: Context, now: Situation, routes: bool) -> Iterator[str]:
+    made, workers = now.manifest, len(now.master.serving)
+    yield f"{'status:':<12}{context.out.word(now.health.word)}"
+    for sentence in now.health.why:
+        yield f"{'why:':<12}{sentence}"
     lines = {
         "gateway": now.gateway_state + (f" at {now.url}" if now.url and now.gateway_state not in DOWN else ""),
         "generation": f"{now.generation or now.desired_generation or 'none yet'}"
@@ -33,22 +75,16 @@ def command(context: Context, routes: bool) -> None:
     }
     for name, value in lines.items():
         if value:
-            out.result(f"{name + ':':<12}{value}")
+            yield f"{name + ':':<12}{value}"
     for sentence in now.drift:
-        out.result(f"{'drift:':<12}{sentence}")
+        yield f"{'drift:':<12}{sentence}"
     for sentence in now.notes:
-        out.result(f"{'note:':<12}{sentence}")
+        if sentence not in now.health.why:
+            yield f"{'note:':<12}{sentence}"
     if now.gateway_state in DOWN:
-        out.result(f"{'next:':<12}`{context.instance.command} up` starts it")
-    data = now.to_json()
+        yield f"{'next:':<12}`{context.instance.command} up` starts it"
     if routes:
-        from aiops.actions.route import live as live_routes
-
-        live = live_routes.look(now.master)
-        for line in live.lines() if live.workers else ["no worker serves"]:
-            out.result(line)
-        data["routes"] = live.to_json()
-    out.data(data)
+        yield from now.routes.lines() if now.routes.workers else ["no worker serves"]
 
 
 def _few(names: list[str], most: int = 12) -> str:

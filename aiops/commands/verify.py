@@ -27,7 +27,7 @@ def command(context: Context, suite: str, everything: bool, billable: bool, juni
 
     found = verify(context.instance, "all" if everything else suite, billable, junit, context.out)
     for check in found.checks:
-        context.out.result(str(check))
+        context.out.result(str(check), signed=True)
     if not found.ok:
         raise VerificationFailed(
             f"verification failed: {found.summary}", "`aiops logs` and `aiops doctor` show more", data=found.to_json()

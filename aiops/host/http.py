@@ -70,7 +70,7 @@ def send(
     ``unix``: the socket to ask instead of the host in ``url``; ``proxies``: obey the environment's. Redirects are
     answers. Raises NoAnswer.
     """
-    if url.startswith("https:") or (proxies and _proxied()):
+    if url.startswith("https:") or (proxies and proxied()):
         return _through_httpx(method, url, timeout, headers or {}, body, proxies)
     with opened(method, url, timeout=timeout, headers=headers, body=body, unix=unix) as answer, _explained(timeout):
         return Answer(answer.status, _lower(answer), answer.read())
@@ -147,7 +147,8 @@ def _explained(timeout: float) -> Iterator[None]:
         raise NoAnswer(str(error) or type(error).__name__) from error
 
 
-def _proxied() -> bool:
+def proxied() -> bool:
+    """Whether the environment names a proxy for plain HTTP."""
     return any(os.environ.get(name) or os.environ.get(name.upper()) for name in PROXIES)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,10 +15,35 @@ from aiops.spec.shapes.model import DesiredState
 
 
 @dataclass(frozen=True)
+class Pending:
+    """Edits by hand that are not live yet, in ``files``: what they change. ``own``: what the verb changes beyond that;
+    None when it has nothing of its own. ``lost``: the verb goes back to files that do not have them."""
+
+    files: tuple[str, ...]
+    edits: Diff
+    own: Diff | None = None
+    lost: bool = False
+
+    def lines(self) -> Iterator[str]:
+        """For people: the two apart from each other."""
+        fate = "lost with this" if self.lost else "live with this"
+        yield f"edited by hand in {', '.join(self.files)}, not live yet, {fate}:"
+        yield from (f"  {line}" for line in self.edits.lines() or ["nothing that changes what is served"])
+        if self.own is not None:
+            yield "changed by this verb:"
+            yield from (f"  {line}" for line in self.own.lines() or ["nothing beyond that"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        own = self.own.to_json()["changes"] if self.own is not None else []
+        return {"files": list(self.files), "changes": self.edits.to_json()["changes"], "own": own, "lost": self.lost}
+
+
+@dataclass(frozen=True)
 class Plan:
     """What changes from ``base_generation`` (None: there is none yet) to the release with this digest.
 
-    ``unrouted``: models that lose every route. ``billable_probes``: changed models whose proof costs money.
+    ``unrouted``: models that nobody answers then. ``billable_probes``: changed models whose proof costs money.
     """
 
     base_generation: int | None
@@ -27,6 +52,12 @@ class Plan:
     diff: Diff
     unrouted: tuple[Unrouted, ...] = ()
     billable_probes: tuple[str, ...] = ()
+    pending: Pending | None = None
+
+    @property
+    def own(self) -> Diff:
+        """What changes, apart from edits by hand that were there before."""
+        return self.pending.own if self.pending is not None and self.pending.own is not None else self.diff
 
     @property
     def digest(self) -> str:
@@ -42,9 +73,9 @@ class Plan:
 
     def lines(self) -> list[str]:
         """For people: the changes, then what deserves attention."""
-        attention = [f"! {item.model} is not served: {item.reason}" for item in self.unrouted]
+        attention = [f"! {item.model} is not served: {item.reason}" for item in self.newly_unrouted]
         attention += [f"! proving {model} calls a billable provider" for model in self.billable_probes]
-        return [*self.diff.lines(), *attention]
+        return [*(self.diff if self.pending is None else self.pending).lines(), *attention]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -56,6 +87,7 @@ class Plan:
             **self.diff.to_json(),
             "unrouted": [asdict(item) for item in self.unrouted],
             "billable_probes": list(self.billable_probes),
+            "pending": self.pending.to_json() if self.pending is not None else None,
         }
 
 
@@ -65,10 +97,11 @@ def make_plan(
     state: DesiredState,
     table: RouteTable,
     release: Mapping[str, bytes],
+    pending: Pending | None = None,
 ) -> Plan:
     """Given the routes of the base generation (``render.routes.read_routes``) and the new release, make the plan."""
     was, summary = old if old is not None else (None, None)
     changes = diff(was, table, summary, summarise(state))
     changed = set(changes.changed_models)
     billable = tuple(route.model for route in table.routes if route.billable and route.model in changed)
-    return Plan(base_generation, state.fingerprint, digest(release), changes, table.unrouted, billable)
+    return Plan(base_generation, state.fingerprint, digest(release), changes, table.unrouted, billable, pending)

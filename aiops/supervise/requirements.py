@@ -23,6 +23,7 @@ from aiops.supervise.left_out import LEFT_OUT
 OVERRIDES = "".join(f"{name} ; sys_platform == 'never'\n" for name in LEFT_OUT)
 VERSION = re.compile(r"\d+(\.\d+)+((a|b|rc|\.post|\.dev)\d+)*")  # the final form of PEP 440, which LiteLLM uses
 RESOLVE_SECONDS = 300.0
+_OTHER_VERSIONS = "`pip index versions litellm` lists the versions; without a network: --find-links DIR"
 # They would make a runtime find what is not in it, or start at half its speed.
 FOREIGN = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
@@ -99,6 +100,24 @@ def _as_owner(shell: dict[str, str]) -> dict[str, str]:
     return {**kept, "HOME": home}
 
 
+def require_there(version: str, source: Source) -> None:
+    """Ask where packages come from for this one LiteLLM, and nothing that it needs: before anything is planned.
+
+    Raises Precondition.
+    """
+    with tempfile.TemporaryDirectory(prefix="aiops-resolve-") as directory:
+        wanted = Path(directory) / "in"
+        wanted.write_text(f"litellm=={version}\n")
+        argv = [*command(), "pip", "compile", "--quiet", "--no-deps", "--no-header", "--no-annotate"]
+        done = process.run(
+            [*argv, "--python", sys.executable, *source.options(), str(wanted)], RESOLVE_SECONDS, environment()
+        )
+    if not done.ok:
+        unknown = f"no version of litellm=={version}" in done.err
+        why = "that version does not exist where packages come from" if unknown else done.reason
+        raise Precondition(f"there is no set of packages with LiteLLM {version}: {why}", _OTHER_VERSIONS)
+
+
 def resolve(version: str, source: Source) -> str:
     """Hash-locked requirements for LiteLLM ``version``: from the lock of this aiops if it has that version.
 
@@ -123,7 +142,7 @@ def resolve(version: str, source: Source) -> str:
         if not done.ok:
             raise Precondition(
                 f"there is no set of packages with LiteLLM {version}:\n{_indented(done.err or done.out)}",
-                "`pip index versions litellm` lists the versions; without a network: --find-links DIR",
+                _OTHER_VERSIONS,
             )
         return (place / "out").read_text()
 

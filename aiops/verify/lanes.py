@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 from aiops.verify.check import About, Check, NotAsked, timed
+from aiops.verify.side_by_side import side_by_side
 
 PARALLEL = 4  # proofs at a time: providers are not ours to load
 LOADS_SECONDS = 5.0
@@ -67,8 +67,7 @@ def run(jobs: Iterable[Job], step: Step, *, every_model: bool = False) -> list[C
                 made[place] = check
                 step(check)
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        list(pool.map(follow, tracks.values()))
+    list(side_by_side(follow, tracks.values(), PARALLEL))
     return [made[place] for place in range(len(listed))]
 
 

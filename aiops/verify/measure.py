@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiops.verify.check import Failed
 from aiops.verify.client import Client
+from aiops.verify.side_by_side import side_by_side
 
 PROVIDER_HEADER = "x-aiops-provider"
 PARALLEL = 4  # at a time: enough for a choice by load to show, too little to load a provider
@@ -66,8 +66,7 @@ def measure(client: Client, model: str, mode: str, requests: int, step: Callable
             step()
         return time.monotonic() - started, answer.headers.get(PROVIDER_HEADER, UNNAMED), ""
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        return summed(model, list(pool.map(one, range(requests))))
+    return summed(model, list(side_by_side(one, range(requests), PARALLEL)))
 
 
 def summed(model: str, outcomes: Sequence[tuple[float, str, str]]) -> Measured:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from aiops.spec.shapes.model import Provider
 from aiops.spec.shapes.provider_types import same_model
 from aiops.verify.check import About, Absent, Check, Failed, Skipped, timed
 from aiops.verify.client import reason
+from aiops.verify.side_by_side import side_by_side
 
 # A listing costs a provider nothing; one that needs longer than this hangs.
 LISTING_SECONDS = 5.0
@@ -51,8 +51,7 @@ def look(providers: Iterable[Provider], keys: Mapping[str, str]) -> list[Check]:
 def look_closely(providers: Iterable[Provider], keys: Mapping[str, str]) -> list[Looked]:
     """The same, with what is missing in each list."""
     active = [provider for provider in providers if provider.status == "active"]
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda each: _looked(each, keys), active))
+    return list(side_by_side(lambda each: _looked(each, keys), active, 8))
 
 
 def _looked(provider: Provider, keys: Mapping[str, str]) -> Looked:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import signal
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -161,13 +164,92 @@ def test_the_gateways_log_is_shown(gateway: Gateway) -> None:
     assert len(gateway.say("logs", "-n", "1").out.splitlines()) == 1
 
 
+def test_the_log_has_no_colour_in_a_pipe(gateway: Gateway) -> None:
+    log = gateway.home / "logs" / "gateway.log"
+    with log.open("a") as file:
+        file.write("\033[92m12:00:00 - LiteLLM\033[0m: \033[1;31mred\033[0m\n")
+    assert gateway.must("logs", "-n", "1")["lines"] == ["12:00:00 - LiteLLM: red"]
+    assert gateway.say("logs", "-n", "1").out == "12:00:00 - LiteLLM: red\n"
+
+
+def test_ctrl_c_ends_following_the_log(gateway: Gateway) -> None:
+    argv = gateway.argv("logs", "-f", "-n", "1")
+    process = subprocess.Popen(argv, env=gateway.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    try:
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == b""
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_ctrl_c_while_another_change_is_waited_for_changes_nothing(gateway: Gateway, two: DemoProvider) -> None:
+    before = gateway.snapshot()
+    with (gateway.home / "state" / "lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            gateway.argv(*gateway.adding("two", two.url, "gamma")), env=gateway.env, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        try:
+            assert process.stderr.readline().startswith("waiting for ")
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
+            process.wait()
+    assert process.returncode == 130
+    assert said.splitlines()[-2:] == ["error: interrupted before anything was begun", "hint: nothing was changed"]
+    assert gateway.snapshot() == before
+
+
+def test_ctrl_c_does_not_wait_for_a_provider_that_hangs(gateway: Gateway, two: DemoProvider) -> None:
+    """The proof would have a minute."""
+    before = gateway.snapshot()
+    two.control(mode="hang", paths=["/v1/chat/completions"])
+    two.forget_requests()
+    argv = gateway.argv("--json", *gateway.adding("two", two.url, "gamma"))
+    process = subprocess.Popen(argv, env=gateway.env, stdout=subprocess.PIPE, text=True)
+    try:
+        until(lambda: any("chat" in request["path"] for request in two.requests()), 30, "the proof asks")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+        two.control(mode="ok", paths=[])
+    assert process.returncode == 130
+    error = json.loads(out)["error"]
+    assert (error["code"], error["message"]) == ("interrupted", "interrupted during `prove`")
+    assert error["hint"] == "nothing is left half-made"
+    after = gateway.snapshot()
+    assert {name: after[name] for name in before} == before
+    assert gateway.models() == ["alpha", "beta"]
+
+
 def test_add_model_and_remove_model_change_one_model(gateway: Gateway, two: DemoProvider) -> None:
     gateway.add("two", two.url, "gamma")
     gateway.must("add-model", "two", "delta")
     assert gateway.ask("delta").status_code == 200
     gateway.must("remove-model", "two", "gamma", "--force")
     assert gateway.models() == ["alpha", "beta", "delta"]
+    refused = gateway.cli("remove-provider", "two")
+    assert (refused.code, refused.message) == (4, "nobody would answer delta any more")
+    assert "--force" in refused.hint
+    assert gateway.models() == ["alpha", "beta", "delta"]
     gateway.must("remove-provider", "two", "--force")
+    assert gateway.models() == ["alpha", "beta"]
+
+
+def test_a_provider_whose_names_others_answer_or_nobody_did_is_removed_as_it_is(
+    gateway: Gateway, two: DemoProvider
+) -> None:
+    gateway.add("two", two.url, "gamma")
+    gateway.must("disable", "two", "--force")
+    gateway.must("remove-provider", "two")
     assert gateway.models() == ["alpha", "beta"]
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from aiops.demo.child import DemoProvider
 from aiops.spec.shapes.model import ModelSpec, Provider
-from aiops.verify import discovery, provider_load
+from aiops.verify import diagnose, discovery, provider_load
 from tests.kit.gateway import Gateway
 from tests.kit.waiting import until
 
@@ -122,3 +122,36 @@ def test_a_provider_that_is_down_or_unknown_changes_nothing(gateway: Gateway, on
     one.control(mode="500", paths=["/v1/models"])
     assert gateway.cli("provider", "discover", "one").code == 7
     assert gateway.snapshot() == before
+
+
+def test_a_server_of_another_type_than_was_said_is_recognised(gateway: Gateway) -> None:
+    with DemoProvider.double(face="vllm", models=("m",)) as provider:
+        refused = gateway.cli("add-provider", "it", "--type", "ollama", "--base-url", provider.url, "--discover")
+        assert refused.code == 7
+        assert refused.message.endswith("; that looks like a vLLM, not ollama: its type is `vllm`")
+        refused = gateway.cli(*gateway.adding("it", provider.url, "m", kind="ollama"))
+        assert refused.code == 7
+        first, *others = refused.failed
+        assert first.endswith("; that looks like a vLLM, not ollama: its type is `vllm`")
+        assert not any("looks like" in line for line in others), "said once"
+
+
+def looks(kind: str, url: str) -> str:
+    return diagnose.matter(diagnose.Server("it", kind, url))
+
+
+def test_servers_are_told_from_each_other_by_what_they_say_of_themselves() -> None:
+    with DemoProvider.llama_cpp() as real, DemoProvider.double(face="ollama", models=("m",)) as ollama:
+        assert looks("vllm", real.url) == "that looks like a llama.cpp server, not vllm: its type is `llama_cpp`"
+        assert looks("vllm", ollama.url) == "that looks like an Ollama, not vllm: its type is `ollama`"
+        assert looks("llama_cpp", real.url) == looks("ollama", ollama.url) == ""
+        assert looks("openai_compatible", real.url) == "", "it may be asked as one"
+    assert looks("ollama", ollama.url).startswith(f"`it` at 127.0.0.1:{ollama.port} cannot be reached: ")
+
+
+def test_verify_names_the_address_that_cannot_be_reached(gateway: Gateway) -> None:
+    with DemoProvider.double(models=("gone",)) as provider:
+        gateway.add("gone", provider.url, "gone")
+    told = gateway.cli("verify", "--suite", "all")
+    assert told.code == 7
+    assert f"`gone` at 127.0.0.1:{provider.port} cannot be reached: " in " ".join(told.failed)

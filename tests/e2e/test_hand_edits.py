@@ -84,6 +84,31 @@ def test_a_change_goes_on_from_the_hand_edited_files(gateway: Gateway, two: Demo
     done = gateway.must(*gateway.adding("two", two.url, "gamma"), "--force")
     assert gateway.models() == ["alpha", "gamma"]
     assert any("beta" in line for line in gateway.must("diff", done["previous"], done["generation"])["lines"])
+    pending = done["plan"]["pending"]
+    assert pending["files"] == ["providers.yaml"]
+    assert [each["name"] for each in pending["changes"]] == ["one", "beta"]
+    assert [each["name"] for each in pending["own"]] == ["two", "gamma"]
+
+
+def test_the_plan_of_a_verb_shows_hand_edits_apart(gateway: Gateway, two: DemoProvider) -> None:
+    gateway.edit("providers.yaml", "      - beta\n", "")
+    said = gateway.say(*gateway.adding("two", two.url, "gamma"), "--dry-run").err.splitlines()
+    edits, own = (
+        said.index("edited by hand in providers.yaml, not live yet, live with this:"),
+        said.index("changed by this verb:"),
+    )
+    assert "  - model beta" in said[edits:own]
+    assert "  + model gamma: two" in said[own:]
+    assert gateway.say("plan").out.splitlines()[0] == "edited by hand in providers.yaml, not live yet, live with this:"
+    back = gateway.say("rollback", "--reason", "x", "--dry-run").err.splitlines()
+    assert back[0] == "edited by hand in providers.yaml, not live yet, lost with this:"
+
+
+def test_plan_says_when_the_generated_file_was_edited(gateway: Gateway) -> None:
+    path = gateway.source("litellm-unified.yaml")
+    path.write_text(path.read_text() + "# tuned by hand at 2 a.m.\n")
+    [note] = gateway.must("plan")["notes"]
+    assert note.startswith(f"{path} was edited by hand")
 
 
 def test_a_hand_edit_of_the_generated_file_is_drift(gateway: Gateway) -> None:

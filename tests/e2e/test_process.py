@@ -136,7 +136,7 @@ def test_a_change_before_the_next_master_serves_meets_only_workers_of_the_one_be
         until(lambda: not set(workers) & set(gateway.pids()), 10, "leaving of the old workers")
         assert (gateway.generation > before) == good
     if good:
-        gateway.must("remove-provider", "two")
+        gateway.must("remove-provider", "two", "--force")
     assert load.report.clean, load.report.as_dict()
 
 

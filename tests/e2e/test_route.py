@@ -160,8 +160,9 @@ def test_explain_speaks_of_the_files_and_says_when_something_else_serves(gateway
 
 
 def test_explain_names_the_nearest_when_nobody_answers(gateway: Gateway) -> None:
-    told = gateway.must("route", "explain", "alpa")
-    assert (told["rule"], told["nearest"]) == ("", "alpha")
+    told = gateway.cli("route", "explain", "alpa")
+    assert (told.code, told.data["rule"], told.data["nearest"]) == (3, "", "alpha")
+    assert (told.message, told.hint) == ("alpa: nobody answers", "did you mean `alpha`?")
     assert gateway.cli("route", "explain", "alpha", "--header", "nonsense").code == 2
 
 

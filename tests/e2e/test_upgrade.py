@@ -105,6 +105,10 @@ def test_a_version_that_does_not_exist_is_named(gateway: Gateway) -> None:
     refused = gateway.cli("upgrade", "1.106.999", "--offline")
     assert refused.code == 4
     assert "there is no set of packages with LiteLLM 1.106.999" in refused.message
+    planned = gateway.say("upgrade", "1.106.999", "--offline", "--dry-run")
+    assert planned.code == 4
+    assert "→" not in planned.err, "nobody is shown a plan that cannot be carried out"
+    assert "that version does not exist" in planned.err
 
 
 def test_an_upgrade_under_load_loses_nothing(gateway: Gateway) -> None:

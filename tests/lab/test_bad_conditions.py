@@ -221,7 +221,7 @@ def test_a_lost_ssh_connection_in_the_middle_of_a_change_leaves_the_old_or_the_n
     said = gateway.aiops("logs", "-n", "60").out
     assert (new > old, "slow" in gateway.status["models"]) == (completes, completes), said
     if completes:
-        gateway.must("remove-provider", "slow")
+        gateway.must("remove-provider", "slow", "--force")
 
 
 # --- the machine ------------------------------------------------------------------------------------------------------
@@ -279,7 +279,7 @@ def test_without_journald_it_serves_and_changes_and_restarts(gateway: Gateway) -
         assert gateway.ask().status_code == 200
         gateway.provider("second", 8002, "beta")
         gateway.add("second", 8002, "beta")
-        gateway.must("remove-provider", "second")
+        gateway.must("remove-provider", "second", "--force")
         gateway.must("restart")
         assert gateway.ask().status_code == 200
     finally:

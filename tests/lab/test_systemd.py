@@ -133,7 +133,7 @@ def test_changes_and_reloads_under_load_lose_nothing(gateway: Gateway) -> None:
         # Spread over all of it. One after the other they would take the processor that the requests need.
         for asked in range(0, REQUESTS, 1000):
             until(lambda least=asked: load.report.requests >= least or not load.alive, 120)
-            gateway.must("remove-provider", "second")
+            gateway.must("remove-provider", "second", "--force")
             edit(gateway, 3 + changes % 5)
             gateway.systemctl("reload", "litellm")
             gateway.add("second", 8002, "beta")
@@ -188,7 +188,7 @@ def test_stop_lets_streams_finish_and_the_next_connection_starts_it_again(gatewa
     assert seen["gateway"]["state"] == "stopped"
     assert "litellm.socket holds the port: the next connection starts the gateway" in seen["notes"][0]
     assert gateway.ask().status_code == 200
-    gateway.must("remove-provider", "slow")
+    gateway.must("remove-provider", "slow", "--force")
 
 
 # --- what breaks ----------------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_a_power_cut_in_the_middle_of_a_change_leaves_the_old_or_the_new(gateway
     assert (after["generation"], after["desired_generation"], after["drift"]) == (seen, seen, [])
     gateway.must("verify")
     if seen == new:
-        gateway.must("remove-provider", "third")
+        gateway.must("remove-provider", "third", "--force")
 
 
 # --- another port: last, because the gateway keeps it ---------------------------------------------------------------

@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # What one noun of actions may know of another, beyond `change` and `instance`, which all of them may.
 BETWEEN_NOUNS = {
     ("actions/doctor", "actions/service"),
+    ("actions/service", "actions/route"),  # whether providers answer is what the workers say of routes
     ("actions/model", "actions/provider"),  # a model is pulled by the provider that will serve it
 }
 

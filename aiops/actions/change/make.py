@@ -24,7 +24,7 @@ from aiops.apply import audit
 from aiops.apply.store import Manifest
 from aiops.apply.transaction import Change, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put
-from aiops.errors import AiopsError, Precondition
+from aiops.errors import AiopsError, Interrupted, Precondition
 from aiops.gateway.shared.messages import Progress as Staging
 from aiops.host import clock, credentials, files
 from aiops.host.files import read
@@ -50,10 +50,13 @@ def make(instance: Instance, intent: Intent, out: Output, before: Before = lambd
     if intent.dry_run:
         return make_held(instance, intent, out)
     watch = Stopwatch()
-    if asks(out, intent.assume_yes):
-        intent = _agreed(instance, intent, out, watch)
-    with held(instance, intent.verb, out, dry_run=False):
-        return make_held(instance, intent, out, watch, before)
+    try:
+        if asks(out, intent.assume_yes):
+            intent = _agreed(instance, intent, out, watch)
+        with held(instance, intent.verb, out, dry_run=False):
+            return make_held(instance, intent, out, watch, before)
+    except KeyboardInterrupt:  # what a transaction was interrupted in it says itself
+        raise Interrupted("interrupted before anything was begun", "nothing was changed") from None
 
 
 def make_held(
@@ -174,12 +177,16 @@ def _require_allowed(intent: Intent, prepared: Prepared) -> None:
 
 def _require_routes(intent: Intent, prepared: Prepared) -> None:
     """Raises Precondition naming the models that nobody would answer any more; before the first nobody answers any."""
-    if prepared.now.current is not None and prepared.plan.newly_unrouted and not intent.force:
-        names = ", ".join(item.model for item in prepared.plan.newly_unrouted)
-        again = f": `{prepared.now.instance.command} {intent.again} --force`" if intent.again else ""
-        raise Precondition(
-            f"nobody would answer {names} any more", f"give them a fallback first, or repeat with --force{again}"
-        )
+    if intent.force or prepared.now.current is None:
+        return
+    again = f": `{prepared.now.instance.command} {intent.again} --force`" if intent.again else ""
+    unrouted = [item.model for item in prepared.plan.newly_unrouted]
+    lost = prepared.lost if intent.keeps_names else ()
+    for names, first in ((unrouted, "give them a fallback first"), (lost, "let another provider serve them first")):
+        if names:
+            raise Precondition(
+                f"nobody would answer {', '.join(names)} any more", f"{first}, or repeat with --force{again}"
+            )
 
 
 def _keep_edited(now: Snapshot, out: Output) -> None:
@@ -247,8 +254,11 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
     result.outcome = "applied"
     result.generation = number
     result.unproved = prover.unproved()
-    address.follow(prepared.now, prepared.state, out)
-    runtime.prune(instance)
+    try:
+        address.follow(prepared.now, prepared.state, out)
+        runtime.prune(instance)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted after the change: it is live", "the next verb tidies up") from None
 
 
 def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Callable[[Staging], None]:

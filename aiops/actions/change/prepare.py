@@ -11,15 +11,18 @@ import aiops
 from aiops.actions.change import runtime as runtime_choice
 from aiops.actions.change.runtime import Choice
 from aiops.actions.change.terms import Terms
+from aiops.actions.instance.drift import edited_files
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.apply.store import Generation, GenerationStore
 from aiops.errors import InvalidState, Precondition
 from aiops.host import credentials
 from aiops.host.instance import GENERATED
-from aiops.plan.plan import Plan, make_plan
+from aiops.plan.diff import Diff, diff
+from aiops.plan.plan import Pending, Plan, make_plan
 from aiops.render.release import render
 from aiops.spec.edit.edit import Edit
 from aiops.spec.routes.resolve import RouteTable, resolve
+from aiops.spec.routes.summary import summarise
 from aiops.spec.shapes.model import DesiredState
 from aiops.spec.sources import Sources
 
@@ -47,6 +50,7 @@ class Intent:
     lenient: Lenient = ""
     again: str = ""  # the verb and its arguments, for a hint that repeats them
     only_takes: bool = False  # it can be written down while nothing was ever served: there is nothing to prove
+    keeps_names: bool = False  # not a name that is answered may go with what it removes, unless by force
     runtime: str | None = None  # to be run in from now on; None: as before, or as the generation gone back to
 
     @classmethod
@@ -107,6 +111,13 @@ class Prepared:
         return not self.is_same
 
     @property
+    def lost(self) -> tuple[str, ...]:
+        """The names that are answered and that this change itself takes away, with whatever it removes."""
+        answered = self.now.routes[0].models if self.now.routes is not None else ()
+        gone = {change.name for change in self.plan.own.changes if change.kind == "model" and change.sign == "-"}
+        return tuple(name for name in answered if name in gone)
+
+    @property
     def digest(self) -> str:
         """Stands for all that would be done: the plan, and the runtime that it is done in."""
         return "\0".join((self.plan.digest, *self.runtime.lines))
@@ -142,7 +153,8 @@ def prepare(now: Snapshot, intent: Intent) -> Prepared:
             raise Precondition(
                 f"generation {restores} is damaged: it has no {GENERATED}", "`aiops history` lists the others"
             )
-    plan = make_plan(now.current, now.routes, state, table, release)
+    pending = _pending(now, intent, state, table)
+    plan = make_plan(now.current, now.routes, state, table, release, pending)
     runtime = runtime_choice.choose(now, intent.runtime, restores, state)
     return Prepared(now, after, state, table, release, plan, notes, runtime, restores)
 
@@ -156,6 +168,32 @@ def _loaded(now: Snapshot, intent: Intent, after: Sources) -> DesiredState:
         now.load(now.sources)  # what was wrong before this command is said in terms of the files as they are
         hint = "nothing was changed; the lines are those the files would have had"
         raise InvalidState(invalid.problems, hint) from invalid
+
+
+def _pending(now: Snapshot, intent: Intent, state: DesiredState, table: RouteTable) -> Pending | None:
+    """What was edited by hand since the committed generation, apart from what the verb does; None for nothing."""
+    if now.committed is None or now.routes is None:
+        return None
+    files = edited_files(now)
+    if not files:
+        return None
+    served, summary = now.routes
+    if intent.restore is not None:
+        try:
+            written = now.load(now.sources)
+        except InvalidState:  # they are not what the verb goes back to, and there is nothing to compare
+            return Pending(files, Diff(), lost=True)
+        edits = diff(served, resolve(written), summary, summarise(written))
+        return Pending(files, edits, diff(served, table, summary, summarise(state)), lost=True)
+    if intent.edit is None:
+        return Pending(files, diff(served, table, summary, summarise(state)))
+    try:
+        written = now.load(now.sources)
+    except InvalidState:
+        return None  # the verb is what mends them
+    between, kept = resolve(written), summarise(written)
+    own = diff(between, table, kept, summarise(state))
+    return Pending(files, diff(served, between, summary, kept), own)
 
 
 def _meaning(release: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -80,8 +80,19 @@ class Prover:
         with self._out.progress("proving the new generation") as bar:
             step = _counter(bar, len(self._prove) + 2 * len(sockets) + 2)
             proofs = suites.private(clients, self._subject(absent, self._prove), step)
-        self._checks = [self._allowed(check) for check in self._weighed(seen, looked, proofs)]
+        self._checks = self._diagnosed([self._allowed(check) for check in self._weighed(seen, looked, proofs)])
         return self._checks
+
+    def _diagnosed(self, checks: list[Check]) -> list[Check]:
+        """With what is the matter at the providers whose answers were missing."""
+        if not failures(checks):
+            return checks
+        from aiops.verify import diagnose
+
+        known = self._state.providers
+        keys = self._keys(list(known.values()))
+        servers = {name: diagnose.Server.of(provider, keys.get(name)) for name, provider in known.items()}
+        return diagnose.explained(checks, self._table, servers)
 
     def public(self) -> list[Check]:
         from aiops.verify import suites

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops.actions.change.prepare import Intent, prepare
+from aiops.actions.instance.drift import generated_is_edited
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.host.instance import Instance
 from aiops.plan.plan import Plan
@@ -14,12 +15,14 @@ from aiops.plan.plan import Plan
 
 @dataclass(frozen=True)
 class Planned:
-    """``changes``: whether the gateway would serve anything else than now."""
+    """``changes``: whether the gateway would serve anything else than now. ``notes``: what else was edited by hand."""
 
     plan: Plan
     changes: bool
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
+        yield from (f"! {note}" for note in self.notes)
         if not self.changes:
             yield "no changes"
             return
@@ -27,10 +30,12 @@ class Planned:
         yield f"\nplan {self.plan.digest}\nto do exactly this: aiops apply --plan {self.plan.digest[:12]}"
 
     def to_json(self) -> dict[str, Any]:
-        return {"outcome": "planned", **self.plan.to_json()}
+        return {"outcome": "planned", **self.plan.to_json(), "notes": list(self.notes)}
 
 
 def plan(instance: Instance) -> Planned:
     """Raises Precondition when there is no instance, InvalidState with every problem."""
     prepared = prepare(Snapshot.of(instance), Intent("plan"))
-    return Planned(prepared.plan, not prepared.is_same)
+    edited = f"{instance.generated} was edited by hand, and `apply` does not overwrite it without --force"
+    notes = (edited,) if generated_is_edited(prepared.now) else ()
+    return Planned(prepared.plan, not prepared.is_same, notes)

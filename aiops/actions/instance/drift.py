@@ -23,9 +23,7 @@ def drift(now: Snapshot) -> list[str]:
     number = generation.number
     found = []
     try:
-        files = fingerprint(now.sources)
-        if files != generation.manifest.fingerprint and f"{number} {files}" != _acknowledged(instance):
-            changed = _changed_files(now.sources, generation.sources())
+        if changed := edited_files(now):
             found.append(f"{', '.join(changed)} edited since generation {number}: `{instance.command} plan` shows it")
     except AiopsError as error:
         found.append(error.message)
@@ -38,6 +36,17 @@ def drift(now: Snapshot) -> list[str]:
     elif published != served:
         found.append(f"{instance.generated} was edited by hand: `{instance.command} diff --generated` shows it")
     return found
+
+
+def edited_files(now: Snapshot) -> tuple[str, ...]:
+    """The names of the operator's files that say something else than the committed generation. Raises InvalidState."""
+    generation = now.committed
+    if generation is None:
+        return ()
+    files = fingerprint(now.sources)
+    if files == generation.manifest.fingerprint or f"{generation.number} {files}" == _acknowledged(now.instance):
+        return ()
+    return tuple(_changed_files(now.sources, generation.sources()))
 
 
 def _acknowledged(instance: Instance) -> str:

@@ -15,9 +15,10 @@ from aiops.errors import InvalidState, VerificationFailed
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.spec.edit import edit
+from aiops.spec.shapes.model import Provider
 from aiops.spec.shapes.provider_types import same_model
 from aiops.spec.sources import PROVIDERS, SETTINGS
-from aiops.verify import discovery
+from aiops.verify import diagnose, discovery
 from aiops.verify.check import Failed, Skipped
 from aiops.verify.discovery import Discovered
 
@@ -59,7 +60,8 @@ def models_of(
         found = discovery.report(provider, now.key_of(provider))
     except (Failed, Skipped) as problem:
         raise VerificationFailed(
-            f"its models could not be discovered: {problem}", "name them with --model, or mend the provider"
+            f"its models could not be discovered: {problem}{_mistaken(provider, now)}",
+            "name them with --model, or mend the provider",
         ) from problem
     if not found.models and not known:
         raise VerificationFailed(
@@ -89,4 +91,12 @@ def report_of(instance: Instance, name: str) -> Discovered:
     try:
         return discovery.report(provider, now.key_of(provider))
     except (Failed, Skipped) as problem:
-        raise VerificationFailed(f"`{name}` does not say: {problem}", "nothing was changed") from problem
+        raise VerificationFailed(
+            f"`{name}` does not say: {problem}{_mistaken(provider, now)}", "nothing was changed"
+        ) from problem
+
+
+def _mistaken(provider: Provider, now: Snapshot) -> str:
+    """What it looks like, when it is not what it is said to be."""
+    said = diagnose.mistaken(diagnose.Server.of(provider, now.key_of(provider)))
+    return f"; {said}" if said else ""

@@ -15,6 +15,8 @@ from aiops.spec.edit import edit
 
 
 def remove(instance: Instance, name: str, terms: Terms, out: Output) -> Result:
-    """Raises UsageError for one that is not there, and what ``make`` raises."""
+    """Raises UsageError for one that is not there, Precondition when names would be answered by nobody, and what
+    ``make`` raises."""
     intent = Intent.of("remove-provider", terms, lambda sources: edit.remove_provider(sources, name))
-    return make(instance, replace(intent, again=f"remove-provider {quote(name)}", only_takes=True), out)
+    again = f"remove-provider {quote(name)}"
+    return make(instance, replace(intent, again=again, only_takes=True, keeps_names=True), out)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from aiops.actions.change.prepare import Intent, prepare
 from aiops.actions.instance.snapshot import Snapshot
-from aiops.errors import AiopsError, UsageError
+from aiops.errors import AiopsError, UnknownName, UsageError
 from aiops.host.instance import Instance
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.request_facts import CHARACTERS_PER_TOKEN, facts_of
@@ -24,6 +24,13 @@ def request(model: str, headers: Sequence[str], tokens: int, stream: bool, batch
     named = {name.strip().lower(): value.strip() for name, _, value in pairs}
     length = tokens * CHARACTERS_PER_TOKEN
     return facts_of(model, headers=named, tokens=tokens, length=length, stream=stream, batch_size=batch)
+
+
+def unanswered(found: Explanation) -> UnknownName:
+    """What to say, and to raise, of a name that nobody answers."""
+    said = "; ".join((f"{found.model}: nobody answers", *found.notes))
+    hint = f"did you mean `{found.nearest}`?" if found.nearest else ""
+    return UnknownName(said, hint, data=found.to_json())
 
 
 def explain(instance: Instance, facts: Facts) -> Explanation:

@@ -1,16 +1,21 @@
-"""``aiops status --routes``: who served what in the last minutes, as the workers that serve remember it."""
+"""``aiops status --routes``: who served what in the last minutes, as the workers remember it, and those that left."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from aiops.gateway.shared.messages import Status
+from aiops.gateway.shared import tallies
+from aiops.gateway.shared.messages import Status, Worker
 from aiops.verify.check import Failed
 from aiops.verify.client import Client
 
 PATH = "/_aiops/routes"
+Told = Mapping[str, Any]  # what a worker answers
+
 SECONDS = 2.0  # for a worker to answer: it only has to look into its own memory
 
 
@@ -29,7 +34,8 @@ class Served:
 
 @dataclass(frozen=True)
 class ProviderState:
-    """``avoided``: why it is asked last, and for how many seconds more; None when it is not."""
+    """``avoided``: why it is asked last, and for how many seconds more; None when it is not. ``failed_ago``: seconds
+    since the last of its errors in a row."""
 
     provider: str
     in_flight: int
@@ -38,6 +44,7 @@ class ProviderState:
     warm: bool
     avoided: str | None
     seconds: float
+    failed_ago: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,35 +96,53 @@ class LiveRoutes:
         return lines + [f"note: {sentence}; its part is missing" for sentence in self.silent]
 
 
-def look(master: Status) -> LiveRoutes:
-    """``master``: its own account of itself. Asks each worker of the generation that serves, by its private socket."""
-    told: list[Mapping[str, Any]] = []
+def look(master: Status, run: Path, patience: float = SECONDS) -> LiveRoutes:
+    """``master``: its own account of itself. Asks each worker by its private socket, those too that finish what they
+    have; what the ones before had counted lies in ``run``. ``patience``: seconds for each of them to answer."""
+    serving: list[Told] = []
+    others: list[Told] = []
     silent: list[str] = []
-    for worker in master.serving:
-        try:
-            answer = Client("", SECONDS, socket=worker.http).request("GET", PATH)
-            if answer.status_code != 200:
-                raise Failed(f"HTTP {answer.status_code}")  # made by an older aiops, which had no such place
-            told.append(answer.json())
-        except (Failed, ValueError) as error:
-            silent.append(f"worker {worker.pid} did not tell ({error})")
-    return merged(told, silent)
+    for group in master.groups:
+        for worker in group.workers:
+            try:
+                (serving if worker in master.serving else others).append(_ask(worker, patience))
+            except (Failed, ValueError) as error:
+                if worker in master.serving:  # another one may be gone by now, and has left its part
+                    silent.append(f"worker {worker.pid} did not tell ({error})")
+    # Read last: a worker leaves its part before it can no longer be asked.
+    return merged(serving, others, dict(tallies.left(run, time.time())), silent)
 
 
-def merged(told: Sequence[Mapping[str, Any]], silent: Sequence[str] = ()) -> LiveRoutes:
-    """One account from that of every worker. What they answered adds up; in flight and avoided they know together."""
+def _ask(worker: Worker, patience: float) -> Told:
+    answer = Client("", patience, socket=worker.http).request("GET", PATH)
+    if answer.status_code != 200:
+        raise Failed(f"HTTP {answer.status_code}")  # made by an older aiops, which had no such place
+    told: Told = answer.json()
+    return told
+
+
+def merged(
+    serving: Sequence[Told],
+    others: Sequence[Told] = (),
+    left: Mapping[str, list[tallies.Row]] | None = None,
+    silent: Sequence[str] = (),
+) -> LiveRoutes:
+    """One account from that of every worker. What they answered adds up; in flight and avoided those know together
+    that serve. ``left``: by worker, which is counted once also when it could be asked a moment before."""
+    left = left or {}
+    counted = [row for told in (*serving, *others) if told.get("worker") not in left for row in told["models"]]
+    counted += [row for rows in left.values() for row in rows]
     served: dict[Served, Served] = {}
-    for worker in told:
-        for row in worker["models"]:
-            who = Served(row["model"], row["provider"], row["rule"], row["after"], row["failure"])
-            so_far = served.get(who, who)
-            served[who] = replace(who, answered=so_far.answered + row["answered"], failed=so_far.failed + row["failed"])
+    for row in counted:
+        who = Served(row["model"], row["provider"], row["rule"], row["after"], row["failure"])
+        so_far = served.get(who, who)
+        served[who] = replace(who, answered=so_far.answered + row["answered"], failed=so_far.failed + row["failed"])
     return LiveRoutes(
-        minutes=max((worker["minutes"] for worker in told), default=0),
-        workers=len(told),
+        minutes=tallies.MINUTES,
+        workers=len(serving),
         served=tuple(sorted(served.values(), key=_order)),
-        providers=_providers([row for worker in told for row in worker["providers"]]),
-        routing_errors=sum(worker["routing_errors"] for worker in told),
+        providers=_providers([row for told in serving for row in told["providers"]]),
+        routing_errors=sum(told["routing_errors"] for told in serving),
         silent=tuple(silent),
     )
 
@@ -139,6 +164,10 @@ def _providers(rows: Iterable[Mapping[str, Any]]) -> tuple[ProviderState, ...]:
             row["warm"] or bool(before and before.warm),
             avoided["reason"] or (before.avoided if before else None),
             max(avoided["seconds"], before.seconds if before else 0.0),
+            min(
+                (ago for ago in (row.get("failed_ago"), before.failed_ago if before else None) if ago is not None),
+                default=None,
+            ),
         )
     return tuple(found.values())
 

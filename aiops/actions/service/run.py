@@ -13,6 +13,7 @@ from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.service.first import make_first, require_secrets
 from aiops.apply import audit
 from aiops.errors import Precondition
+from aiops.gateway.shared import tallies
 from aiops.gateway.shared.messages import Retry, Status
 from aiops.host import credentials, master
 from aiops.host.instance import Instance
@@ -98,6 +99,7 @@ def stop(instance: Instance, out: Output, limit: float) -> Service:
     with locked(instance, "down", out):
         with out.progress("finishing requests") as bar:
             stopped = where.supervisor.stop(limit, bar.update)
+        tallies.forget(instance.run)
         settled(instance, out)
     sentence = "the gateway is stopped" if stopped else "the gateway was not running"
     seconds = time.monotonic() - started

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,19 +11,25 @@ import aiops
 from aiops.actions.instance.drift import drift
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.instance.supervisor import choose
+from aiops.actions.route import live
+from aiops.actions.service.health import ANSWERS, Health, dead_providers, judge
 from aiops.apply import lock, recovery, switching
-from aiops.apply.store import Manifest
+from aiops.apply.store import Generation, Manifest
 from aiops.errors import AiopsError
 from aiops.gateway.shared.messages import BUSY, Status
 from aiops.gateway.shared.protocol import DRAINING
+from aiops.host import clock, reach
 from aiops.host.engines import is_image
+from aiops.host.http import proxied
 from aiops.host.instance import Instance
+from aiops.spec.routes.routes import RouteTable
 from aiops.supervise.detached import ProcessSupervisor
 from aiops.supervise.runtimes import Runtimes
 from aiops.supervise.systemd_unit import SystemdSupervisor
 from aiops.supervise.unit_state import Units, look_at
 
 PATIENCE_SECONDS = 0.5  # for the master's answer: a person looks, and a busy one is worth saying
+REACH_SECONDS = 0.5  # for a provider near by to accept a connection
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Situation:
     """``generation`` is what serves, ``desired_generation`` what was committed last; None when there is none.
 
     ``gateway_state``: running, starting, degraded, stopping, stopped, failed. ``notes`` are sentences for people.
-    ``units`` is None unless systemd is the supervisor.
+    ``units`` is None unless systemd is the supervisor. ``unproved``: the providers that serve without a proof.
     """
 
     generation: int | None
@@ -43,9 +51,22 @@ class Situation:
     manifest: Manifest | None
     master: Status = field(default_factory=Status)
     units: Units | None = None
+    health: Health = field(default_factory=lambda: Health("down"))
+    unproved: tuple[str, ...] = ()
+    routes: live.LiveRoutes = field(default_factory=live.LiveRoutes)
+    at: str = field(default_factory=clock.now)
+
+    @property
+    def line(self) -> str:
+        """All of it that can change, on one line; the same as long as nothing did."""
+        serves = f"generation {self.generation}, " if self.generation is not None else ""
+        said = f"{self.health.word}: gateway {self.gateway_state}, {serves}{len(self.models)} models"
+        return "; ".join((said, *self.health.why, *self.drift))
 
     def to_json(self) -> dict[str, Any]:
         return {
+            "health": self.health.word,
+            "why": list(self.health.why),
             "generation": self.generation,
             "desired_generation": self.desired_generation,
             "supervisor": self.supervisor,
@@ -61,18 +82,22 @@ class Situation:
                 "groups": [group.plain() for group in self.master.groups],
             },
             "models": self.models,
+            "unproved": list(self.unproved),
             "drift": self.drift,
             "notes": self.notes,
         }
 
 
-def look(instance: Instance) -> Situation:
-    """Raises Precondition when there is no instance. Contacts nobody but the gateway's own master."""
+def look(instance: Instance, *, routes: bool = False) -> Situation:
+    """Asks the gateway's own processes, and knocks at providers near by. ``routes``: workers get more time to tell.
+
+    Raises Precondition when there is no instance.
+    """
     instance.require()
     now = Snapshot(instance, patience=PATIENCE_SECONDS)
     desired, committed, master = now.current, now.committed, now.master
     notes: list[str] = []
-    state, serving = _gateway(master, ProcessSupervisor(instance), desired, notes, instance)
+    state, serving, reasons = _gateway(master, ProcessSupervisor(instance), desired, notes, instance)
     table, summary = now.routes or (None, None)
     supervisor = choose(instance, summary.settings.supervisor if summary else _wanted(now))
     units = look_at(supervisor.systemd) if isinstance(supervisor, SystemdSupervisor) else None
@@ -96,6 +121,8 @@ def look(instance: Instance) -> Situation:
         record, _ = switch
         again = f"`{instance.command} switch {record.old} {record.new}` goes on with it"
         notes.append(f"{record}; {again}, `{instance.command} switch {record.new} {record.old}` takes it back")
+    unproved = _unproved(committed)
+    seen = live.look(now.master or Status(), instance.run, live.SECONDS if routes else PATIENCE_SECONDS)
     return Situation(
         generation=serving,
         desired_generation=desired,
@@ -108,7 +135,38 @@ def look(instance: Instance) -> Situation:
         manifest=committed.manifest if committed else None,
         master=master or Status(),
         units=units,
+        health=_health(state, serving, reasons, now, seen, unproved),
+        unproved=unproved,
+        routes=seen,
     )
+
+
+def follow(instance: Instance, every: float, *, routes: bool = False) -> Iterator[Situation]:
+    """Look again and again, with ``every`` seconds between; what ``look`` raises goes through."""
+    while True:
+        yield look(instance, routes=routes)
+        time.sleep(every)
+
+
+def _unproved(committed: Generation | None) -> tuple[str, ...]:
+    """The providers that the committed generation put into service without a proof; not those that were spared one."""
+    found = committed.unproved if committed is not None else ()
+    return tuple(sorted({each.provider for each in found if each.reason != "not asked"}))
+
+
+def _health(
+    state: str, serving: int | None, reasons: list[str], now: Snapshot, seen: live.LiveRoutes, unproved: tuple[str, ...]
+) -> Health:
+    table = now.routes[0] if now.routes else RouteTable()
+    providers = now.routes[1].providers if now.routes else {}
+    answers = state in ANSWERS
+    dead = dead_providers(table, providers, seen.providers, _reach) if answers else {}
+    return judge(state, serving is not None, reasons, table, providers, dead, unproved)
+
+
+def _reach(addresses: Collection[reach.Address]) -> dict[reach.Address, str]:
+    """Nothing is known of addresses that a proxy reaches for the gateway."""
+    return {} if proxied() else reach.unreachable(addresses, REACH_SECONDS)
 
 
 def _runtime_notes(made: Manifest, master: Status, instance: Instance) -> list[str]:
@@ -145,29 +203,35 @@ def _gateway(
     desired: int | None,
     notes: list[str],
     instance: Instance,
-) -> tuple[str, int | None]:
+) -> tuple[str, int | None, list[str]]:
+    """Its state, the generation that serves, and why it is not simply running. What else is to be said goes into
+    ``notes``, with all of that."""
     if master is None:
         orphans = supervisor.orphans()
         if not orphans:
-            return "stopped", None
+            return "stopped", None, []
         notes.append(
             f"the master is gone; {len(orphans)} worker(s) serve on; `{instance.command} up` starts a new master"
         )
-        return "degraded", desired
+        return "degraded", desired, notes[-1:]
     if master.state == BUSY:
-        return "starting", None
+        return "starting", None, []
     serving = master.generation
     state = {"serving": "running", "stopping": "stopping"}.get(master.state, "starting")
+    reasons: list[str] = []
     revert = master.last_revert
     if revert is not None:
         notes.append(
             revert.reason if revert.boot else f"generation {revert.generation} was taken back: {revert.reason}"
         )
-        state = "degraded" if revert.boot else state
+        if revert.boot:
+            state = "degraded"
+            reasons.append(revert.reason)
     for group in master.groups:
         if group.crash_loop and group.role != DRAINING:
             state = "degraded"
-            notes.append(f"workers of generation {group.generation} keep dying: {group.last_failure}")
+            reasons.append(f"workers of generation {group.generation} keep dying: {group.last_failure}")
+            notes.append(reasons[-1])
         elif group.role == DRAINING:
             notes.append(f"generation {group.generation} is finishing {len(group.workers)} worker(s)' last requests")
-    return state, serving
+    return state, serving, reasons

@@ -15,7 +15,7 @@ from aiops.host.instance import Instance
 from aiops.host.ports import url_of
 from aiops.output import Output
 from aiops.spec.routes.routes import RouteTable
-from aiops.verify import suites
+from aiops.verify import diagnose, suites
 from aiops.verify.check import Check, failures, junit
 from aiops.verify.client import Client
 from aiops.verify.lanes import lanes
@@ -92,7 +92,9 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
         sockets = [worker.http for worker in master.serving if worker.http] if master is not None else []
         public = Client(key, timeout, url=url)
         workers = [Client(key, timeout, socket=path) for path in sockets]
-        checks += suites.everything(public, workers, subject, step)
+        proved = suites.everything(public, workers, subject, step)
+    servers = {name: diagnose.Server(name, facts["type"], facts["url"]) for name, facts in summary.providers.items()}
+    checks += diagnose.explained(proved, table, servers)
     _take_off(now, checks)
     return checks
 

@@ -20,7 +20,7 @@ from aiops.actions.instance.drift import drift
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.upgrade.image import upgrade_image
 from aiops.apply import audit
-from aiops.errors import AiopsError, Precondition
+from aiops.errors import AiopsError, Interrupted, Precondition
 from aiops.gateway.shared.messages import Status
 from aiops.host.instance import Instance
 from aiops.output import Output
@@ -57,6 +57,9 @@ def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
         result.outcome, result.generation = "unchanged", now.current
         out.say(f"the gateway runs LiteLLM {version} and this aiops ({aiops.__version__}) already")
         return result
+    source = Source(intent.find_links, intent.offline)
+    if version != requirements.installed_version():
+        requirements.require_there(version, source)
     lines = _lines(status, version)
     for line in lines:
         out.say(line)
@@ -72,9 +75,13 @@ def upgrade(instance: Instance, intent: UpgradeIntent, out: Output) -> Result:
             after, _ = _running(Snapshot.of(instance))
             require_same("\n".join(lines), "\n".join(_lines(after, version)))
         try:
-            made = runtimes.build(version, Source(intent.find_links, intent.offline), out.say)
+            made = runtimes.build(version, source, out.say)
             out.say(f"checking {made.id}: importing LiteLLM there, answering one mocked request")
             runtimes.check(made)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted while the runtime was made", "it is removed, and nothing was changed"
+            ) from None
         except AiopsError as error:
             audit.record(
                 instance.audit_log, verb="upgrade", outcome="refused", error=error.message, exit=error.exit_code

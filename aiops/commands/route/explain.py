@@ -18,7 +18,9 @@ from aiops.context import Context
 @click.option("--batch", type=click.IntRange(1), default=1, metavar="N", help="The request carries N inputs.")
 @click.pass_obj
 def command(context: Context, model: str, headers: Sequence[str], tokens: int, stream: bool, batch: int) -> None:
-    from aiops.actions.route.explain import explain, request
+    from aiops.actions.route.explain import explain, request, unanswered
 
     found = explain(context.instance, request(model, headers, tokens, stream, batch))
+    if not found.rule:
+        raise unanswered(found)
     context.out.answer(found.lines(), found.to_json())

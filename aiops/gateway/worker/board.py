@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 
 from aiops.gateway.worker.call import IN_FLIGHT, Call, State
 from aiops.gateway.worker.latency import Latency
@@ -48,6 +48,7 @@ class Board:
         self._asked: dict[str, int] = {}  # by deployment
         self._latency: dict[str, Latency] = {}
         self._last_failure: dict[str, float] = {}
+        self._failed_at: dict[str, float] = {}  # by provider, of those in ``errors``
         self._turns: dict[tuple[str, str], dict[str, float]] = {}
         self._by_name: dict[str, int] = {}
         self._last_success: dict[str, float] = {}
@@ -95,6 +96,7 @@ class Board:
             self._avoid(call.provider, self.table.special.rate_limited, _LIMITS)
             return
         self.errors[call.provider] = self.errors.get(call.provider, 0) + 1
+        self._failed_at[call.provider] = now
         special = self.table.special
         if special.error_threshold is not None and self.errors[call.provider] >= special.error_threshold:
             self._avoid(call.provider, special.cooldown, _FAILS)
@@ -122,6 +124,11 @@ class Board:
 
     def all_served(self) -> dict[Served, Tally]:
         return self.minutes.all_served(self._clock())
+
+    def served_by_minute(self) -> Iterator[tuple[float, dict[Served, Tally]]]:
+        """With how many seconds ago each minute began."""
+        now = self._clock()
+        return ((now - began, served) for began, served in self.minutes.each(now))
 
     def used(self, deployment: str, tokens: int) -> None:
         """Tokens of one answer, its prompt included."""
@@ -186,6 +193,10 @@ class Board:
         """Seconds from now; 0 when it is not avoided."""
         place = self._place.get(provider)
         return 0.0 if place is None else max(0.0, self._slots.latest(place, AVOIDED_UNTIL)[0] - self._clock())
+
+    def failed_ago(self, provider: str) -> float | None:
+        """Seconds since the last of its errors in a row; None when it answered since, or never failed."""
+        return self._clock() - self._failed_at[provider] if provider in self.errors else None
 
     def warm(self, provider: str) -> bool:
         if self.table.special.warm_check is None or self.table.providers.get(provider, UNKNOWN).health_url is None:

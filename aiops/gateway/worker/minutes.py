@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-KEPT = 5  # minutes, the one that runs included
+from aiops.gateway.shared import tallies
+
+KEPT = tallies.MINUTES
 MOST_NAMES = 2_000  # of each minute: names that only a pattern knows are the client's, and have no end
 OTHERS = "(other names)"
 OUTCOMES = 20  # of each deployment, to judge it by: an outage outweighs the successes before it within a few requests
@@ -76,13 +78,17 @@ class Minutes:
     def all_served(self, now: float) -> dict[Served, Tally]:
         """The sums over the minutes kept."""
         total: dict[Served, Tally] = {}
-        for minute in self._lately(now):
-            for who, tally in minute.served.items():
+        for _, served in self.each(now):
+            for who, tally in served.items():
                 sum_of = total.setdefault(who, Tally())
                 sum_of.answered += tally.answered
                 sum_of.failed += tally.failed
                 sum_of.tokens += tally.tokens
         return total
+
+    def each(self, now: float) -> Iterator[tuple[float, dict[Served, Tally]]]:
+        """What was counted in each minute kept, and when it began."""
+        return ((minute.number * 60.0, minute.served) for minute in self._lately(now))
 
     def _at(self, now: float) -> _Minute:
         number = int(now // 60)

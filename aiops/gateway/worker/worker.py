@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import uvicorn
 
-from aiops.gateway.shared import protocol
-from aiops.gateway.worker import collector, connections, egress, runtime
+from aiops.gateway.shared import protocol, tallies
+from aiops.gateway.worker import collector, connections, egress, introspect, runtime
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front.doors import ALWAYS, Doors
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 # Longer than any common client keeps an idle connection, so that the client closes first and nothing races.
 KEEP_ALIVE_SECONDS = 75
 DRAIN_TICK = 0.05
+COUNTED_SECONDS = 0.25  # for an answer that its client has, until it is counted
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ class Worker:
             await self._drain(extension, deadline)
             exchange.close()
             await self._drain(extension, deadline)  # what arrived at the very last moment
+            await self._leave_tallies(extension, board)
             self._heirs.close()
             with contextlib.suppress(OSError):  # a read-only disk
                 self._given.address(os.getpid(), "http").unlink(missing_ok=True)
@@ -317,6 +319,15 @@ class Worker:
             await asyncio.sleep(DRAIN_TICK)
         for connection in list(state.connections):
             connection.transport.abort()
+
+    async def _leave_tallies(self, extension: Extension, board: Board) -> None:
+        """What was counted here outlives this worker. While its socket is there it can still be asked."""
+        until = time.monotonic() + COUNTED_SECONDS
+        while extension.active and time.monotonic() < until:
+            await asyncio.sleep(DRAIN_TICK)  # answered, its connection closed, and about to be counted
+        with contextlib.suppress(OSError):  # a full or read-only disk
+            worker = introspect.this_worker(os.getpid())
+            tallies.leave(self._given.directory, worker, introspect.minutes(board, time.time()))
 
     def _part_with(self, connection: Any) -> None:
         if not self._heirs.named:

@@ -11,6 +11,7 @@ from aiops.spec.choosing.rules import ALIASES, Strategy
 from aiops.spec.edit.references import forget, model_names
 from aiops.spec.shapes.model import ModelSpec
 from aiops.spec.shapes.provider_types import TYPES, same_model
+from aiops.spec.shapes.urls import without_endpoint
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, Sources
 from aiops.spec.suggest import did_you_mean, listed
 from aiops.spec.yaml.splice import Splice
@@ -49,6 +50,9 @@ def add_provider(
     if type not in TYPES:
         raise UsageError(f"unknown provider type `{type}`", did_you_mean(type, TYPES, f"types: {listed(TYPES, 30)}"))
     providers, mappings = _open(sources)
+    endpoint = ""
+    if base_url is not None:
+        base_url, endpoint = without_endpoint(base_url)
     entry: dict[str, Any] = {"type": type, "base_url": base_url, "status": "active", "description": description}
     entry |= {
         "api_key_env": api_key_env,
@@ -68,7 +72,8 @@ def add_provider(
         )
     for model in models if fallback is not None else ():
         _match(mappings, name, _name(model), fallback)
-    return _edit(sources, providers, mappings)
+    cut = [f"`{endpoint}` is an endpoint and no part of the address: {base_url} is written"] if endpoint else []
+    return _edit(sources, providers, mappings, cut)
 
 
 def remove_provider(sources: Sources, name: str) -> Edit:

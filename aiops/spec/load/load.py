@@ -9,6 +9,7 @@ from typing import Any
 from aiops.errors import InvalidState, Problem
 from aiops.spec.load.check import check
 from aiops.spec.load.draft import Draft
+from aiops.spec.load.excerpt import with_excerpt
 from aiops.spec.load.load_mappings import load_mappings, section
 from aiops.spec.load.ports import read_ports
 from aiops.spec.load.provider_check import check_provider, link_local
@@ -17,7 +18,7 @@ from aiops.spec.names import check_model_name, quoted, short
 from aiops.spec.shapes.model import DesiredState, ModelSpec, Provider, Settings
 from aiops.spec.shapes.provider_types import TYPES, ProviderType
 from aiops.spec.shapes.urls import check as check_url
-from aiops.spec.shapes.urls import expand, normalise
+from aiops.spec.shapes.urls import expand, normalise, without_endpoint
 from aiops.spec.shapes.wording import described, shaped, unknown_key, wrong_type
 from aiops.spec.sources import FILES, MAPPINGS, PORTS, PROVIDERS, REQUIRED, SETTINGS, Sources, fingerprint
 from aiops.spec.suggest import did_you_mean, listed
@@ -67,6 +68,8 @@ def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
         draft.ports = read_ports(documents[PORTS], data[PORTS], problems)
     problems.extend(check(draft))
     if problems or draft.settings is None:
+        texts = {file: sources[file].decode(errors="replace") for file in documents}
+        problems = [with_excerpt(problem, texts.get(problem.file, "")) for problem in problems]
         raise InvalidState(problems, "nothing was changed; mend the files and run `aiops validate`")
     return DesiredState(
         draft.settings,
@@ -224,7 +227,7 @@ def _url(
     line = doc.line((*path, "base_url"))
     problems.extend([] if bad else link_local(doc, path, raw, url))
     problems.extend(Problem(doc.file, line, f"{name}: {item.message}", item.hint) for item in bad)
-    return None if bad else url if exact else normalise(url)
+    return None if bad else url if exact else normalise(without_endpoint(url)[0])
 
 
 def _name(doc: Document, path: tuple[str, str], name: str, problems: list[Problem]) -> None:

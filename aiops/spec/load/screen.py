@@ -13,7 +13,7 @@ from aiops.spec.shapes.options import REFERENCE
 from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
 from aiops.spec.yaml.yaml12 import Document, Path, dotted
 
-_SECRET_KEYS = frozenset(
+SECRET_KEYS = frozenset(
     (
         *("api_key", "apikey", "api_token", "token", "access_token", "auth_token", "bearer_token", "bearer"),
         *("secret", "secret_key", "client_secret", "private_key", "master_key"),
@@ -123,7 +123,7 @@ def hide_secrets(text: str) -> str:
 
 def holds_secret(key: str) -> bool:
     """Whether the value of a key of that name is a secret, whatever it looks like."""
-    return key.lower().replace("-", "_") in _SECRET_KEYS
+    return key.lower().replace("-", "_") in SECRET_KEYS
 
 
 def _secret_hint(file: str) -> str:

@@ -15,7 +15,8 @@ from aiops.spec.routes.circles import circles
 from aiops.spec.routes.routes import RouteTable
 from aiops.spec.routes.routing import Routing
 from aiops.spec.shapes.model import DesiredState
-from aiops.spec.sources import MAPPINGS
+from aiops.spec.shapes.urls import without_endpoint
+from aiops.spec.sources import MAPPINGS, PROVIDERS
 from aiops.spec.yaml.yaml12 import Path
 
 _OVERLAPS = 20
@@ -25,21 +26,36 @@ _OVERLAPS = 20
 def notes(state: DesiredState, table: RouteTable) -> list[Problem]:
     """In the order of the file. They are no problems: nothing is refused for them."""
     return sorted(
-        Problem(MAPPINGS, state.line(MAPPINGS, path), message)
-        for path, message in (
-            *_patterns(state, table),
-            *_sizes(state),
-            *_chains(state, table),
-            *_circles(state),
-            *_groups(state, table),
-            *_metadata(state, table),
-            *_limits(state),
-            *_special(table),
+        Problem(file, state.line(file, path), message)
+        for file, path, message in (
+            *_addresses(state),
+            *((MAPPINGS, *note) for note in _of_mappings(state, table)),
         )
     )
 
 
 Note = tuple[Path, str]
+
+
+def _addresses(state: DesiredState) -> Iterator[tuple[str, Path, str]]:
+    for name, provider in state.providers.items():
+        written = state.written(PROVIDERS, path := ("providers", name, "base_url"))
+        if isinstance(written, str) and not provider.exact_url:
+            _, endpoint = without_endpoint(written)
+            if endpoint:
+                message = f"`{endpoint}` is an endpoint and no part of the address: {provider.root} is asked"
+                yield PROVIDERS, path, message
+
+
+def _of_mappings(state: DesiredState, table: RouteTable) -> Iterator[Note]:
+    yield from _patterns(state, table)
+    yield from _sizes(state)
+    yield from _chains(state, table)
+    yield from _circles(state)
+    yield from _groups(state, table)
+    yield from _metadata(state, table)
+    yield from _limits(state)
+    yield from _special(table)
 
 
 def _patterns(state: DesiredState, table: RouteTable) -> Iterator[Note]:

@@ -351,6 +351,11 @@ class DesiredState:
         """``cost``, ``dev`` or ``prod``."""
         return self.settings.profile
 
+    def written(self, file: str, path: Path) -> object:
+        """The text that stands at ``path`` in ``file``, before anything was made of it; None when nothing does."""
+        found = self.documents[file].node(path) if file in self.documents else None
+        return found[1].value if found is not None else None
+
     def line(self, file: str, path: Path) -> int:
         """1-based line where ``path`` is written in ``file``; 0 when the file is not there."""
         return self.documents[file].line(path) if file in self.documents else 0

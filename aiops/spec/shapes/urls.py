@@ -13,6 +13,13 @@ from aiops.spec.shapes.provider_types import ProviderType
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VERSIONED = re.compile(r"/v\d+[a-z0-9]*(/|$)")
+# One word alone is an endpoint only below a version, or Ollama's /api: `…/models` is the address of some services.
+_ENDPOINT = re.compile(
+    r"(?P<endpoint>/chat/completions/?$"
+    r"|(?<=/v\d)/(completions|embeddings|models|responses|messages|rerank|moderations)/?$"
+    r"|(?<=/v\d)/(audio/(transcriptions|speech)|images/generations)/?$"
+    r"|/api/(chat|generate|embed|embeddings|tags|show|ps|version)/?$)"
+)
 _LOCAL_SUFFIXES = (".local", ".lan", ".internal", ".home", ".home.arpa", ".localdomain", ".svc", ".test", ".localhost")
 _PORTS = {"http": 80, "https": 443}
 
@@ -81,6 +88,12 @@ def check(url: str, *, may_have_query: bool = False) -> Iterator[BadUrl]:
         if parts.query and not parts.fragment:
             hint += ", or say `exact_url: true` when it has to be sent as it stands"
         yield BadUrl("the URL has a query or a fragment", hint)
+
+
+def without_endpoint(url: str) -> tuple[str, str]:
+    """The address of a server, and the endpoint behind it that was written too, as documentation shows it; ``""``."""
+    found = _ENDPOINT.search(url)
+    return (url[: found.start("endpoint")], found["endpoint"].rstrip("/")) if found else (url, "")
 
 
 def normalise(url: str) -> str:

@@ -58,9 +58,9 @@ class _Nodes(CParser):
 
 
 class _Refused(Exception):
-    def __init__(self, line: int, message: str, hint: str = "") -> None:
+    def __init__(self, line: int, message: str, hint: str = "", column: int = 0) -> None:
         super().__init__(message)
-        self.line, self.message, self.hint = line, message, hint
+        self.line, self.message, self.hint, self.column = line, message, hint, column
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ def parse(file: str, content: bytes, expected: str = "a mapping") -> Document:
     ``expected`` says in a few words what belongs in the file, for the message about an empty one.
     """
 
-    def failed(line: int, message: str, hint: str = "") -> Document:
-        return Document(file, problems=(Problem(file, line, message, hint),))
+    def failed(line: int, message: str, hint: str = "", column: int = 0) -> Document:
+        return Document(file, problems=(Problem(file, line, message, hint, column=column),))
 
     if len(content) > MAX_BYTES:
         mib = len(content) / 1024 / 1024
@@ -147,7 +147,7 @@ def parse(file: str, content: bytes, expected: str = "a mapping") -> Document:
         builder = _Builder(file)
         data = builder.build(root, (), 0)
     except _Refused as error:
-        return failed(error.line, error.message, error.hint)
+        return failed(error.line, error.message, error.hint, error.column)
     if not data:
         return failed(0, "the file is empty", f"expected {expected}")
     return Document(file, text, data, root, tuple(builder.problems))
@@ -185,7 +185,8 @@ def _compose(text: str) -> Node | None:
         for number in (line, line - 1):
             if 0 < number <= len(lines) and re.match(r"[ ]*\t", lines[number - 1]):
                 raise _Refused(number, "a tab is used to indent", "YAML indents with spaces only") from None
-        raise _Refused(line, f"YAML syntax: {problem}", _syntax_hint(lines, line)) from None
+        column = mark.column + 1 if mark else 0
+        raise _Refused(line, f"YAML syntax: {problem}", _syntax_hint(lines, line), column) from None
     except yaml.YAMLError as error:
         raise _Refused(0, f"YAML syntax: {error}") from None
     finally:

@@ -140,3 +140,15 @@ def test_a_clock_that_was_set_back_changes_neither_order_nor_rollback(
     assert generations.numbers() == [1, 2, 3]
     assert (generations.current(), generations.before_current(), generations.next_number()) == (3, 2, 4)
     assert generations.prune(2) == [1]
+
+
+def test_refused_attempts_take_no_place_of_what_served(tmp_path: Path) -> None:
+    generations = GenerationStore(tmp_path)
+    for number in range(1, 4):
+        serve(tmp_path, generations, number)
+    for number in range(4, 9):
+        make(generations, number, outcome=store.REFUSED)
+    assert generations.prune(3) == [4, 5]
+    assert generations.numbers() == [1, 2, 3, 6, 7, 8]
+    serve(tmp_path, generations, 9)
+    assert generations.prune(3) == [1]

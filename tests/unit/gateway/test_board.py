@@ -338,6 +338,7 @@ def test_a_cooldown_is_shown_with_its_reason_and_its_end() -> None:
         "in_flight": 0,
         "parallel": 4,
         "errors_in_a_row": 0,
+        "failed_ago": None,
         "warm": True,
         "avoided": {"reason": REASONS[1], "seconds": 20.0},
     }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from aiops.plan.diff import Diff, diff
-from aiops.plan.plan import Plan, make_plan
+from dataclasses import replace
+
+from aiops.plan.diff import Change, Diff, diff
+from aiops.plan.plan import Pending, Plan, make_plan
 from aiops.render.release import render
 from aiops.render.routes import read_routes
 from aiops.spec.load.load import load
@@ -213,3 +215,37 @@ def test_a_member_that_stays_and_is_another_one_is_said_with_what_is_different()
 def test_a_limit_is_said() -> None:
     limited = "exact_matches: {a1: {provider: a, fallback: b1, rate_limit: {rpm: 5}}}\n"
     assert changed(mappings=limited).lines() == ["~ model a1: rpm unlimited -> 5"]
+
+
+def test_edits_by_hand_are_told_apart_from_what_the_verb_changes() -> None:
+    edits = changed(providers=PROVIDERS.replace("[b1]", "[b1, b2]"))
+    own = Diff((Change("-", "provider", "a"),))
+    whole = plan(providers=PROVIDERS.replace("[b1]", "[b1, b2]"))
+    both = replace(whole, pending=Pending(("providers.yaml",), edits, own))
+    assert both.lines() == [
+        "edited by hand in providers.yaml, not live yet, live with this:",
+        "  ~ provider b: models 1 -> 2",
+        "  + model b2: b",
+        "changed by this verb:",
+        "  - provider a",
+    ]
+    assert (both.own, both.digest) == (own, whole.digest)
+    told = both.to_json()["pending"]
+    assert [change["name"] for change in told["changes"]] == ["b", "b2"]
+    assert [change["name"] for change in told["own"]] == ["a"]
+
+
+def test_edits_that_a_rollback_takes_away_are_said_to_be_lost() -> None:
+    lines = replace(plan(), pending=Pending(("aiops.yaml",), Diff(), Diff(), lost=True)).lines()
+    assert lines[0] == "edited by hand in aiops.yaml, not live yet, lost with this:"
+
+
+def test_what_was_without_a_route_before_is_not_said_with_each_plan() -> None:
+    off = PROVIDERS.replace("h:1, models", "h:1, status: disabled, models")
+    before = read_routes(release(providers=off)["routes.json"])
+    texts = {"aiops.yaml": SETTINGS, "providers.yaml": off, "model-mappings.yaml": MAPPINGS}
+    state = load({file: text.encode() for file, text in texts.items()}, {})
+    again = make_plan(3, before, state, resolve(state), release(providers=off))
+    assert [item.model for item in again.unrouted] == ["a2"]
+    assert again.lines() == []
+    assert "! a2 is not served: `a` is disabled" in " ".join(plan(providers=off).lines())

@@ -126,6 +126,15 @@ def test_a_fallback_becomes_an_exact_match_for_each_model() -> None:
     assert mapping in text(edit, "model-mappings.yaml")
 
 
+def test_an_endpoint_in_an_address_is_cut_off_and_that_is_said() -> None:
+    url = "http://gpu:9000/v1/chat/completions"
+    edit = add_provider(SOURCES, "new", type="vllm", base_url=url, models=["m"])
+    assert b"base_url: http://gpu:9000/v1\n" in edit.sources["providers.yaml"].replace(b'"', b"")
+    assert edit.notes == (
+        "`/chat/completions` is an endpoint and no part of the address: http://gpu:9000/v1 is written",
+    )
+
+
 def test_adding_the_same_again_changes_nothing() -> None:
     arguments = {"type": "vllm", "base_url": "http://n:1", "models": ["x"], "fallback": "tiny"}
     once = add_provider(SOURCES, "new", **arguments)  # type: ignore[arg-type]

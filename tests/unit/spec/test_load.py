@@ -8,6 +8,7 @@ import pytest
 
 from aiops.errors import InvalidState
 from aiops.spec.load.load import load
+from aiops.spec.routes.notes import notes
 from aiops.spec.routes.resolve import resolve
 from aiops.spec.shapes.model import DesiredState, Provider
 from aiops.spec.shapes.secrets import EnvRef, FileRef, secret_env
@@ -24,6 +25,34 @@ def loaded(providers: str, mappings: str = "", env: dict[str, str] | None = None
 
 def provider(text: str, env: dict[str, str] | None = None) -> Provider:
     return loaded(f"providers:\n  p: {{models: [m], {text}}}\n", env=env).providers["p"]
+
+
+@pytest.mark.parametrize(
+    ("written", "root", "endpoint"),
+    [
+        ("http://h:1/v1/chat/completions", "http://h:1", "/chat/completions"),
+        ("http://h:1/v1/chat/completions/", "http://h:1", "/chat/completions"),
+        ("http://h:1/openai/v2/completions", "http://h:1/openai/v2", "/completions"),
+        ("http://h:1/v1/models", "http://h:1", "/models"),
+        ("http://h:1/api/tags", "http://h:1", "/api/tags"),
+        ("http://h:1/v1", "http://h:1", ""),
+        ("http://h:1/models", "http://h:1/models", ""),
+        ("http://h:1/api", "http://h:1/api", ""),
+    ],
+)
+def test_an_endpoint_is_no_part_of_an_address_and_that_is_said(written: str, root: str, endpoint: str) -> None:
+    state = loaded(f"providers:\n  p: {{models: [m], type: vllm, base_url: '{written}'}}\n")
+    assert state.providers["p"].root == root
+    said = [str(note) for note in notes(state, resolve(state))]
+    cut = f"providers.yaml:2: `{endpoint}` is an endpoint and no part of the address: {root} is asked"
+    assert said == ([cut] if endpoint else [])
+
+
+def test_an_exact_url_is_sent_as_it_stands() -> None:
+    text = "type: openai_compatible, exact_url: true, base_url: 'http://h:1/v1/chat/completions'"
+    state = loaded(f"providers:\n  p: {{models: [m], {text}}}\n")
+    assert state.providers["p"].base_url == "http://h:1/v1/chat/completions"
+    assert notes(state, resolve(state)) == []
 
 
 def test_settings_have_the_documented_defaults() -> None:

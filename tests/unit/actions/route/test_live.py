@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 from aiops.actions.route.live import look, merged
+from aiops.gateway.shared import tallies
 from aiops.gateway.shared.messages import Status
 
 
@@ -52,9 +56,35 @@ def test_a_provider_that_is_avoided_is_shown_with_why_and_how_long() -> None:
     assert live.lines()[-1] == "  cards     1/4   avoided for 12 s: it limits, 2 errors in a row"
 
 
-def test_a_worker_that_does_not_answer_is_named_and_not_left_out_in_silence() -> None:
+def test_a_worker_that_does_not_answer_is_named_and_not_left_out_in_silence(tmp_path: Path) -> None:
     worker = {"pid": 7, "http": "/nowhere/7.http"}
     master = Status.of({"state": "serving", "groups": [{"generation": 1, "role": "serving", "workers": [worker]}]})
-    live = look(master)
+    live = look(master, tmp_path)
     assert live.workers == 0
     assert live.silent[0].startswith("worker 7 did not tell")
+
+
+def test_what_workers_that_left_had_counted_is_told_and_once_only() -> None:
+    still_there = worker(row("code", "cards", 3)) | {"worker": "7.1"}
+    left = {"7.1": [row("code", "cards", 5)], "6.1": [row("code", "cards", 1), row("chat", "lab", 2)]}
+    live = merged([worker(row("code", "cards", 10)) | {"worker": "8.1"}], [still_there], left)
+    assert [(each.model, each.answered) for each in live.served] == [("chat", 2), ("code", 16)]
+    assert live.workers == 1
+
+
+def test_a_file_of_a_worker_holds_its_minutes_as_long_as_they_are_told_of(tmp_path: Path) -> None:
+    now = 1_800_000_000.0
+    tallies.leave(tmp_path, "7.1", [(now - 301, [row("old", "lab", 9)]), (now - 299, [row("code", "lab", 1)])])
+    tallies.leave(tmp_path, "8.1", [])  # it counted nothing, and leaves nothing
+    (tmp_path / "nonsense.minutes").write_text("{")
+    assert dict(tallies.left(tmp_path, now)) == {"7.1": [row("code", "lab", 1)]}
+    assert dict(tallies.left(tmp_path, now + 2)) == {}
+    assert (tmp_path / "7.1.minutes").stat().st_mode & 0o077 == 0
+
+
+def test_files_that_nobody_is_told_of_any_more_are_removed_by_the_next_worker(tmp_path: Path) -> None:
+    tallies.leave(tmp_path, "7.1", [(time.time(), [row("code", "lab", 1)])])
+    long_ago = time.time() - tallies.SECONDS - 1
+    os.utime(tmp_path / "7.1.minutes", (long_ago, long_ago))
+    tallies.leave(tmp_path, "8.1", [(time.time(), [row("code", "lab", 2)])])
+    assert [path.name for path in tmp_path.iterdir()] == ["8.1.minutes"]
