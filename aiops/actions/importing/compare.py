@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
@@ -27,9 +27,11 @@ _HEADERS = (
     "http-",
 )
 _KEYS = ("authorization", "x-api-key", "api-key")
+_AS_CHAT = "/v1/messages is asked of servers as a chat: few have /v1/responses"
 _PATHS = (
     ("/api/generate", "/api/chat", "Ollama's /api/chat uses the model's own template"),
-    ("/responses", "/chat/completions", "/v1/messages is asked of servers as a chat: few have /v1/responses"),
+    ("/api/chat", "/api/generate", "a completion is asked for as one; LiteLLM made a chat of it"),
+    ("/responses", "/chat/completions", _AS_CHAT),
     ("/chat/completions", "/completions", "a completion is asked for as one; LiteLLM made a chat of it"),
 )
 _NO_KEY = "where there is no key a word is sent, so that no key of the environment is"
@@ -79,7 +81,6 @@ Said = Callable[..., Difference]
 
 def differences(question: Question, of: Asked, stock: Answered, candidate: Answered) -> Iterator[Difference]:
     """Compare what became of one question about a name. What the import said it cannot do is meant."""
-    several = len(of.lines) > 1
 
     def said(what: str, was: object, now: object, why: str = "") -> Difference:
         key = what.rpartition(" `")[2].rstrip("`")
@@ -101,6 +102,7 @@ def differences(question: Question, of: Asked, stock: Answered, candidate: Answe
         yield from _order(said, of, stock.arrived, candidate.arrived)
         yield from _replies(said, stock.replies[0], candidate.replies[0], "")
         return
+    several = len(of.lines) > 1 or _alike(of, stock.arrived, candidate.arrived)
     if len(stock.arrived) != len(candidate.arrived):
         why = "a failure is answered by another deployment sooner" if several else ""
         yield said("requests to providers", len(stock.arrived), len(candidate.arrived), why)
@@ -117,6 +119,11 @@ def differences(question: Question, of: Asked, stock: Answered, candidate: Answe
         yield from _replies(said, stock.replies[0], candidate.replies[0], because)
 
 
+def _alike(of: Asked, was: Sequence[Arrived], now: Sequence[Arrived]) -> bool:
+    """Whether the last of each were deployments of one name, so that it was chance which of them was asked."""
+    return bool(was and now and of.among(was[-1]) & of.among(now[-1]))
+
+
 def _statuses(side: Answered) -> list[object]:
     return ["no answer" if each == NO_ANSWER else each for each in sorted(set(side.statuses))]
 
@@ -124,15 +131,21 @@ def _statuses(side: Answered) -> list[object]:
 def _order(said: Said, of: Asked, was: Sequence[Arrived], now: Sequence[Arrived]) -> Iterator[Difference]:
     """Who was asked after whom while everybody failed, and how often. Among the deployments of a name it is chance."""
     chains = [[each for each, _ in groupby(of.called(one) for one in side)] for side in (was, now)]
+    names = {each.named: of.among(each) for each in (*was, *now)}
     before, after = ({each.named for each in side} for side in (was, now))
-    if chains[0] != chains[1]:
+    if chains[0] != chains[1] and all(len(each) < 2 for each in names.values()):
         yield said("who is asked while all fail", " > ".join(chains[0]), " > ".join(chains[1]))
-    elif len(of.lines) == 1 and set(chains[0]) <= before and len(was) != len(now):
+    elif not any(names.values()) and len(was) != len(now):
         yield said("tries while all fail", len(was), len(now))
-    elif len(of.lines) > 1 and before - after:
-        yield said("who is asked while all fail", sorted(before), sorted(after))
-    elif len(of.lines) > 1 and after - before:
-        yield said("who is asked while all fail", sorted(before), sorted(after), _EVERY)
+    elif missing := {each for each in before - after if not _stood_in(of, names, each, after)}:
+        yield said("who is asked while all fail", sorted(missing), "not asked")
+    elif more := {each for each in after - before if of.name in names[each]}:
+        yield said("who is asked while all fail", "not asked", sorted(more), _EVERY)
+
+
+def _stood_in(of: Asked, names: Mapping[str, frozenset[str]], missing: str, others: Collection[str]) -> bool:
+    """Whether another deployment of the same name was asked instead; of the name itself every one has to be."""
+    return of.name not in names[missing] and any(names[missing] & names[each] for each in others)
 
 
 def _replies(said: Said, was: Reply, now: Reply, because: str) -> Iterator[Difference]:
@@ -150,7 +163,7 @@ def _replies(said: Said, was: Reply, now: Reply, because: str) -> Iterator[Diffe
 def _translated(was: Arrived, now: Arrived) -> str:
     """Why the two have different bodies; empty when they should not."""
     if "input" in now.body and was.path.endswith("/responses") and was.body.get("include"):
-        return _PATHS[1][2]
+        return _AS_CHAT
     moved = [each for each in _PATHS if was.path.endswith(each[0]) and not now.path.endswith(each[0])]
     return next((why for _, new, why in moved if now.path.endswith(new)), "")
 
@@ -174,7 +187,10 @@ def _requests(said: Said, question: Question, was: Arrived, now: Arrived) -> Ite
             yield said(f"body `{key}`", one, other, _USAGE)
         elif one != other:
             same = key == "messages" and _plain(one) == _plain(other)
-            yield said(f"body `{key}`", one, other, "the same text, as one part or as itself" if same else "")
+            why = "the same text, as one part or as itself" if same else ""
+            if key == "reasoning_effort" and one == "nothing" and question.endpoint == "messages with thinking":
+                why = "who asks for thinking gets it; LiteLLM dropped it for this way of asking"
+            yield said(f"body `{key}`", one, other, why)
     before, after = _headers(was), _headers(now)
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
@@ -211,7 +227,9 @@ def facts(of: Asked, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator
     for key in sorted(was):
         if (key.startswith(_FACTS) or "cost" in key) and was[key] not in (None, now.get(key)):
             why = of.decisions.get(key) or of.decisions.get("model_info") or ""
-            if key not in of.facts:
+            if "*" in of.name:
+                why = "a name with `*` is a rule here, and /model/info has models"
+            elif key not in of.facts:
                 why = why or _GUESSED.get(key, "")
             yield Difference(of.name, "/model/info", key, _short(was[key]), _short(now.get(key)), of.lines[0], why)
 

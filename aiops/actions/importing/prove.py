@@ -51,9 +51,11 @@ class Proof:
         return {"asked": self.asked, "differences": told, "left_out": left_out}
 
 
-def proved(found: Found, out: Output) -> Proof:
-    """Prove what was found and tell each difference. Raises VerificationFailed for those that were not meant to be,
-    UsageError for what is no LiteLLM configuration."""
+def proved(found: Found, out: Output, *, made: bool = False) -> Proof:
+    """Prove what was found and tell each difference. ``made``: it was imported already.
+
+    Raises VerificationFailed for those that were not meant to be, UsageError for what is no LiteLLM configuration.
+    """
     if found.config is None:
         raise UsageError("only a LiteLLM configuration can be proved", "name the file itself")
     with brought_to_an_end():
@@ -65,8 +67,9 @@ def proved(found: Found, out: Output) -> Proof:
     if proof.bugs:
         count = len(proof.bugs)
         raise VerificationFailed(
-            f"{count} difference{'s' * (count != 1)} that nothing explains: nothing was imported",
-            "without `--prove` it is imported all the same",
+            f"{count} difference{'s' * (count != 1)} that nothing explains: "
+            + ("it was imported, and nothing runs yet" if made else "nothing was imported"),
+            "the old gateway serves on; mend the files" if made else "without `--prove` it is imported all the same",
         )
     out.say(f"proved by {proof.asked} questions: nothing is different that was not meant to be")
     return proof

@@ -52,7 +52,7 @@ class Asked:
     them asks for, in LiteLLM's words. ``facts``: what the original says of the model itself.
 
     ``decisions``: keys of its deployments that have no equal here, and why. ``listed``: whether callers are told of it.
-    ``groups``: of (server, model) that are one of several deployments of a name, that name.
+    ``groups``: of (server, model) that are one of several deployments of names, those names.
     """
 
     name: str
@@ -62,11 +62,15 @@ class Asked:
     facts: frozenset[str] = frozenset()
     decisions: Mapping[str, str] = field(default_factory=dict)
     listed: bool = True
-    groups: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    groups: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+
+    def among(self, arrived: Arrived) -> frozenset[str]:
+        """The names of several deployments that it may have been asked for."""
+        return self.groups.get((arrived.at, str(arrived.body.get("model"))), frozenset())
 
     def called(self, arrived: Arrived) -> str:
         """Who was asked, in words in which the deployments of a name are one."""
-        return self.groups.get((arrived.at, str(arrived.body.get("model"))), arrived.named)
+        return next(iter(self.among(arrived)), arrived.named)
 
 
 @dataclass
@@ -109,12 +113,12 @@ def redirect(
         if not isinstance(params, Mapping) or not isinstance(params.get("model"), str):
             continue
         name, line, place = str(item.get("model_name")), document.line(("model_list", index)), f"model_list[{index}]"
-        at = _where(params, env)
-        if at is None or place in undecided:
+        address_of = _where(params, env)
+        if address_of is None or place in undecided:
             why = undecided.get(place, "nobody else can stand where its provider is")
             made.left_out.append((name, line, why))
             continue
-        key_of, server, rest = at
+        key_of, server, rest = address_of
         kept.append({**item, "litellm_params": {**params, key_of: f"{address(server)}{rest}"}})
         info = item.get("model_info")
         keys = {under.rpartition(".")[2]: why for under, why in undecided.items() if under.startswith(f"{place}.")}
@@ -128,12 +132,11 @@ def redirect(
     data["router_settings"] = {**data.get("router_settings", {}), "disable_cooldowns": True}
     # For names like Llama's a tokenizer would be fetched from a model hub, which nobody may be asked for.
     data["litellm_settings"] = {**data.get("litellm_settings", {}), "disable_hf_tokenizer_download": True}
-    groups = {
-        (each.server, each.model.partition("/")[2] or each.model): name
-        for name, found in names.items()
-        for each in found
-        if len(found) > 1
-    }
+    groups: dict[tuple[str, str], frozenset[str]] = {}
+    for name, several in names.items():
+        for each in several if len(several) > 1 else ():
+            at = (each.server, each.model.partition("/")[2] or each.model)
+            groups[at] = groups.get(at, frozenset()) | {name}
     made.names += [replace(_asked(name, found), groups=groups) for name, found in names.items()]
     made.names += _aliases(document, made.names)
     made.environment = {name: env.get(name) or f"made-up-{name.lower()}" for name in _variables(data)}

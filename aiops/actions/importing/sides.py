@@ -35,7 +35,10 @@ def stock(config: Path, environment: Mapping[str, str], stop: Event) -> Iterator
     """LiteLLM's own command with that file; its URL. Raises Precondition when it does not come up, or ``stop`` comes
     first."""
     port, log = free_port(), config.with_suffix(".log")
-    argv = [str(Path(sys.executable).with_name("litellm")), "--config", str(config), "--host", "127.0.0.1"]
+    program = Path(sys.executable).with_name("litellm")
+    if not program.exists():
+        raise Precondition(f"LiteLLM's own command is not here: {program}", "without `--prove` it is imported as well")
+    argv = [str(program), "--config", str(config), "--host", "127.0.0.1"]
     child = process.start_detached([*argv, "--port", str(port)], log, _environment(environment))
     url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + _SECONDS
     try:

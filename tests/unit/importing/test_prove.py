@@ -118,7 +118,7 @@ def failed(*arrived: Arrived) -> Answered:
 
 
 def test_among_several_a_deployment_that_nobody_turns_to_is_seen() -> None:
-    of = replace(SEVERAL, groups={(each.at, "m"): "m" for each in (SAME, OTHER)})
+    of = replace(SEVERAL, groups={(each.at, "m"): frozenset(("m",)) for each in (SAME, OTHER)})
     assert list(differences(ALL_FAIL, of, failed(SAME, OTHER), failed(OTHER, SAME))) == []
     [fewer] = differences(ALL_FAIL, of, failed(SAME, OTHER), failed(SAME, SAME))
     assert (fewer.what, fewer.why) == ("who is asked while all fail", "")
@@ -128,10 +128,10 @@ def test_among_several_a_deployment_that_nobody_turns_to_is_seen() -> None:
 
 def test_which_deployment_of_a_fallback_is_asked_is_chance_and_that_it_is_asked_is_not() -> None:
     first = replace(SAME, body={"model": "first"})
-    of = replace(OF, groups={(each.at, "m"): "m" for each in (SAME, OTHER)})
+    of = replace(OF, groups={(each.at, "m"): frozenset(("next",)) for each in (SAME, OTHER)})
     assert list(differences(ALL_FAIL, of, failed(first, SAME), failed(first, OTHER, SAME))) == []
     [without] = differences(ALL_FAIL, of, failed(first, SAME), failed(first))
-    assert without.stock.endswith("> m")
+    assert without.stock.endswith("> next")
 
 
 def test_a_group_of_which_one_gets_all_is_seen() -> None:
