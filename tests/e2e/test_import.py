@@ -228,7 +228,7 @@ def test_an_import_is_proved_against_litellm_itself(case: Path, tmp_path: Path) 
     assert proof["asked"] > 30
     assert [each for each in proof["differences"] if not each["why"]] == []
     # What it compares arrives: with the original in the place of the import there would be none.
-    assert {each["what"] for each in proof["differences"]} & {"path", "status", "server"}
+    assert {each["what"] for each in proof["differences"]} & {"path", "status", "server", "listed"}
     assert not instance.home.exists()
 
 
@@ -251,7 +251,7 @@ def _end_a_proof(tmp_path: Path, place: Path, number: int, heard: str) -> None:
     for line in proof.stderr:
         if line.startswith(heard):
             break
-    until(lambda: len(_at_work_in(place)) >= 2, timeout=90)
+    until(lambda: len(_at_work_in(place)) >= 2, 90, "both at work")
     proof.send_signal(number)
     proof.stderr.read()
     assert proof.wait(60) == 130
