@@ -17,10 +17,10 @@ import aiops
 from aiops.errors import Precondition, UsageError
 from aiops.gateway.shared.installed import COMPROMISED
 from aiops.host import process
+from aiops.supervise.left_out import LEFT_OUT
 
-# litellm-enterprise is proprietary, the extras drive a database mode aiops does not use: an impossible marker
-# keeps both out. The same words are in pyproject.toml, for the installation itself.
-OVERRIDES = "litellm-enterprise ; sys_platform == 'never'\nlitellm-proxy-extras ; sys_platform == 'never'\n"
+# An impossible marker keeps them out of whatever another LiteLLM's `proxy` asks for.
+OVERRIDES = "".join(f"{name} ; sys_platform == 'never'\n" for name in LEFT_OUT)
 VERSION = re.compile(r"\d+(\.\d+)+((a|b|rc|\.post|\.dev)\d+)*")  # the final form of PEP 440, which LiteLLM uses
 RESOLVE_SECONDS = 300.0
 # They would make a runtime find what is not in it, or start at half its speed.
@@ -156,14 +156,17 @@ def _exported(uv: Path) -> str:
 
 
 def _ours() -> Iterator[str]:
-    """What aiops itself needs where a gateway runs, from its own metadata."""
+    """What aiops itself needs where a gateway runs, from its own metadata: not LiteLLM, of which another is wanted."""
     from importlib.metadata import requires
 
+    extras: dict[str, list[str]] = {}
     for line in requires("aiops") or []:
         requirement, _, marker = (part.strip() for part in line.partition(";"))
-        if "extra ==" not in marker:
-            yield line
-        elif "'gateway'" in marker.replace('"', "'"):
+        extras.setdefault(marker.replace('"', "'").removeprefix("extra == ").strip("'"), []).append(requirement)
+    yield from extras.get("", [])
+    # Some build tools write the extra `litellm` out where `gateway` names it.
+    for requirement in extras.get("gateway", []):
+        if requirement not in extras.get("litellm", []) and not requirement.startswith("aiops["):
             yield requirement
 
 

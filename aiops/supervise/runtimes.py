@@ -27,7 +27,7 @@ from aiops.host import clock, files, process
 from aiops.supervise import requirements
 from aiops.supervise.requirements import Source
 
-NEEDED_BYTES = 1_500_000_000  # 640 MB for the environment, the rest for what uv unpacks
+NEEDED_BYTES = 1_500_000_000  # 400 MB for the environment, the rest for what uv unpacks
 INSTALL_SECONDS = 1800.0
 CHECK_SECONDS = 300.0  # importing LiteLLM from a cold disk, on a slow machine
 
@@ -110,7 +110,7 @@ class Runtimes:
         if (free := shutil.disk_usage(self._directory).free) < NEEDED_BYTES:
             needed = f"{NEEDED_BYTES / 1e9:.1f} GB are needed"
             raise Precondition(f"{free / 1e9:.1f} GB are free in {self._directory}, {needed}", "make room, then again")
-        say(f"building the runtime {identity}: {requirements.count(pins)} packages, about 640 MB")
+        say(f"building the runtime {identity}: {requirements.count(pins)} packages, about 400 MB")
         files.remove_tree(directory)
         try:
             self._install(directory, pins, source)

@@ -140,7 +140,7 @@ except BlockingIOError:
         if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint)" ]; then
             exit 0
         fi
-        say "Making the environment .venv from uv.lock with $("$python" --version) (about 700 MB, a minute or two the first time)"
+        say "Making the environment .venv from uv.lock with $("$python" --version) (about 550 MB, a minute or two the first time)"
         use_pip_settings "$python"
         uv=$(find_uv "$python")
         rm -f "$stamp"

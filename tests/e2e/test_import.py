@@ -240,6 +240,7 @@ def test_a_proof_that_is_ended_leaves_nothing_behind(number: int, heard: str, tm
 
 
 def _end_a_proof(tmp_path: Path, place: Path, number: int, heard: str) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored here would be there, too
     proof = subprocess.Popen(
         [sys.executable, "-m", "aiops", "--home", tmp_path / "home", "import", tmp_path / "config.yaml", "--prove"],
         env={**os.environ, "TMPDIR": str(place)},
@@ -247,14 +248,17 @@ def _end_a_proof(tmp_path: Path, place: Path, number: int, heard: str) -> None:
         text=True,
         start_new_session=True,
     )
-    assert proof.stderr is not None
-    for line in proof.stderr:
-        if line.startswith(heard):
-            break
-    until(lambda: len(_at_work_in(place)) >= 2, 90, "both at work")
-    proof.send_signal(number)
-    proof.stderr.read()
-    assert proof.wait(60) == 130
+    signal.signal(signal.SIGINT, before)
+    try:
+        assert proof.stderr is not None
+        for line in proof.stderr:
+            if line.startswith(heard):
+                break
+        until(lambda: len(_at_work_in(place)) >= 2, 90, "both at work")
+    finally:
+        proof.send_signal(number)
+        proof.communicate()
+    assert proof.returncode == 130
     assert _at_work_in(place) == []
     assert list(place.iterdir()) == []
     assert not (tmp_path / "home").exists()

@@ -198,7 +198,8 @@ def test_a_lost_ssh_connection_in_the_middle_of_a_change_leaves_the_old_or_the_n
     gateway: Gateway, options: list[str], completes: bool
 ) -> None:
     # Slow enough that the change is still under way when all below has been asked and done over ssh; then no more.
-    gateway.provider("slower", 8004, "slow", latency=10.0)
+    gateway.provider("slower", 8004, "slow")
+    gateway.control(8004, delay=10, paths=["/v1/chat"])  # its list of models has five seconds to arrive
     old = gateway.status["generation"]
     changing = gateway.begin(ADD.replace("aiops", "aiops --yes", 1).replace("8003", "8004"), *options)
     until(lambda: gateway.show("ActiveState") == "reloading", 60, "a change that has begun")
@@ -217,7 +218,8 @@ def test_a_lost_ssh_connection_in_the_middle_of_a_change_leaves_the_old_or_the_n
     until(lambda: gateway.show("ActiveState") == "active", 90, "the end of the change")
     assert gateway.ask().status_code == 200
     new = consistent(gateway, old)
-    assert (new > old, "slow" in gateway.status["models"]) == (completes, completes)
+    said = gateway.aiops("logs", "-n", "60").out
+    assert (new > old, "slow" in gateway.status["models"]) == (completes, completes), said
     if completes:
         gateway.must("remove-provider", "slow")
 
