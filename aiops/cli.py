@@ -5,13 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from pathlib import Path
 
 import click
 
 import aiops
+from aiops.commands import _everywhere as everywhere
 from aiops.commands._lazy import LazyGroup
-from aiops.context import Context
 from aiops.errors import AiopsError, Interrupted
 from aiops.output import Output
 
@@ -23,6 +22,8 @@ VERBS: dict[str, str] = {
     "down": "Drain and stop the gateway.",
     "restart": "Start a new gateway process without refusing a connection.",
     "status": "What serves now, and whether it is what the files say.",
+    "list": "Providers, models and generations, a line each.",
+    "ask": "Ask a model a question; who answered, and how fast.",
     "env": "Shell variables for clients of this gateway.",
     "logs": "What the gateway said.",
     "add-provider": "Add a provider and its routes, live and proven.",
@@ -34,6 +35,7 @@ VERBS: dict[str, str] = {
     "provider": "Install, start, stop and look at the units that run providers.",
     "switch": "Change over between two providers of which one can run.",
     "route": "Change how groups choose between deployments; explain where a request goes.",
+    "edit": "Open a file in your editor; what you typed is checked and made live.",
     "validate": "Check the files; name every problem.",
     "generate": "Render the gateway's configuration and print it.",
     "plan": "What `apply` would do.",
@@ -45,23 +47,36 @@ VERBS: dict[str, str] = {
     "diff": "What is different between two generations.",
     "verify": "Prove what is served.",
     "doctor": "What is wrong on this machine and how to mend it.",
+    "uninstall": "Take away what aiops made; configuration and secrets stay.",
+    "help": "Explain a verb.",
+    "version": "Of aiops, LiteLLM and Python.",
+    "completion": "Let a shell complete verbs, options and names.",
+}
+
+SECTIONS: dict[str, list[str]] = {
+    "gateway": ["up", "down", "restart", "status", "logs", "list", "ask", "env"],
+    "providers": ["add-provider", "remove-provider", "disable", "enable", "provider", "switch"],
+    "models": ["add-model", "remove-model", "route"],
+    "files": ["edit", "validate", "generate", "plan", "apply"],
+    "history": ["history", "show", "diff", "rollback"],
+    "proof": ["verify", "doctor"],
+    "instance": ["init", "import", "upgrade", "uninstall"],
+    "aiops": ["help", "version", "completion"],
 }
 
 
 @click.group(
-    cls=LazyGroup, verbs=VERBS, home="aiops.commands", context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    verbs=VERBS,
+    sections=SECTIONS,
+    home="aiops.commands",
+    subcommand_metavar="VERB [ARGUMENTS]...",
+    params=everywhere.options(first=True),
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.option(
-    "--home", type=click.Path(path_type=Path), envvar="AIOPS_HOME", help="Keep everything below DIR (AIOPS_HOME)."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(aiops.__version__, prog_name="aiops")
-@click.pass_context
-def group(ctx: click.Context, home: Path | None, as_json: bool, yes: bool, debug: bool) -> None:
+def group() -> None:
     """Operate an LLM gateway: every change proven before users see it, and undone by itself when the proof fails."""
-    ctx.obj = Context(home, as_json, yes, debug)
 
 
 def main() -> None:
@@ -73,12 +88,13 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit code of the contract."""
-    out = Output("--json" in arguments)
+    as_json, debug = everywhere.wants(arguments)
+    out = Output(as_json)
     try:
         code = group.main(args=arguments, prog_name="aiops", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
-        return _fail(out, Interrupted(), arguments)
+        return _fail(out, Interrupted(), debug)
     except click.ClickException as error:
         if out.as_json:
             out.data({"outcome": "refused", "error": {"code": "usage", "message": error.format_message(), "hint": ""}})
@@ -86,21 +102,21 @@ def run(arguments: list[str]) -> int:
             error.show()
         return 2
     except AiopsError as error:
-        return _fail(out, error, arguments)
+        return _fail(out, error, debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if "--debug" in arguments:
+        if debug:
             raise
         bug = AiopsError(
             f"a bug in aiops: {type(error).__name__}: {error}", "the same command with --debug shows where"
         )
-        return _fail(out, bug, arguments)
+        return _fail(out, bug, debug)
 
 
-def _fail(out: Output, error: AiopsError, arguments: list[str]) -> int:
-    if "--debug" in arguments:
+def _fail(out: Output, error: AiopsError, debug: bool) -> int:
+    if debug:
         import traceback
 
         traceback.print_exc()

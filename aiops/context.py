@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 class Context:
     """What every verb gets: where the instance is, and where to speak."""
 
-    def __init__(self, home: Path | None, as_json: bool, yes: bool, debug: bool) -> None:
-        self.home = home
-        self.assume_yes = yes
-        self.debug = debug
+    def __init__(self) -> None:
+        self.home: Path | None = None
+        self.assume_yes = False
+        self.debug = False
+        self.out = Output()
+
+    def speak(self, *, as_json: bool) -> None:
+        """To a program, or to a person."""
         self.out = Output(as_json)
 
     @property

@@ -31,6 +31,12 @@ class Output:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()  # `logs -f | grep` shows a line when it is said
 
+    def piece(self, text: str) -> None:
+        """A part of the result, for people, as soon as it is there."""
+        if not self.as_json:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
     def answer(self, lines: Iterable[str], data: Any) -> None:
         """The whole result at once: lines for people, one object for programs."""
         for line in lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from aiops.actions.change.terms import Terms
+from aiops.commands import _names as names
 from aiops.commands._mutating import LOST_OR_EDITED, mutating, report
 from aiops.commands._patience import serve_limit
 from aiops.context import Context
@@ -13,8 +14,8 @@ from aiops.context import Context
 @click.command(
     "switch", help="Two providers change places, of which only one can run at a time: OLD stops, NEW starts and serves."
 )
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", shell_complete=names.providers)
+@click.argument("new", shell_complete=names.providers)
 @serve_limit(help="How long NEW may take to load.")
 @click.option(
     "--drain",

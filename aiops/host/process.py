@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,8 +15,7 @@ from pathlib import Path
 
 # Inherited by a long-lived process these would change what it is; the gateway sets what it needs by itself.
 NOT_FOR_SERVICES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONSTARTUP", "LD_PRELOAD")
-
-
+NO_PROGRAM = 127  # as shells say it
 _SECONDS_TO_UNDO = 30.0
 
 
@@ -70,7 +70,7 @@ def run(
                 child.kill()
                 raise
     except FileNotFoundError:
-        return Done(127, "", f"there is no program {argv[0]}")
+        return Done(NO_PROGRAM, "", f"there is no program {argv[0]}")
     except subprocess.TimeoutExpired:
         return Done(124, "", f"{argv[0]} did not answer within {timeout:g} s")
     except OSError as error:
@@ -127,6 +127,25 @@ def attached(argv: Sequence[str], ends_with: int) -> Iterator[subprocess.Popen[b
         with suppress(ProcessLookupError):
             child.send_signal(ends_with)
         child.wait()
+
+
+def interactive(argv: Sequence[str], *, quiet: bool) -> int:
+    """Hand the terminal to a program until it ends; returns its exit code, ``NO_PROGRAM`` when there is none.
+
+    Ctrl-C is the program's. ``quiet``: what it prints goes to stderr.
+    """
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            stdout=sys.stderr if quiet else None,
+            user=_for_good(os.geteuid(), os.getuid()),
+            group=_for_good(os.getegid(), os.getgid()),
+        )
+    except OSError:
+        return NO_PROGRAM
+    while True:
+        with suppress(KeyboardInterrupt):
+            return child.wait()
 
 
 def start_detached(argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -19,7 +19,7 @@ from tests.bench.session import Session
 
 WAYS = {"whole": {"AIOPS_GATEWAY_WHOLE_IMPORT": "1"}, "put off": {"AIOPS_GATEWAY_WHOLE_IMPORT": "0"}}
 IMPORT = """
-from aiops.gateway import runtime
+from aiops.gateway.worker import runtime
 runtime.prepare_environment()
 with runtime.without_collection():
     runtime.load()

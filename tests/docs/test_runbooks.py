@@ -43,8 +43,10 @@ def options_of(*verb: str) -> frozenset[str]:
 
 @functools.cache
 def verbs() -> frozenset[str]:
-    listed = help_text().partition("Verbs:")[2]
-    return frozenset(re.findall(r"^ {2}([a-z][a-z-]*)", listed, re.MULTILINE))
+    listed = subprocess.run(
+        [BIN / "aiops", "help", "--all"], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    return frozenset(re.findall(r"^ {2}([a-z][a-z-]*) ", listed, re.MULTILINE))
 
 
 def invocations(page: str) -> Iterator[tuple[str, frozenset[str]]]:

@@ -42,8 +42,8 @@ def aiops(*arguments: str, home: Path | None = None, **env: str) -> Answer:
 # --- help -----------------------------------------------------------------------------------------------------------
 
 
-def test_help_lists_every_verb_with_its_line() -> None:
-    shown = aiops("--help")
+def test_help_all_lists_every_verb_with_its_line() -> None:
+    shown = aiops("help", "--all")
     assert shown.code == 0
     words = " ".join(shown.out.split())
     for verb, line in VERBS.items():
@@ -102,6 +102,7 @@ WITHOUT_INSTANCE = [
     ["rollback", "--reason", "x"], ["remove-provider", "x"], ["add-model", "x", "y"], ["remove-model", "x", "y"],
     ["route", "direct"], ["route", "explain", "x"], ["switch", "x", "y"], ["upgrade"], ["provider", "status"],
     ["provider", "start", "x"], ["provider", "stop", "x"], ["provider", "install", "x"], ["provider", "discover", "x"],
+    ["list"], ["ask", "x", "y"], ["edit"],
     ["add-provider", "x", "--type", "vllm", "--base-url", "http://127.0.0.1:1", "--model", "m"],
 ]  # fmt: skip
 

@@ -315,6 +315,14 @@ def test_where_no_systemd_runs_it_the_engine_does(gateway: Gateway) -> None:
     assert not solo.answers()
 
 
+def test_uninstall_leaves_no_container_and_no_unit(gateway: Gateway) -> None:
+    assert gateway.must("uninstall")["outcome"] == "applied"
+    assert gateway.run(f"{gateway.engine} ps --all --filter label=aiops.instance --format '{{{{.Names}}}}'").out == ""
+    assert gateway.systemctl("list-unit-files", "--no-legend", "litellm*").out == ""
+    assert not gateway.answers()
+    assert gateway.must("uninstall")["outcome"] == "unchanged"
+
+
 @pytest.mark.shows("aiops.yaml: container.engine")
 def test_without_an_engine_it_is_refused_with_what_to_type(host: Host) -> None:
     home = "/tmp/without-engine"

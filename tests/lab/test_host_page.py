@@ -42,3 +42,10 @@ def test_the_page_leads_from_a_clone_to_a_gateway_that_survives_a_reboot(own_hos
     ask = f'. {state}; curl -s $OPENAI_BASE_URL/models -H "Authorization: Bearer $OPENAI_API_KEY"'
     until(lambda: '"id"' in own_host.run(ask, check=False).out, 60, "a model after the reboot")
     assert '"generation": 2' in own_host.run(f". {state}; aiops --json status").out
+
+    assert "what aiops made is taken away" in own_host.run(f". {state}; aiops --yes uninstall").out
+    assert own_host.run("systemctl --user list-unit-files --no-legend 'litellm*'", check=False).out == ""
+    assert own_host.run("pgrep --uid ops --full aiops.gateway", check=False).out == ""
+    assert own_host.run("curl -s http://127.0.0.1:4000/", check=False).code == 7, "nobody listens"
+    assert "\n  local:\n" in own_host.run("cat ~/.config/aiops/providers.yaml").out, "what people wrote stays"
+    assert "nothing of aiops is in" in own_host.run(f". {state}; aiops uninstall").out

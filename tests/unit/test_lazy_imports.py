@@ -1,4 +1,4 @@
-"""What people do not wait for: `--help` of any verb, and `status`."""
+"""What people do not wait for: `--help` of any verb, and looking: `status`, `list`, completed names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = {"pydantic", "yaml", "httpx", "rich", "pyinfra", "litellm", "re2", "prometheus_client"}
-STATUS = "aiops.actions.service.status"
+# What people wait for while they look, or while they type.
+LOOKING = [
+    "aiops.cli",
+    "aiops.actions.service.status",
+    "aiops.actions.service.list",
+    "aiops.actions.service.ask",
+    "aiops.actions.about.help",
+    "aiops.actions.about.names",
+    "aiops.actions.about.version",
+    "aiops.actions.about.completion",
+]
 
 
 def slow_after(*modules: str) -> list[str]:
@@ -24,8 +34,8 @@ def slow_after(*modules: str) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["aiops.cli", STATUS])
-def test_the_command_line_and_status_import_nothing_slow(module: str) -> None:
+@pytest.mark.parametrize("module", LOOKING)
+def test_what_is_looked_at_often_imports_nothing_slow(module: str) -> None:
     assert slow_after(module) == []
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from aiops.actions.change.terms import Terms
+from aiops.commands import _names as names
 from aiops.commands._mutating import mutating
 from aiops.commands._patience import serve_limit
 from aiops.context import Context
 
 
 @click.command("start", help="Start the unit of a provider and wait until it serves its models.")
-@click.argument("name")
+@click.argument("name", shell_complete=names.providers)
 @serve_limit(help="How long it may take to load.")
 @mutating()
 @click.pass_obj

@@ -6,12 +6,13 @@ import click
 
 from aiops.actions.change.terms import Terms
 from aiops.actions.provider.patience import DRAIN_SECONDS
+from aiops.commands import _names as names
 from aiops.commands._mutating import mutating
 from aiops.context import Context
 
 
 @click.command("stop", help="Stop the unit of a provider. Refused while it answers users.")
-@click.argument("name")
+@click.argument("name", shell_complete=names.providers)
 @click.option(
     "--drain",
     type=click.FloatRange(0),

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import click
 
+from aiops.commands import _names as names
 from aiops.context import Context
 
 
 @click.command("explain", help="Which rule answers a name, who is asked in which order, and why.")
-@click.argument("model")
+@click.argument("model", shell_complete=names.models)
 @click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="The request has this header.")
 @click.option("--tokens", type=click.IntRange(0), default=0, metavar="N", help="The prompt has about N tokens.")
 @click.option("--stream", is_flag=True, help="The answer is streamed.")

@@ -1,0 +1,1 @@
+"""About aiops itself: its words, its version, and what a shell completes."""

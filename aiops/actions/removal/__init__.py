@@ -1,0 +1,1 @@
+"""Taking away what aiops made."""

@@ -1,0 +1,32 @@
+"""``aiops uninstall``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops.context import Context
+
+
+@click.command(
+    "uninstall",
+    help="Take away what aiops made: the gateway that runs (drained first), units, containers, generations, state, "
+    "logs. Configuration and secrets stay.",
+)
+@click.option(
+    "--drain",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long requests and streams may take to finish.",
+)
+@click.option("--purge", is_flag=True, help="Configuration and secrets, too.")
+@click.option("--dry-run", is_flag=True, help="Print what would go and stop.")
+@click.pass_obj
+def command(context: Context, drain: float, purge: bool, dry_run: bool) -> None:
+    from aiops.actions.removal.uninstall import uninstall
+
+    done = uninstall(
+        context.instance, context.out, drain=drain, purge=purge, dry_run=dry_run, assume_yes=context.assume_yes
+    )
+    context.out.answer(done.lines(), done.to_json())
