@@ -43,3 +43,7 @@ def command(
     taken = take_over(context.instance, path, wanted, context.out, report=report_file, dry_run=dry_run)
     told = {} if proof is None else {"proof": proof.to_json()}
     context.out.answer(taken.lines(), {**taken.to_json(), **told})
+    if proof is None and taken.made and taken.valid and taken.takeover.serves:
+        from aiops.actions.importing.offer import offer
+
+        offer(taken.instance, path, look(path, wanted), context.out, assume_yes=context.assume_yes)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from pathlib import Path
 # Inherited by a long-lived process these would change what it is; the gateway sets what it needs by itself.
 NOT_FOR_SERVICES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONSTARTUP", "LD_PRELOAD")
 NO_PROGRAM = 127  # as shells say it
+_SECONDS_TO_UNDO = 30.0
 
 
 @dataclass(frozen=True)
@@ -36,28 +38,58 @@ class Done:
         return lines[-1] if lines else f"exit code {self.code}"
 
 
-def run(argv: Sequence[str], timeout: float, environment: Mapping[str, str] | None = None) -> Done:
-    """Run a program to its end, at most ``timeout`` seconds. Never raises: what went wrong is in the answer."""
+def run(
+    argv: Sequence[str],
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+    *,
+    unless: threading.Event | None = None,
+) -> Done:
+    """Run a program to its end, at most ``timeout`` seconds. Never raises: what went wrong is in the answer.
+
+    ``unless``: when that happens it is asked to end, and waited for once more. It has a session of its own, so that
+    a Ctrl-C at the terminal reaches it by that way alone.
+    """
     try:
-        done = subprocess.run(
+        child = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=timeout,
             env=environment,
-            check=False,
+            start_new_session=unless is not None,
             user=_for_good(os.geteuid(), os.getuid()),
             group=_for_good(os.getegid(), os.getgid()),
         )
+        with child:
+            try:
+                out, err = _communicated(child, timeout, unless)
+            except BaseException:
+                child.kill()
+                raise
     except FileNotFoundError:
-        return Done(127, "", f"there is no program {argv[0]}")
+        return Done(NO_PROGRAM, "", f"there is no program {argv[0]}")
     except subprocess.TimeoutExpired:
         return Done(124, "", f"{argv[0]} did not answer within {timeout:g} s")
     except OSError as error:
         return Done(126, "", f"{argv[0]}: {error.strerror}")
-    return Done(done.returncode, done.stdout, done.stderr)
+    return Done(child.returncode, out, err)
+
+
+def _communicated(child: subprocess.Popen[str], timeout: float, unless: threading.Event | None) -> tuple[str, str]:
+    if unless is None:
+        return child.communicate(timeout=timeout)
+    deadline = time.monotonic() + timeout
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return child.communicate(timeout=0.1)
+        if unless.is_set():
+            child.terminate()
+            return child.communicate(timeout=_SECONDS_TO_UNDO)
+        if time.monotonic() > deadline:
+            raise subprocess.TimeoutExpired(child.args, timeout)
 
 
 def lines(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[str]:

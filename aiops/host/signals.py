@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -18,6 +19,20 @@ def brought_to_an_end() -> Iterator[None]:
         signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt),
         signal.SIGHUP: signal.signal(signal.SIGHUP, _go_on_unheard),
     }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """While this is open Ctrl-C and SIGTERM change nothing: what is undone is undone to its end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -27,7 +27,13 @@ _PREFIXES: dict[str, str] = {
     **dict.fromkeys(("custom_openai", "lm_studio", "litellm_proxy", "xinference"), "openai_compatible"),
 }
 _BARE = (
-    (("gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-", "ft:gpt-", "davinci", "dall-e"), "openai"),
+    (
+        (
+            *("gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-", "ft:gpt-", "davinci", "babbage", "dall-e"),
+            *("whisper-", "tts-1", "omni-moderation-", "text-moderation-", "computer-use-", "codex-"),
+        ),
+        "openai",
+    ),
     (("claude-",), "anthropic"),
     (("command", "embed-english", "embed-multilingual"), "cohere"),
 )
@@ -137,21 +143,27 @@ def read_deployment(item: Any, path: Path, ledger: Ledger, env: Mapping[str, str
     )
 
 
+def provider_of(model: str, custom: Any = None) -> str:
+    """LiteLLM's name of who is asked for ``model``: what stands before it, or ``custom_llm_provider``."""
+    prefix, slash, _ = model.partition("/")
+    if isinstance(custom, str) and custom:
+        return custom
+    if slash:
+        return prefix
+    return next((kind for beginnings, kind in _BARE if model.startswith(beginnings)), model)
+
+
 def _kind(model: str, base_url: str | None, custom: str | None) -> tuple[str, str | None, str]:
     """(LiteLLM's provider, our type or None, the name at the provider)."""
-    prefix, slash, rest = model.partition("/")
-    if custom:
-        prefix, slash, rest = custom, "/", model.removeprefix(f"{custom}/")
-    if prefix in ("openai", "text-completion-openai") and slash:
-        own = base_url is not None and not _official(base_url)
+    prefix, bare = provider_of(model, custom), "/" not in model and not custom
+    rest = model if bare else model.removeprefix(f"{prefix}/")
+    own = base_url is not None and not _official(base_url)
+    if bare:
+        kind = prefix if prefix in TYPES else None
+        return prefix, "openai_compatible" if own and kind == "openai" else kind, model
+    if prefix in ("openai", "text-completion-openai"):
         return prefix, "openai_compatible" if own else "openai", rest
-    if slash and prefix in _PREFIXES:
-        return prefix, _PREFIXES[prefix], rest
-    for beginnings, kind in _BARE:
-        if model.startswith(beginnings) and not slash:
-            own = base_url is not None and not _official(base_url)
-            return kind, "openai_compatible" if own and kind == "openai" else kind, model
-    return (prefix if slash else model), None, rest or model
+    return prefix, _PREFIXES.get(prefix), rest
 
 
 def _resolved(params: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:

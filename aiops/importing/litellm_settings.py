@@ -19,6 +19,8 @@ _LITELLM_ALLOWED_FAILS = 3  # litellm.constants: DEFAULT_ALLOWED_FAILS
 _LITELLM_COOLDOWN = 5.0  # seconds; litellm.constants: DEFAULT_COOLDOWN_TIME_SECONDS
 # LiteLLM's proxy: openai.DEFAULT_MAX_RETRIES, litellm.request_timeout (seconds).
 _LITELLM_DEFAULTS: Mapping[tuple[str, ...], int] = {("gateway", "retries"): 2, ("gateway", "request_timeout"): 6000}
+_WINS = {"retries": "router_settings", "request_timeout": "litellm_settings"}
+"""Which section LiteLLM goes by when both have it: its router's tries, and the seconds of each try."""
 _WAYS = {"context_window_fallbacks": "context_window", "content_policy_fallbacks": "content_policy"}
 _BELOW = {key: f".{key}" for key in _WAYS.values()}
 LITELLM_SECTIONS = frozenset((*_TABLES, "model_list", "environment_variables", *SECTIONS))
@@ -75,6 +77,7 @@ class _Reader:
         self.ledger, self.secrets, self.settings = ledger, secrets, settings
         self.fails: tuple[int, Path] | None = None
         self.cooldown: tuple[float, Path] | None = None
+        self.sources: dict[tuple[str, ...], Path] = {}
 
     def read(self, section: str, key: str, value: Any) -> None:
         """One setting; most mean the same in ``router_settings`` and ``litellm_settings``."""
@@ -123,13 +126,22 @@ class _Reader:
             self.ledger.decide(path, f"aiops has no key for LiteLLM's `{section}.{key}`")
 
     def _value(self, path: Path, to: tuple[str, ...], value: Any, most: float) -> None:
-        found = _number(value)
+        found, called = _number(value), ".".join(to)
         if found is None or not (0 <= found <= most) or (found == 0 and most > 10):
             self.ledger.decide(path, f"not a number between 0 and {most:g}")
-        elif self.settings.values.setdefault(to, found) != found:
-            self.ledger.decide(path, f"written twice with different values; the first counts for `{'.'.join(to)}`")
-        else:
-            self.ledger.translated(path, f"called `{'.'.join(to)}` here", f"aiops.yaml: {'.'.join(to)}")
+            return
+        other = self.sources.get(to)
+        if other is not None and self.settings.values[to] != found:
+            if other[0] == path[0]:
+                self.ledger.decide(path, f"written twice with different values; the first counts for `{called}`")
+                return
+            loser = path if _WINS.get(to[-1], other[0]) != path[0] else other
+            winner = other if loser == path else path
+            self.ledger.dropped(loser, f"LiteLLM went by `{'.'.join(map(str, winner))}`")
+            if loser == path:
+                return
+        self.settings.values[to], self.sources[to] = found, path
+        self.ledger.translated(path, f"called `{called}` here", f"aiops.yaml: {called}")
 
     def _cooldown(self, path: Path, value: Any) -> None:
         found = number(value)
@@ -228,7 +240,10 @@ class _Reader:
         }
         for found in (self.fails, self.cooldown):
             if found is not None:
-                why = "a provider is avoided after so many failures in a row (LiteLLM: within a minute)"
+                why = (
+                    "a provider is avoided after so many failures in a row (LiteLLM: within a minute), and a failure is"
+                )
+                why += " answered by the next in the chain at once, without a second try"
                 self.ledger.note(found[1], Fate.TRANSLATED, why, "special_cases.error_based_routing")
 
 

@@ -34,6 +34,9 @@ def facts_of(deployment: Deployment, ledger: Ledger) -> dict[str, Any]:
         elif key in _SUPPORTS and isinstance(value, bool):
             facts.setdefault("supports", {})[_SUPPORTS[key]] = value
             ledger.translated(path, "below `supports` here", f"models[].supports.{_SUPPORTS[key]}")
+        elif key == "base_model" and isinstance(value, str):
+            facts[key] = value
+            ledger.translated(path, "of which LiteLLM knows the prices and limits", "models[].base_model")
         elif key in _DOCUMENTED and isinstance(value, str):
             facts[key] = value
             ledger.documentation(path, to="the model")

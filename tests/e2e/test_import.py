@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -209,34 +213,61 @@ def test_a_name_with_a_star_reaches_the_server_without_its_prefix(two: DemoProvi
         instance.destroy()
 
 
-SEVERAL = """
-model_list:
-  - model_name: think
-    litellm_params: {model: openai/b, api_base: "http://gpu:8000/v1", api_key: none, max_tokens: 9, top_k: 3}
-  - model_name: nothink
-    litellm_params: {model: openai/b, api_base: "http://gpu:8000/v1", api_key: none, max_tokens: 5}
-  - model_name: exact
-    litellm_params: {model: openai/c, api_base: "http://hub/inference", api_key: sk-another-key-0123456789}
-  - model_name: shared
-    litellm_params: {model: hosted_vllm/d, api_base: "http://gpu:8000/v1"}
-  - model_name: shared
-    litellm_params: {model: openai/d, api_base: "http://gpu2:8000/v1", api_key: none}
-  - model_name: vectors
-    litellm_params: {model: ollama/nomic-embed-text, api_base: "http://box:11434"}
-  - model_name: "claude-*"
-    litellm_params: {model: openai/b, api_base: "http://gpu:8000/v1", api_key: none}
-litellm_settings: {drop_params: true}
-"""
+PROVED = sorted((ROOT / "tests/cases/import").glob("proved_*"))
 
 
-def test_an_import_is_proved_against_litellm_itself(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text(SEVERAL)
+@pytest.mark.parametrize("case", PROVED, ids=lambda case: case.name)
+def test_an_import_is_proved_against_litellm_itself(case: Path, tmp_path: Path) -> None:
+    shutil.copy(case / "input/config.yaml", tmp_path)
+    if (case / "input/dotenv").exists():
+        shutil.copy(case / "input/dotenv", tmp_path / ".env")
     instance = Gateway()
     instance.home.rmdir()
-    answer = instance.must("import", tmp_path / "config.yaml", "--prove", "--dry-run", timeout=300)
+    answer = instance.must("import", tmp_path / "config.yaml", "--prove", "--dry-run", timeout=400)
     proof = answer["proof"]
     assert proof["asked"] > 30
     assert [each for each in proof["differences"] if not each["why"]] == []
-    # What it compares arrives: with another gateway in its place there would be differences.
-    assert {each["what"] for each in proof["differences"]} >= {"path"}
+    # What it compares arrives: with the original in the place of the import there would be none.
+    assert {each["what"] for each in proof["differences"]} & {"path", "status", "server", "listed"}
     assert not instance.home.exists()
+
+
+@pytest.mark.parametrize(("number", "heard"), [(signal.SIGTERM, "starting"), (signal.SIGINT, "asking")])
+def test_a_proof_that_is_ended_leaves_nothing_behind(number: int, heard: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes((PROVED[0] / "input/config.yaml").read_bytes())
+    with tempfile.TemporaryDirectory(prefix="room-") as room:  # short: there are sockets in it
+        _end_a_proof(tmp_path, Path(room), number, heard)
+
+
+def _end_a_proof(tmp_path: Path, place: Path, number: int, heard: str) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored here would be there, too
+    proof = subprocess.Popen(
+        [sys.executable, "-m", "aiops", "--home", tmp_path / "home", "import", tmp_path / "config.yaml", "--prove"],
+        env={**os.environ, "TMPDIR": str(place)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    signal.signal(signal.SIGINT, before)
+    try:
+        assert proof.stderr is not None
+        for line in proof.stderr:
+            if line.startswith(heard):
+                break
+        until(lambda: len(_at_work_in(place)) >= 2, 90, "both at work")
+    finally:
+        proof.send_signal(number)
+        proof.communicate()
+    assert proof.returncode == 130
+    assert _at_work_in(place) == []
+    assert list(place.iterdir()) == []
+    assert not (tmp_path / "home").exists()
+
+
+def _at_work_in(place: Path) -> list[str]:
+    """The command lines of processes that were started with something below ``place``."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(each.read_bytes().replace(b"\0", b" ").decode())
+    return [line for line in found if str(place) in line]

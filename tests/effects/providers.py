@@ -18,6 +18,7 @@ CASES: dict[str, Case] = {
     "models[].max_output_tokens": Flips(
         "max_output_tokens: 4096", "max_output_tokens: 4097", '"max_output_tokens": 4097'
     ),
+    "models[].base_model": Flips("base_model: azure/gpt-4o", "base_model: azure/gpt-4", '"base_model": "azure/gpt-4"'),
     "models[].public": Flips("public: false", "public: true", '"model_name": "quiet"'),
     "models[].supports.reasoning": Flips("reasoning: true", "reasoning: false", '"supports_reasoning": false'),
     "models[].supports.vision": Flips("vision: true", "vision: false", '"supports_vision": false'),

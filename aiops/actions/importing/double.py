@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import select
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -12,8 +14,17 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY
+
 MARK = re.compile(r"proof-([0-9]+)(?:-fail-([0-9]+)-([0-9]+))?-end")
-"""In what is asked: which question it is, and with which status how often the double is to fail first."""
+"""In what is asked: which question it is, and with which status how often the double is to fail first.
+
+The status 0 is no answer at all: until whoever asks has lost patience.
+"""
+LITELLMS_KEY = "fake-api-key"
+"""What LiteLLM sends where there is no key."""
+_SILENT = 10.0
+"""Seconds for which nothing is answered at most."""
 _USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 _DONE = {"done": True, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2}
 
@@ -27,6 +38,19 @@ class Arrived:
     key: str
     headers: Mapping[str, str]
     body: Mapping[str, Any]
+
+    @property
+    def named(self) -> str:
+        """Who was asked for what, without the key, which is no text for people; whose it is tells two keys apart."""
+        of = f"{self.body.get('model') or self.path} at {self.at}"
+        if self.key in ("", PLACEHOLDER_KEY, LITELLMS_KEY):
+            return of
+        return f"{of} (key {hashlib.sha256(self.key.encode()).hexdigest()[:4]})"
+
+    @property
+    def patience(self) -> str | None:
+        """After how many seconds who asks gives up, where they say so."""
+        return self.headers.get("x-stainless-read-timeout")
 
 
 @dataclass
@@ -114,6 +138,10 @@ def _handler(origin: str, journal: Journal) -> type[BaseHTTPRequestHandler]:
             if mark is not None:
                 arrived = Arrived(origin, self.path, key.removeprefix("Bearer "), headers, body)
                 count = journal.note(mark[1], arrived)
+            if mark is not None and mark[2] == "0" and count <= int(mark[3]):
+                select.select([self.connection], [], [], _SILENT)  # until they hang up
+                self.close_connection = True
+                return
             if mark is not None and mark[2] and count <= int(mark[3]):
                 self._send(int(mark[2]), {"error": {"message": "as asked", "type": "proof", "code": int(mark[2])}})
                 return
@@ -210,7 +238,14 @@ def _canned(path: str, model: str, body: Mapping[str, Any]) -> dict[str, Any]:
     choice: dict[str, Any] = {"message": _said()} if chat else {"text": "hi"}
     choices = [{"index": 0, "finish_reason": "stop", **choice}]
     kind = "chat.completion" if chat else "text_completion"
-    return {"id": "x", "object": kind, "created": 1, "model": model, "choices": choices, "usage": _USAGE}
+    about = {
+        "id": "x",
+        "object": kind,
+        "created": 1,
+        "model": model,
+        "service_tier": "default",
+    }  # groq's always has one
+    return {**about, "choices": choices, "usage": _USAGE}
 
 
 def _said() -> dict[str, str]:

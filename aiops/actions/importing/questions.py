@@ -23,6 +23,15 @@ _BY_MODE = {
 }
 SPREAD = 12
 """Requests at a time for a name with several deployments."""
+_ALL = "-fail-503-99"
+_FAILURES = (
+    ("-fail-503-1", "chat after a 503"),
+    ("-fail-429-1", "chat after a 429"),
+    ("-fail-0-1", "chat after a time-out"),
+    (_ALL, "chat while all fail"),
+)
+_PATIENCE = 2.0
+"""Seconds that who asks waits for a provider that does not answer."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Question:
     times: int = 1
     files: dict[str, Any] = field(default_factory=dict)
     breaks: bool = False
+    fails_all: bool = False
 
 
 def questions(names: list[Asked]) -> Iterator[Question]:
@@ -52,9 +62,9 @@ def questions(names: list[Asked]) -> Iterator[Question]:
             number += 1
             yield _question(number, name, endpoint, "")
         if mode == "chat":
-            for status, times in ((503, 1), (429, 1)):
+            for fails, words in _FAILURES:
                 number += 1
-                yield _question(number, name, "chat", f"-fail-{status}-{times}", f"chat after a {status}")
+                yield _question(number, name, "chat", fails, words)
             if len(asked.lines) > 1:
                 number += 1
                 yield _question(number, name, "chat", "", "chat, many at once", SPREAD)
@@ -82,5 +92,8 @@ def _question(number: int, name: str, endpoint: str, fails: str, words: str = ""
         "audio_transcription": ("/v1/audio/transcriptions", {"prompt": text}),
     }
     path, body = asked[endpoint]
+    if fails.startswith("-fail-0"):
+        body = {**body, "timeout": _PATIENCE}
     files = {"file": ("a.wav", silence + b"data\x00\x00\x00\x00", "audio/wav")} if endpoint.endswith("ption") else {}
-    return Question(number, name, words or endpoint, path, {"model": name, **body}, times, files, bool(fails))
+    asks = {"model": name, **body}
+    return Question(number, name, words or endpoint, path, asks, times, files, bool(fails), fails == _ALL)

@@ -10,13 +10,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 import httpx
 
 from aiops.errors import Precondition
 from aiops.host import process
+from aiops.host.signals import undisturbed
 
 _SECONDS = 90.0
+_STOPPED = Precondition("it was stopped", "")
 
 
 def free_port() -> int:
@@ -28,10 +31,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def stock(config: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """LiteLLM's own command with that file; its URL. Raises Precondition when it does not come up."""
+def stock(config: Path, environment: Mapping[str, str], stop: Event) -> Iterator[str]:
+    """LiteLLM's own command with that file; its URL. Raises Precondition when it does not come up, or ``stop`` comes
+    first."""
     port, log = free_port(), config.with_suffix(".log")
-    argv = [str(Path(sys.executable).with_name("litellm")), "--config", str(config), "--host", "127.0.0.1"]
+    program = Path(sys.executable).with_name("litellm")
+    if not program.exists():
+        raise Precondition(f"LiteLLM's own command is not here: {program}", "without `--prove` it is imported as well")
+    argv = [str(program), "--config", str(config), "--host", "127.0.0.1"]
     child = process.start_detached([*argv, "--port", str(port)], log, _environment(environment))
     url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + _SECONDS
     try:
@@ -42,34 +49,38 @@ def stock(config: Path, environment: Mapping[str, str]) -> Iterator[str]:
                     f"LiteLLM does not start with this file: {said[-1][:200] if said else 'it says nothing'}",
                     "without `--prove` it is imported all the same",
                 )
-            time.sleep(0.1)
+            if stop.wait(0.1):
+                raise _STOPPED
         yield url
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
-        with suppress(Exception):
-            child.wait(10)
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+        with undisturbed():
+            with suppress(ProcessLookupError):  # nobody waits for an answer of it
+                os.killpg(child.pid, signal.SIGKILL)
+            with suppress(Exception):
+                child.wait(10)
 
 
 @contextmanager
-def candidate(config: Path, home: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """An instance of its own that was imported from that file; its URL. Raises Precondition."""
+def candidate(config: Path, home: Path, environment: Mapping[str, str], stop: Event) -> Iterator[str]:
+    """An instance of its own that was imported from that file; its URL. Raises Precondition, also when ``stop`` comes
+    first."""
     port, env = free_port(), _environment(environment)
     aiops = [sys.executable, "-m", "aiops", "--home", str(home)]
 
     def do(*verb: str) -> None:
-        done = process.run([*aiops, *verb], _SECONDS, env)
+        done = process.run([*aiops, *verb], _SECONDS, env, unless=stop)
+        if stop.is_set():
+            raise _STOPPED
         if not done.ok:
             raise Precondition(f"`aiops {verb[0]}` of the imported file fails: {done.reason}", done.err[-300:])
 
-    do("import", str(config), "--supervisor", "process", "--port", str(port))
     try:
+        do("import", str(config), "--supervisor", "process", "--port", str(port))
         do("up")
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.run([*aiops, "down"], 30, env)
+        with undisturbed():
+            process.run([*aiops, "down", "--drain", "0"], 30, env, unless=Event())
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:

@@ -65,8 +65,8 @@ class Supports(Shape):
 class ModelSpec(Shape):
     """One model of a provider. ``options`` go to the backend; ``size``, ``context_length`` (tokens) and
     ``cost_per_1k_tokens`` are what routing compares; ``public: false``: it has no name of its own for callers;
-    the rest but ``name``, ``mode``, ``supports`` and ``max_output_tokens`` is documentation, carried into
-    ``model_info``."""
+    ``base_model``: the model whose prices and limits LiteLLM knows, where its own name is a deployment's; the rest but
+    ``name``, ``mode``, ``supports`` and ``max_output_tokens`` is documentation, carried into ``model_info``."""
 
     name: str
     mode: Mode = "chat"
@@ -77,6 +77,7 @@ class ModelSpec(Shape):
     description: str | None = None
     context_length: Annotated[int, Field(ge=1)] | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    base_model: str | None = None
     supports: Supports = Supports()
     tags: tuple[str, ...] = ()
     notes: str | None = None
@@ -199,6 +200,8 @@ class Provider(Shape):
         if spec is not None:
             limits = {"max_input_tokens": spec.context_length, "max_output_tokens": spec.max_output_tokens}
             found |= {key: value for key, value in limits.items() if value is not None}
+            if spec.base_model is not None:
+                found["base_model"] = spec.base_model
             found |= spec.supports.info()
         if self.type == "openai_compatible":
             # Else LiteLLM sends /v1/messages with `thinking` to /v1/responses, which few servers have.

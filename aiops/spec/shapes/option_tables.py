@@ -68,6 +68,8 @@ _OLLAMA: Options = {
     "think": Option("switch_or_text", TEXT),
     "truncate": Option("switch", EMBEDDING),
 }
+# The server's own parameters, which nobody here can know: they go into the body as they are.
+_EXTRA: Options = _of("mapping", "extra_body", modes=ANY)
 _OPENAI_LIKE: Options = {**_USUAL, **_PENALTIES, **_of("whole", "max_tokens"), **_of("mapping", "logit_bias")}
 _VLLM: Options = {
     **_OPENAI_LIKE,
@@ -79,6 +81,7 @@ _VLLM: Options = {
     **_of("texts", "bad_words", modes=CHAT),
     **_of("mapping", "chat_template_kwargs", modes=CHAT),
     **_of("whole", "dimensions", modes=EMBEDDING),
+    **_EXTRA,
 }
 _LLAMA_CPP: Options = {
     **_OPENAI_LIKE,
@@ -91,6 +94,7 @@ _LLAMA_CPP: Options = {
     **_of("switch", "cache_prompt", "ignore_eos"),
     **_of("mapping", "chat_template_kwargs", modes=CHAT),
     **_of("text", "reasoning_format", modes=CHAT),
+    **_of("mapping", "extra_body"),  # of embeddings LiteLLM sends it under that very name
 }
 _OPENAI_COMPATIBLE: Options = {
     **_OPENAI_LIKE,
@@ -98,8 +102,7 @@ _OPENAI_COMPATIBLE: Options = {
     **_of("number", "min_p", "repetition_penalty"),
     **_of("mapping", "chat_template_kwargs", modes=CHAT),
     **_of("text", "reasoning_effort", modes=CHAT),
-    # The server's own parameters, which nobody here can know: they go into the body as they are.
-    "extra_body": Option("mapping", ANY),
+    **_EXTRA,
 }
 # Without max_tokens: OpenAI refuses a request that has it beside the max_completion_tokens of a client.
 _OPENAI: Options = {

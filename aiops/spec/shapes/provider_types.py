@@ -6,7 +6,7 @@ LiteLLM's own list of providers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiops.spec.shapes.option_tables import Mode as Mode
 
@@ -93,7 +93,7 @@ TYPES: dict[str, ProviderType] = {
         "anthropic", default_url="https://api.anthropic.com", cloud=True, hosts=("api.anthropic.com",), embeds=False
     ),
     "cerebras": _cloud("cerebras", "api.cerebras.ai", embeds=False),
-    "cohere": _cloud("cohere_chat", "api.cohere.com", "api.cohere.ai"),
+    "cohere": replace(_cloud("cohere_chat", "api.cohere.com", "api.cohere.ai"), prefixes=(("rerank", "cohere"),)),
     "deepinfra": _cloud("deepinfra", "api.deepinfra.com", embeds=False),
     "deepseek": _cloud("deepseek", "api.deepseek.com", embeds=False),
     "fireworks_ai": _cloud("fireworks_ai", "api.fireworks.ai"),
