@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from pathlib import Path
 
@@ -94,4 +95,7 @@ def test_no_more_generations_are_kept_than_asked_for(running: Gateway) -> None:
     for seconds in (1, 2, 3, 4):
         setting(running, written, f"  drain_seconds: {seconds}")
         written = f"  drain_seconds: {seconds}"
-    assert len(list((running.home / "state" / "generations").glob("[0-9]*"))) == 3
+    outcomes = [
+        json.loads(path.read_text())["outcome"] for path in running.home.glob("state/generations/*/outcome.json")
+    ]
+    assert outcomes.count("applied") == 3, "what was refused takes no place"
