@@ -313,6 +313,9 @@ def test_where_no_systemd_runs_it_the_engine_does(gateway: Gateway) -> None:
     until(lambda: first not in root("docker ps --format '{{.Names}}'"), 30, "the end of the old container")
     assert solo.must("down")["outcome"] == "applied"
     assert not solo.answers()
+    assert solo.must("uninstall")["outcome"] == "applied"
+    assert first not in root("docker ps --all --format '{{.Names}}'")
+    assert second not in root("docker ps --all --format '{{.Names}}'")
 
 
 def test_uninstall_leaves_no_container_and_no_unit(gateway: Gateway) -> None:
