@@ -11,7 +11,7 @@ import click
 import aiops
 from aiops.commands import _everywhere as everywhere
 from aiops.commands._lazy import LazyGroup
-from aiops.errors import AiopsError, Interrupted
+from aiops.errors import AiopsError, Interrupted, UsageError
 from aiops.output import Output
 
 # verb -> one line for `aiops --help`, so that help imports no verb.
@@ -88,9 +88,11 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit code of the contract."""
+    _open_streams()
     as_json, debug = everywhere.wants(arguments)
     out = Output(as_json)
     try:
+        _require_text(arguments)
         code = group.main(args=arguments, prog_name="aiops", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -113,6 +115,20 @@ def run(arguments: list[str]) -> int:
             f"a bug in aiops: {type(error).__name__}: {error}", "the same command with --debug shows where"
         )
         return _fail(out, bug, debug)
+
+
+def _open_streams() -> None:
+    """What somebody closed (`<&-`) reads as empty and swallows what is written; nothing else may get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123
+
+
+def _require_text(arguments: list[str]) -> None:
+    """Raises UsageError for bytes that are no UTF-8: they could be written into no file and no answer."""
+    for word in arguments:
+        if any("\ud800" <= sign <= "\udfff" for sign in word):
+            raise UsageError(f"{word!a} is not UTF-8 text", "type it again")
 
 
 def _fail(out: Output, error: AiopsError, debug: bool) -> int:

@@ -20,13 +20,24 @@ class Everywhere(click.Option):
         return super().get_help_record(ctx) if ctx.parent is None else None
 
 
+class _Place(click.Path):
+    """A directory. An empty one is a variable that is not set, and not where somebody happens to be."""
+
+    name = "directory"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value) or value == "":
+            self.fail("the directory is empty text; is a variable not set?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def options(*, first: bool = False) -> list[click.Parameter]:
     """``first``: those before the verb, which look into the environment. What is said later in a line counts."""
     return [
         _option(
             "--home",
             sets=_stay_at,
-            type=click.Path(path_type=Path, file_okay=False),
+            type=_Place(path_type=Path, file_okay=False),
             envvar="AIOPS_HOME" if first else None,
             metavar="DIR",
             help="Keep everything below DIR (AIOPS_HOME).",

@@ -25,7 +25,7 @@ def command(context: Context, model: str, text: Sequence[str], max_tokens: int |
     from aiops.actions.service.ask import Question, ask
 
     out = context.out
-    question = sys.stdin.read().strip() if tuple(text) == ("-",) else " ".join(text)
+    question = _read() if tuple(text) == ("-",) else " ".join(text)
     if not question.strip():
         raise UsageError("the question is empty", f'`{context.instance.command} ask {model} "…"`')
     heard = False
@@ -42,3 +42,12 @@ def command(context: Context, model: str, text: Sequence[str], max_tokens: int |
             out.piece("\n")
     out.say(answered.line())
     out.data(answered.to_json())
+
+
+def _read() -> str:
+    try:
+        text = sys.stdin.read().strip()
+        text.encode()
+    except UnicodeError as error:
+        raise UsageError("the question is not UTF-8 text", "type it again, or convert it") from error
+    return text

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiops.errors import Precondition
 from aiops.gateway.shared import protocol
@@ -20,6 +21,9 @@ from aiops.host import ports, process
 from aiops.host.instance import Instance
 from aiops.host.process import Update
 from aiops.supervise.contract import IMPORT_SECONDS
+
+if TYPE_CHECKING:
+    import subprocess
 
 START_SECONDS = 180.0
 LOG_BYTES = 20 * 1024 * 1024
@@ -130,6 +134,14 @@ class ProcessSupervisor:
             argv += [f"--{name}", str(path)]
         self._rotate_log()
         child = process.start_detached(argv, self._instance.log, os.environ)
+        try:
+            self._wait_for(child, update)
+        except KeyboardInterrupt:
+            if self._master() is None:  # it has not said yet who it is: nobody else could stop it
+                process.end([child.pid], 1.0)
+            raise
+
+    def _wait_for(self, child: subprocess.Popen[bytes], update: Update) -> None:
         started = time.monotonic()
         while time.monotonic() - started < START_SECONDS:
             if child.poll() is not None:

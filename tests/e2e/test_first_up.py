@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +15,8 @@ import pytest
 from aiops.demo.child import DemoProvider
 from tests.e2e.fresh import forget, nobody_listens, off, unproved, write
 from tests.kit.gateway import Answer, Gateway
-from tests.kit.waiting import free_port
+from tests.kit.waiting import free_port, until
+from tests.kit.warm.session import starts
 
 KEY = "sk-one-of-them-is-right"
 
@@ -216,3 +219,17 @@ def test_a_key_that_is_missing_is_said_before_anything_is_started(fresh: Gateway
     assert "there is no key file" in refused.message, "both are said at once"
     assert nobody_listens(fresh)
     assert (log.stat().st_size if log.exists() else 0) == before, "no gateway has said anything"
+
+
+# --- Ctrl-C -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.real_start
+def test_ctrl_c_leaves_nothing_running(fresh: Gateway) -> None:
+    up = starts.popen(fresh.argv("up"), env=fresh.env, stderr=subprocess.PIPE, text=True)
+    until(lambda: fresh.pids(), 20, "a master")
+    up.send_signal(signal.SIGINT)
+    _, said = up.communicate(timeout=60)
+    assert (up.returncode, fresh.pids()) == (130, []), said
+    assert "interrupted; nothing runs" in said
+    assert fresh.say("up").code == 0

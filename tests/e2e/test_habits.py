@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -298,3 +299,39 @@ def test_without_a_gateway_there_is_nobody_to_ask(empty: Gateway) -> None:
     refused = empty.cli("ask", "alpha", "hello")
     assert (refused.code, refused.message) == (4, "the gateway is not running")
     assert refused.hint == f"`aiops --home {empty.home} up` starts it"
+
+
+def test_a_model_that_answers_nothing_is_no_success(gateway: Gateway, one: DemoProvider) -> None:
+    one.control(mode="html", paths=["/v1/chat"])
+    try:
+        refused = gateway.cli("ask", "alpha", "hello")
+    finally:
+        one.control(mode="ok", paths=[])
+    assert (refused.code, refused.message) == (7, "`alpha` answered nothing")
+
+
+# --- a shell that is not as usual -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_bug(gateway: Gateway, closed: str) -> None:
+    line = shlex.join(gateway.argv("remove-provider", "not-there", "--yes"))
+    done = subprocess.run(["bash", "-c", f"{line} {closed}"], env=gateway.env, capture_output=True, check=False)
+    assert done.returncode == 2, done
+
+
+def test_bytes_that_are_no_text_are_refused_before_anything_begins(gateway: Gateway) -> None:
+    before = gateway.snapshot()
+    argv = [*gateway.argv("remove-provider", "one", "--force", "--yes", "--reason"), b"a\xff"]
+    done = subprocess.run(argv, env=gateway.env, capture_output=True, check=False)
+    assert (done.returncode, b"is not UTF-8 text" in done.stderr) == (2, True), done
+    asked = subprocess.run(
+        gateway.argv("ask", "alpha", "-"), env=gateway.env, input=b"\xff", capture_output=True, check=False
+    )
+    assert (asked.returncode, b"the question is not UTF-8 text" in asked.stderr) == (2, True), asked
+    assert gateway.snapshot() == before
+
+
+def test_an_empty_home_is_not_where_somebody_happens_to_be(tmp_path: Path) -> None:
+    done = subprocess.run([AIOPS, "--home", "", "-y", "init"], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])

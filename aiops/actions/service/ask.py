@@ -132,6 +132,11 @@ def ask(instance: Instance, question: Question, hear: Callable[[str], None]) -> 
         raise _broken(instance, question.model, error, begun=bool(said)) from error
     if not stream.done:
         raise VerificationFailed("the answer ended before it was whole", f"`{instance.command} logs` shows more")
+    if not stream.pieces:
+        raise VerificationFailed(
+            f"`{question.model}` answered nothing",
+            f"`{instance.command} route explain {question.model}` shows who is asked",
+        )
     return _answered(question.model, "".join(said), stream, time.monotonic() - began)
 
 
@@ -150,6 +155,9 @@ def _require_it_talks(instance: Instance, model: str) -> None:
 def _refused(instance: Instance, model: str, answer: HTTPResponse) -> AiopsError:
     with_words = reason(answer.read().decode(errors="replace"))
     table = now[0] if (now := Snapshot(instance).routes) is not None else None
+    unrouted = next((item for item in table.unrouted if item.model == model), None) if table is not None else None
+    if unrouted is not None:
+        return Precondition(f"nobody answers `{model}` now", f"`{instance.command} status` shows why")
     if table is not None and answer.status in (400, 404) and model not in table.models:
         there = f"there are: {listed(table.models)}" if table.models else "`aiops add-provider` adds one"
         return UsageError(f"no model answers to `{model}`", did_you_mean(model, table.models, there))

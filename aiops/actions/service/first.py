@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 
@@ -10,7 +12,7 @@ from aiops.actions.change.prepare import Intent, Lenient
 from aiops.actions.change.proofs import SILENT
 from aiops.actions.change.result import ChangeFailed
 from aiops.actions.instance.snapshot import Snapshot
-from aiops.errors import Precondition, VerificationFailed
+from aiops.errors import Interrupted, Precondition, VerificationFailed
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.spec.shapes.secrets import EnvRef, FileRef, key_variable, secret_env
@@ -54,6 +56,26 @@ def make_first(instance: Instance, supervisor: Supervisor, lenient: Lenient, out
         if isinstance(error, ChangeFailed) and error.exit_code == VerificationFailed.exit_code:
             error.hint = _way_out(instance, error, lenient)
         raise
+
+
+@contextmanager
+def undone_when_interrupted(now: Snapshot, supervisor: Supervisor, out: Output) -> Iterator[None]:
+    """Of a start: what nobody was served by stops again, what was committed goes on. Raises Interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        run = now.instance.command
+        if now.master is not None:
+            raise
+        if now.current is None:
+            with out.progress("stopping the gateway") as bar:
+                supervisor.stop(STOP_SECONDS, bar.update)
+        elif Snapshot(now.instance).master is not None:
+            raise Interrupted(
+                "interrupted; the gateway goes on starting",
+                f"`{run} status` shows when it serves, `{run} down` stops it",
+            ) from None
+        raise Interrupted("interrupted; nothing runs", f"`{run} up` begins anew") from None
 
 
 def _way_out(instance: Instance, failed: ChangeFailed, lenient: Lenient) -> str:

@@ -10,7 +10,7 @@ from aiops.actions.change.prepare import Lenient
 from aiops.actions.instance.held import held, locked, settled
 from aiops.actions.instance.place import place
 from aiops.actions.instance.snapshot import Snapshot
-from aiops.actions.service.first import make_first, require_secrets
+from aiops.actions.service.first import make_first, require_secrets, undone_when_interrupted
 from aiops.apply import audit
 from aiops.errors import Precondition
 from aiops.gateway.shared import tallies
@@ -72,7 +72,7 @@ def start(instance: Instance, out: Output, lenient: Lenient = "absent") -> Servi
         require_secrets(now)
     if now.master is None:
         credentials.read_master_key(where.master_key)
-    with locked(instance, "up", out):
+    with locked(instance, "up", out), undone_when_interrupted(now, where.supervisor, out):
         with out.progress("starting the gateway") as bar:
             fresh = where.supervisor.start(where.host, where.port, bar.update)
         for line in where.supervisor.story():
