@@ -148,6 +148,9 @@ def interactive(argv: Sequence[str], *, quiet: bool) -> int:
             return child.wait()
 
 
+Child = subprocess.Popen[bytes]
+
+
 def start_detached(argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a service that outlives this process: own session, no terminal, output appended to ``log``.
 

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aiops.errors import Precondition
 from aiops.gateway.shared import protocol
@@ -21,9 +20,6 @@ from aiops.host import ports, process
 from aiops.host.instance import Instance
 from aiops.host.process import Update
 from aiops.supervise.contract import IMPORT_SECONDS
-
-if TYPE_CHECKING:
-    import subprocess
 
 START_SECONDS = 180.0
 LOG_BYTES = 20 * 1024 * 1024
@@ -141,7 +137,7 @@ class ProcessSupervisor:
                 process.end([child.pid], 1.0)
             raise
 
-    def _wait_for(self, child: subprocess.Popen[bytes], update: Update) -> None:
+    def _wait_for(self, child: process.Child, update: Update) -> None:
         started = time.monotonic()
         while time.monotonic() - started < START_SECONDS:
             if child.poll() is not None:
