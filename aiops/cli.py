@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 
 import click
@@ -11,6 +12,7 @@ import click
 import aiops
 from aiops.commands import _everywhere as everywhere
 from aiops.commands._lazy import LazyGroup
+from aiops.context import Context
 from aiops.errors import AiopsError, Interrupted, UsageError
 from aiops.output import Output
 
@@ -90,13 +92,18 @@ def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit code of the contract."""
     _open_streams()
     as_json, debug = everywhere.wants(arguments)
-    out = Output(as_json)
+    out, context = Output(as_json), Context()
+
+    def failed(error: AiopsError) -> int:
+        error.hint = _at(context, error.hint)
+        return _fail(out, error, debug)
+
     try:
         _require_text(arguments)
-        code = group.main(args=arguments, prog_name="aiops", standalone_mode=False)
+        code = group.main(args=arguments, prog_name="aiops", standalone_mode=False, obj=context)
         return code if isinstance(code, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
-        return _fail(out, Interrupted(), debug)
+        return failed(Interrupted())
     except click.ClickException as error:
         if out.as_json:
             out.data({"outcome": "refused", "error": {"code": "usage", "message": error.format_message(), "hint": ""}})
@@ -104,7 +111,7 @@ def run(arguments: list[str]) -> int:
             error.show()
         return 2
     except AiopsError as error:
-        return _fail(out, error, debug)
+        return failed(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -114,7 +121,7 @@ def run(arguments: list[str]) -> int:
         bug = AiopsError(
             f"a bug in aiops: {type(error).__name__}: {error}", "the same command with --debug shows where"
         )
-        return _fail(out, bug, debug)
+        return failed(bug)
 
 
 def _open_streams() -> None:
@@ -129,6 +136,13 @@ def _require_text(arguments: list[str]) -> None:
     for word in arguments:
         if any("\ud800" <= sign <= "\udfff" for sign in word):
             raise UsageError(f"{word!a} is not UTF-8 text", "type it again")
+
+
+def _at(context: Context, hint: str) -> str:
+    """A hint whose commands are for the instance that this command line was about, wherever they were written."""
+    if "`aiops " not in hint or context.home is None:
+        return hint
+    return re.sub(r"`aiops (?!--home)", f"`{context.instance.command} ", hint)
 
 
 def _fail(out: Output, error: AiopsError, debug: bool) -> int:

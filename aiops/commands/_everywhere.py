@@ -26,7 +26,7 @@ class _Place(click.Path):
     name = "directory"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not str(value) or value == "":
+        if value == "":
             self.fail("the directory is empty text; is a variable not set?", param, ctx)
         return super().convert(value, param, ctx)
 

@@ -41,8 +41,6 @@ def command(
     health_endpoint: str | None,
     terms: Terms,
 ) -> None:
-    if not models and not discover:
-        raise UsageError("which models does it serve?", "name them with --model M, or let --discover ask the provider")
     if api_key_env and api_key_file:
         raise UsageError("--api-key-env and --api-key-file exclude each other", "keep one of them")
     from aiops.actions.provider.add import NewProvider, add

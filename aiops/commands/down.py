@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import click
 
+from aiops.commands._patience import drain_limit
 from aiops.context import Context
 
 
 @click.command("down", help="Stop accepting, let requests and streams finish, stop. Nothing is left running.")
-@click.option(
-    "--drain",
-    type=click.FloatRange(0),
-    default=30.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long they may take.",
-)
+@drain_limit(help="How long they may take.", default=30.0)
 @click.pass_obj
 def command(context: Context, drain: float) -> None:
     from aiops.actions.service.run import stop

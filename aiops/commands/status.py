@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aiops.commands._patience import Seconds
 from aiops.context import Context
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ DOWN = ("stopped", "failed")
 @click.option("-w", "--watch", is_flag=True, help="Go on looking: anew on a terminal, a line per change elsewhere.")
 @click.option(
     "--interval",
-    type=click.FloatRange(0.1),
+    type=Seconds(0.1),
     default=2.0,
     show_default=True,
     metavar="SECONDS",
@@ -83,6 +84,8 @@ def _lines(context: Context, now: Situation, routes: bool) -> Iterator[str]:
             yield f"{'note:':<12}{sentence}"
     if now.gateway_state in DOWN:
         yield f"{'next:':<12}`{context.instance.command} up` starts it"
+    elif now.unproved:
+        yield f"{'next:':<12}`{context.instance.command} verify --all` asks those who were not proved"
     if routes:
         yield from now.routes.lines() if now.routes.workers else ["no worker serves"]
 

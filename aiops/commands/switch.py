@@ -7,7 +7,7 @@ import click
 from aiops.actions.change.terms import Terms
 from aiops.commands import _names as names
 from aiops.commands._mutating import LOST_OR_EDITED, mutating, report
-from aiops.commands._patience import serve_limit
+from aiops.commands._patience import drain_limit, serve_limit
 from aiops.context import Context
 
 
@@ -17,11 +17,8 @@ from aiops.context import Context
 @click.argument("old", shell_complete=names.providers)
 @click.argument("new", shell_complete=names.providers)
 @serve_limit(help="How long NEW may take to load.")
-@click.option(
-    "--drain",
-    type=click.FloatRange(0),
-    metavar="SECONDS",
-    help="How long requests with OLD may take to finish; `gateway.drain_seconds` when not given.",
+@drain_limit(
+    help="How long requests with OLD may take to finish; `gateway.drain_seconds` when not given.", default=None
 )
 @mutating(force=LOST_OR_EDITED)
 @click.pass_obj

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from aiops.commands._patience import drain_limit
 from aiops.context import Context
 
 
@@ -12,14 +13,7 @@ from aiops.context import Context
     help="Take away what aiops made: the gateway that runs (drained first), units, containers, generations, state, "
     "logs. Configuration and secrets stay.",
 )
-@click.option(
-    "--drain",
-    type=click.FloatRange(0),
-    default=30.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long requests and streams may take to finish.",
-)
+@drain_limit(help="How long requests and streams may take to finish.", default=30.0)
 @click.option("--purge", is_flag=True, help="Configuration and secrets, too.")
 @click.option("--dry-run", is_flag=True, help="Print what would go and stop.")
 @click.pass_obj

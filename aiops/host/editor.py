@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiops.errors import Precondition
+from aiops.errors import Interrupted, Precondition
 from aiops.host import clock, files, process
 from aiops.host.unit_files import find_program
 
@@ -64,5 +65,8 @@ def edit(argv: list[str], copy: Copy, *, quiet: bool) -> None:
     code = process.interactive([*argv, str(copy.path)], quiet=quiet)
     if code == process.NO_PROGRAM:
         raise Precondition(f"there is no program {argv[0]}", "set EDITOR to your editor")
+    if code == -signal.SIGINT:
+        raise Interrupted(f"{argv[0]} was interrupted", "nothing was changed")
     if code != 0:
-        raise Precondition(f"{argv[0]} ended with exit code {code}, so what it left was not looked at")
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        raise Precondition(f"{argv[0]} ended {how}, so what it left was not looked at", "nothing was changed")

@@ -44,7 +44,7 @@ class Instance:
         return self.key_file(None)
 
     def key_file(self, written: str | None) -> Path:
-        """Where the gateway's key is, given what ``master_key_file`` says; None: nothing."""
+        """Where a key is, given what the files say of it; None: the gateway's own, of which they say nothing."""
         return self.secrets / Path(written or "master_key").expanduser()
 
     @property

@@ -72,7 +72,7 @@ def diff(old: RouteTable | None, new: RouteTable, old_summary: Summary | None, n
     proofs = tuple(
         route.model
         for route in after.routes
-        if _providers_of(route) & changed_providers or _served(routes.get(route.model)) != _served(route)
+        if set(route.providers) & changed_providers or _served(routes.get(route.model)) != _served(route)
     )
     ways = tuple(
         route.model
@@ -95,10 +95,6 @@ def _served(route: Route | None) -> tuple[object, ...] | None:
 def _key(params: Params) -> str:
     """Comparable with others."""
     return json.dumps(params, sort_keys=True)
-
-
-def _providers_of(route: Route) -> set[str]:
-    return {member.provider for member in route.members} or {route.provider}
 
 
 def _wire(facts: Mapping[str, Any]) -> tuple[object, ...]:

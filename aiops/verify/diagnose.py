@@ -55,7 +55,7 @@ def _asked(identity: str, table: RouteTable) -> Iterator[str]:
     if kind not in PROBES:
         return
     if (route := table.route(rest)) is not None:
-        yield from {member.provider: None for member in route.members} or (route.provider,)
+        yield from route.providers
         return
     yield rest.rpartition("@")[2].partition("/")[0]
 

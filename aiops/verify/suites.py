@@ -132,7 +132,7 @@ def _about(route: Route) -> About:
 
 
 def _all_absent(route: Route, subject: Subject) -> bool:
-    return all(name in subject.absent for name in ({member.provider for member in route.members} or {route.provider}))
+    return all(name in subject.absent for name in route.providers)
 
 
 def _bind(act: Callable[..., str], *arguments: object) -> Callable[[], str]:

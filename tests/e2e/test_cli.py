@@ -126,7 +126,7 @@ BAD_KEYS = {
     "sk-1234": "it has 7 characters, at least 20 are needed",
     "": "it is empty",
     "password-password-password": "it does not begin with sk-",
-    "sk-aaaaaaaaaaaaaaaaaaaaaaaa": "it repeats the same few characters",
+    f"sk-{'a' * 24}": "it repeats the same few characters",
 }
 
 

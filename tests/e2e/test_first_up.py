@@ -41,22 +41,12 @@ def locked() -> Iterator[DemoProvider]:
         yield provider
 
 
-@pytest.fixture(scope="module")
-def instance() -> Iterator[Gateway]:
-    made = Gateway()
-    try:
-        made.init()
-        yield made
-    finally:
-        made.destroy()
-
-
 @pytest.fixture
-def fresh(instance: Gateway, good: DemoProvider) -> Iterator[Gateway]:
+def fresh(empty: Gateway, good: DemoProvider) -> Iterator[Gateway]:
     """An instance that never served anything."""
-    forget(instance)
-    yield instance
-    forget(instance)
+    forget(empty)
+    yield empty
+    forget(empty)
     good.control(mode="ok", delay=0, paths=[], models=["chat", "other"])
 
 

@@ -15,25 +15,15 @@ from tests.e2e.fresh import forget, off, unproved, write
 from tests.kit.gateway import Answer, Gateway
 
 
-@pytest.fixture(scope="module")
-def instance() -> Iterator[Gateway]:
-    made = Gateway()
-    try:
-        made.init()
-        yield made
-    finally:
-        made.destroy()
-
-
 @pytest.fixture
-def fresh(instance: Gateway) -> Iterator[Gateway]:
+def fresh(empty: Gateway) -> Iterator[Gateway]:
     """An instance that never served anything."""
-    settings = instance.source("aiops.yaml")
+    settings = empty.source("aiops.yaml")
     before = settings.read_bytes()
-    forget(instance)
-    yield instance
+    forget(empty)
+    yield empty
     settings.write_bytes(before)
-    forget(instance)
+    forget(empty)
 
 
 def asked(provider: DemoProvider) -> list[str]:

@@ -11,7 +11,6 @@ from aiops.actions.change.prepare import Intent, Prepared
 from aiops.host.credentials import provider_keys
 from aiops.host.ports import url_of
 from aiops.output import Output
-from aiops.spec.routes.routes import Route
 from aiops.verify.check import Absent, Check, failures
 from aiops.verify.unproved import Unproved, still, unproved
 
@@ -108,7 +107,7 @@ class Prover:
     def unproved(self) -> tuple[Unproved, ...]:
         """What is served unproved once the private suite has passed, and what was before and still is."""
         new = unproved(self._checks)
-        served = {(provider, route.model) for route in self._table.routes for provider in _providers(route)}
+        served = {(provider, route.model) for route in self._table.routes for provider in route.providers}
         again = {name for each in new for name in each.models}
         before = [each for each in still(self._before, self._checks, served) if not again & set(each.models)]
         return (*new, *before)
@@ -121,7 +120,7 @@ class Prover:
         return bool(looked.unlisted) and not any(
             route.billable and not self._state.verify.billable
             for route in self._table.routes
-            if provider in _providers(route)
+            if provider in route.providers
         )
 
     def _weighed(self, seen: Sequence[Check], looked: Sequence[Looked], proofs: Sequence[Check]) -> Iterator[Check]:
@@ -204,10 +203,6 @@ class Prover:
 
 def _is_answer(check: Check) -> bool:
     return check.id.startswith("answer:")
-
-
-def _providers(route: Route) -> set[str]:
-    return {member.provider for member in route.members} or {route.provider}
 
 
 def _counter(bar: Any, total: int) -> Callable[[Check], None]:

@@ -238,14 +238,8 @@ def _canned(path: str, model: str, body: Mapping[str, Any]) -> dict[str, Any]:
     choice: dict[str, Any] = {"message": _said()} if chat else {"text": "hi"}
     choices = [{"index": 0, "finish_reason": "stop", **choice}]
     kind = "chat.completion" if chat else "text_completion"
-    about = {
-        "id": "x",
-        "object": kind,
-        "created": 1,
-        "model": model,
-        "service_tier": "default",
-    }  # groq's always has one
-    return {**about, "choices": choices, "usage": _USAGE}
+    about = {"id": "x", "object": kind, "created": 1, "model": model}
+    return {**about, "service_tier": "default", "choices": choices, "usage": _USAGE}  # groq's always has a tier
 
 
 def _said() -> dict[str, str]:

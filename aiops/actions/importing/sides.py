@@ -19,7 +19,10 @@ from aiops.host import process
 from aiops.host.signals import undisturbed
 
 _SECONDS = 90.0
-_STOPPED = Precondition("it was stopped", "")
+
+
+def _stopped() -> Precondition:
+    return Precondition("it was stopped", "")
 
 
 def free_port() -> int:
@@ -50,7 +53,7 @@ def stock(config: Path, environment: Mapping[str, str], stop: Event) -> Iterator
                     "without `--prove` it is imported all the same",
                 )
             if stop.wait(0.1):
-                raise _STOPPED
+                raise _stopped()
         yield url
     finally:
         with undisturbed():
@@ -70,7 +73,7 @@ def candidate(config: Path, home: Path, environment: Mapping[str, str], stop: Ev
     def do(*verb: str) -> None:
         done = process.run([*aiops, *verb], _SECONDS, env, unless=stop)
         if stop.is_set():
-            raise _STOPPED
+            raise _stopped()
         if not done.ok:
             raise Precondition(f"`aiops {verb[0]}` of the imported file fails: {done.reason}", done.err[-300:])
 

@@ -15,6 +15,7 @@ from aiops.errors import AiopsError, Precondition, UsageError, VerificationFaile
 from aiops.gateway.shared.protocol import GENERATION_HEADER
 from aiops.host import credentials, http
 from aiops.host.instance import Instance
+from aiops.spec.routes.routes import RouteTable
 from aiops.spec.suggest import did_you_mean, listed
 from aiops.verify.client import reason
 from aiops.verify.measure import PROVIDER_HEADER
@@ -154,11 +155,12 @@ def _require_it_talks(instance: Instance, model: str) -> None:
 
 def _refused(instance: Instance, model: str, answer: HTTPResponse) -> AiopsError:
     with_words = reason(answer.read().decode(errors="replace"))
-    table = now[0] if (now := Snapshot(instance).routes) is not None else None
-    unrouted = next((item for item in table.unrouted if item.model == model), None) if table is not None else None
-    if unrouted is not None:
-        return Precondition(f"nobody answers `{model}` now", f"`{instance.command} status` shows why")
-    if table is not None and answer.status in (400, 404) and model not in table.models:
+    table, _ = Snapshot(instance).routes or (RouteTable(), None)
+    for gone in table.unrouted:
+        if gone.model == model:
+            back = f"`{instance.command} enable {gone.provider}` brings it back"
+            return Precondition(f"nobody answers `{model}`: {gone.reason}", back)
+    if table.routes and answer.status in (400, 404) and model not in table.models:
         there = f"there are: {listed(table.models)}" if table.models else "`aiops add-provider` adds one"
         return UsageError(f"no model answers to `{model}`", did_you_mean(model, table.models, there))
     return VerificationFailed(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from shlex import quote
 
 from aiops.actions.change.make import make
@@ -32,16 +31,11 @@ def require_secrets(now: Snapshot) -> None:
         if isinstance(source, EnvRef) and not now.environment.get(source.name):
             missing.append(f"{where}the environment variable {source.name} is not set")
             hints.append(f"`export {source.name}=…` in this shell, or put {source.name}=… into {now.instance.env_file}")
-        elif isinstance(source, FileRef) and not (path := _key_file(now.instance, source.path)).is_file():
+        elif isinstance(source, FileRef) and not (path := now.instance.key_file(source.path)).is_file():
             missing.append(f"{where}there is no key file {path}")
             hints.append(f"`install -m 600 YOUR_KEY {path}`")
     if missing:
         raise Precondition("\n".join(missing), "; ".join(hints))
-
-
-def _key_file(instance: Instance, name: str) -> Path:
-    path = Path(name).expanduser()
-    return path if path.is_absolute() else instance.secrets / path
 
 
 def make_first(instance: Instance, supervisor: Supervisor, lenient: Lenient, out: Output) -> int | None:

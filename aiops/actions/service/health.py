@@ -66,7 +66,7 @@ def dead_providers(
 
     Those near by are connected to, which costs nobody anything; of the others only what happened to requests is known.
     """
-    used = {name for route in table.routes for name in _providers(route)}
+    used = {name for route in table.routes for name in route.providers}
     near = {
         name: connects_to(facts["url"])
         for name, facts in providers.items()
@@ -89,7 +89,7 @@ def _at(host: str, port: int) -> str:
 
 
 def _dead(name: str, why: str, table: RouteTable, dead: Mapping[str, str]) -> str:
-    mine = [route for route in table.routes if name in _providers(route)]
+    mine = [route for route in table.routes if name in route.providers]
     lost = [route.model for route in mine if not _answered(route, table, dead)]
     kept = [route.model for route in mine if _answered(route, table, dead)]
     return f"provider {name} does not answer ({why}){_names(kept, lost)}"
@@ -111,11 +111,7 @@ def _names(kept: list[str], lost: list[str]) -> str:
     return others + nobody
 
 
-def _providers(route: Route) -> set[str]:
-    return {member.provider for member in route.members} or {route.provider}
-
-
 def _answered(route: Route, table: RouteTable, dead: Collection[str]) -> bool:
     """By one of its own providers, or by a fallback."""
     ways = [route, *(other for name in route.fallbacks if (other := table.route(name)) is not None)]
-    return any(_providers(way) - set(dead) for way in ways)
+    return any(set(way.providers) - set(dead) for way in ways)

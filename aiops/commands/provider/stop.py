@@ -8,19 +8,13 @@ from aiops.actions.change.terms import Terms
 from aiops.actions.provider.patience import DRAIN_SECONDS
 from aiops.commands import _names as names
 from aiops.commands._mutating import mutating
+from aiops.commands._patience import drain_limit
 from aiops.context import Context
 
 
 @click.command("stop", help="Stop the unit of a provider. Refused while it answers users.")
 @click.argument("name", shell_complete=names.providers)
-@click.option(
-    "--drain",
-    type=click.FloatRange(0),
-    default=DRAIN_SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long requests of an earlier generation may take to finish.",
-)
+@drain_limit(help="How long requests of an earlier generation may take to finish.", default=DRAIN_SECONDS)
 @mutating(force="Also while it answers users.")
 @click.pass_obj
 def command(context: Context, name: str, drain: float, terms: Terms) -> None:

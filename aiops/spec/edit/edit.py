@@ -62,6 +62,8 @@ def add_provider(
     entry |= {"health_endpoint": health_endpoint, "max_parallel": max_parallel}
     entry = {key: value for key, value in entry.items() if value not in (None, ())}
     existing = providers.get(("providers", name))
+    if existing is None and not models:
+        raise UsageError("which models does it serve?", "name them with --model M, or let --discover ask the provider")
     if existing is None:
         _fallback_exists(providers, mappings, fallback, name, [_name(model) for model in models])
         providers.put(("providers", name), entry)

@@ -73,6 +73,11 @@ class Route:
         """Its deployments, when there are several to choose from."""
         return tuple(endpoint.member for endpoint in self.endpoints)
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Who may answer for it, fallbacks aside; each once."""
+        return tuple(dict.fromkeys(member.provider for member in self.members)) or (self.provider,)
+
 
 def is_alone(route: Route) -> bool:
     """Whether nobody else can answer for it, and nothing is written about how often it is asked."""

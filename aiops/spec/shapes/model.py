@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -249,7 +250,11 @@ class Provider(Shape):
 
     def model(self, name: str) -> ModelSpec | None:
         """The model of that name, or None."""
-        return next((model for model in self.models if model.name == name), None)
+        return self.by_name.get(name)
+
+    @cached_property
+    def by_name(self) -> Mapping[str, ModelSpec]:
+        return {model.name: model for model in reversed(self.models)}  # the first, where a name is written twice
 
 
 class Port(Shape):
