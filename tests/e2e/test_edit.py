@@ -104,6 +104,17 @@ def test_what_is_refused_is_kept_and_can_be_gone_on_with(gateway: Gateway, tmp_p
     assert edits(gateway) == []
 
 
+def test_ctrl_c_in_the_editor_is_ctrl_c(gateway: Gateway, tmp_path: Path) -> None:
+    script = tmp_path / "interrupted"
+    script.write_text('#!/bin/sh\necho "# typed" >>"$1"\nkill -INT $$\n')
+    script.chmod(0o755)
+    ended = say(gateway, "edit", "--json", editor=str(script))
+    assert (ended.code, ended.message) == (130, f"{script} was interrupted")
+    assert "nothing was changed; what you typed is kept" in ended.hint
+    (kept,) = edits(gateway)
+    kept.unlink()
+
+
 def test_what_an_editor_left_that_failed_is_kept_and_not_looked_at(gateway: Gateway, tmp_path: Path) -> None:
     script = tmp_path / "crashes"
     script.write_text('#!/bin/sh\necho "# typed" >>"$1"\nexit 3\n')

@@ -64,6 +64,9 @@ def test_one_server_that_is_off_does_not_stop_the_others(fresh: Gateway, good: D
     assert fresh.ask("chat").status_code == 200
     assert fresh.models() == ["chat", "x"]
     assert unproved(fresh) == [{"provider": "gpu-box", "models": ["x"], "reason": "absent", "why": why}]
+    status = fresh.say("status").out
+    assert "gpu-box is served unproved" in status
+    assert f"`aiops --home {fresh.home} verify --all` asks those who were not proved" in status
 
 
 def test_what_was_unproved_stays_so_until_it_answers(fresh: Gateway, good: DemoProvider) -> None:

@@ -310,6 +310,14 @@ def test_a_model_that_answers_nothing_is_no_success(gateway: Gateway, one: DemoP
     assert (refused.code, refused.message) == (7, "`alpha` answered nothing")
 
 
+def test_a_name_whose_provider_is_disabled_is_answered_with_the_way_back(gateway: Gateway) -> None:
+    gateway.must("disable", "one", "--force")
+    refused = gateway.cli("ask", "alpha", "hello")
+    assert (refused.code, refused.message.startswith("nobody answers `alpha`: `one` is disabled")) == (4, True)
+    assert refused.hint == f"`aiops --home {gateway.home} enable one` brings it back"
+    gateway.must("enable", "one")
+
+
 # --- a shell that is not as usual -------------------------------------------------------------------------------------
 
 
@@ -335,3 +343,31 @@ def test_bytes_that_are_no_text_are_refused_before_anything_begins(gateway: Gate
 def test_an_empty_home_is_not_where_somebody_happens_to_be(tmp_path: Path) -> None:
     done = subprocess.run([AIOPS, "--home", "", "-y", "init"], cwd=tmp_path, capture_output=True, check=False)
     assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+
+
+@pytest.mark.parametrize("words", [("status", "-w", "--interval"), ("down", "--drain"), ("uninstall", "--drain")])
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_a_time_is_a_number_of_seconds(gateway: Gateway, words: tuple[str, ...], number: str) -> None:
+    refused = gateway.cli(*words, number)
+    assert refused.code == 2
+    assert "nan" in refused.message or "inf" in refused.message
+
+
+def test_a_hint_is_for_the_instance_that_the_line_was_about(gateway: Gateway, one: DemoProvider) -> None:
+    """Wherever it was written: `aiops` alone would be another one."""
+    gateway.edit("providers.yaml", f"base_url: {one.url}", f"bass_url: {one.url}")
+    assert f"run `aiops --home {gateway.home} validate`" in gateway.cli("apply").hint
+    variables = {**gateway.env, "AIOPS_HOME": str(gateway.home)}
+    there = subprocess.run([AIOPS, "--json", "apply"], env=variables, capture_output=True, check=False)
+    assert "run `aiops validate`" in json.loads(there.stdout)["error"]["hint"]
+    gateway.edit("providers.yaml", "bass_url", "base_url")
+
+
+def test_a_wrong_type_is_said_before_missing_models(gateway: Gateway) -> None:
+    refused = gateway.cli("add-provider", "new", "--type", "olama")
+    assert (refused.code, refused.message, refused.hint) == (
+        2,
+        "unknown provider type `olama`",
+        "did you mean `ollama`?",
+    )
+    assert gateway.cli("add-provider", "new", "--type", "ollama").message == "which models does it serve?"

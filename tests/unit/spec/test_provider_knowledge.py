@@ -203,3 +203,23 @@ def test_another_option_is_proved_again_and_said_in_the_plan() -> None:
     assert set(found.changed_models) == {"both", "small:8b"}
     assert "~ model small:8b: options (num_ctx)" in found.lines()
     assert "~ model both: options of lab (num_ctx)" in found.lines()
+
+
+def test_a_model_is_looked_up_however_many_there_are() -> None:
+    compared = 0
+
+    class Name(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    it = provider(models=[f"m{number}" for number in range(1000)])
+    found = [it.model(Name(f"m{number}")) for number in range(1000)]
+    assert [spec.name for spec in found if spec is not None] == [f"m{number}" for number in range(1000)]
+    assert it.model("none") is None
+    assert compared < 2000
