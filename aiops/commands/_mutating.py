@@ -38,7 +38,7 @@ def report(context: Context, result: Result, data: dict[str, Any] | None = None)
     """``data``: what ``--json`` prints, when the verb has more to tell than the change itself."""
     out = context.out
     if result.outcome == "applied" and result.generation is None:
-        out.result("written down; nothing serves yet: `aiops up` serves it")
+        out.result(f"written down; nothing serves yet: `{context.instance.command} up` serves it")
     elif result.outcome == "applied":
         proofs = sum(check.status == "pass" for check in result.checks)
         for check in (check for check in result.checks if check.status == "skip"):

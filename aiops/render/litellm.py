@@ -9,7 +9,7 @@ from aiops.spec.choosing.rules import Member, Strategy
 from aiops.spec.routes.deployments import ANY_MODEL, hidden_members, hidden_name, identity
 from aiops.spec.routes.documentation import together
 from aiops.spec.routes.routes import Info, Route, RouteTable, is_alone
-from aiops.spec.shapes.model import DesiredState, Provider
+from aiops.spec.shapes.model import DesiredState, Gateway, Provider
 from aiops.spec.shapes.options import Params
 from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY, Mode
 from aiops.spec.shapes.secrets import MASTER_KEY_ENV, key_variable
@@ -63,7 +63,7 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
     if gateway.stream_timeout is not None:
         router["stream_timeout"] = gateway.stream_timeout
     return {
-        "model_list": _deployments(state, table),
+        "model_list": _timed(_deployments(state, table), gateway),
         "router_settings": router,
         "litellm_settings": {
             "request_timeout": gateway.request_timeout,
@@ -190,6 +190,15 @@ def call(provider: Provider, model: str, mode: Mode) -> dict[str, Any]:
     if variable is not None or not provider.kind.ambient:
         params["api_key"] = f"os.environ/{variable}" if variable is not None else PLACEHOLDER_KEY
     return params
+
+
+def _timed(deployments: list[dict[str, Any]], gateway: Gateway) -> list[dict[str, Any]]:
+    """A model's own time-out counts for its streams: LiteLLM would take `request_timeout`, for all, before it."""
+    for each in deployments if gateway.stream_timeout is None else ():
+        params = each["litellm_params"]
+        if "timeout" in params:
+            params.setdefault("stream_timeout", params["timeout"])
+    return deployments
 
 
 def tell(deployment: dict[str, Any], params: Params, facts: Params) -> None:

@@ -30,6 +30,7 @@ from aiops.host import clock, credentials, files
 from aiops.host.files import read
 from aiops.host.instance import GENERATED, Instance
 from aiops.host.master import MasterGone
+from aiops.host.signals import undisturbed
 from aiops.output import Output, Progress
 from aiops.plan.plan import Plan
 from aiops.spec.shapes.secrets import EnvRef, secret_env
@@ -151,7 +152,7 @@ def _write_down(prepared: Prepared, result: Result) -> None:
 def _write_sources(prepared: Prepared) -> None:
     changes = _source_changes(prepared)
     check_untouched(changes)
-    with files.explained(prepared.now.instance.config, "write"):
+    with files.explained(prepared.now.instance.config, "write"), undisturbed():  # of two files both, or none
         for change in changes:
             put(change.path, change.after)
 

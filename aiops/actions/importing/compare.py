@@ -43,7 +43,7 @@ _GUESSED = {
     "supports_reasoning": "LiteLLM guesses it by the name; of a server of one's own only who runs it knows",
 }
 _CHANCE = 0.001
-_CLIENTS_OWN = "600.0"
+_CLIENTS_OWN = 600.0
 _FORGOTTEN = "the time-out that counts for the name counts here too; LiteLLM forgot it on this way"
 _LISTED = "every name that is served is listed"
 _EVERY = "every deployment of the name is tried before it fails"
@@ -113,7 +113,7 @@ def differences(question: Question, of: Asked, stock: Answered, candidate: Answe
         yield said("server", one.at if one else "nobody", other.at, _REFUSED)
         return
     if one is not None and other is not None and not several:  # which of several is asked is chance
-        yield from _requests(said, question, one, other)
+        yield from _requests(said, question, one, other, "timeout" in of.facts)
         because = _translated(one, other)
     if not several:
         yield from _replies(said, stock.replies[0], candidate.replies[0], because)
@@ -168,7 +168,8 @@ def _translated(was: Arrived, now: Arrived) -> str:
     return next((why for _, new, why in moved if now.path.endswith(new)), "")
 
 
-def _requests(said: Said, question: Question, was: Arrived, now: Arrived) -> Iterator[Difference]:
+def _requests(said: Said, question: Question, was: Arrived, now: Arrived, own: bool) -> Iterator[Difference]:
+    """``own``: whether a time-out is written for the name."""
     why = _translated(was, now)
     for what, one, other in (("server", was.at, now.at), ("path", was.path, now.path), ("key", was.key, now.key)):
         if one != other:
@@ -176,8 +177,10 @@ def _requests(said: Said, question: Question, was: Arrived, now: Arrived) -> Ite
             nobodys = secret and one in ("", LITELLMS_KEY) and other == PLACEHOLDER_KEY
             because = _NO_KEY if nobodys else why if what == "path" else ""
             yield said(what, "one" if secret else one, "another" if secret else other, because)
-    if was.patience != now.patience and None not in (was.patience, now.patience):
+    if was.patience is not None and now.patience is not None and was.patience != now.patience:
         forgot = question.endpoint.startswith("messages") and was.patience == _CLIENTS_OWN
+        # Of a stream LiteLLM takes the seconds that are written for all before those of the name.
+        forgot |= question.endpoint == "stream" and own and now.patience < was.patience
         yield said("seconds until it is given up", was.patience, now.patience, _FORGOTTEN if forgot else "")
     if why:
         return

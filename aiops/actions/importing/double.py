@@ -9,7 +9,7 @@ import select
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -48,9 +48,11 @@ class Arrived:
         return f"{of} (key {hashlib.sha256(self.key.encode()).hexdigest()[:4]})"
 
     @property
-    def patience(self) -> str | None:
-        """After how many seconds who asks gives up, where they say so."""
-        return self.headers.get("x-stainless-read-timeout")
+    def patience(self) -> float | None:
+        """After how many seconds who asks gives up, where they say so: `200` and `200.0` are the same."""
+        with suppress(KeyError, ValueError):
+            return float(self.headers["x-stainless-read-timeout"])
+        return None
 
 
 @dataclass

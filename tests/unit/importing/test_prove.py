@@ -98,6 +98,17 @@ def test_seconds_until_a_provider_is_given_up_are_compared() -> None:
     [found] = differences(QUESTION, OF, side(six), side(ten))
     assert (found.what, found.why) == ("seconds until it is given up", "")
     assert list(differences(QUESTION, OF, side(six), side(six))) == []
+    same = replace(SAME, headers={**SAME.headers, "x-stainless-read-timeout": "600"})
+    assert list(differences(QUESTION, OF, side(same), side(six))) == [], "written otherwise"
+
+
+def test_a_names_own_time_out_may_count_for_its_streams_where_litellm_took_that_of_all() -> None:
+    long, short = (replace(SAME, headers={**SAME.headers, "x-stainless-read-timeout": text}) for text in ("200", "30"))
+    stream = replace(QUESTION, endpoint="stream")
+    of = replace(OF, facts=frozenset({"timeout"}))
+    assert [each.why != "" for each in differences(stream, of, side(long), side(short))] == [True]
+    assert [each.why for each in differences(stream, of, side(short), side(long))] == [""], "it may not get longer"
+    assert [each.why for each in differences(stream, OF, side(long), side(short))] == [""], "none is written for it"
 
 
 @pytest.mark.parametrize(

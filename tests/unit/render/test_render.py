@@ -204,3 +204,24 @@ def test_the_cost_of_rendering_grows_linearly_up_to_ten_thousand_models() -> Non
 
     small, large = min(seconds(1_000) for _ in range(3)), seconds(10_000)
     assert large < 25 * small
+
+
+@pytest.mark.parametrize(
+    ("gateway", "options", "expected"),
+    [
+        ("", "timeout: 30", 30),
+        ("", "timeout: 30, stream_timeout: 20", 20),
+        (", stream_timeout: 50", "timeout: 30", None),
+    ],
+    ids=["its own counts", "but not before one for streams", "nor before that of the gateway"],
+)
+def test_a_time_out_of_a_model_counts_for_its_streams(gateway: str, options: str, expected: int | None) -> None:
+    provider = f"{{type: vllm, base_url: 'http://127.0.0.1:1', models: [{{name: m, options: {{{options}}}}}]}}"
+    sources = {
+        "aiops.yaml": f"gateway: {{port: 4000{gateway}}}".encode(),
+        "providers.yaml": f"providers: {{p: {provider}}}".encode(),
+    }
+    state = load(sources, {})
+    config = yaml.safe_load(render(state, resolve(state), aiops_version="1.2.3")["litellm-unified.yaml"])
+    (one,) = config["model_list"]
+    assert (one["litellm_params"]["timeout"], one["litellm_params"].get("stream_timeout")) == (30, expected)
