@@ -13,7 +13,7 @@ import aiops
 from aiops.commands import _everywhere as everywhere
 from aiops.commands._lazy import LazyGroup
 from aiops.context import Context
-from aiops.errors import AiopsError, Interrupted, UsageError
+from aiops.errors import AiopsError, Interrupted, Precondition, UsageError
 from aiops.output import Output
 
 # verb -> one line for `aiops --help`, so that help imports no verb.
@@ -115,6 +115,8 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except PermissionError as error:  # where nobody expected one: it is the file's owner who can mend it
+        return failed(Precondition(f"{error.filename}: {(error.strerror or '').lower()}", "`ls -ld` shows whose it is"))
     except Exception as error:
         if debug:
             raise

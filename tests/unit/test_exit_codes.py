@@ -85,3 +85,14 @@ def test_an_edit_that_cannot_be_made_safely_is_a_precondition(home: Path, capsys
     assert data["error"]["code"] == "precondition"
     assert data["error"]["hint"] == "make this change by hand"
     assert file.read_text() == ALIASED
+
+
+def test_a_file_that_may_not_be_read_is_no_bug(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(13, "Permission denied", "/x/secrets/env")
+
+    monkeypatch.setattr(disable, "make", fails)
+    code, data = run(home, capsys, "disable", "a")
+    assert (code, data["error"]["message"]) == (4, "/x/secrets/env: permission denied")
