@@ -1,16 +1,26 @@
-"""Who did what: a line of ``audit``, and one of ``changes``, in the transaction that does it."""
+"""How every act is done: noted as a change, the row written whole, and who did it in the audit, in one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Table, insert
 
-from aiops.state.store import tables
+from aiops.state.store import changes, clock, rows, tables, writing
+from aiops.state.store.changes import Kind, member_id
 
-Kind = Literal["key", "team", "user", "budget"]
+R = TypeVar("R", bound=rows.Limited)
+
+_OF: Mapping[type[rows.Limited], tuple[Kind, Table]] = {
+    rows.Key: ("key", tables.keys),
+    rows.Team: ("team", tables.teams),
+    rows.Member: ("member", tables.team_members),
+    rows.User: ("user", tables.users),
+    rows.Budget: ("budget", tables.budgets),
+}
+_BOOKKEEPING = frozenset({"created_at", "created_by", "updated_at", "updated_by", "version", "epoch", "base_at"})
 
 
 @dataclass(frozen=True)
@@ -23,41 +33,80 @@ class Actor:
 
 
 @dataclass(frozen=True)
-class Act:
-    """``before`` and ``after``: what is different, as the tables have it; None where there was or is nothing."""
+class Done(Generic[R]):
+    """The row as it is now, and the number of the change; None: there was nothing to change."""
 
-    verb: str
-    kind: Kind
-    id: str
-    before: Mapping[str, Any] | None = None
-    after: Mapping[str, Any] | None = None
+    row: R
+    seq: int | None
 
 
-def record(connection: Connection, by: Actor, at: int, act: Act) -> int:
-    """``at``: microseconds. The number of the change: who has applied it acts on what is now. Hashes of keys are kept
-    out, as with them and the database one could tell which key was whose."""
-    before, after = _difference(act.before, act.after)
+def add(connection: Connection, row: R, by: Actor, verb: str) -> Done[R]:
+    """Raises Exists."""
+    kind, table = _OF[type(row)]
+    seq = changes.note(connection, kind, identity(row))
+    now = writing.add(connection, table, replace(row, created_by=by.who, updated_by=by.who))
+    audit(connection, by, verb, kind, identity(now), None, plain(now))
+    return Done(now, seq)
+
+
+def change(
+    connection: Connection, row: R, values: Mapping[str, Any], by: Actor, verb: str, told: Mapping[str, Any] | None = None
+) -> Done[R]:
+    """``told``: what the audit is told beside what changed. Raises Stale when somebody else was faster."""
+    changed = replace(row, **values)
+    if changed == row and not told:
+        return Done(row, None)
+    kind, table = _OF[type(row)]
+    seq = changes.note(connection, kind, identity(row))
+    now = writing.replace(connection, table, replace(changed, updated_by=by.who))
+    before, after = plain(row), plain(now)
+    names = [name for name in after if before[name] != after[name]]
+    audit(
+        connection, by, verb, kind, identity(row),
+        {name: before[name] for name in names}, {**{name: after[name] for name in names}, **(told or {})},
+    )  # fmt: skip
+    return Done(now, seq)
+
+
+def remove(connection: Connection, row: rows.Limited, by: Actor, verb: str) -> int:
+    """The number of the change."""
+    kind, table = _OF[type(row)]
+    seq = changes.note(connection, kind, identity(row))
+    writing.remove(connection, table, **{column.name: getattr(row, column.name) for column in table.primary_key})
+    audit(connection, by, verb, kind, identity(row), plain(row), None)
+    return seq
+
+
+def audit(
+    connection: Connection,
+    by: Actor,
+    verb: str,
+    kind: Kind,
+    id: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> None:
+    """No hash of a key is among it: with that and the database one could tell which key was whose."""
     if by.reason:
         after = {**(after or {}), "reason": by.reason}
     line = {
-        "at": at, "who": by.who, "from_where": by.source, "verb": act.verb, "kind": act.kind, "object": act.id,
-        "before": before, "after": after,
+        "at": clock.now(), "who": by.who, "from_where": by.source, "verb": verb, "kind": kind, "object": id,
+        "before": _set(before), "after": _set(after),
     }  # fmt: skip
     connection.execute(insert(tables.audit).values(line))
-    seq = connection.execute(insert(tables.changes).values(at=at, kind=act.kind, id=act.id)).inserted_primary_key
-    assert seq is not None
-    return int(seq[0])
 
 
-def _difference(
-    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
-) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Of a change only what changed; of a beginning or an end all that is set."""
-    if before is None or after is None:
-        return _set(before), _set(after)
-    names = [name for name in after if before.get(name) != after[name]]
-    return {name: before.get(name) for name in names}, {name: after[name] for name in names}
+def identity(row: rows.Limited) -> str:
+    if isinstance(row, rows.Member):
+        return member_id(row.team_id, row.user_id)
+    assert isinstance(row, rows.Key | rows.Team | rows.User | rows.Budget)
+    return row.id
 
 
-def _set(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if row is None else {name: value for name, value in row.items() if value not in (None, [], {})}
+def plain(row: rows.Limited) -> dict[str, Any]:
+    """What people decide of it, as it is stored."""
+    return {name: value for name, value in rows.written(row).items() if name not in _BOOKKEEPING}
+
+
+def _set(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if values is None else {name: each for name, each in values.items() if each not in (None, [], {})}

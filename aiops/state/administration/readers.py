@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from aiops.spec.suggest import nearest
 from aiops.state import money, tokens, windows
+from aiops.state.store.rows import BudgetLimit
 
 T = TypeVar("T")
-Budgets = list[dict[str, Any]]
-"""As stored: ``[{"budget_duration": "1d" or None, "max_budget": nano-dollars}]``."""
+Budgets = tuple[BudgetLimit, ...]
 
 LONGEST_NAME = 200
 LONGEST_LIST = 1000
@@ -118,14 +118,14 @@ def lifetime(value: Any) -> int | None:
     return windows.seconds(str(duration(value)))
 
 
-def names(value: Any) -> list[str] | None:
+def names(value: Any) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list | tuple):
         raise ValueError("is no list")
     if len(value) > LONGEST_LIST:
         raise ValueError(f"has {len(value)} entries, {LONGEST_LIST} at most are possible")
-    return list(dict.fromkeys(map(text, value)))
+    return tuple(dict.fromkeys(map(text, value)))
 
 
 def one_of(*words: str) -> Callable[[Any], str]:
@@ -163,8 +163,8 @@ def budgets(value: Any) -> Budgets | None:
         return None
     if not isinstance(value, list | tuple):
         raise ValueError("is no list of {budget_duration, max_budget}")
-    found = [_budget(each, needs_duration=True) for each in value]
-    durations = [each["budget_duration"] for each in found]
+    found = tuple(_budget(each, needs_duration=True) for each in value)
+    durations = [each.budget_duration for each in found]
     for twice in {each for each in durations if durations.count(each) > 1}:
         raise ValueError(f"has two budgets of {twice}")
     return found
@@ -179,17 +179,17 @@ def model_budgets(value: Any) -> dict[str, Budgets] | None:
 
 def _of_a_model(value: Any) -> Budgets:
     if isinstance(value, list):
-        return budgets(value) or []
+        return budgets(value) or ()
     if isinstance(value, Mapping):
-        return [_budget(value, needs_duration=False)]
-    return [{"budget_duration": None, "max_budget": _amount(value)}]
+        return (_budget(value, needs_duration=False),)
+    return (BudgetLimit(_amount(value)),)
 
 
 # What LiteLLM called it before.
 _OLDER = {"budget_limit": "max_budget", "time_period": "budget_duration"}
 
 
-def _budget(value: Any, *, needs_duration: bool) -> dict[str, Any]:
+def _budget(value: Any, *, needs_duration: bool) -> BudgetLimit:
     given = {_OLDER.get(key, key): each for key, each in _mapping(value).items()}
     given.pop("reset_at", None)  # LiteLLM's answers have it, and it follows from the duration
     for limit in ("tpm_limit", "rpm_limit"):
@@ -200,7 +200,7 @@ def _budget(value: Any, *, needs_duration: bool) -> dict[str, Any]:
     length = duration(given.get("budget_duration"))
     if needs_duration and length is None:
         raise ValueError("has a budget without `budget_duration`")
-    return {"budget_duration": length, "max_budget": _amount(given.get("max_budget"))}
+    return BudgetLimit(_amount(given.get("max_budget")), length)
 
 
 def _amount(value: Any) -> int:
@@ -236,5 +236,3 @@ def _shown(value: Any) -> str:
         return "not a number"
     shown = value if isinstance(value, str) else json.dumps(value, default=str)
     return shown if len(shown) <= 40 else shown[:40] + "…"
-
-

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from aiops.state.administration import readers
 from aiops.state.administration.readers import Budgets
-from aiops.state.administration.request import UNSET, Given, Request, read_by
+from aiops.state.administration.request import Given, Request, read_by
 from aiops.state.administration.routes import routes
 
 _count = readers.optional(readers.count)
@@ -35,7 +35,7 @@ _NO_TEMPORARY = "raise `max_budget`, and lower it again"
 
 _OF_LITELLM: Mapping[str, str] = {
     "agent_id": _NO_SERVERS,
-    "aliases": "model names are the gateway's: write `tags_and_aliases` or a rule into model-mappings.yaml",
+    "aliases": "model names are the gateway's: write a rule into model-mappings.yaml",
     "model_aliases": "model names are the gateway's: write a rule into model-mappings.yaml",
     "allowed_cache_controls": "there is no cache to control",
     "config": "a key changes nothing of how requests are answered",
@@ -113,7 +113,7 @@ class AccountRequest(Limited):
     """Of whoever money and limits are counted for. ``spend``: nano-dollars that count as spent."""
 
     budget_id: Given[str | None] = read_by(readers.name)
-    models: Given[list[str] | None] = read_by(readers.names)
+    models: Given[tuple[str, ...] | None] = read_by(readers.names)
     blocked: Given[bool] = read_by(readers.flag)
     shadow: Given[bool] = read_by(readers.flag)
     metadata: Given[dict[str, Any] | None] = read_by(readers.metadata)
@@ -129,79 +129,11 @@ class KeyRequest(AccountRequest):
     lifetime: Given[int | None] = read_by(readers.lifetime, "duration", column=False)
     team_id: Given[str | None] = read_by(readers.name)
     user_id: Given[str | None] = read_by(readers.name)
-    tags: Given[list[str] | None] = read_by(readers.names)
-    allowed_routes: Given[list[str] | None] = read_by(routes)
+    tags: Given[tuple[str, ...] | None] = read_by(readers.names)
+    allowed_routes: Given[tuple[str, ...] | None] = read_by(routes)
     key_type: Given[str | None] = read_by(readers.optional(readers.one_of(*KEY_TYPES)))
     admin: Given[bool] = read_by(readers.flag)
     weight: Given[float] = read_by(readers.share)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TeamRequest(AccountRequest):
-    """``member_*``: what each member is held to who has no budget of their own."""
-
-    refused: ClassVar[Mapping[str, str]] = {
-        **_OF_LITELLM,
-        "tags": "tags are of keys and of requests",
-        "admins": "write them into `members_with_roles`",
-        "members": "write them into `members_with_roles`",
-        "team_member_permissions": "members have no rights over their team",
-        "team_member_key_duration": "`duration` of a key says how long it lives",
-        "default_team_member_models": "`allowed_models` of a member holds one of them to models",
-        "enforced_batch_output_expires_after": _NO_SERVERS,
-        "enforced_file_expires_after": _NO_SERVERS,
-        "allow_team_guardrail_config": _NO_GUARDRAILS,
-    }
-
-    id: Given[str | None] = read_by(readers.name, "team_id", column=False)
-    alias: Given[str | None] = read_by(readers.name, "team_alias")
-    members: Given[tuple[Member, ...]] = read_by(lambda value: members(value), "members_with_roles", column=False)
-    member_budget: Given[int | None] = read_by(readers.dollars, "team_member_budget", column=False)
-    member_budget_duration: Given[str | None] = read_by(readers.duration, "team_member_budget_duration", column=False)
-    member_rpm_limit: Given[int | None] = read_by(_count, "team_member_rpm_limit", column=False)
-    member_tpm_limit: Given[int | None] = read_by(_count, "team_member_tpm_limit", column=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class UserRequest(AccountRequest):
-    """``teams``: which they are made a member of."""
-
-    refused: ClassVar[Mapping[str, str]] = {
-        **_OF_LITELLM,
-        "tags": "tags are of keys and of requests",
-        "key_alias": "make the key by /key/generate",
-        "team_id": "write `teams`",
-        "duration": "users do not expire; keys do",
-        "password": "nobody logs in here",
-        "sso_user_id": "nobody logs in here",
-    }
-
-    id: Given[str | None] = read_by(readers.name, "user_id", column=False)
-    email: Given[str | None] = read_by(readers.name, "user_email")
-    alias: Given[str | None] = read_by(readers.name, "user_alias")
-    role: Given[str | None] = read_by(readers.optional(readers.one_of(*USER_ROLES)), "user_role")
-    teams: Given[list[str] | None] = read_by(readers.names, column=False)
-    auto_create_key: Given[bool] = read_by(readers.flag, column=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BudgetRequest(Limited):
-    refused: ClassVar[Mapping[str, str]] = {
-        **_OF_LITELLM,
-        "budget_reset_at": "windows begin with the calendar: it follows from `budget_duration`",
-        "allowed_models": "`models` are of keys, teams and users",
-    }
-
-    id: Given[str | None] = read_by(readers.name, "budget_id", column=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemberRequest(Limited):
-    """Of one member: what they may spend of the team's, and which of its models they may ask."""
-
-    max_budget: Given[int | None] = read_by(readers.dollars, "max_budget_in_team")
-    models: Given[list[str] | None] = read_by(readers.names, "allowed_models")
-    role: Given[str] = read_by(readers.one_of("user", "admin"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,3 +161,69 @@ def _member(value: Any) -> Member:
     return Member(user_id=user, role=readers.one_of("user", "admin")(value.get("role") or "user"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class TeamRequest(AccountRequest):
+    """``member_*``: what each member is held to who has no budget of their own."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        **_OF_LITELLM,
+        "tags": "tags are of keys and of requests",
+        "admins": "write them into `members_with_roles`",
+        "members": "write them into `members_with_roles`",
+        "team_member_permissions": "members have no rights over their team",
+        "team_member_key_duration": "`duration` of a key says how long it lives",
+        "default_team_member_models": "`allowed_models` of a member holds one of them to models",
+        "enforced_batch_output_expires_after": _NO_SERVERS,
+        "enforced_file_expires_after": _NO_SERVERS,
+        "allow_team_guardrail_config": _NO_GUARDRAILS,
+    }
+
+    id: Given[str | None] = read_by(readers.name, "team_id", column=False)
+    alias: Given[str | None] = read_by(readers.name, "team_alias")
+    members: Given[tuple[Member, ...]] = read_by(members, "members_with_roles", column=False)
+    member_budget: Given[int | None] = read_by(readers.dollars, "team_member_budget", column=False)
+    member_budget_duration: Given[str | None] = read_by(readers.duration, "team_member_budget_duration", column=False)
+    member_rpm_limit: Given[int | None] = read_by(_count, "team_member_rpm_limit", column=False)
+    member_tpm_limit: Given[int | None] = read_by(_count, "team_member_tpm_limit", column=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserRequest(AccountRequest):
+    """``teams``: which they are made a member of."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        **_OF_LITELLM,
+        "tags": "tags are of keys and of requests",
+        "key_alias": "make the key by /key/generate",
+        "team_id": "write `teams`",
+        "duration": "users do not expire; keys do",
+        "password": "nobody logs in here",
+        "sso_user_id": "nobody logs in here",
+    }
+
+    id: Given[str | None] = read_by(readers.name, "user_id", column=False)
+    email: Given[str | None] = read_by(readers.name, "user_email")
+    alias: Given[str | None] = read_by(readers.name, "user_alias")
+    role: Given[str | None] = read_by(readers.optional(readers.one_of(*USER_ROLES)), "user_role")
+    teams: Given[tuple[str, ...] | None] = read_by(readers.names, column=False)
+    auto_create_key: Given[bool] = read_by(readers.flag, column=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetRequest(Limited):
+    refused: ClassVar[Mapping[str, str]] = {
+        **_OF_LITELLM,
+        "budget_reset_at": "windows begin with the calendar: it follows from `budget_duration`",
+        "allowed_models": "`models` are of keys, teams and users",
+    }
+
+    id: Given[str | None] = read_by(readers.name, "budget_id", column=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberRequest(Limited):
+    """Of one member: what they may spend of the team's, and which of its models they may ask."""
+
+    max_budget: Given[int | None] = read_by(readers.dollars, "max_budget_in_team")
+    models: Given[tuple[str, ...] | None] = read_by(readers.names, "allowed_models")
+    role: Given[str] = read_by(readers.one_of("user", "admin"))

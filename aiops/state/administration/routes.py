@@ -9,7 +9,7 @@ from aiops.state.administration import readers
 from aiops.state.rules import ROUTE_GROUPS
 
 
-def routes(value: Any) -> list[str] | None:
+def routes(value: Any) -> tuple[str, ...] | None:
     """Paths, patterns of them, and LiteLLM's names of groups."""
     found = readers.names(value)
     for each in found or ():
