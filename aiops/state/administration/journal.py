@@ -50,7 +50,12 @@ def add(connection: Connection, row: R, by: Actor, verb: str) -> Done[R]:
 
 
 def change(
-    connection: Connection, row: R, values: Mapping[str, Any], by: Actor, verb: str, told: Mapping[str, Any] | None = None
+    connection: Connection,
+    row: R,
+    values: Mapping[str, Any],
+    by: Actor,
+    verb: str,
+    told: Mapping[str, Any] | None = None,
 ) -> Done[R]:
     """``told``: what the audit is told beside what changed. Raises Stale when somebody else was faster."""
     changed = replace(row, **values)

@@ -62,7 +62,9 @@ def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
     if wanted.hash is not None:
         yield keys.c.id.in_(select(key_hashes.c.key_id).where(key_hashes.c.hash == wanted.hash))
     if wanted.part is not None:
-        yield or_(*(each.icontains(wanted.part, autoescape=True) for each in (keys.c.alias, keys.c.name, keys.c.user_id)))
+        yield or_(
+            *(each.icontains(wanted.part, autoescape=True) for each in (keys.c.alias, keys.c.name, keys.c.user_id))
+        )
     past = and_(keys.c.expires_at.is_not(None), keys.c.expires_at <= clock.now())
     match wanted.status:
         case "deleted":

@@ -97,7 +97,7 @@ def _for_members(connection: Connection, row: Team, asked: TeamRequest, by: Acto
         "rpm_limit": asked.member_rpm_limit,
         "tpm_limit": asked.member_tpm_limit,
     }
-    values = {name: value for name, value in asked_for.items() if value is not UNSET}
+    values: dict[str, Any] = {name: value for name, value in asked_for.items() if value is not UNSET}
     if not values:
         return {}
     there = budgets.get(connection, row.member_budget_id) if row.member_budget_id else None
