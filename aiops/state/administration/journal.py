@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table
 
-from aiops.state.store import changes, clock, rows, tables, writing
+from aiops.state.store import audit, changes, rows, tables, writing
+from aiops.state.store.audit import Act
 from aiops.state.store.changes import Kind, member_id
 
 R = TypeVar("R", bound=rows.Limited)
+Plain = Mapping[str, Any]
 
 _OF: Mapping[type[rows.Limited], tuple[Kind, Table]] = {
     rows.Key: ("key", tables.keys),
@@ -45,7 +47,7 @@ def add(connection: Connection, row: R, by: Actor, verb: str) -> Done[R]:
     kind, table = _OF[type(row)]
     seq = changes.note(connection, kind, identity(row))
     now = writing.add(connection, table, replace(row, created_by=by.who, updated_by=by.who))
-    audit(connection, by, verb, kind, identity(now), None, plain(now))
+    _tell(connection, by, verb, kind, identity(now), None, plain(now))
     return Done(now, seq)
 
 
@@ -66,7 +68,7 @@ def change(
     now = writing.replace(connection, table, replace(changed, updated_by=by.who))
     before, after = plain(row), plain(now)
     names = [name for name in after if before[name] != after[name]]
-    audit(
+    _tell(
         connection, by, verb, kind, identity(row),
         {name: before[name] for name in names}, {**{name: after[name] for name in names}, **(told or {})},
     )  # fmt: skip
@@ -78,27 +80,18 @@ def remove(connection: Connection, row: rows.Limited, by: Actor, verb: str) -> i
     kind, table = _OF[type(row)]
     seq = changes.note(connection, kind, identity(row))
     writing.remove(connection, table, **{column.name: getattr(row, column.name) for column in table.primary_key})
-    audit(connection, by, verb, kind, identity(row), plain(row), None)
+    _tell(connection, by, verb, kind, identity(row), plain(row), None)
     return seq
 
 
-def audit(
-    connection: Connection,
-    by: Actor,
-    verb: str,
-    kind: Kind,
-    id: str,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
+def _tell(
+    connection: Connection, by: Actor, verb: str, kind: Kind, id: str, before: Plain | None, after: Plain | None
 ) -> None:
     """No hash of a key is among it: with that and the database one could tell which key was whose."""
     if by.reason:
         after = {**(after or {}), "reason": by.reason}
-    line = {
-        "at": clock.now(), "who": by.who, "from_where": by.source, "verb": verb, "kind": kind, "object": id,
-        "before": _set(before), "after": _set(after),
-    }  # fmt: skip
-    connection.execute(insert(tables.audit).values(line))
+    act = Act(who=by.who, from_where=by.source, verb=verb, kind=kind, object=id, before=_set(before), after=_set(after))
+    audit.add(connection, act)
 
 
 def identity(row: rows.Limited) -> str:

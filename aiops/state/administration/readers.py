@@ -182,7 +182,7 @@ def _of_a_model(value: Any) -> Budgets:
         return budgets(value) or ()
     if isinstance(value, Mapping):
         return (_budget(value, needs_duration=False),)
-    return (BudgetLimit(_amount(value)),)
+    return (BudgetLimit(amount(value)),)
 
 
 # What LiteLLM called it before.
@@ -200,13 +200,14 @@ def _budget(value: Any, *, needs_duration: bool) -> BudgetLimit:
     length = duration(given.get("budget_duration"))
     if needs_duration and length is None:
         raise ValueError("has a budget without `budget_duration`")
-    return BudgetLimit(_amount(given.get("max_budget")), length)
+    return BudgetLimit(amount(given.get("max_budget")), length)
 
 
-def _amount(value: Any) -> int:
+def amount(value: Any) -> int:
+    """``dollars`` that have to be there."""
     found = dollars(value)
     if found is None:
-        raise ValueError("has a budget without an amount")
+        raise ValueError("has no amount")
     return found
 
 

@@ -62,9 +62,11 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", "/global/spend/report"): _reads(spend.report),
 }
 
+_NO_CUSTOMERS = "End users are counted (`user` of a request is in /spend/logs) and not limited: make a key for each."
+
 REFUSED: Mapping[str, str] = {
-    "/customer/": "End users are counted (`user` of a request is in /spend/logs), and not limited: make a key for each.",
-    "/end_user/": "End users are counted (`user` of a request is in /spend/logs), and not limited: make a key for each.",
+    "/customer/": _NO_CUSTOMERS,
+    "/end_user/": _NO_CUSTOMERS,
     "/organization/": "Teams are the only level above keys.",
     "/project/": "Teams are the only level above keys.",
     "/key/bulk_update": "Keys are changed one by one: /key/update.",

@@ -26,6 +26,12 @@ class Refused(Exception):
         super().__init__(message)
         self.answer = refusal(status, message, kind, param)
 
+    @classmethod
+    def by(cls, answer: Answer) -> Refused:
+        made = cls(answer.status, str(answer.body["error"]["message"]))
+        made.answer = answer
+        return made
+
 
 def refusal(status: int, message: str, kind: str = "bad_request_error", param: str | None = None) -> Answer:
     return Answer(status, {"error": {"message": message, "type": kind, "param": param, "code": str(status)}})
@@ -37,7 +43,8 @@ def missing(what: str, param: str) -> Refused:
 
 def of(error: AiopsError) -> Answer:
     """What an error of ours is to a client. The hint is part of it: there is nobody else to tell."""
-    words = f"{error.message}. {error.hint[:1].upper()}{error.hint[1:]}" if error.hint else error.message
+    said = error.message.replace("\n", "; ")
+    words = f"{said}. {error.hint[:1].upper()}{error.hint[1:]}" if error.hint else said
     if isinstance(error, Invalid):
         params = {each.field for each in error.problems}
         return refusal(400, words, param=params.pop() if len(params) == 1 else None)

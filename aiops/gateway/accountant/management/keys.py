@@ -10,7 +10,7 @@ from aiops.gateway.accountant.management.asked import Asked, texts, yes
 from aiops.gateway.accountant.management.errors import Refused, missing
 from aiops.state import money
 from aiops.state.administration import find, keys, listing, readers, spend
-from aiops.state.administration.litellm import dollars
+from aiops.state.administration.litellm import dollars, when
 from aiops.state.administration.request import Invalid, Problem, Unknown
 from aiops.state.administration.requests import KeyRequest
 from aiops.state.store import rows
@@ -121,7 +121,9 @@ def regenerate(asked: Asked) -> Json:
     try:
         request = KeyRequest.of(given)
     except Invalid as error:
-        raise Invalid(Problem("new_key" if each.field == "key" else each.field, each.what) for each in error.problems) from None
+        raise Invalid(
+            Problem("new_key" if each.field == "key" else each.field, each.what) for each in error.problems
+        ) from None
     return _made(asked, keys.rotate(asked.connection, row, request, asked.by, grace or 0))
 
 
@@ -137,7 +139,7 @@ def reset_spend(asked: Asked) -> Json:
     asked.only("reset_to")
     row = _key(asked, asked.step)
     lent = spend.lent(asked.connection, row)
-    to, before = asked.need("reset_to", readers.dollars), spend.spent(asked.connection, row, lent, asked.now).window
+    to, before = asked.need("reset_to", readers.amount), spend.spent(asked.connection, row, lent, asked.now).window
     if to > before:
         raise Invalid([Problem("reset_to", f"is more than was spent: {money.shown(before)}")])
     done = keys.reset_spend(asked.connection, row, to, asked.by)
@@ -147,7 +149,7 @@ def reset_spend(asked: Asked) -> Json:
         "spend": dollars(to),
         "previous_spend": dollars(before),
         "max_budget": dollars(done.row.max_budget),
-        "budget_reset_at": view.litellm.when(None if ends is None else ends * 1_000_000),
+        "budget_reset_at": when(None if ends is None else ends * 1_000_000),
     }
 
 
@@ -180,4 +182,3 @@ def _aliased(asked: Asked, alias: str) -> rows.Key:
     if not found:
         raise missing(f"Key not found in database: no key has the alias `{alias[:200]}`", "key_alias")
     return found[0]
-

@@ -21,6 +21,7 @@ Json = dict[str, Any]
 MOST = 10_000  # rows, as with LiteLLM
 MOST_DAYS = 366
 _MICRO = 1_000_000
+_FOREVER = 2**62
 
 
 def logs(asked: Asked) -> list[Json]:
@@ -35,8 +36,8 @@ def logs(asked: Asked) -> list[Json]:
         id=request,
         key=key,
         user=user,
-        since=_micro(begins) if begins is not None else None,
-        until=_micro(ends + timedelta(days=1)) if ends is not None else None,
+        since=_micro(begins) if begins is not None else 0,
+        until=_micro(ends + timedelta(days=1)) if ends is not None else _FOREVER,
     )
     found = usage.page(asked.connection, which, size=MOST)
     hashes = find.hashes(asked.connection, sorted({each.key for each in found if each.key}))
@@ -132,7 +133,13 @@ def _by_day(asked: Asked, begins: date, ends: date, key: str | None, user: str |
     for day, of_day in _grouped(found, lambda group: group.of[0]):
         last = date.fromisoformat(day)
         keys = {hashes.get(key, key): spent for key, spent in _sums(of_day, 1).items() if key}
-        yield {**keys, "startTime": day, "spend": _dollars(of_day), "users": _sums(of_day, 2), "models": _sums(of_day, 3)}
+        yield {
+            **keys,
+            "startTime": day,
+            "spend": _dollars(of_day),
+            "users": _sums(of_day, 2),
+            "models": _sums(of_day, 3),
+        }
     for offset in range(1, (ends - last).days + 1 if found else 0):
         yield {"startTime": str(last + timedelta(days=offset)), "spend": 0, "users": {}, "models": {}}
 
@@ -149,7 +156,9 @@ def _row(each: Usage, hashes: dict[str, str]) -> Json:
         "completion_tokens": each.completion_tokens,
         "startTime": litellm.when(each.started),
         "endTime": litellm.when(each.started + int(each.seconds * _MICRO)),
-        "completionStartTime": litellm.when(each.started + int(each.first * _MICRO)) if each.first is not None else None,
+        "completionStartTime": litellm.when(each.started + int(each.first * _MICRO))
+        if each.first is not None
+        else None,
         "model": each.served,
         "model_group": each.model,
         "custom_llm_provider": each.provider,

@@ -20,7 +20,9 @@ MOST = 10_000
 
 
 def new(asked: Asked) -> Json:
-    return view.team(asked.connection, teams.create(asked.connection, TeamRequest.of(asked.given), asked.by).row, asked.now)
+    return view.team(
+        asked.connection, teams.create(asked.connection, TeamRequest.of(asked.given), asked.by).row, asked.now
+    )
 
 
 def update(asked: Asked) -> Json:
@@ -56,7 +58,11 @@ def listed(asked: Asked) -> list[Json]:
 
 
 def paged(asked: Asked) -> Json:
-    refused = {**_NO_ORGANIZATIONS, "sort_by": "teams come by `created_at`, the newest first", "status": "deleted teams are not kept"}
+    refused = {
+        **_NO_ORGANIZATIONS,
+        "sort_by": "teams come by `created_at`, the newest first",
+        "status": "deleted teams are not kept",
+    }
     asked.only("user_id", "team_id", "team_alias", "page", "page_size", refused=refused)
     number, size = asked.page("page_size")
     alias, id = asked.one("team_alias", str), asked.one("team_id", str)
@@ -156,5 +162,3 @@ def _user(asked: Asked) -> str:
     if user is None:
         raise Invalid([Problem("user_id", "is missing")])
     return user
-
-

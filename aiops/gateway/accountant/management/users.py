@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from aiops.gateway.accountant.management import view
 from aiops.gateway.accountant.management.asked import Asked, texts
@@ -22,7 +22,7 @@ _OF_THE_KEY = ("key_alias", "duration")
 
 
 def new(asked: Asked) -> Json:
-    """With a key, unless ``auto_create_key`` is false; limits and budget are the user's, and hold for all their keys."""
+    """With a key, unless ``auto_create_key`` is false; limits and budget are the user's, over all their keys."""
     for_key = {name: asked.given[name] for name in _OF_THE_KEY if asked.given.get(name) is not None}
     request = UserRequest.of(asked.without(*_OF_THE_KEY))
     auto = request.auto_create_key is UNSET or said(request.auto_create_key, True)
@@ -77,7 +77,7 @@ def listed(asked: Asked) -> Json:
     asked.only("user_ids", "user_email", "page", "page_size", refused=_REFUSED_FILTERS)
     number, size = asked.page("page_size", otherwise=25)
     table = tables.users
-    where = []
+    where: list[ColumnElement[bool]] = []
     if (ids := asked.one("user_ids", str)) is not None:
         where.append(table.c.id.in_([each.strip() for each in ids.split(",")]))
     if (email := asked.one("user_email", str)) is not None:
@@ -128,5 +128,3 @@ def _user(asked: Asked, id: str) -> rows.User:
 
 def _of_email(asked: Asked) -> rows.User:
     return users.get(asked.connection, asked.need("user_email", str))
-
-

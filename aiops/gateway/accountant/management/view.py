@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from aiops.state import money
-from aiops.state.administration import find, litellm, listing, spend, users
+from aiops.state.administration import find, listing, litellm, spend, users
 from aiops.state.administration.keys import Made
 from aiops.state.store import teams
 from aiops.state.store.rows import Budget, Key, Member, Team, User
@@ -41,7 +41,9 @@ def info(connection: Connection, row: Key, now: float) -> Json:
     found["status"] = litellm.status(row, now)
     if by_model := {each.model: _usage(each) for each in used if each.model is not None}:
         found["model_max_budget_usage"] = by_model
-    if windows := {each.limit.budget_duration: _usage(each) for each in used if each.limit in (row.budget_limits or ())}:
+    if windows := {
+        each.limit.budget_duration: _usage(each) for each in used if each.limit in (row.budget_limits or ())
+    }:
         found["budget_limits_usage"] = windows
     return found
 
