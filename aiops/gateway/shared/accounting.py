@@ -7,13 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from aiops.gateway.shared.messages import Message, Plain
 
 SOCKET: Final = "accountant.sock"
 LOCK: Final = "accountant.lock"  # in the state directory: its holder, whose process id it has, is the accountant
+MODULE: Final = "aiops.gateway.accountant"
 WELL: Final = "pass"
+
+
+def holder(state: Path) -> int:
+    """The process id of the accountant of this state directory, 0 when there is none: a file alone proves nothing."""
+    try:
+        pid = int((state / LOCK).read_text())
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return 0
+    return pid if MODULE.encode() in line and str(state).encode() in line else 0
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,7 @@ class Hello(Said):
     word: ClassVar[str] = "hello"
     worker: int
     generation: int
+    url: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,12 @@ class Away(Exception):
 
 
 class Accountant:
-    """``changed`` is called with what is to be forgotten; when it returns, it is. ``run`` has the socket."""
+    """``changed`` is called with what is to be forgotten; when it returns, it is. ``run`` has the socket; ``url`` is
+    where this generation is served."""
 
-    def __init__(self, run: Path, generation: int, changed: Callable[[Changed], None]) -> None:
+    def __init__(self, run: Path, generation: int, url: str, changed: Callable[[Changed], None]) -> None:
         self._path = run / accounting.SOCKET
-        self._hello = accounting.Hello(os.getpid(), generation)
+        self._hello = accounting.Hello(os.getpid(), generation, url)
         self._changed = changed
         self._writer: asyncio.StreamWriter | None = None
         self._there = asyncio.Event()

@@ -7,8 +7,9 @@ A record is one line: the CRC-32 of what follows, a blank, JSON. It is written b
 killed leaves it to the kernel whole. A disk that is full tears it: the reader skips a line whose sum is wrong, and the
 next record begins with a line feed of its own. A line is never both torn and right.
 
-An ``accepted`` without an ``ended`` is a request that was under way when its process was killed. A new file begins
-with those that are under way, so that the one before is not needed any more when it has been read.
+A request is ``accepted``, then ``ending``: what it used, to be settled in the counters; then ``ended``: the same with
+the counters that have it. Those of a dead process that were only accepted are lost, those that were ending are settled
+by the accountant. A new file begins with what is under way, so that the one before is not needed when it was read.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import os
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal
 
 from aiops.state.usage.record import Usage
 
@@ -73,6 +74,7 @@ class Accepted:
 
 
 Record = Accepted | Usage
+Kind = Literal["accepted", "ending", "ended"]
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -111,9 +113,15 @@ class Spool:
         self._under_way[request.id] = line
         self._append(line)
 
+    def ending(self, usage: Usage) -> None:
+        """To be called just before it is settled in the counters: killed in between, nobody else would know what was
+        settled. Its ``epoch`` is not looked at."""
+        line = encode(usage, "ending")
+        self._under_way[usage.id] = line
+        self._append(line)
+
     def ended(self, usage: Usage) -> None:
-        """To be called BEFORE it is settled in the counters: killed in between, the accountant settles it from this
-        record; the other way round nobody would know what was settled."""
+        """To be called when it is settled, and in which counters is known."""
         self._under_way.pop(usage.id, None)
         self._append(encode(usage))
 
@@ -198,14 +206,10 @@ class Spool:
         self._number += 1
 
 
-def encode(record: Record) -> bytes:
-    """The line of it."""
-    kind = "accepted" if isinstance(record, Accepted) else "ended"
-    return _line({kind: vars(record)})
-
-
-def _line(content: dict[str, Any]) -> bytes:
-    text = json.dumps(content, separators=(",", ":")).encode()
+def encode(record: Record, kind: Kind = "ended") -> bytes:
+    """The line of it; an ``Accepted`` is always of the first kind."""
+    word = "accepted" if isinstance(record, Accepted) else kind
+    text = json.dumps({word: vars(record)}, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
@@ -232,10 +236,10 @@ class File:
 
 @dataclass(frozen=True)
 class Part:
-    """What was read: ``offset`` is where to go on. ``torn``: lines that are no records."""
+    """What was read, in the order in which it was written; ``offset`` is where to go on. ``torn``: lines that are no
+    records."""
 
-    accepted: tuple[Accepted, ...]
-    ended: tuple[Usage, ...]
+    records: tuple[tuple[Kind, Record], ...]
     offset: int
     torn: int
 
@@ -258,32 +262,24 @@ def read(path: Path, offset: int, most: int = 1 << 20) -> Part:
         if b"\n" not in data:
             data += file.readline()
     end = data.rfind(b"\n") + 1
-    accepted: list[Accepted] = []
-    ended: list[Usage] = []
-    torn = 0
-    for line in data[:end].split(b"\n"):
-        if not line:
-            continue
-        match decode(line):
-            case Accepted() as record:
-                accepted.append(record)
-            case Usage() as record:
-                ended.append(record)
-            case None:
-                torn += 1
-    return Part(tuple(accepted), tuple(ended), offset + end, torn)
+    found = [decode(line) for line in data[:end].split(b"\n") if line]
+    records = tuple(each for each in found if each is not None)
+    return Part(records, offset + end, len(found) - len(records))
 
 
-def decode(line: bytes) -> Record | None:
+_MADE: Mapping[str, type[Accepted] | type[Usage]] = {"accepted": Accepted, "ending": Usage, "ended": Usage}
+
+
+def decode(line: bytes) -> tuple[Kind, Record] | None:
     """A record, None for what is torn. Fields of a later aiops are left out."""
     checksum, _, text = line.partition(b" ")
     try:
         if int(checksum, 16) != zlib.crc32(text):
             return None
         ((kind, content),) = json.loads(text).items()
-        made: type[Accepted] | type[Usage] = {"accepted": Accepted, "ended": Usage}[kind]
+        made: type[Accepted] | type[Usage] = _MADE[kind]
         known = {name: content[name] for name in made.__dataclass_fields__ if name in content}
-        return made(**{**known, "tags": tuple(known.get("tags", ()))})
+        return kind, made(**{**known, "tags": tuple(known.get("tags", ()))})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
