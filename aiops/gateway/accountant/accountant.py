@@ -80,6 +80,8 @@ class Accountant:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_SECONDS):
                 await self._ingest.once()
+        if not self._server.workers:  # or it is retired, and the next one is about to say that they are there
+            await self._presence.leave()
         await self._server.close()
         self._database.close()
         for task in done:

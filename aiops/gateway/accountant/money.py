@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.shared.accounting import Unseeded
@@ -20,11 +20,13 @@ from aiops.state import rules
 from aiops.state.counters.meters import Counters, Unavailable
 from aiops.state.shapes import Identity
 from aiops.state.store import identity, usage
+from aiops.state.store.open import is_postgres
 from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import Accepted, Record
 
 T = TypeVar("T")
 COUNTERS_SECONDS = 5.0
+_LOCK = 0x41694F72 << 8  # among the advisory locks of a database of Postgres
 
 
 class Money:
@@ -38,7 +40,7 @@ class Money:
         epoch = await self._here(self._counters.epoch())
 
         def enter(connection: Connection) -> None:
-            locks.ledger(connection, shared=True)
+            lock(connection, shared=True)
             inserted = set(usage.ingest(connection, records))
             strange = [each for each in records if each.id in inserted and each.cost and each.epoch != epoch]
             if strange:  # before the commit: killed in between, it is done again, and counted once
@@ -68,7 +70,7 @@ class Money:
         ends = {each.name: each.ends for each in counters}
 
         def seed(connection: Connection) -> None:
-            locks.ledger(connection, shared=False)
+            lock(connection, shared=False)
             amounts = {each.name: each.base + _spent(connection, each, epoch) for each in counters}
             asyncio.run_coroutine_threadsafe(self._here(self._counters.seed(amounts, ends)), loop).result()
 
@@ -85,6 +87,16 @@ class Money:
                 return await call
         except (Unavailable, TimeoutError) as error:
             raise Unusable(f"the counters cannot be reached: {error}") from error
+
+
+def lock(connection: Connection, *, shared: bool) -> None:
+    """Until the transaction ends: several may enter rows at once, and none of them while somebody seeds.
+
+    On SQLite there is one accountant, and one thread of it that writes.
+    """
+    if is_postgres(connection):
+        how = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        connection.execute(text(f"SELECT {how}(:lock)"), {"lock": _LOCK})
 
 
 def _spent(connection: Connection, of: Unseeded, epoch: str) -> int:
