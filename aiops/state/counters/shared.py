@@ -346,9 +346,9 @@ class Shared:
 
     def _open(self) -> files.Opened:
         opened = files.open_counters(self._directory, self._size, self._most, self._clock, self._say)
-        with opened.env.begin() as txn:
-            raw = txn.get(keys.TURN)
-        self._slot = _TIME.unpack(raw)[0] % 2 if raw is not None else 0
+        with opened.env.begin(write=True) as txn:
+            txn.put(keys.TURN, _TIME.pack(self._clock() // (KEPT * SECOND)), overwrite=False)
+            self._slot = _TIME.unpack(txn.get(keys.TURN))[0] % 2
         return opened
 
     def _reopen(self) -> None:
