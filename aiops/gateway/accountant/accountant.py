@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiops.gateway.accountant import counters, management
+from aiops.gateway.accountant import counters, managing
 from aiops.gateway.accountant.changes import Changes
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.accountant.holding import Holding
@@ -72,8 +72,8 @@ class Accountant:
                 self._watch_for_loneliness(),
             )
         ]
-        over = asyncio.create_task(self._over.wait())
-        done, _ = await asyncio.wait([over, *work], return_when=asyncio.FIRST_COMPLETED)
+        work.append(asyncio.create_task(self._told_to_end()))
+        done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
@@ -86,6 +86,9 @@ class Accountant:
         self._database.close()
         for task in done:
             task.result()  # a part that failed: the master starts all of it again
+
+    async def _told_to_end(self) -> None:
+        await self._over.wait()
 
     # --- what workers ask -------------------------------------------------------------------------------------
 
@@ -103,7 +106,7 @@ class Accountant:
                     raise Unusable("not everything can be written to the ledger now")
                 return accounting.Done()
             case accounting.Manage():
-                return await management.reply(self._database, question)
+                return await managing.manage(self._database, question)
             case _:
                 return None
 

@@ -10,23 +10,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.shared.accounting import Unseeded
 from aiops.state import rules
 from aiops.state.counters.meters import Counters, Unavailable
-from aiops.state.shapes import Identity
+from aiops.state.shapes import Identity, Kind
 from aiops.state.store import identity, usage
-from aiops.state.store.open import is_postgres
 from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import Accepted, Record
 
 T = TypeVar("T")
 COUNTERS_SECONDS = 5.0
-_LOCK = 0x41694F72 << 8  # among the advisory locks of a database of Postgres
 
 
 class Money:
@@ -40,7 +38,6 @@ class Money:
         epoch = await self._here(self._counters.epoch())
 
         def enter(connection: Connection) -> None:
-            lock(connection, shared=True)
             inserted = set(usage.ingest(connection, records))
             strange = [each for each in records if each.id in inserted and each.cost and each.epoch != epoch]
             if strange:  # before the commit: killed in between, it is done again, and counted once
@@ -70,7 +67,7 @@ class Money:
         ends = {each.name: each.ends for each in counters}
 
         def seed(connection: Connection) -> None:
-            lock(connection, shared=False)
+            usage.seeding(connection)
             amounts = {each.name: each.base + _spent(connection, each, epoch) for each in counters}
             asyncio.run_coroutine_threadsafe(self._here(self._counters.seed(amounts, ends)), loop).result()
 
@@ -89,18 +86,9 @@ class Money:
             raise Unusable(f"the counters cannot be reached: {error}") from error
 
 
-def lock(connection: Connection, *, shared: bool) -> None:
-    """Until the transaction ends: several may enter rows at once, and none of them while somebody seeds.
-
-    On SQLite there is one accountant, and one thread of it that writes.
-    """
-    if is_postgres(connection):
-        how = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        connection.execute(text(f"SELECT {how}(:lock)"), {"lock": _LOCK})
-
-
 def _spent(connection: Connection, of: Unseeded, epoch: str) -> int:
-    return usage.spent(connection, of.kind, of.account, of.begins, of.ends, model=of.model, not_epoch=epoch)
+    kind = cast(Kind, of.kind)
+    return usage.spent(connection, kind, of.account, of.begins, of.ends, model=of.model, not_epoch=epoch)
 
 
 def _costs(who: Identity | None, record: Usage) -> dict[str, tuple[int, int | None]]:
