@@ -31,7 +31,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import uvicorn
 
 from aiops.gateway.shared import protocol, tallies
+from aiops.gateway.shared.accounting import Changed
 from aiops.gateway.worker import collector, connections, egress, introspect, runtime
+from aiops.gateway.worker.accountant import Accountant
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front.doors import ALWAYS, Doors
@@ -58,6 +60,7 @@ class Assignment:
     index: int
     environment: dict[str, str]
     directory: Path  # for its sockets
+    state: Path  # what outlives it: counters, and the spool of what was used
     channel: socket.socket
     listener: socket.socket
     backlog: int
@@ -98,13 +101,22 @@ class Worker:
         self._master_lost = False
         self._doors = Doors(assignment.settings.expose)
         self._not_there: tuple[str, ...] = ()  # open on the port, and unknown to this LiteLLM
+        given = assignment.settings
+        url = f"http://{given.host}:{given.port}"
+        self._accountant = Accountant(assignment.directory, given.generation, url, self._forget)
 
     def readiness(self) -> tuple[str, dict[str, Any]]:
-        """For ``/_health/ready``: this worker's own state; it depends on nothing else in this mode."""
+        """For ``/_health/ready``: this worker's own state, and that of what it can do without for a while."""
         status = "draining" if self._role == protocol.DRAINING else "ready"
-        if self._master_lost and status == "ready":
+        checks = {
+            "role": self._role,
+            "extension": "pass",
+            "master": "lost" if self._master_lost else "pass",
+            "accountant": self._accountant.state,
+            "store": self._accountant.store.state,
+        }
+        if status == "ready" and any(checks[name] != "pass" for name in ("master", "accountant", "store")):
             status = "degraded"
-        checks = {"role": self._role, "extension": "pass", "master": "lost" if self._master_lost else "pass"}
         if self._not_there:
             checks["port"] = f"this LiteLLM has no {', '.join(self._not_there)}"
         return status, checks
@@ -148,6 +160,7 @@ class Worker:
                 exchange=str(self._given.address(os.getpid(), "fd")),
                 modules=self._new_modules(),
             )
+            accounting = asyncio.create_task(self._accountant.stay_connected())
             listening = asyncio.create_task(self._obey())
             ticking = asyncio.create_task(self._server.main_loop())
             await self._leave.wait()
@@ -163,7 +176,7 @@ class Worker:
             self._server.should_exit = True
             await ticking
             listening.cancel()
-        for task in (collecting, *warming):
+        for task in (accounting, collecting, *warming):
             task.cancel()
         return 0
 
@@ -202,6 +215,9 @@ class Worker:
             stand_by=self._stand_by,
             resume=self._resume,
         )
+
+    def _forget(self, changed: Changed) -> None:
+        """What was changed in the database is not remembered any more."""
 
     # --- what the master says ---------------------------------------------------------------------------------
 
