@@ -15,7 +15,6 @@ from aiops.actions.change.terms import Terms
 from aiops.actions.instance.asking import Stopwatch, ask, asks
 from aiops.errors import UsageError
 from aiops.host import clock
-from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.state.administration.journal import Actor
 from aiops.state.administration.request import Invalid

@@ -10,4 +10,6 @@ keys, teams, members, users, budgets   the acts
 find       which key, team or user is meant
 spend      how much of a budget is used, as the ledger has it
 litellm    rows in the shapes of LiteLLM's API
+view       the same with what was spent
+words      rows in a person's words
 """

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiops.state import money
 from aiops.state.administration.journal import plain
+from aiops.state.administration.spend import Used
 from aiops.state.store import rows
 from aiops.state.store.clock import SECOND
 from aiops.state.store.rows import BudgetLimit, Counted, Key, Limited
@@ -64,6 +65,13 @@ def budget(limit: BudgetLimit) -> str:
     return f"{money.shown(limit.max_budget)} {each(limit.budget_duration)}"
 
 
+def used(of: Used) -> str:
+    """What was used of one budget."""
+    model = f" on {of.model}" if of.model else ""
+    ends = f", begins anew {moment(of.window.ends * SECOND)}" if of.window.ends is not None else ""
+    return f"{money.shown(of.spent)}{model} of {budget(of.limit)}, {money.shown(of.left)} left{ends}"
+
+
 def each(duration: str | None) -> str:
     if duration is None:
         return "in all"
@@ -77,7 +85,9 @@ def moment(microseconds: int) -> str:
 def difference(before: Limited, after: Limited) -> list[str]:
     """A line for each field that changed."""
     old, new = plain(before), plain(after)
-    return [f"~ {name}: {_shown(name, old[name])} -> {_shown(name, new[name])}" for name in new if old[name] != new[name]]
+    return [
+        f"~ {name}: {_shown(name, old[name])} -> {_shown(name, new[name])}" for name in new if old[name] != new[name]
+    ]
 
 
 def _shown(name: str, value: Any) -> str:

@@ -5,5 +5,4 @@ asked       the parts of a request as endpoints take them
 errors      refusals in LiteLLM's shape
 endpoints   path to function; what is refused by name
 keys, teams, users, budgets, spend      the endpoints
-view        rows with what was spent of them, in LiteLLM's shapes
 """

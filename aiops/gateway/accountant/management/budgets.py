@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiops.gateway.accountant.management import view
 from aiops.gateway.accountant.management.asked import Asked, texts
 from aiops.gateway.accountant.management.errors import missing
-from aiops.state.administration import budgets
+from aiops.state.administration import budgets, view
 from aiops.state.administration.requests import BudgetRequest
 from aiops.state.store import budgets as stored
 from aiops.state.store import rows

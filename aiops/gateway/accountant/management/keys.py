@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from aiops.gateway.accountant.management import view
 from aiops.gateway.accountant.management.asked import Asked, texts, yes
 from aiops.gateway.accountant.management.errors import Refused, missing
 from aiops.state import money
-from aiops.state.administration import find, keys, listing, readers, spend
+from aiops.state.administration import find, keys, listing, readers, spend, view
 from aiops.state.administration.litellm import dollars, when
 from aiops.state.administration.request import Invalid, Problem, Unknown
 from aiops.state.administration.requests import KeyRequest

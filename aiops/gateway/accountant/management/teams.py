@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiops.gateway.accountant.management import view
 from aiops.gateway.accountant.management.asked import Asked, texts
 from aiops.gateway.accountant.management.errors import missing
-from aiops.state.administration import members, requests, teams, users
+from aiops.state.administration import members, requests, teams, users, view
 from aiops.state.administration.litellm import dollars
 from aiops.state.administration.request import Invalid, Problem
 from aiops.state.administration.requests import MemberRequest, TeamRequest

@@ -6,10 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
-from aiops.gateway.accountant.management import view
 from aiops.gateway.accountant.management.asked import Asked, texts
 from aiops.gateway.accountant.management.errors import missing
-from aiops.state.administration import keys, listing, members, users
+from aiops.state.administration import keys, listing, members, users, view
 from aiops.state.administration.request import UNSET, Invalid, Problem, said
 from aiops.state.administration.requests import KeyRequest, Member, UserRequest
 from aiops.state.store import rows, tables
