@@ -82,7 +82,6 @@ class _Known:
 def write(connection: Connection, translated: Translated, by: Actor) -> Written:
     """In the caller's transaction. Raises RuntimeError when what stands there afterwards is not what was read."""
     written = Written()
-    changes.note(connection, "all", "")
     known = {
         (row.kind, row.theirs): _Known(row.ours, row.source, row.digest, row.spent, row.version)
         for row in connection.execute(select(tables.imported))
@@ -114,6 +113,13 @@ class _Work:
     written: Written
     known: dict[tuple[str, str], _Known]
     now: int
+    noted: bool = False
+
+    def note(self) -> None:
+        """Before the first row is touched; a run that finds everything as it was leaves no change."""
+        if not self.noted:
+            changes.note(self.connection, "all", "")
+            self.noted = True
 
     def revoke_gone(self) -> None:
         """Keys that were deleted there since. One that was replaced there is not: its hash is one of another's."""
@@ -129,6 +135,7 @@ class _Work:
         for row in self._rows("key", gone).values():
             assert isinstance(row, rows.Key)
             if row.revoked_at is None:
+                self.note()
                 administration.revoke(self.connection, row, self.by)
                 self.written.counts["key"].revoked += 1
 
@@ -160,6 +167,9 @@ class _Work:
         return {wanted[id] for id in self._rows(kind, list(wanted))}
 
     def _add(self, kind: str, new: Sequence[Taken]) -> None:
+        if not new:
+            return
+        self.note()
         at = self.now
         made = [
             replace(each.row, created_at=each.row.created_at or at, updated_at=each.row.updated_at or at)
@@ -199,6 +209,7 @@ class _Work:
         if spent and not settings:
             count.spend += 1
         if settings or spent:
+            self.note()
             row = writing.replace(
                 self.connection, TABLES[taken.kind], replace(row, **settings, **spent, updated_by=self.by.who)
             )
@@ -294,6 +305,7 @@ class _Work:
         now = _Known(ours, self.translated.source, digest, spent, version)
         if self.known.get((taken.kind, taken.theirs)) == now:
             return
+        self.note()
         table = tables.imported
         earlier = [each.hash for each in taken.hashes if (taken.kind, each.hash) in self.known]
         names = {taken.theirs, *earlier}
