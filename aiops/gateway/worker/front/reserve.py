@@ -1,0 +1,180 @@
+"""Room for a request in every limit and budget it counts on, before anybody answers it; put right when it has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+
+from aiops.gateway.shared import accounting
+from aiops.gateway.worker import prices
+from aiops.gateway.worker.front.asked import Asked
+from aiops.gateway.worker.front.estimate import AnswerLengths, estimate
+from aiops.gateway.worker.prices import Deployment, Prices, Tokens
+from aiops.state import money, rules
+from aiops.state.counters.meters import Counters, Demand, Granted, Level, Refused, Unavailable, Unseeded
+from aiops.state.rules import Counts, Refusal
+from aiops.state.shapes import Identity
+
+SEEDINGS = 3  # a window may turn over meanwhile
+REMEMBERED = 8192
+SHADOW_SECONDS = 60.0  # between two lines about the same meter
+
+Seed = Callable[[Sequence[accounting.Unseeded]], "contextlib.AbstractAsyncContextManager[None]"]
+
+
+@dataclass
+class Reservation:
+    """``epoch``: of the counters that money is reserved in, empty where none is. ``held``: there is something to put
+    right at the end."""
+
+    id: str
+    asked: Asked
+    estimated: Tokens
+    deployments: tuple[Deployment, ...]
+    held: bool = False
+    epoch: str = ""
+    levels: tuple[Level, ...] = ()
+    counts: Counts = field(default_factory=Counts)
+
+
+class Reserve:
+    """One per worker. ``names``: which deployments a rule leads a name to. ``say`` writes a line for the operator."""
+
+    def __init__(
+        self,
+        counters: Counters | None,
+        book: Prices,
+        names: Callable[[str], Sequence[str]],
+        owner: str,
+        say: Callable[[str], None],
+        zone: tzinfo = UTC,
+    ) -> None:
+        self.lengths = AnswerLengths()
+        self.seeder: Seeder | None = None
+        self.over_in_shadow: Counter[str] = Counter()
+        self._counters = counters
+        self._book = book
+        self._names = names
+        self._owner = owner
+        self._say = say
+        self._zone = zone
+        self._is_away = False
+        self._said: dict[str, float] = {}
+        self._deployments: dict[str, tuple[Deployment, ...]] = {}
+        self._counts: dict[tuple[str, str], tuple[Identity, Counts]] = {}
+
+    @property
+    def available(self) -> bool:
+        return not self._is_away
+
+    async def reserve(self, id: str, identity: Identity, asked: Asked, now: float) -> Reservation | Refusal:
+        """``now``: seconds since 1970."""
+        deployments = self.deployments(asked.model)
+        estimated = estimate(asked, deployments, self.lengths)
+        given = Reservation(id, asked, estimated, deployments)
+        if not identity.accounts or self._counters is None:
+            return given
+        counts = given.counts = self.counts(identity, asked.model, now)
+        if not counts.meters:
+            return given
+        cost = 0
+        if counts.has_budget and not asked.counts_only:
+            known = prices.dearest((self._book.of(one, asked.model) for one in deployments), estimated)
+            if known is None and deployments:
+                return rules.no_price(identity, asked.model)
+            cost = min(known or 0, money.MOST)
+        demand = Demand(id=id, owner=self._owner, meters=counts.meters, tokens=estimated.total, cost=cost)
+        try:
+            decision = await self._decide(self._counters, demand, counts)
+        except Unavailable as error:
+            # Nobody is refused for a fault of ours. The ledger has what was spent, and the counters are told later.
+            self._away(f"limits and budgets cannot be counted: {error}; requests pass uncounted")
+            return given
+        if self._is_away:
+            self._is_away = False
+            self._say("limits and budgets are counted again")
+        if isinstance(decision, Refused):
+            return rules.over(identity, counts.counted, decision, now)
+        given.held = True
+        given.levels = decision.levels
+        given.epoch = decision.epoch if counts.has_budget else ""
+        for level in decision.over:
+            self._note_shadow(level)
+        return given
+
+    async def settle(self, given: Reservation, tokens: Tokens, cost: int | None) -> None:
+        """What was really used. Counters that are away now give it back when the owner is gone, or it is too old."""
+        if not given.held or self._counters is None:
+            return
+        given.held = False
+        try:
+            await self._counters.settle(given.id, tokens.total, cost or 0)
+        except Unavailable as error:
+            self._away(f"limits and budgets cannot be counted: {error}; requests pass uncounted")
+
+    def deployments(self, name: str) -> tuple[Deployment, ...]:
+        found = self._deployments.get(name)
+        if found is None:
+            if len(self._deployments) >= REMEMBERED:
+                self._deployments.clear()
+            found = self._deployments[name] = self._book.answering(name, self._names(name))
+        return found
+
+    def counts(self, identity: Identity, model: str, now: float) -> Counts:
+        """The same as before until a window is over, or the key is another one."""
+        at = (identity.hash, model)
+        known = self._counts.get(at)
+        if known is not None and known[0] is identity and now < known[1].until:
+            return known[1]
+        if len(self._counts) >= REMEMBERED:
+            self._counts.clear()
+        found = rules.counts(identity, model, now, self._zone)
+        self._counts[at] = identity, found
+        return found
+
+    async def _decide(self, counters: Counters, demand: Demand, counts: Counts) -> Granted | Refused:
+        for _ in range(SEEDINGS):
+            decision = await counters.reserve(demand)
+            if not isinstance(decision, Unseeded):
+                return decision
+            if self.seeder is None:
+                raise Unavailable("nobody can say what was spent before")
+            await self.seeder(unseeded(counts, decision))
+        raise Unavailable("what was spent before is not told to the counters")
+
+    def _away(self, line: str) -> None:
+        if not self._is_away:
+            self._is_away = True
+            self._say(line)
+
+    def _note_shadow(self, level: Level) -> None:
+        name = level.meter.name
+        self.over_in_shadow[name] += 1
+        now = time.monotonic()
+        if now - self._said.get(name, -SHADOW_SECONDS) >= SHADOW_SECONDS:
+            if len(self._said) >= REMEMBERED:
+                self._said.clear()
+            self._said[name] = now
+            self._say(f"in shadow: a request is over `{name}`, {level.used} of {level.meter.limit}, and is not refused")
+
+
+def unseeded(counts: Counts, decision: Unseeded) -> list[accounting.Unseeded]:
+    """What the accountant is asked for."""
+    wanted = {meter.name for meter in decision.meters}
+    return [
+        accounting.Unseeded(
+            name=each.meter.name,
+            kind=each.account.kind,
+            account=each.account.id,
+            begins=each.meter.window,
+            ends=each.meter.ends,
+            model=each.model,
+            base=each.meter.base,
+        )
+        for each in counts.counted
+        if each.meter.name in wanted
+    ]
