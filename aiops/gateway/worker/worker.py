@@ -58,6 +58,7 @@ class Assignment:
     index: int
     environment: dict[str, str]
     directory: Path  # for its sockets
+    state: Path  # what outlives it: counters, and the spool of what was used
     channel: socket.socket
     listener: socket.socket
     backlog: int
