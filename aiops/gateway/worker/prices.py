@@ -5,11 +5,13 @@ Resolved once at the start of a worker; nothing here imports LiteLLM.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from aiops.spec.routes.deployments import ANY_MODEL
 from aiops.spec.shapes.urls import is_local
 from aiops.state.money import NANO
 
@@ -61,7 +63,8 @@ FREE = Price(0.0, 0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Deployment:
-    """``model``: what its provider calls it, None for whatever was asked for; ``most``: tokens of an answer at most."""
+    """``model``: what its provider calls it, None for whatever was asked for; ``most``: tokens of an answer at most.
+    ``tells_usage``: it takes OpenAI's ``stream_options``; where it does not, LiteLLM refuses them."""
 
     id: str
     name: str
@@ -69,6 +72,15 @@ class Deployment:
     model: str | None
     price: Price | None
     most: int | None
+    tells_usage: bool = True
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Where a name leads to: the ids of ``deployments`` where a rule says so, and the names tried after them."""
+
+    deployments: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
 
 
 class Known(Protocol):
@@ -79,15 +91,18 @@ class Known(Protocol):
 
 class Prices:
     """Of all deployments of a generation. ``free``: providers that send no bill; None: by where they stand, for
-    generations that do not say. ``any_model``: what stands for a model that is passed on by its name."""
+    generations that do not say. ``any_model``: what stands for a model that is passed on by its name. ``tells``:
+    whether ``stream_options`` are taken, by LiteLLM's name of a model."""
 
     def __init__(
         self,
         models: Iterable[Mapping[str, Any]],
         free: Iterable[str] | None,
         known: Known,
-        any_model: str,
+        any_model: str = ANY_MODEL,
+        tells: Callable[[str], bool] = lambda name: True,
     ) -> None:
+        self._tells = functools.cache(tells)
         self._free = None if free is None else frozenset(free)
         self._known = known
         self._by_id: dict[str, Deployment] = {}
@@ -131,6 +146,7 @@ class Prices:
             model=None if passes else asked or prefix,
             price=_written(info) if passes else self._look_up(model, prefix, asked),
             most=most if isinstance(most, int) else None,
+            tells_usage=self._tells(str(params["model"])),
         )
 
     def _look_up(self, model: Mapping[str, Any], prefix: str, asked: str) -> Price | None:

@@ -9,17 +9,21 @@ docs/decisions/0016 says why it is done this way.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
+from litellm.proxy._types import ProxyException
 from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 
 from aiops.gateway.worker import call, failure, unrouted
 from aiops.gateway.worker.dispatch import Dispatch
+from aiops.gateway.worker.front import let_in
 from aiops.spec.names import HIDDEN
 from aiops.spec.shapes.provider_types import TYPES
+from aiops.state import rules
 
 log = logging.getLogger("aiops.routing")
 PREFIXES = {
@@ -54,6 +58,7 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         if same is not None:
             data["model"] = name = same
         current.name = name
+        _look_once_more(name)
         if name.startswith(HIDDEN) and not current.private:
             raise ProxyModelNotFoundError(route=call_type, model_name=name)
         try:
@@ -115,6 +120,21 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         return [name for name in model_names if not name.startswith(HIDDEN)]
 
 
+def _look_once_more(name: str) -> None:
+    """Whether the key may ask for the name that LiteLLM found in the body, if that is not what the front found there.
+
+    Raises the 403 of a key that may not.
+    """
+    given = let_in.current.get()
+    if given is None or given.is_master or name in given.models:
+        return
+    refused = rules.allow(given.identity, given.path, (name,), time.time())
+    if refused is not None:
+        raise ProxyException(
+            message=refused.message, type=refused.kind, param=refused.param, code=refused.status, headers={}
+        )
+
+
 class UsageHook(CustomLogger):  # type: ignore[misc]
     """Counts tokens, also those of streams. Only where a group is ``usage_based``: it costs every request."""
 
@@ -140,6 +160,10 @@ class LiteLLMModels:
         """The id of each."""
         router = proxy_server.llm_router
         return frozenset(one["model_info"]["id"] for one in router.model_list) if router is not None else frozenset()
+
+    def fallbacks(self, name: str) -> tuple[str, ...]:
+        router = proxy_server.llm_router
+        return tuple(other for each in (router.fallbacks if router is not None else ()) for other in each.get(name, ()))
 
     def provider(self, name: str) -> str | None:
         router = proxy_server.llm_router

@@ -26,7 +26,7 @@ async def identify(given: Sequence[str], known: Known) -> Identity | Refusal:
         return _unknown(shown, "auth_error", "a key begins with `sk-`")
     try:
         found = await known.identity(fingerprint(shown))
-    except Exception as error:  # noqa: BLE001  # whatever keeps the answer away, the client is to come again
+    except Exception as error:  # whatever keeps the answer away, the client is to come again
         return Refusal(
             status=503,
             kind="service_unavailable_error",

@@ -69,6 +69,19 @@ class Metering:
         self.begun = self.begun or bool(body)
         return body
 
+    def message(self, text: str) -> None:
+        """What a websocket says to its client; each answer says what it used itself."""
+        self.begun = True
+        if '"usage"' not in text:
+            return
+        try:
+            said = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return
+        found = used.tokens(said) if isinstance(said, dict) else None
+        if found is not None:
+            self._tokens = used.added(self._tokens, found)
+
     @property
     def estimated(self) -> bool:
         """Whether nobody said what was used, so that it is reckoned."""

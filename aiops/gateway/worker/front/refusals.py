@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from aiops.gateway.worker.front import limits_shown
 from aiops.gateway.worker.front.asgi import Headers, Scope, Send
 from aiops.state.rules import Refusal
 
@@ -58,6 +59,7 @@ async def send_refusal(scope: Scope, send: Send, refusal: Refusal, more: Headers
         (b"content-type", b"application/json"),
         (b"content-length", str(len(content)).encode()),
         *headers(refusal),
+        *limits_shown.shown(refusal.levels),
         *(more or ()),
     ]
     prefix = "" if scope["type"] == "http" else "websocket."

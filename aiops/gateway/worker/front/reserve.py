@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
@@ -13,7 +13,7 @@ from aiops.gateway.shared import accounting
 from aiops.gateway.worker import prices
 from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.estimate import AnswerLengths, estimate
-from aiops.gateway.worker.prices import Deployment, Prices, Tokens
+from aiops.gateway.worker.prices import Deployment, Prices, Tokens, Ways
 from aiops.state import money, rules
 from aiops.state.counters.meters import Counters, Demand, Granted, Level, Refused, Unavailable, Unseeded
 from aiops.state.rules import Counts, Refusal
@@ -23,7 +23,10 @@ SEEDINGS = 3  # a window may turn over meanwhile
 REMEMBERED = 8192
 SHADOW_SECONDS = 60.0  # between two lines about the same meter
 
-Seed = Callable[[Sequence[accounting.Unseeded]], "contextlib.AbstractAsyncContextManager[None]"]
+MOST_UNSETTLED = 100_000
+
+Seeder = Callable[[Sequence[accounting.Unseeded]], Awaitable[None]]
+"""Tells the counters what the ledger says. Raises Unavailable when nobody can."""
 
 
 @dataclass
@@ -42,13 +45,13 @@ class Reservation:
 
 
 class Reserve:
-    """One per worker. ``names``: which deployments a rule leads a name to. ``say`` writes a line for the operator."""
+    """One per worker. ``ways``: where a name leads to. ``say`` writes a line for the operator."""
 
     def __init__(
         self,
         counters: Counters | None,
         book: Prices,
-        names: Callable[[str], Sequence[str]],
+        ways: Callable[[str], Ways],
         owner: str,
         say: Callable[[str], None],
         zone: tzinfo = UTC,
@@ -58,13 +61,14 @@ class Reserve:
         self.over_in_shadow: Counter[str] = Counter()
         self._counters = counters
         self._book = book
-        self._names = names
+        self._ways = ways
         self._owner = owner
         self._say = say
         self._zone = zone
         self._is_away = False
+        self._unsettled: dict[str, tuple[int, int]] = {}
         self._said: dict[str, float] = {}
-        self._deployments: dict[str, tuple[Deployment, ...]] = {}
+        self._deployments: dict[str, tuple[tuple[Deployment, ...], bool]] = {}
         self._counts: dict[tuple[str, str], tuple[Identity, Counts]] = {}
 
     @property
@@ -92,7 +96,7 @@ class Reserve:
             decision = await self._decide(self._counters, demand, counts)
         except Unavailable as error:
             # Nobody is refused for a fault of ours. The ledger has what was spent, and the counters are told later.
-            self._away(f"limits and budgets cannot be counted: {error}; requests pass uncounted")
+            self._away(str(error))
             return given
         if self._is_away:
             self._is_away = False
@@ -107,21 +111,55 @@ class Reserve:
         return given
 
     async def settle(self, given: Reservation, tokens: Tokens, cost: int | None) -> None:
-        """What was really used. Counters that are away now give it back when the owner is gone, or it is too old."""
-        if not given.held or self._counters is None:
+        """What was really used. Counters that are away now are told later, see ``sign_of_life``."""
+        if given.held and self._counters is not None:
+            given.held = False
+            await self._settle(self._counters, given.id, tokens.total, cost or 0)
+
+    async def sign_of_life(self) -> None:
+        """To be given each second: what this worker has reserved stays reserved."""
+        if self._counters is None:
             return
-        given.held = False
         try:
-            await self._counters.settle(given.id, tokens.total, cost or 0)
+            await self._counters.alive(self._owner)
         except Unavailable as error:
-            self._away(f"limits and budgets cannot be counted: {error}; requests pass uncounted")
+            self._away(str(error))
+            return
+        waiting, self._unsettled = self._unsettled, {}
+        for id, (tokens, cost) in waiting.items():
+            await self._settle(self._counters, id, tokens, cost)
+
+    async def leave(self) -> None:
+        """What is reserved still is given back."""
+        if self._counters is not None:
+            with contextlib.suppress(Unavailable):
+                await self._counters.gone(self._owner)
+
+    async def _settle(self, counters: Counters, id: str, tokens: int, cost: int) -> None:
+        try:
+            await counters.settle(id, tokens, cost)
+        except Unavailable as error:
+            self._away(str(error))
+            if len(self._unsettled) < MOST_UNSETTLED:
+                self._unsettled[id] = tokens, cost
 
     def deployments(self, name: str) -> tuple[Deployment, ...]:
+        """Those that answer a name, its fallbacks left out."""
+        return self._known(name)[0]
+
+    def tells_usage(self, given: Reservation) -> bool:
+        """Whether whoever may answer can be asked to say at the end of a stream what it used."""
+        return bool(given.deployments) and all(self._known(name)[1] for name in given.asked.models)
+
+    def _known(self, name: str) -> tuple[tuple[Deployment, ...], bool]:
         found = self._deployments.get(name)
         if found is None:
             if len(self._deployments) >= REMEMBERED:
                 self._deployments.clear()
-            found = self._deployments[name] = self._book.answering(name, self._names(name))
+            ways = self._ways(name)
+            first = self._book.answering(name, ways.deployments)
+            later = [one for other in ways.fallbacks for one in self._book.answering(other)]
+            found = self._deployments[name] = first, all(one.tells_usage for one in (*first, *later))
         return found
 
     def counts(self, identity: Identity, model: str, now: float) -> Counts:
@@ -146,10 +184,10 @@ class Reserve:
             await self.seeder(unseeded(counts, decision))
         raise Unavailable("what was spent before is not told to the counters")
 
-    def _away(self, line: str) -> None:
+    def _away(self, why: str) -> None:
         if not self._is_away:
             self._is_away = True
-            self._say(line)
+            self._say(f"limits and budgets cannot be counted: {why}; requests pass uncounted")
 
     def _note_shadow(self, level: Level) -> None:
         name = level.meter.name

@@ -38,6 +38,18 @@ def together(first: Tokens | None, later: Tokens | None) -> Tokens | None:
     )
 
 
+def added(first: Tokens | None, later: Tokens) -> Tokens:
+    """Of two answers."""
+    if first is None:
+        return later
+    return Tokens(
+        first.prompt + later.prompt,
+        first.completion + later.completion,
+        first.cached + later.cached,
+        first.written + later.written,
+    )
+
+
 def _usage(usage: Mapping[str, Any]) -> Tokens | None:
     if "prompt_tokens" in usage or "completion_tokens" in usage:
         details = _within(usage, "prompt_tokens_details")
