@@ -107,6 +107,19 @@ class Unseeded:
 Decision = Granted | Refused | Unseeded
 
 
+@dataclass(frozen=True)
+class Settled:
+    """What came of a settlement, true when it was the ``first`` of its id. ``epoch``: of the counters that it is
+    counted in, for the usage record; empty when none of them have it (they were lost, or cannot be reached), which has
+    the ledger ``post`` it."""
+
+    epoch: str
+    first: bool
+
+    def __bool__(self) -> bool:
+        return self.first
+
+
 class Counters(Protocol):
     """Implementations raise ``Unavailable`` when they cannot be reached in time."""
 
@@ -114,19 +127,22 @@ class Counters(Protocol):
         """A random name that these counters got when they were made. Another one: they were lost meanwhile."""
         ...
 
-    async def reserve(self, demand: Demand) -> Decision: ...
+    async def reserve(self, demand: Demand) -> Decision:
+        """Asked again with the same id, nothing more is counted. Meters of one demand have different names."""
+        ...
 
-    async def settle(self, id: str, tokens: int, cost: int) -> bool:
-        """What was really used. False when this id was settled before, and nothing is changed."""
+    async def settle(self, id: str, tokens: int, cost: int) -> Settled:
+        """What was really used. False when this id was settled or voided before, and nothing is changed."""
         ...
 
     async def void(self, id: str) -> bool:
-        """Nothing was used. False when there is no such reservation."""
+        """Nothing was used. False when there is no such reservation: should it still arrive, it counts nothing."""
         ...
 
     async def post(self, id: str, costs: Mapping[str, int], ends: Mapping[str, int | None]) -> bool:
         """Count a request of the ledger that was settled in other counters, on the money counters that are there, by
-        name. False when this id was settled before."""
+        name. What it holds here is given back. A counter that is not there is ``Unseeded`` from now on, whenever its
+        window began: the ledger has something for it. False when this id was settled before."""
         ...
 
     async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None]) -> None:
