@@ -5,29 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiops.gateway.accountant import management
+from aiops.gateway.accountant import counters, managing
 from aiops.gateway.accountant.changes import Changes
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.accountant.holding import Holding
 from aiops.gateway.accountant.ingest import Ingest
 from aiops.gateway.accountant.money import Money
+from aiops.gateway.accountant.presence import Presence
 from aiops.gateway.accountant.say import say
 from aiops.gateway.accountant.server import Peer, Server
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.accounting import Answer, Changed, Question, Store
 from aiops.state import plain
 from aiops.state.replica import replica
-from aiops.state.store import keys
+from aiops.state.store import identity
 
 DATABASE = "aiops.db"
 LAST_SECONDS = 2.0  # at the end, to write what is in the spools
-SEEN_SECONDS = 5.0  # between two signs of life in the table of replicas
 ALONE_SECONDS = 60.0  # without a master and without workers, until there is nothing more to do
 
 
@@ -46,12 +45,13 @@ class Accountant:
         self._options = options
         self._replica = replica(options.state)
         self._parent = os.getppid()
-        self._database = Database(options.database_url or options.state / DATABASE, self._store)
-        self._changes = Changes(self._database, self._changed)
-        self._money = Money(self._database, counters(options))
+        where = options.database_url or options.state / DATABASE
+        self._database = Database(where, self._store)
+        self._changes = Changes(self._database, where, self._changed)
+        self._money = Money(self._database, counters.at(options.state, options.redis_url))
         self._ingest = Ingest(options.state, self._money)
-        self._server = Server(options.run, self._reply, self._note)
-        self._noted = asyncio.Event()
+        self._presence = Presence(self._database, self._replica)
+        self._server = Server(options.run, self._reply, self._presence.is_news)
         self._over = asyncio.Event()
 
     async def run(self) -> None:
@@ -68,22 +68,27 @@ class Accountant:
                 self._database.keep_checking(),
                 self._changes.follow(),
                 self._ingest.forever(),
-                self._note_applied(),
+                self._presence.keep_true(self._server, self._changes),
                 self._watch_for_loneliness(),
             )
         ]
-        over = asyncio.create_task(self._over.wait())
-        done, _ = await asyncio.wait([over, *work], return_when=asyncio.FIRST_COMPLETED)
+        work.append(asyncio.create_task(self._told_to_end()))
+        done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_SECONDS):
                 await self._ingest.once()
+        if not self._server.workers:  # or it is retired, and the next one is about to say that they are there
+            await self._presence.leave()
         await self._server.close()
         self._database.close()
         for task in done:
             task.result()  # a part that failed: the master starts all of it again
+
+    async def _told_to_end(self) -> None:
+        await self._over.wait()
 
     # --- what workers ask -------------------------------------------------------------------------------------
 
@@ -101,7 +106,7 @@ class Accountant:
                     raise Unusable("not everything can be written to the ledger now")
                 return accounting.Done()
             case accounting.Manage():
-                return await management.reply(self._database, question)
+                return await managing.manage(self._database, question)
             case _:
                 return None
 
@@ -109,13 +114,13 @@ class Accountant:
         # Before it is told of changes: it applies what it is welcomed with, and says so.
         peer.hello, peer.applied = hello, None
         peer.say(self._database.store)
-        self._note()
+        self._presence.is_news()
         return accounting.Welcome(self._replica, self._changes.seq)
 
     async def _look_up(self, hash: str) -> Answer:
         # Before the look-up: what is changed meanwhile is told afterwards, and looked up again.
         seq = self._changes.seq or 0
-        found = await self._database.read(lambda connection: keys.by_hash(connection, hash))
+        found = await self._database.read(lambda connection: identity.by_hash(connection, hash))
         return accounting.Known(plain.of(found) if found is not None else None, seq)
 
     # --- what workers are told --------------------------------------------------------------------------------
@@ -125,35 +130,7 @@ class Accountant:
 
     def _changed(self, changed: Changed) -> None:
         self._server.tell(changed)
-        self._note()
-
-    def _note(self) -> None:
-        """What workers have applied may be news."""
-        self._noted.set()
-
-    async def _note_applied(self) -> None:
-        """Keep the row of this gateway among the replicas true."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SEEN_SECONDS):
-                    await self._noted.wait()
-            self._noted.clear()
-            seq = self._changes.seq
-            if seq is None:
-                await asyncio.sleep(CHECK_SECONDS)
-                continue
-            workers = self._server.workers
-            hellos = [peer.hello for peer in workers if peer.hello is not None]
-            row = replicas.Replica(
-                id=self._replica,
-                host=socket.gethostname(),
-                url=max((hello.url for hello in hellos), default=""),
-                generation=max((hello.generation for hello in hellos), default=0),
-                applied_seq=self._server.applied_by_all(seq),
-                workers=tuple(sorted(hello.worker for hello in hellos)),
-            )
-            with suppress(Unusable):
-                await self._database.write(lambda connection: replicas.seen(connection, row))
+        self._presence.is_news()
 
     async def _watch_for_loneliness(self) -> None:
         """A master that died is replaced by another one, which has an accountant of its own. Without any, and without

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 
 from aiops.errors import AiopsError
 from aiops.gateway.accountant.say import say
@@ -24,8 +24,6 @@ from aiops.state.store import schema
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-TRIES = 10  # of a transaction that another one stood in the way of
-TRY_SECONDS = 0.02
 LOST_SECONDS = 3.0  # of nothing but failures, until it counts as lost: one that restarts is not news
 CHECK_SECONDS = 2.0  # between looks at a schema that is not ours, or at a database that is away
 
@@ -50,13 +48,17 @@ class Database:
 
     async def read(self, work: Work[T]) -> T:
         """In a transaction that sees one state of it. Raises Unusable."""
-        return await self._do(self._reader, self._reading, work)
+        return await self._do(self._reader, lambda: self._reading(work))
 
     async def write(self, work: Work[T]) -> T:
         """In a transaction, committed when ``work`` returns; tried again where another one was in the way, so ``work``
         may be called more than once. Raises Unusable: then nothing of it has happened, but for a connection that was
         lost while it was committed."""
-        return await self._do(self._writer, self._writing, work)
+        return await self._do(self._writer, lambda: opening.transact(self.engine, work))
+
+    async def use(self, work: Callable[[Engine], T]) -> T:
+        """In transactions of its own, where what writes does. Raises Unusable."""
+        return await self._do(self._writer, lambda: work(self.engine))
 
     @property
     def usable(self) -> bool:
@@ -81,15 +83,16 @@ class Database:
         self._is(found)
 
     def close(self) -> None:
-        self._reader.shutdown()
-        self._writer.shutdown()
+        """What is under way is not waited for: nothing is noted that was not done."""
+        for thread in (self._reader, self._writer):
+            thread.shutdown(wait=False, cancel_futures=True)
         self.engine.dispose()
 
-    async def _do(self, thread: ThreadPoolExecutor, how: Callable[[Work[T]], T], work: Work[T]) -> T:
+    async def _do(self, thread: ThreadPoolExecutor, how: Callable[[], T]) -> T:
         if not self.usable:
             raise Unusable(self.store.said)
         try:
-            done = await asyncio.get_running_loop().run_in_executor(thread, how, work)
+            done = await asyncio.get_running_loop().run_in_executor(thread, how)
         except AiopsError as error:
             self._failed(_text(error))
             raise Unusable(_text(error)) from error
@@ -101,17 +104,6 @@ class Database:
     def _reading(self, work: Work[T]) -> T:
         with opening.reading(self.engine) as connection:
             return work(connection)
-
-    def _writing(self, work: Work[T]) -> T:
-        for attempt in range(TRIES):
-            try:
-                with opening.writing(self.engine) as connection:
-                    return work(connection)
-            except Exception as error:
-                if not opening.conflicted(error) or attempt == TRIES - 1:
-                    raise
-                time.sleep(TRY_SECONDS * (attempt + 1))
-        raise AssertionError("unreachable")
 
     def _schema(self) -> Store:
         state = schema.schema_state(self.engine)

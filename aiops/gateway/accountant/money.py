@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 
@@ -18,8 +18,8 @@ from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.shared.accounting import Unseeded
 from aiops.state import rules
 from aiops.state.counters.meters import Counters, Unavailable
-from aiops.state.shapes import Identity
-from aiops.state.store import keys, locks, usage
+from aiops.state.shapes import Identity, Kind
+from aiops.state.store import identity, usage
 from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import Accepted, Record
 
@@ -38,11 +38,10 @@ class Money:
         epoch = await self._here(self._counters.epoch())
 
         def enter(connection: Connection) -> None:
-            locks.ledger(connection, shared=True)
             inserted = set(usage.ingest(connection, records))
             strange = [each for each in records if each.id in inserted and each.cost and each.epoch != epoch]
             if strange:  # before the commit: killed in between, it is done again, and counted once
-                costs = [(each.id, _costs(keys.by_id(connection, each.key), each)) for each in strange if each.key]
+                costs = [(each.id, _costs(identity.by_id(connection, each.key), each)) for each in strange if each.key]
                 asyncio.run_coroutine_threadsafe(self._post(costs), loop).result()
 
         await self._database.write(enter)
@@ -68,7 +67,7 @@ class Money:
         ends = {each.name: each.ends for each in counters}
 
         def seed(connection: Connection) -> None:
-            locks.ledger(connection, shared=False)
+            usage.seeding(connection)
             amounts = {each.name: each.base + _spent(connection, each, epoch) for each in counters}
             asyncio.run_coroutine_threadsafe(self._here(self._counters.seed(amounts, ends)), loop).result()
 
@@ -88,16 +87,17 @@ class Money:
 
 
 def _spent(connection: Connection, of: Unseeded, epoch: str) -> int:
-    return usage.spent(connection, of.kind, of.account, of.begins, of.ends, model=of.model, not_epoch=epoch)
+    kind = cast(Kind, of.kind)
+    return usage.spent(connection, kind, of.account, of.begins, of.ends, model=of.model, not_epoch=epoch)
 
 
-def _costs(identity: Identity | None, record: Usage) -> dict[str, tuple[int, int | None]]:
+def _costs(who: Identity | None, record: Usage) -> dict[str, tuple[int, int | None]]:
     """The money counters of a request by name: what to add, and when their window ends."""
-    if identity is None:
+    if who is None:
         return {}
     began = record.started / 1e6
     return {
         each.meter.name: (record.cost or 0, each.meter.ends)
-        for each in rules.counts(identity, record.model, began).counted
+        for each in rules.counts(who, record.model, began).counted
         if each.meter.what == "money" and began >= each.account.base_at
     }

@@ -62,13 +62,13 @@ class LookUp(Said):
 @dataclass(frozen=True)
 class Unseeded(Message):
     """A money counter that is to be told what the ledger says: its name; of which account (``kind``: key, team, user,
-    member; ``account``: its id), and of which model alone; in the window from ``begins`` until before ``ends``, seconds
-    since 1970. ``base``: nano-dollars to begin with."""
+    member; ``account``: its id), and of which model alone; from ``begins``, the later one of when its window began and
+    when its base was set, until before ``ends``, seconds since 1970. ``base``: nano-dollars to begin with."""
 
     name: str
     kind: str
     account: str
-    begins: int
+    begins: float
     ends: int | None = None
     model: str | None = None
     base: int = 0

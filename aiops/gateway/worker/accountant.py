@@ -108,8 +108,8 @@ class Accountant:
         match accounting.said(message):
             case accounting.Welcome() as welcome:
                 # What was changed meanwhile nobody has said. While the database is away, what is known is all there is.
-                if welcome.seq is not None and welcome.seq != self._seq:
-                    self._forget(Changed(welcome.seq))
+                if welcome.seq is not None:
+                    self._forget(Changed(welcome.seq, () if welcome.seq == self._seq else None))
                 self._there.set()
             case Changed() as changed:
                 self._forget(changed)

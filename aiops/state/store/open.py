@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -18,6 +20,8 @@ CONNECTIONS = 3  # of the pool; another one listens, and five are what a host ma
 CONNECT_SECONDS = 2
 STATEMENT_SECONDS = 5
 BUSY_SECONDS = 5  # a writer of SQLite waits for another one, or for a backup
+T = TypeVar("T")
+
 _DEFERRED = "aiops_reads"
 # A server that is cut off is noticed by the kernel, not when somebody loses patience.
 _LIVENESS = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "2", "tcp_user_timeout": "5000"}
@@ -72,7 +76,8 @@ def _sqlite(path: Path, connections: int) -> Engine:
     return made
 
 
-def _postgres(url: str, connections: int, statement_seconds: float) -> Engine:
+def connect_parameters(url: str) -> dict[str, Any]:
+    """For ``psycopg.connect``: what the URL says, and time-outs where it says nothing. Raises ValueError."""
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
@@ -80,7 +85,13 @@ def _postgres(url: str, connections: int, statement_seconds: float) -> Engine:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         raise ValueError("the database URL cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/NAME") from None
-    parameters: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "aiops", **_LIVENESS, **given}
+    return {"connect_timeout": CONNECT_SECONDS, "application_name": "aiops", **_LIVENESS, **given}
+
+
+def _postgres(url: str, connections: int, statement_seconds: float) -> Engine:
+    import psycopg
+
+    parameters = connect_parameters(url)
 
     def connect() -> psycopg.Connection[Any]:
         # Statements are not prepared: behind PgBouncer they would be another connection's, and a schema that changes
@@ -120,6 +131,20 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction, committed at the end. On SQLite it is the only one that writes. Raises ``Unavailable``."""
     with _explained(), engine.begin() as connection:
         yield connection
+
+
+def transact(engine: Engine, work: Callable[[Connection], T], tries: int = 5) -> T:
+    """``work`` in a transaction, from its beginning again when it met another one's (a deadlock). What it does beside
+    the database has to bear that."""
+    for left in reversed(range(tries)):
+        try:
+            with writing(engine) as connection:
+                return work(connection)
+        except DBAPIError as error:
+            if not conflicted(error) or not left:
+                raise
+        time.sleep(random.uniform(0.01, 0.1))  # noqa: S311
+    raise AssertionError("the last try returns or raises")
 
 
 def conflicted(error: BaseException) -> bool:
