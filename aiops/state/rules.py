@@ -205,7 +205,17 @@ def counts(identity: Identity, model: str, now: float, zone: tzinfo = UTC) -> Co
             meter = money_meter(account, budget, now, only, zone)
             counted.append(Counted(meter, account, only))
             until = min(until, math.inf if meter.ends is None else meter.ends)
-    return Counts(tuple(counted), until)
+    return Counts(_each_once(counted), until)
+
+
+def _each_once(counted: Iterable[Counted]) -> tuple[Counted, ...]:
+    """Two budgets of one duration are one counter: the smaller one is refused by, before one in shadow."""
+    found: dict[str, Counted] = {}
+    for each in counted:
+        other = found.get(each.meter.name)
+        if other is None or (each.meter.shadow, each.meter.limit) < (other.meter.shadow, other.meter.limit):
+            found[each.meter.name] = each
+    return tuple(found.values())
 
 
 def money_meter(account: Account, budget: Budget, now: float, model: str | None = None, zone: tzinfo = UTC) -> Meter:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import litellm
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
 from litellm.proxy._types import ProxyException
@@ -21,6 +22,7 @@ from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 from aiops.gateway.worker import call, failure, unrouted
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front import let_in
+from aiops.gateway.worker.prices import Prices
 from aiops.spec.names import HIDDEN
 from aiops.spec.shapes.provider_types import TYPES
 from aiops.state import rules
@@ -161,6 +163,11 @@ class LiteLLMModels:
         router = proxy_server.llm_router
         return frozenset(one["model_info"]["id"] for one in router.model_list) if router is not None else frozenset()
 
+    def prices(self, free: Iterable[str] | None) -> Prices:
+        """Of all deployments; ``free``: providers that send no bill."""
+        router = proxy_server.llm_router
+        return Prices(router.model_list if router is not None else (), free, litellm.model_cost, tells=_tells_usage)
+
     def fallbacks(self, name: str) -> tuple[str, ...]:
         router = proxy_server.llm_router
         return tuple(other for each in (router.fallbacks if router is not None else ()) for other in each.get(name, ()))
@@ -169,3 +176,11 @@ class LiteLLMModels:
         router = proxy_server.llm_router
         listed = router.get_model_list(model_name=name) if router is not None else None
         return listed[0].get("model_info", {}).get("provider") if listed else None
+
+
+def _tells_usage(model: str) -> bool:
+    """Whether LiteLLM takes ``stream_options`` for this model of its own naming."""
+    try:
+        return "stream_options" in (litellm.get_supported_openai_params(model=model) or ())
+    except Exception:  # of a model that it does not know
+        return False

@@ -34,8 +34,8 @@ from aiops.gateway.shared import protocol, tallies
 from aiops.gateway.worker import collector, connections, egress, introspect, runtime
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.dispatch import Dispatch
+from aiops.gateway.worker.front.asgi import Application
 from aiops.gateway.worker.front.doors import ALWAYS, Doors
-from aiops.gateway.worker.front.front import Application, Front
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import RoutingTable
@@ -113,6 +113,7 @@ class Worker:
     async def serve(self) -> int:
         # These import LiteLLM: not before the master has prepared its environment.
         from aiops.gateway.worker import limits, probe, routing, selfcheck, upstream_routes, warmth
+        from aiops.gateway.worker.desk import Desk
         from aiops.gateway.worker.extension import HEALTH, Extension
 
         collecting = asyncio.create_task(collector.collect_between_callbacks())
@@ -132,14 +133,25 @@ class Worker:
             limits.spare_proofs()
             models = routing.LiteLLMModels()
             board.deployments = models.deployments()
-            routing.instance.dispatch = Dispatch(board, models)
-            warming = warmth.keep_watch(routing.instance.dispatch)
+            routing.instance.dispatch = dispatch = Dispatch(board, models)
+            warming = warmth.keep_watch(dispatch)
             extension = Extension(app, self, self._settings.generation, board)
             # A task of its own: what it sets in its context must not be inherited by every request to come.
             await asyncio.create_task(selfcheck.prove(extension, self._given.environment, self._settings))
             self._not_there = upstream_routes.missing(app, ALWAYS)
-            front = Front(extension, self._doors, frozenset(HEALTH))
-            self._server = self._make_server(front, dict(state or {}))
+            desk = Desk(
+                extension,
+                self._doors,
+                frozenset(HEALTH),
+                models.prices(self._settings.free),
+                dispatch.ways,
+                state=self._given.state,
+                run=self._given.directory,
+                generation=self._settings.generation,
+                url=f"http://{self._settings.host}:{self._settings.port}",
+            )
+            counting = desk.start()
+            self._server = self._make_server(desk.front, dict(state or {}))
             exchange = await self._listen()
             self._reader, self._writer = await asyncio.open_connection(sock=self._given.channel)
             self._report(
@@ -157,6 +169,7 @@ class Worker:
             exchange.close()
             await self._drain(extension, deadline)  # what arrived at the very last moment
             await self._leave_tallies(extension, board)
+            await desk.leave()
             self._heirs.close()
             with contextlib.suppress(OSError):  # a read-only disk
                 self._given.address(os.getpid(), "http").unlink(missing_ok=True)
@@ -164,7 +177,7 @@ class Worker:
             self._server.should_exit = True
             await ticking
             listening.cancel()
-        for task in (collecting, *warming):
+        for task in (collecting, *warming, *counting):
             task.cancel()
         return 0
 

@@ -1,4 +1,4 @@
-"""How much is left, in the headers of an answer: under OpenAI's names of the tightest limit, under LiteLLM's of each."""
+"""How much is left, in an answer's headers: under OpenAI's names of the tightest limit, under LiteLLM's of each."""
 
 from __future__ import annotations
 
