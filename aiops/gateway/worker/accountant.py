@@ -77,8 +77,8 @@ class Accountant:
 
     @property
     def store(self) -> accounting.Store:
-        """How the database is, by what was said last."""
-        return self._store
+        """How the database is, by what was said last; ``unknown`` when that is over."""
+        return self._store if self.state == WELL else accounting.Store("unknown", "the accountant does not answer")
 
     # --- the connection ---------------------------------------------------------------------------------------
 

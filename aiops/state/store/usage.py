@@ -148,10 +148,10 @@ def _count(sums: dict[tuple[Any, ...], list[int]], label: tuple[Any, ...], recor
         record.outcome in ("failed", "lost"),
         record.estimated,
         record.cost is None,
-        record.cost or 0,
         record.prompt_tokens,
         record.completion_tokens,
         record.cached_tokens,
+        record.cost or 0,
     )
     sums[label] = [before + int(one) for before, one in zip(sums.get(label, [0] * len(of_one)), of_one, strict=True)]
 
