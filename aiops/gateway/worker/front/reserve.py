@@ -31,7 +31,7 @@ Seeder = Callable[[Sequence[accounting.Unseeded]], Awaitable[None]]
 
 @dataclass
 class Reservation:
-    """``epoch``: of the counters that money is reserved in, empty where not all of it is. ``held``: there is something to put
+    """``epoch``: of the counters that money is reserved in, empty where not all is. ``held``: there is something to put
     right at the end."""
 
     id: str

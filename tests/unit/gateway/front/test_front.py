@@ -11,8 +11,8 @@ import pytest
 
 from aiops.gateway.shared import proof
 from aiops.gateway.worker.front import asked
-from aiops.state.shapes import Budget, Limits
 from aiops.state.money import nano
+from aiops.state.shapes import Budget, Limits
 from tests.unit.gateway.front.place import KEY, MASTER, Answered, Place, account, chat, hash_of, identity
 
 

@@ -33,7 +33,8 @@ CHAT = WORDS + END + TELLS + DONE
 ANTHROPIC = (
     b'event: message_start\ndata: {"type": "message_start", "message": {"id": "m", "content": [], "usage": '
     b'{"input_tokens": 20, "output_tokens": 1, "cache_read_input_tokens": 5}}}\n\n'
-    b'event: content_block_delta\ndata: {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "w0 "}}\n\n'
+    b'event: content_block_delta\ndata: {"type": "content_block_delta", "delta": {"type": "text_delta", '
+    b'"text": "w0 "}}\n\n'
     b'event: message_delta\ndata: {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": '
     b'{"output_tokens": 3}}\n\n'
     b'event: message_stop\ndata: {"type": "message_stop"}\n\n'
@@ -65,11 +66,17 @@ def metered(
     ("answer", "used"),
     [
         ({"choices": [], "usage": USAGE}, Tokens(10, 5)),
-        ({"usage": {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 8}}}, Tokens(9, 1, 8)),
-        ({"data": [], "usage": {"prompt_tokens": 4, "total_tokens": 4}}, Tokens(4)),
-        ({"usage": {"input_tokens": 7, "input_tokens_details": {"cached_tokens": 2}, "output_tokens": 3}}, Tokens(7, 3, 2)),
         (
-            {"usage": {"input_tokens": 7, "output_tokens": 3, "cache_read_input_tokens": 2, "cache_creation_input_tokens": 1}},
+            {"usage": {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 8}}},
+            Tokens(9, 1, 8),
+        ),
+        ({"data": [], "usage": {"prompt_tokens": 4, "total_tokens": 4}}, Tokens(4)),
+        (
+            {"usage": {"input_tokens": 7, "input_tokens_details": {"cached_tokens": 2}, "output_tokens": 3}},
+            Tokens(7, 3, 2),
+        ),
+        (
+            {"usage": {"input_tokens": 7, "output_tokens": 3} | {"cache_read_input_tokens": 2, "cache_creation_input_tokens": 1}},
             Tokens(10, 3, 2, 1),
         ),
         ({"usageMetadata": {"promptTokenCount": 6, "candidatesTokenCount": 2}}, Tokens(6, 2)),
