@@ -46,9 +46,9 @@ class Money:
 
         await self._database.write(enter)
 
-    async def settle(self, records: Sequence[Record]) -> list[Usage]:
+    async def settle(self, owner: str, records: Sequence[Record]) -> list[Usage]:
         """What a dead process had under way: what it had begun to settle is settled, if it was not; of the rest nobody
-        knows what it used, and what it reserved is given back. Raises Unusable."""
+        knows what it used, and what it reserved is given back. ``owner``: of the reservations. Raises Unusable."""
         settled = []
         for each in records:
             if isinstance(each, Accepted):
@@ -58,6 +58,7 @@ class Money:
                 tokens = each.prompt_tokens + each.completion_tokens
                 done = await self._here(self._counters.settle(each.id, tokens, each.cost or 0))
                 settled.append(replace(each, epoch=done.epoch))
+        await self._here(self._counters.gone(owner))
         return settled
 
     async def seed(self, counters: Sequence[Unseeded]) -> None:
