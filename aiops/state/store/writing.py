@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, update
@@ -92,3 +92,8 @@ def one(connection: Connection, kind: type[R], table: Table, where: Mapping[str,
     condition = and_(*(table.c[name] == value for name, value in where.items()))
     found = connection.execute(table.select().where(condition)).mappings().one_or_none()
     return None if found is None else rows.read(kind, found)
+
+
+def given(*each: tuple[Callable[[Any, Any], Any], ColumnElement[Any], Any]) -> list[ColumnElement[bool]]:
+    """Conditions as ``(operator.eq, column, value)``, without those whose value is None: not asked for."""
+    return [compare(column, value) for compare, column, value in each if value is not None]
