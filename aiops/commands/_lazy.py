@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.verbs and not ctx.resilient_parsing:
-            if self._otherwise is not None:
+            if self._otherwise is not None and (self._alone is None or args[0].startswith("-")):
                 args = [self._otherwise, *args]
             elif not args[0].startswith("-"):
                 raise click.UsageError(self._no_verb(ctx, args[0]), ctx)
