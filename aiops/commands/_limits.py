@@ -178,7 +178,7 @@ KEY = (
 TEAM = (
     *_LIMITS,
     *_MORE_LIMITS,
-    _option("--member-budget", field="team_member_budget", metavar="DOLLARS", help="Of a member with none of their own."),
+    _option("--member-budget", field="team_member_budget", metavar="DOLLARS", help="Of each member without one."),
     _option("--member-budget-duration", field="team_member_budget_duration", metavar="30d", help="It begins anew."),
     _option("--member-rpm-limit", field="team_member_rpm_limit", read=_whole, metavar="N", help="Of each member."),
     _option("--member-tpm-limit", field="team_member_tpm_limit", read=_whole, metavar="N", help="Of each member."),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
+from aiops.actions.instance.counters import levels as levels_of
 from aiops.actions.instance.database import engine
 from aiops.actions.instance.table import columns
 from aiops.actions.keys.done import called
@@ -16,7 +16,7 @@ from aiops.actions.keys.which import key, named
 from aiops.host.instance import Instance
 from aiops.state import money, rules
 from aiops.state.administration import words
-from aiops.state.counters.meters import Level, Meter, Refused, Unavailable
+from aiops.state.counters.meters import Level, Meter, Refused
 from aiops.state.rules import Counted, Refusal
 from aiops.state.shapes import Account, Identity
 from aiops.state.store import clock, identity, usage
@@ -24,7 +24,6 @@ from aiops.state.store.open import reading
 from aiops.state.store.rows import Key
 
 PATH = "/v1/chat/completions"
-COUNTERS = "counters"
 _WHAT = {"requests": "requests a minute", "tokens": "tokens a minute", "parallel": "at once", "money": "budget"}
 _REVOKED = Refusal(
     status=401, kind="token_not_found_in_db", code="401", message="The key was revoked: nobody knows it any more."
@@ -87,31 +86,12 @@ def explain(instance: Instance, said: str, model: str | None) -> Explained:
             return Explained(row, model, _REVOKED, (), (), (), ())
         counts = rules.counts(whose, model or "", now)
         notes = [] if model or not _by_model(whose) else ["some limits are of one model: name it to see them"]
-        in_counters = _counters(instance, counts.meters)
+        in_counters = levels_of(instance, counts.meters)
         if in_counters is None:
             notes.append("no worker has counted here yet: the ledger alone says what was spent")
         levels = [_with_ledger(connection, each, (in_counters or {}).get(each.meter.name)) for each in counts.counted]
     refused = rules.allow(whose, PATH, [model] if model else [], now) or _full(whose, counts.counted, levels, now)
     return Explained(row, model, refused, whose.accounts, counts.counted, levels, notes)
-
-
-def _counters(instance: Instance, meters: Sequence[Meter]) -> Mapping[str, Level] | None:
-    """As the workers of this host have them; None when nobody has counted, or they do not answer."""
-    directory = instance.state / COUNTERS
-    if not meters or not directory.is_dir():
-        return {} if not meters else None
-    from aiops.state.counters.shared import Shared
-
-    try:
-        counters = Shared(directory)
-    except OSError:
-        return None
-    try:
-        return {level.meter.name: level for level in asyncio.run(counters.levels(meters))}
-    except Unavailable:
-        return None
-    finally:
-        counters.close()
 
 
 def _with_ledger(connection: Connection, counted: Counted, level: Level | None) -> Level:
