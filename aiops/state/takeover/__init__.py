@@ -9,6 +9,7 @@ owners     teams, their members, users and budgets
 keys       keys and the hashes they are found by
 translate  all of it: our rows, and an account of everything
 guesses    keys that anybody could guess
+remembered what is remembered of each row, for the next time
 account    counts and sums of money on both sides, for people and programs
 writing    into our tables, again and again with the same outcome
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiops.state import money
 from aiops.state.takeover.translate import Translated
-from aiops.state.takeover.words import HERE_ALREADY, Note, Word
+from aiops.state.takeover.words import Note, Word
 from aiops.state.takeover.writing import Count, Written
 
 KINDS = ("key", "team", "member", "user", "budget", "organization", "customer", "tag", "project", "earlier hash")
@@ -54,8 +54,8 @@ class Account:
     def sum(self, kind: str) -> Sum:
         taken = [each for each in self.translated.taken if each.kind == kind]
         left = {"of budgets that have begun anew": sum(each.spent.read - each.spent.counts for each in taken)}
-        kept = {note.name for note in self.written.notes if note.word is HERE_ALREADY and note.kind == kind}
-        left["kept as they are here"] = sum(each.spent.counts for each in taken if each.name in kept)
+        kept = (each.spent.counts for each in taken if (kind, each.theirs) in self.written.here)
+        left["kept as they are here"] = sum(kept)
         for each in self.translated.skipped:
             if each.kind == kind:
                 left[each.why] = left.get(each.why, 0) + each.spent

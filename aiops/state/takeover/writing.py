@@ -7,35 +7,27 @@ twice: a budget that begins anew under another epoch starts from both.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Table, case, delete, select
+from sqlalchemy import Column, Connection, select
 
 from aiops.state import windows
 from aiops.state.administration import keys as administration
 from aiops.state.administration.journal import Actor, identity
 from aiops.state.shapes import Kind
 from aiops.state.store import audit, changes, clock, keys, rows, tables, usage, writing
+from aiops.state.takeover import remembered
 from aiops.state.takeover import words as w
+from aiops.state.takeover.remembered import BOOKKEEPING, COUNTERS, TABLES, Known
+from aiops.state.takeover.remembered import digest as digest_of
 from aiops.state.takeover.translate import Taken, Translated
 
 VERB = "keys import"
 _BATCH = 500  # SQLite takes 999 parameters at least
-_COUNTERS = {"base_spend", "base_at", "base_windows", "epoch"}
-_BOOKKEEPING = {"created_at", "created_by", "updated_at", "updated_by", "version", "id"}
 _OURS = {"shadow", "weight", "admin", "revoked_at"}
 """What LiteLLM does not know, and an import so leaves as it is."""
-TABLES: Mapping[str, Table] = {
-    "budget": tables.budgets,
-    "user": tables.users,
-    "team": tables.teams,
-    "member": tables.team_members,
-    "key": tables.keys,
-}
 _ROWS: Mapping[str, type[rows.Limited]] = {
     "budget": rows.Budget, "user": rows.User, "team": rows.Team, "member": rows.Member, "key": rows.Key,
 }  # fmt: skip
@@ -61,6 +53,8 @@ class Written:
     counts: dict[str, Count] = field(default_factory=lambda: {kind: Count() for kind in TABLES})
     hashes: int = 0
     notes: list[w.Note] = field(default_factory=list)
+    here: set[tuple[str, str]] = field(default_factory=set)
+    """Kind and what LiteLLM finds it by: of what was here already."""
     spent: dict[str, int] = field(default_factory=dict)
     """By kind: nano-dollars that LiteLLM had counted, as they stand in our tables."""
 
@@ -70,27 +64,14 @@ class Written:
         return not self.hashes and not any(each.added + each.changed + each.spend + each.revoked for each in parts)
 
 
-@dataclass(frozen=True)
-class _Known:
-    ours: str
-    source: str
-    digest: str
-    spent: int
-    version: int
-
-
 def write(connection: Connection, translated: Translated, by: Actor) -> Written:
     """In the caller's transaction. Raises RuntimeError when what stands there afterwards is not what was read."""
     written = Written()
-    known = {
-        (row.kind, row.theirs): _Known(row.ours, row.source, row.digest, row.spent, row.version)
-        for row in connection.execute(select(tables.imported))
-    }
-    work = _Work(connection, translated, by, written, known, clock.read(connection))
+    work = _Work(connection, translated, by, written, remembered.known(connection), clock.read(connection))
     work.revoke_gone()
     for kind in TABLES:
         work.write(kind, [each for each in translated.taken if each.kind == kind])
-    _check(connection, translated, written)
+    written.spent = dict(remembered.check(connection, translated, written.here))
     if not written.nothing:
         after = {
             "counts": {kind: {**vars(count)} for kind, count in written.counts.items()},
@@ -111,9 +92,10 @@ class _Work:
     translated: Translated
     by: Actor
     written: Written
-    known: dict[tuple[str, str], _Known]
+    known: dict[tuple[str, str], Known]
     now: int
     noted: bool = False
+    counted: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def note(self) -> None:
         """Before the first row is touched; a run that finds everything as it was leaves no change."""
@@ -146,15 +128,18 @@ class _Work:
         for each in new:
             if each.theirs in here:
                 self.written.notes.append(w.Note(w.HERE_ALREADY, kind, each.name))
+                self.written.here.add((kind, each.theirs))
                 self.written.counts[kind].kept += 1
         self._add(kind, [each for each in new if each.theirs not in here])
         current = self._rows(kind, [each.ours for each in before.values()])
+        hashes = self._hashes_of(current) if kind == "key" else {}
         for each in taken:
             known = before.get(each.theirs)
             if known is not None and known.ours in current:
                 self._update(each, known, current[known.ours])
+                self.written.hashes += self._hashes(each, known.ours, hashes)
 
-    def _before(self, taken: Taken) -> _Known | None:
+    def _before(self, taken: Taken) -> Known | None:
         """What is remembered of it. A key that was rotated there since is known by what it was."""
         names = [taken.theirs, *(each.hash for each in taken.hashes)]
         return next((self.known[taken.kind, name] for name in names if (taken.kind, name) in self.known), None)
@@ -187,40 +172,45 @@ class _Work:
         else:
             writing.add_many(self.connection, TABLES[kind], made)
         self.written.counts[kind].added += len(made)
-        for each, row in zip(new, made, strict=True):
-            self._remember(each, identity(row), _digest(each.row), each.spent.counts, 1)
+        source = self.translated.source
+        remembered.remember_new(
+            self.connection,
+            [
+                (each, Known(identity(row), source, digest_of(each.row), each.spent.counts, 1))
+                for each, row in zip(new, made, strict=True)
+            ],
+        )
 
-    def _update(self, taken: Taken, known: _Known, row: rows.Limited) -> None:
+    def _update(self, taken: Taken, known: Known, row: rows.Limited) -> None:
         count = self.written.counts[taken.kind]
-        digest, touched = _digest(taken.row), row.version != known.version
+        digest, touched = digest_of(taken.row), row.version != known.version
         settings: dict[str, Any] = {}
+        kept_here = False
         if digest != known.digest and touched:
             self.written.notes.append(w.Note(w.CHANGED_HERE, taken.kind, taken.name))
             count.kept += 1
-            digest = known.digest
+            digest, kept_here = known.digest, True
         elif digest != known.digest:
             theirs = taken.row
             if isinstance(theirs, rows.Key) and isinstance(row, rows.Key) and theirs.alias != row.alias:
                 theirs = self._with_free_aliases([taken], [theirs])[0]
-            kept = _COUNTERS | _BOOKKEEPING | _OURS
-            settings = {name: getattr(theirs, name) for name in vars(theirs) if name not in kept}
+            ours = COUNTERS | BOOKKEEPING | _OURS
+            settings = {name: getattr(theirs, name) for name in vars(theirs) if name not in ours}
             count.changed += 1
         spent = self._spent(taken, known, row) if isinstance(row, rows.Counted) else {}
-        if spent and not settings:
+        if spent and not settings and not kept_here:
             count.spend += 1
         if settings or spent:
             self.note()
             row = writing.replace(
                 self.connection, TABLES[taken.kind], replace(row, **settings, **spent, updated_by=self.by.who)
             )
-        elif digest == known.digest and known.spent == taken.spent.counts:
+        elif not kept_here:
             count.same += 1
-        added = self._hashes(taken, known.ours)
-        self.written.hashes += added
         version = known.version if touched else row.version
-        self._remember(taken, known.ours, digest, taken.spent.counts, version)
+        self._remember(taken, Known(known.ours, self.translated.source, digest, taken.spent.counts, version))
 
-    def _spent(self, taken: Taken, known: _Known, row: rows.Counted) -> dict[str, Any]:
+    def _spent(self, taken: Taken, known: Known, row: rows.Counted) -> dict[str, Any]:
         """A base that has both: what LiteLLM counted in this window, and what aiops did."""
         if taken.spent.counts == known.spent:
             return {}
@@ -247,14 +237,28 @@ class _Work:
 
     def _own(self, taken: Taken, row: rows.Limited, duration: str | None) -> int:
         """What aiops counted itself in the window that is now."""
+        if identity(row) not in self._counted(taken.kind):
+            return 0
         begins = windows.window(duration, self.now / clock.SECOND).begins
         kind: Kind = taken.kind  # type: ignore[assignment]
         return usage.spent(self.connection, kind, identity(row), begins, None)
 
-    def _hashes(self, taken: Taken, ours: str) -> int:
-        if taken.kind != "key":
-            return 0
-        there = {each.hash: each for each in keys.hashes(self.connection, [ours])}
+    def _counted(self, kind: str) -> frozenset[str]:
+        """Of whom aiops has counted anything; asked once, because most have nothing."""
+        if kind not in self.counted:
+            daily = tables.usage_daily.c
+            columns = {"key": (daily.key_id,), "team": (daily.team_id,), "user": (daily.user_id,)}
+            asked = select(*columns.get(kind, (daily.team_id, daily.user_id))).distinct()
+            rows = self.connection.execute(asked).all()
+            self.counted[kind] = frozenset(changes.member_id(*row) if kind == "member" else row[0] for row in rows)
+        return self.counted[kind]
+
+    def _hashes_of(self, ids: Iterable[str]) -> dict[str, keys.Hash]:
+        found = (each for batch in _batches([*ids]) for each in keys.hashes(self.connection, batch))
+        return {each.hash: each for each in found}
+
+    def _hashes(self, taken: Taken, ours: str, there: Mapping[str, keys.Hash]) -> int:
+        """How many were added, or end at another time."""
         added = 0
         for valid in taken.hashes:
             if valid.hash not in there:
@@ -301,51 +305,10 @@ class _Work:
         wanted = set(ids)
         return {id: row for id, row in found.items() if id in wanted}
 
-    def _remember(self, taken: Taken, ours: str, digest: str, spent: int, version: int) -> None:
-        now = _Known(ours, self.translated.source, digest, spent, version)
-        if self.known.get((taken.kind, taken.theirs)) == now:
-            return
-        self.note()
-        table = tables.imported
-        earlier = [each.hash for each in taken.hashes if (taken.kind, each.hash) in self.known]
-        names = {taken.theirs, *earlier}
-        self.connection.execute(delete(table).where(table.c.kind == taken.kind, table.c.theirs.in_(names)))
-        self.connection.execute(table.insert().values(kind=taken.kind, theirs=taken.theirs, **vars(now)))
-
-
-def _check(connection: Connection, translated: Translated, written: Written) -> None:
-    """What our tables say now, against what was read there."""
-    for kind in ("user", "team", "member", "key"):
-        taken = [each for each in translated.taken if each.kind == kind]
-        table, imported = TABLES[kind], tables.imported
-        wanted = {each.theirs: each.spent.counts for each in taken}
-        there = dict(
-            connection.execute(select(imported.c.theirs, imported.c.spent).where(imported.c.kind == kind)).tuples()
-        )
-        kept = {note.name for note in written.notes if note.word is w.HERE_ALREADY and note.kind == kind}
-        skipped = {each.theirs for each in taken if each.name in kept and each.theirs not in there}
-        if {name: amount for name, amount in there.items() if name in wanted} != {
-            name: amount for name, amount in wanted.items() if name not in skipped
-        }:
-            raise RuntimeError(f"what was written of {kind}s is not what was read")
-        ours = table.c.id == imported.c.ours if kind != "member" else None
-        if ours is None:
-            written.spent[kind] = sum(amount for name, amount in there.items() if name in wanted)
-            continue
-        amount = case((table.c.epoch == 0, table.c.base_spend), else_=imported.c.spent)
-        joined = imported.join(table, ours)
-        statement = select(imported.c.theirs, amount).select_from(joined).where(imported.c.kind == kind)
-        stands = {name: value for name, value in connection.execute(statement).tuples() if name in wanted}
-        if stands != {name: wanted[name] for name in stands} or stands.keys() != wanted.keys() - skipped:
-            raise RuntimeError(f"the money of {kind}s does not stand there as it was read")
-        written.spent[kind] = sum(stands.values())
-
-
-def _digest(row: rows.Limited) -> str:
-    """Of what people decide."""
-    left = _COUNTERS | _BOOKKEEPING
-    values = {name: value for name, value in rows.written(row).items() if name not in left}
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+    def _remember(self, taken: Taken, now: Known) -> None:
+        if self.known.get((taken.kind, taken.theirs)) != now:
+            self.note()
+            remembered.remember(self.connection, taken, now)
 
 
 def _batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
