@@ -136,7 +136,7 @@ class KeyRequest(AccountRequest):
     weight: Given[float] = read_by(readers.share)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Member:
     """Who is to be in a team."""
 
