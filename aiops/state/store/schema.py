@@ -21,7 +21,7 @@ from aiops.state.store.tables import meta
 if TYPE_CHECKING:
     from alembic.config import Config
 
-OURS = 1
+OURS = 2
 _LOCK = 0x41694F70 << 8  # of migrations, among the advisory locks of a database of Postgres
 
 
