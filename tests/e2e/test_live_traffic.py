@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -11,6 +14,7 @@ import httpx
 import pytest
 
 from aiops.demo.child import DemoProvider
+from aiops.host import master
 from tests.kit.gateway import GENERATION, Gateway, Poller
 from tests.kit.waiting import free_port, until
 from tests.load import BackgroundLoad, LoadReport, Mix, Target
@@ -88,11 +92,18 @@ def test_a_slow_stream_outlives_the_change_and_is_served_to_its_end(
     assert gateway.generation == number
     assert gateway.ask("gamma").status_code == 200
     assert stream.is_alive(), "the stream is to be longer than the change"
-    assert any(f"generation {before} is finishing" in note for note in gateway.status["notes"])
+    (note,) = gateway.status["notes"]
+    assert f"generation {before} is finishing" in note
+    assert well(gateway)[note], "finishing is nothing to mend"
     stream.join(20)
     assert (stream.generation, stream.pieces, stream.done, stream.error) == (str(before), 30, True, "")
     until(lambda: len(gateway.pids()) == 2, 5, "leaving of the old generation")
     until(lambda: gateway.status["notes"] == [], 5, "the master's notice of it")
+
+
+def well(gateway: Gateway) -> dict[str, bool]:
+    """What `aiops doctor` says, and whether it is well."""
+    return {finding["what"]: finding["ok"] for finding in gateway.cli("doctor").data["findings"]}
 
 
 def test_a_keep_alive_connection_goes_over_to_the_new_generation(gateway: Gateway, two: DemoProvider) -> None:
@@ -137,6 +148,40 @@ def test_the_drain_limit_is_respected(gateway: Gateway, one: DemoProvider, two: 
     assert stream.error
     assert 0.3 < time.monotonic() - began < 4
     until(lambda: len(gateway.pids()) == 2, 3, "leaving of the old generation")
+
+
+def test_a_worker_that_does_not_leave_when_its_time_is_over_is_found(
+    gateway: Gateway, one: DemoProvider, two: DemoProvider
+) -> None:
+    gateway.edit("aiops.yaml", "  # drain_seconds: 3600", "  drain_seconds: 2")
+    old = gateway.must("apply")["generation"]
+    until(lambda: len(gateway.pids()) == 2, 5, "leaving of the generation before")
+    (stuck,) = gateway.workers()
+    one.control(tokens=200, chunk_delay=0.1)
+    stream = Stream(gateway)
+    stream.start()
+    until(lambda: stream.pieces, 10, "the first piece")
+    one.control(tokens=8, chunk_delay=0)
+    adding = subprocess.Popen(
+        gateway.argv(*gateway.adding("two", two.url, "gamma")), env=gateway.env, stderr=subprocess.DEVNULL
+    )
+    until(lambda: stuck in draining(gateway), 60, "the old generation's leaving")
+    os.kill(stuck, signal.SIGSTOP)
+    try:
+        assert adding.wait(60) == 0
+        said = until(lambda: [each for each in well(gateway) if "should have finished" in each], 30, "the finding")
+        assert said[0].startswith(f"generation {old} should have finished ")
+        assert said[0].endswith(f"do not leave; `kill -9 {stuck}` ends them")
+        assert gateway.cli("doctor").code == 4
+    finally:
+        os.kill(stuck, signal.SIGKILL)
+    until(lambda: not [each for each in well(gateway) if "should have finished" in each], 10, "the end of it")
+    stream.join(10)
+
+
+def draining(gateway: Gateway) -> list[int]:
+    status = master.status(gateway.home / "run")
+    return [worker.pid for group in status.groups if group.role == "draining" for worker in group.workers]
 
 
 def test_when_the_port_moves_the_old_one_answers_until_then_and_is_refused_after(
