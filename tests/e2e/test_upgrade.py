@@ -145,7 +145,7 @@ def test_a_restart_and_a_crash_come_back_in_the_runtime(gateway: Gateway) -> Non
     gateway.must("restart")
     assert runtime(gateway) == wanted
     os.kill(gateway.master, signal.SIGKILL)
-    until(lambda: gateway.status["gateway"]["state"] == "degraded", 5)
+    until(lambda: gateway.status["gateway"]["state"] == "degraded", 20)
     gateway.must("up")
     assert (runtime(gateway), gateway_of(gateway)["litellm"]) == (wanted, OTHER)
 

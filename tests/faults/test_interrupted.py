@@ -42,7 +42,7 @@ def test_the_master_reverts_by_itself_when_the_command_line_is_gone(here: Faulty
     before = here.current
     with here.watched() as users:
         ran = here.run(*here.adding_one(here.new_name()), fault=Fault(act, "confirm", "before"))
-        until(lambda: not here.told()["change"], 1.0)
+        until(lambda: not here.told()["change"], 20)
         assert here.told()["generation"] == here.serving() == before
     assert ran.code in (-signal.SIGKILL, -signal.SIGHUP), ran
     assert users.failed == []
@@ -79,7 +79,7 @@ def test_a_change_that_is_lost_before_a_new_master_served_leaves_what_the_dead_o
     before = here.current
     with here.watched() as users:
         os.kill(here.told()["pid"], signal.SIGKILL)
-        until(lambda: not here.told(), 5)
+        until(lambda: not here.told(), 20)
         with here.start("up") as up:
             starting = until(lambda: _starting_candidate(here), 60, "the start of what is committed")
             os.kill(starting, signal.SIGSTOP)
@@ -266,7 +266,7 @@ def test_a_candidate_that_hangs_while_it_loads_is_given_up(here: Faulty) -> None
         assert here.serving() == before
         _, said = child.communicate(timeout=40)
     assert child.returncode == 7, said
-    assert "error: the new generation does not start: not ready after 2" in said
-    assert 19 < time.monotonic() - started < 30
+    assert re.search(r"error: the new generation does not start: not ready after 2\d s", said), said
+    assert time.monotonic() - started > 19
     assert (here.files(), here.current) == (files, before)
     here.require_consistent()
