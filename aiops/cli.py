@@ -85,7 +85,10 @@ def main() -> None:
     """Entry point of the ``aiops`` command."""
     # Imports make a hundred thousand objects that stay: looking through them for garbage is a tenth of a short verb.
     gc.set_threshold(100_000)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # The interpreter looks through all of it twice more while it ends, unless it is told to leave it alone.
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

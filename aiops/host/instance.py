@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +101,8 @@ def _short(run: Path) -> Path:
     """A directory whose sockets the kernel can name: ``run``, or one in the temporary directory standing for it."""
     if len(os.fsencode(run)) <= LONGEST_SOCKET_DIRECTORY:
         return run
+    import tempfile
+
     name = hashlib.sha256(os.fsencode(run)).hexdigest()[:12]
     short = Path(tempfile.gettempdir()) / f"aiops-{os.getuid()}-{name}"
     if short.exists() and (short.is_symlink() or short.stat().st_uid != os.getuid()):
