@@ -6,6 +6,9 @@ import gc
 import os
 import re
 import sys
+import threading
+from contextlib import suppress
+from typing import NoReturn
 
 import click
 
@@ -85,9 +88,16 @@ def main() -> None:
     """Entry point of the ``aiops`` command."""
     # Imports make a hundred thousand objects that stay: looking through them for garbage is a tenth of a short verb.
     gc.set_threshold(100_000)
-    code = run(sys.argv[1:])
-    # The interpreter looks through all of it twice more while it ends, unless it is told to leave it alone.
-    gc.freeze()
+    _leave(run(sys.argv[1:]))
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without taking apart what the kernel throws away in one piece: that is another tenth of a short verb."""
+    if threading.active_count() == 1:
+        with suppress(OSError, ValueError):  # said by the interpreter, at its own end
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
     sys.exit(code)
 
 

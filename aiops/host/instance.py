@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiops.errors import InvalidState, Precondition, Problem
-from aiops.host.systemd import runtime_directory
+from aiops.host.runtime_directory import runtime_directory
 from aiops.spec.sources import FILES, REQUIRED, SETTINGS, Sources
 
 GENERATED = "litellm-unified.yaml"

@@ -79,7 +79,7 @@ class ModelSpec(Shape):
     context_length: Annotated[int, Field(ge=1)] | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
     base_model: str | None = None
-    supports: Supports = Supports()
+    supports: Supports = Field(default_factory=Supports.model_construct)
     tags: tuple[str, ...] = ()
     notes: str | None = None
     pulled_at: str | None = None

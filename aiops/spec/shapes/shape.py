@@ -8,5 +8,6 @@ from pydantic import BaseModel, ConfigDict
 class Shape(BaseModel):
     """The base of the shapes in ``model`` and ``mappings``."""
 
-    # Validators are built when they are first used: of thirty shapes most verbs need five.
+    # Validators are built when they are first used: of thirty shapes most verbs need five. Defaults are made with
+    # `model_construct`, which needs none.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=(), defer_build=True)
