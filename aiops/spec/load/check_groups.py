@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from aiops.errors import Problem
 from aiops.spec.choosing import sizes
@@ -72,7 +73,7 @@ def thresholds_problem(draft: Draft, path: Path, what: str, name: str | None) ->
         yield draft.problem(MAPPINGS, path, f"{what}: `{chosen}` needs thresholds", hint)
 
 
-def _asked_by(condition: str) -> Collection[str]:
+def _asked_by(condition: str) -> AbstractSet[str]:
     from aiops.spec.choosing import conditions
 
     return conditions.parse(condition).names

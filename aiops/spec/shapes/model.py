@@ -17,6 +17,7 @@ from aiops.spec.shapes.options import Value
 from aiops.spec.shapes.options import params as litellm_params
 from aiops.spec.shapes.provider_types import MODELS, TYPES, Mode, ProviderType
 from aiops.spec.shapes.shape import Shape
+from aiops.spec.shapes.supervisors import Supervisor
 from aiops.spec.shapes.urls import api_base, connects_to, is_local, normalise
 from aiops.spec.yaml.yaml12 import Document, Path
 
@@ -319,7 +320,7 @@ class Settings(Shape):
     gateway: Gateway
     mode: Literal["standalone", "distributed"] = "standalone"
     profile: Literal["cost", "dev", "prod"] = "dev"
-    supervisor: Literal["auto", "systemd", "process", "container"] = "auto"
+    supervisor: Supervisor = "auto"
     container: Container = Field(default_factory=Container.model_construct)
     verify: Verify = Field(default_factory=Verify.model_construct)
     history: History = Field(default_factory=History.model_construct)
