@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import sys
@@ -85,9 +84,7 @@ def group() -> None:
 
 
 def main() -> None:
-    """Entry point of the ``aiops`` command."""
-    # Imports make a hundred thousand objects that stay: looking through them for garbage is a tenth of a short verb.
-    gc.set_threshold(100_000)
+    """Run the command line of this process, and end it."""
     _leave(run(sys.argv[1:]))
 
 
