@@ -3,8 +3,6 @@
 docs/routing.md says for operators what each key does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal

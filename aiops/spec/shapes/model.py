@@ -1,7 +1,5 @@
 """The desired state as frozen, typed values. Shapes only: what must hold between them is in ``check``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property

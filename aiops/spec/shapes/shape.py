@@ -1,6 +1,8 @@
-"""What every typed part of the desired state has in common: frozen, strict, no key that nothing reads."""
+"""What every typed part of the desired state has in common: frozen, strict, no key that nothing reads.
 
-from __future__ import annotations
+The modules of shapes do without ``from __future__ import annotations``: of two hundred annotations pydantic would have
+to compile and evaluate every one as text, at the start of each verb that reads the files.
+"""
 
 from pydantic import BaseModel, ConfigDict
 
