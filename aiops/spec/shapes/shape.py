@@ -5,6 +5,11 @@ to compile and evaluate every one as text, at the start of each verb that reads 
 """
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.plugin import _loader
+
+# No plugin is to see the files. Looking for some reads the metadata of all that is installed, a tenth of a short verb;
+# PYDANTIC_DISABLE_PLUGINS would say the same, to the gateway that a verb starts too.
+_loader._plugins = {}
 
 
 class Shape(BaseModel):
