@@ -17,7 +17,7 @@ MOST_ROOMS = 20
 # Who may import whom. A room is a folder below aiops/, one level deeper below actions/ and gateway/; a module at the
 # top is a room of its own. Each may import itself, `aiops` and `errors`.
 BELOW_ACTIONS = {
-    "spec", "render", "plan", "importing", "apply", "verify", "supervise", "host", "output", "gateway/shared",
+    "spec", "render", "plan", "importing", "apply", "verify", "supervise", "host", "output", "gateway/shared", "state",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -39,7 +39,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"commands", "context", "output"},
     "gateway": {"gateway/*"},
     "gateway/shared": set(),
-    "gateway/worker": {"gateway/shared", "spec"},
+    "state": {"spec"},
+    "gateway/worker": {"gateway/shared", "spec", "state"},
+    "gateway/accountant": {"gateway/shared", "spec", "state"},
     "gateway/master": {"gateway/shared", "gateway/worker", "spec"},
     "demo": set(),
     "__main__": {"cli"},
