@@ -19,13 +19,11 @@ from aiops.errors import AiopsError
 from aiops.gateway.shared.messages import BUSY, Group, Status
 from aiops.gateway.shared.protocol import DRAINING
 from aiops.host import clock, reach
-from aiops.host.engines import is_image
-from aiops.host.http import proxied
 from aiops.host.instance import Instance
+from aiops.host.systemd import Systemd, scope
 from aiops.spec.routes.routes import RouteTable
+from aiops.spec.sources import SETTINGS
 from aiops.supervise.detached import ProcessSupervisor
-from aiops.supervise.runtimes import Runtimes
-from aiops.supervise.systemd_unit import SystemdSupervisor
 from aiops.supervise.unit_state import Units, look_at
 
 PATIENCE_SECONDS = 0.5  # for the master's answer: a person looks, and a busy one is worth saying
@@ -103,7 +101,7 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
     state, serving, reasons = _gateway(master, ProcessSupervisor(instance), desired, notes, instance)
     table, summary = now.routes or (None, None)
     supervisor = choose(instance, summary.settings.supervisor if summary else _wanted(now))
-    units = look_at(supervisor.systemd) if isinstance(supervisor, SystemdSupervisor) else None
+    units = look_at(Systemd(scope())) if supervisor.name == "systemd" else None
     if units is not None:
         notes += units.notes(state)
         state = units.gateway_state(state)
@@ -172,6 +170,8 @@ def _health(
 
 def _reach(addresses: Collection[reach.Address]) -> dict[reach.Address, str]:
     """Nothing is known of addresses that a proxy reaches for the gateway."""
+    from aiops.host.http import proxied  # whoever is asked over HTTP has loaded it
+
     return {} if proxied() else reach.unreachable(addresses, REACH_SECONDS)
 
 
@@ -181,6 +181,9 @@ def _runtime_notes(made: Manifest, master: Status, instance: Instance) -> list[s
     if master.on_approval:
         notes.append("the gateway tries another runtime, and goes back by itself unless a change is confirmed in it")
     elif master.runtime != made.runtime:
+        from aiops.host.engines import is_image
+        from aiops.supervise.runtimes import Runtimes
+
         ours = made.runtime is not None and not is_image(made.runtime)
         gone = ours and Runtimes(instance.state).get(str(made.runtime)) is None
         mend = f"{instance.command} upgrade {made.litellm}" if gone else f"{instance.command} restart"
@@ -196,11 +199,19 @@ def _runtime_notes(made: Manifest, master: Status, instance: Instance) -> list[s
 
 
 def _wanted(now: Snapshot) -> str:
-    """The supervisor the files ask for, as long as nothing was committed; `auto` when they cannot be read."""
+    """The supervisor that is written down, as long as nothing was committed; `auto` when it cannot be read.
+
+    It is one word: all that the files say is twice the time of the whole look.
+    """
+    from aiops.spec.shapes.supervisors import SUPERVISORS
+    from aiops.spec.yaml import yaml12
+
     try:
-        return now.load(now.sources).settings.supervisor
+        settings = yaml12.parse(SETTINGS, now.sources[SETTINGS]).data
     except AiopsError:
         return "auto"
+    written = settings.get("supervisor") if isinstance(settings, dict) else None
+    return written if written in SUPERVISORS else "auto"
 
 
 def _gateway(
