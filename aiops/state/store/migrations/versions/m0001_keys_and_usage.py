@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     Date,
     Double,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -26,6 +27,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from aiops.state.store.migrations.m0001_partitions import DROP, FUNCTIONS, MAKE
 
 revision = "0001"
 down_revision = None
@@ -170,7 +173,7 @@ usage = Table(
     Column("path", Text, nullable=False),
     Column("seconds", Double, nullable=False),
     Column("first", Double),
-    Column("status", Integer, nullable=False),
+    Column("status", BigInteger, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
@@ -217,6 +220,16 @@ usage_daily = Table(
     Index("usage_daily_by_user", "user_id", "day"),
 )
 
+usage_daily_totals = Table(
+    "usage_daily_totals",
+    metadata,
+    Column("day", Date, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    *_counted(),
+    PrimaryKeyConstraint("day", "model", "provider"),
+)
+
 usage_daily_tags = Table(
     "usage_daily_tags",
     metadata,
@@ -232,7 +245,7 @@ usage_daily_tags = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("id", Serial, Identity(), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("who", Text, nullable=False),
     Column("from_where", Text, nullable=False, server_default=""),
@@ -249,7 +262,7 @@ audit = Table(
 changes = Table(
     "changes",
     metadata,
-    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("seq", Serial, Identity(), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
     Column("id", Text, nullable=False),
@@ -295,7 +308,7 @@ idempotency = Table(
     Column("idempotency_key", Text, nullable=False),
     Column("request_id", Text, nullable=False),
     Column("fingerprint", Text, nullable=False, server_default=""),
-    Column("status", Integer),
+    Column("status", BigInteger),
     Column("answer", Json),
     Column("expires_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("key_id", "idempotency_key"),
@@ -310,59 +323,6 @@ meta = Table(
 )
 
 
-# Partitions are made and dropped by their owner, whoever asks: the gateway's own role may not change tables.
-_MAKE = """
-CREATE FUNCTION aiops_make_usage_partitions(ahead integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '2s' AS $$
-DECLARE
-    first timestamp := date_trunc('month', timezone('UTC', now()));
-    begins timestamp;
-    low bigint;
-    high bigint;
-    part text;
-    made integer := 0;
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('aiops_usage_partitions'));
-    FOR month IN 0..ahead LOOP
-        begins := first + make_interval(months => month);
-        low := extract(epoch FROM begins) * 1000000;
-        high := extract(epoch FROM begins + interval '1 month') * 1000000;
-        part := 'usage_' || to_char(begins, 'YYYY_MM');
-        CONTINUE WHEN to_regclass(part) IS NOT NULL;
-        EXECUTE format('CREATE TABLE %I (LIKE usage INCLUDING ALL)', part);
-        -- Rows that came before their month was made.
-        EXECUTE format(
-            'WITH moved AS (DELETE FROM usage_rest WHERE started >= %s AND started < %s RETURNING *)'
-            ' INSERT INTO %I SELECT * FROM moved', low, high, part);
-        EXECUTE format('ALTER TABLE usage ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)', part, low, high);
-        made := made + 1;
-    END LOOP;
-    RETURN made;
-END $$
-"""
-_DROP = """
-CREATE FUNCTION aiops_drop_usage_before(before bigint) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '2s' AS $$
-DECLARE
-    part text;
-    dropped integer := 0;
-BEGIN
-    FOR part IN
-        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'usage'::regclass AND c.relname ~ '^usage_[0-9]{4}_[0-9]{2}$'
-    LOOP
-        IF extract(epoch FROM to_date(right(part, 7), 'YYYY_MM') + interval '1 month') * 1000000 <= before THEN
-            EXECUTE format('DROP TABLE %I', part);
-            dropped := dropped + 1;
-        END IF;
-    END LOOP;
-    DELETE FROM usage_rest WHERE started < before;
-    RETURN dropped;
-END $$
-"""
-_FUNCTIONS = ("aiops_make_usage_partitions(integer)", "aiops_drop_usage_before(bigint)")
-
-
 def upgrade() -> None:
     for table in metadata.sorted_tables:
         op.invoke(CreateTableOp.from_table(table))
@@ -371,9 +331,9 @@ def upgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
         # For rows whose month was not made in time; without it they would be refused.
         op.execute("CREATE TABLE usage_rest PARTITION OF usage DEFAULT")
-        op.execute(_MAKE)
-        op.execute(_DROP)
-        for function in _FUNCTIONS:
+        op.execute(MAKE)
+        op.execute(DROP)
+        for function in FUNCTIONS:
             # What runs with its owner's rights finds nobody else's tables.
             op.execute(
                 "DO $do$ BEGIN EXECUTE format("
@@ -385,7 +345,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
-        for function in _FUNCTIONS:
+        for function in FUNCTIONS:
             op.execute(f"DROP FUNCTION {function}")
     for table in reversed(metadata.sorted_tables):
         op.drop_table(table.name)
