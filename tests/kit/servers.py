@@ -15,7 +15,7 @@ import pytest
 
 
 def needed(missing: str | None) -> None:
-    """What is not installed is a failure in CI, where .ci/run installs it, and elsewhere a reason to leave tests out."""
+    """What is not installed is a failure in CI, where .ci/run installs it, and elsewhere a reason to skip tests."""
     if missing is None:
         return
     if os.environ.get("CI"):

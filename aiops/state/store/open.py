@@ -185,7 +185,7 @@ def _hint(error: DBAPIError) -> str:
     words = str(error.orig)
     if "database is locked" in words:
         return "another program (a backup?) holds it: try again when that has ended"
-    if state == "53300" or "too many clients" in words:
+    if state == "53300" or "too many clients" in words or "connection slots are reserved" in words:
         return "raise max_connections of the server, or end what else is connected"
     if state == "25006":
         return "this server is a standby: put all hosts and target_session_attrs=read-write into the URL"

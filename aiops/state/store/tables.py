@@ -199,21 +199,10 @@ usage = Table(
 )
 
 
-_TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens")
-
-
 def _counted() -> list[Column[Any]]:
     """``unpriced``: requests of which nobody knows the price; ``cost`` is of the others."""
-    names = (
-        "requests",
-        "failed",
-        "estimated",
-        "unpriced",
-        "prompt_tokens",
-        "completion_tokens",
-        "cached_tokens",
-        "cost",
-    )
+    tokens = ("prompt_tokens", "completion_tokens", "cached_tokens")
+    names = ("requests", "failed", "estimated", "unpriced", "cost", *tokens)
     return [Column(name, BigInteger, nullable=False, server_default="0") for name in names]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from alembic import op
-from alembic.operations.ops import CreateTableOp
+from alembic.operations.ops import CreateIndexOp, CreateTableOp
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -194,20 +194,9 @@ usage = Table(
 )
 
 
-_TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens")
-
-
 def _counted() -> list[Column[Any]]:
-    names = (
-        "requests",
-        "failed",
-        "estimated",
-        "unpriced",
-        "prompt_tokens",
-        "completion_tokens",
-        "cached_tokens",
-        "cost",
-    )
+    tokens = ("prompt_tokens", "completion_tokens", "cached_tokens")
+    names = ("requests", "failed", "estimated", "unpriced", "cost", *tokens)
     return [Column(name, BigInteger, nullable=False, server_default="0") for name in names]
 
 
@@ -362,9 +351,7 @@ BEGIN
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'usage'::regclass AND c.relname ~ '^usage_[0-9]{4}_[0-9]{2}$'
     LOOP
-        IF extract(epoch FROM to_timestamp(right(part, 7) || ' +00', 'YYYY_MM TZH') + interval '1 month') * 1000000
-            <= before
-        THEN
+        IF extract(epoch FROM to_date(right(part, 7), 'YYYY_MM') + interval '1 month') * 1000000 <= before THEN
             EXECUTE format('DROP TABLE %I', part);
             dropped := dropped + 1;
         END IF;
@@ -379,6 +366,8 @@ _FUNCTIONS = ("aiops_make_usage_partitions(integer)", "aiops_drop_usage_before(b
 def upgrade() -> None:
     for table in metadata.sorted_tables:
         op.invoke(CreateTableOp.from_table(table))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            op.invoke(CreateIndexOp.from_index(index))
     if op.get_context().dialect.name == "postgresql":
         # For rows whose month was not made in time; without it they would be refused.
         op.execute("CREATE TABLE usage_rest PARTITION OF usage DEFAULT")
