@@ -215,16 +215,17 @@ def test_one_record_says_what_a_request_used_and_what_that_cost(tmp_path: Path) 
 
 def test_it_is_written_down_before_it_is_settled(tmp_path: Path) -> None:
     """Killed in between, the accountant settles it from the record; nobody could the other way round."""
-    place = Place(tmp_path, identity(account(limits=Limits(tpm=100))))
+    place = Place(tmp_path, identity(account(budgets=(Budget(most=nano(5)),))))
     settle, written = place.counters.settle, []
 
     async def seen(*given: Any) -> Any:
-        written.append(len(place.records.ended_))
+        written.append((len(place.records.ending_), len(place.records.ended_)))
         return await settle(*given)
 
     place.counters.settle = seen  # type: ignore[method-assign]
     ask(place)
-    assert written == [1]
+    assert written == [(1, 0)]
+    assert len(place.records.ended_) == 1
 
 
 def test_a_request_that_fails_uses_nothing_and_is_written_down(tmp_path: Path) -> None:
