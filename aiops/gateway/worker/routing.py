@@ -170,7 +170,8 @@ class LiteLLMModels:
 
     def fallbacks(self, name: str) -> tuple[str, ...]:
         router = proxy_server.llm_router
-        return tuple(other for each in (router.fallbacks if router is not None else ()) for other in each.get(name, ()))
+        listed = router.fallbacks or () if router is not None else ()
+        return tuple(other for each in listed for other in each.get(name, ()))
 
     def provider(self, name: str) -> str | None:
         router = proxy_server.llm_router

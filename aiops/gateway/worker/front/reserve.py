@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 
 from aiops.gateway.shared import accounting
@@ -31,7 +31,7 @@ Seeder = Callable[[Sequence[accounting.Unseeded]], Awaitable[None]]
 
 @dataclass
 class Reservation:
-    """``epoch``: of the counters that money is reserved in, empty where none is. ``held``: there is something to put
+    """``epoch``: of the counters that money is reserved in, empty where not all is. ``held``: there is something to put
     right at the end."""
 
     id: str
@@ -66,6 +66,7 @@ class Reserve:
         self._say = say
         self._zone = zone
         self._is_away = False
+        self._is_unseeded = False
         self._unsettled: dict[str, tuple[int, int]] = {}
         self._said: dict[str, float] = {}
         self._deployments: dict[str, tuple[tuple[Deployment, ...], bool]] = {}
@@ -105,7 +106,9 @@ class Reserve:
             return rules.over(identity, counts.counted, decision, now)
         given.held = True
         given.levels = decision.levels
-        given.epoch = decision.epoch if counts.has_budget else ""
+        budgets = sum(meter.what == "money" for meter in counts.meters)
+        if budgets and budgets == sum(level.meter.what == "money" for level in decision.levels):
+            given.epoch = decision.epoch
         for level in decision.over:
             self._note_shadow(level)
         return given
@@ -179,14 +182,28 @@ class Reserve:
         return found
 
     async def _decide(self, counters: Counters, demand: Demand, counts: Counts) -> Granted | Refused:
+        """Raises Unavailable. Budgets of which nobody can say what was spent before are left out, and that is said."""
         for _ in range(SEEDINGS):
             decision = await counters.reserve(demand)
             if not isinstance(decision, Unseeded):
                 return decision
-            if self.seeder is None:
-                raise Unavailable("nobody can say what was spent before")
-            await self.seeder(unseeded(counts, decision))
+            try:
+                if self.seeder is None:
+                    raise Unavailable("nobody is there to say it")
+                await self.seeder(unseeded(counts, decision))
+                self._note_unseeded("")
+            except Unavailable as error:
+                self._note_unseeded(str(error))
+                missing = {meter.name for meter in decision.meters}
+                demand = replace(demand, meters=[meter for meter in demand.meters if meter.name not in missing])
         raise Unavailable("what was spent before is not told to the counters")
+
+    def _note_unseeded(self, why: str) -> None:
+        if why and not self._is_unseeded:
+            self._say(f"what was spent before is not known: {why}; requests pass such budgets uncounted")
+        if bool(why) != self._is_unseeded and not why:
+            self._say("what was spent before is known again")
+        self._is_unseeded = bool(why)
 
     def _away(self, why: str) -> None:
         if not self._is_away:
