@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -93,6 +94,10 @@ def test_killed_it_is_started_again_and_nobody_notices(gateway: Gateway) -> None
     assert gateway.status["gateway"]["state"] == "running"
 
 
+def _grew(answered: list[str], before: int) -> bool:
+    return len(answered) > before + 10
+
+
 def test_each_request_is_once_in_the_ledger_although_worker_and_accountant_are_killed_under_load(
     gateway: Gateway,
 ) -> None:
@@ -115,14 +120,12 @@ def test_each_request_is_once_in_the_ledger_although_worker_and_accountant_are_k
     try:
         for victim in ("worker", "accountant", "both"):
             until(lambda: gateway.workers(), 30, "a worker")
-            done = len(answered)
-            until(lambda done=done: len(answered) > done + 10, 60, "ten more answers")
+            until(partial(_grew, answered, len(answered)), 60, "ten more answers")
             if victim != "worker":
                 os.kill(accountant(gateway), signal.SIGKILL)
             if victim != "accountant":
                 os.kill(gateway.workers()[0], signal.SIGKILL)
-        done = len(answered)
-        until(lambda: len(answered) > done + 10, 60, "ten more answers")
+        until(partial(_grew, answered, len(answered)), 60, "ten more answers")
     finally:
         over.set()
         for each in users:
