@@ -23,8 +23,14 @@ def engine(database: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def empty(empty_database: str) -> Iterator[Engine]:
-    """On a database that has none."""
-    made = open.engine(empty_database)
+def where(empty_database: str) -> str:
+    """Of a database without tables: a path, or a URL."""
+    return empty_database
+
+
+@pytest.fixture
+def empty(where: str) -> Iterator[Engine]:
+    """On a database without tables."""
+    made = open.engine(where)
     yield made
     made.dispose()

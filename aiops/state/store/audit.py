@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import eq, ge, lt
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
@@ -55,16 +56,14 @@ def page(
     until: int | None = None,
 ) -> list[Act]:
     """The newest first. ``before``: the id of the last one of the page before; ``since`` and ``until``: times."""
-    statement = select(*audit.c).order_by(audit.c.id.desc()).limit(size)
-    for condition, wanted in (
-        (audit.c.id < before, before),
-        (audit.c.kind == kind, kind),
-        (audit.c.object == object, object),
-        (audit.c.at >= since, since),
-        (audit.c.at < until, until),
-    ):
-        if wanted is not None:
-            statement = statement.where(condition)
+    where = writing.given(
+        (lt, audit.c.id, before),
+        (eq, audit.c.kind, kind),
+        (eq, audit.c.object, object),
+        (ge, audit.c.at, since),
+        (lt, audit.c.at, until),
+    )
+    statement = select(*audit.c).where(*where).order_by(audit.c.id.desc()).limit(size)
     return [Act(**row) for row in connection.execute(statement).mappings()]
 
 

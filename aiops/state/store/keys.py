@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import eq
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, not_, or_, select, tuple_, update
 
@@ -121,7 +122,7 @@ def _add_hash(connection: Connection, hash: Hash) -> None:
     statement = writing.insert(connection, key_hashes).values(
         hash=hash.hash, key_id=hash.key_id, expires_at=hash.expires_at, created_at=clock.now()
     )
-    if not connection.execute(statement.on_conflict_do_nothing()).rowcount:
+    if not writing.inserted(connection, statement):
         raise writing.Exists("this key is there already")
 
 
@@ -155,16 +156,12 @@ def prune(connection: Connection, before: int) -> int:
 
 
 def _conditions(by: Filters) -> list[ColumnElement[bool]]:
-    found = [
-        column == wanted
-        for column, wanted in (
-            (keys.c.team_id, by.team_id),
-            (keys.c.user_id, by.user_id),
-            (keys.c.budget_id, by.budget_id),
-            (keys.c.alias, by.alias),
-        )
-        if wanted is not None
-    ]
+    found = writing.given(
+        (eq, keys.c.team_id, by.team_id),
+        (eq, keys.c.user_id, by.user_id),
+        (eq, keys.c.budget_id, by.budget_id),
+        (eq, keys.c.alias, by.alias),
+    )
     if by.alias_part is not None:
         found.append(keys.c.alias.icontains(by.alias_part, autoescape=True))
     if by.hash is not None:

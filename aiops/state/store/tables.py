@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Date,
     Double,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -175,7 +176,7 @@ usage = Table(
     Column("path", Text, nullable=False),
     Column("seconds", Double, nullable=False),
     Column("first", Double),
-    Column("status", Integer, nullable=False),
+    Column("status", BigInteger, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
@@ -199,21 +200,10 @@ usage = Table(
 )
 
 
-_TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens")
-
-
 def _counted() -> list[Column[Any]]:
     """``unpriced``: requests of which nobody knows the price; ``cost`` is of the others."""
-    names = (
-        "requests",
-        "failed",
-        "estimated",
-        "unpriced",
-        "prompt_tokens",
-        "completion_tokens",
-        "cached_tokens",
-        "cost",
-    )
+    tokens = ("prompt_tokens", "completion_tokens", "cached_tokens")
+    names = ("requests", "failed", "estimated", "unpriced", "cost", *tokens)
     return [Column(name, BigInteger, nullable=False, server_default="0") for name in names]
 
 
@@ -235,6 +225,17 @@ usage_daily = Table(
     Index("usage_daily_by_user", "user_id", "day"),
 )
 
+# Of all keys together: a report over months reads a few rows of each day, however many keys there are.
+usage_daily_totals = Table(
+    "usage_daily_totals",
+    metadata,
+    Column("day", Date, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    *_counted(),
+    PrimaryKeyConstraint("day", "model", "provider"),
+)
+
 # A request of several tags counts in the row of each.
 usage_daily_tags = Table(
     "usage_daily_tags",
@@ -251,7 +252,7 @@ usage_daily_tags = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("id", Serial, Identity(), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("who", Text, nullable=False),
     Column("from_where", Text, nullable=False, server_default=""),
@@ -269,7 +270,7 @@ audit = Table(
 changes = Table(
     "changes",
     metadata,
-    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("seq", Serial, Identity(), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
     Column("id", Text, nullable=False),
@@ -315,7 +316,7 @@ idempotency = Table(
     Column("idempotency_key", Text, nullable=False),
     Column("request_id", Text, nullable=False),
     Column("fingerprint", Text, nullable=False, server_default=""),
-    Column("status", Integer),
+    Column("status", BigInteger),
     Column("answer", Json),
     Column("expires_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("key_id", "idempotency_key"),

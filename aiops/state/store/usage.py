@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
+from operator import eq, ge, lt
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, select, text, tuple_
@@ -14,7 +16,7 @@ from aiops.state.store import clock, writing
 from aiops.state.store.changes import member_of
 from aiops.state.store.open import is_postgres
 from aiops.state.store.partitions import drop_before, make_partitions, runway
-from aiops.state.store.tables import usage, usage_daily, usage_daily_tags
+from aiops.state.store.tables import usage, usage_daily, usage_daily_tags, usage_daily_totals
 from aiops.state.store.totals import Dimension, Filter, Group, by, drop_days_before
 from aiops.state.usage.record import Usage
 
@@ -97,20 +99,16 @@ class Which:
 
 def page(connection: Connection, which: Which, *, after: tuple[int, str] | None = None, size: int = 100) -> list[Usage]:
     """The newest first. ``after``: ``started`` and ``id`` of the last one of the page before."""
-    where = [
-        condition
-        for condition, wanted in (
-            (usage.c.id == which.id, which.id),
-            (usage.c.key_id == which.key, which.key),
-            (usage.c.team_id == which.team, which.team),
-            (usage.c.user_id == which.user, which.user),
-            (usage.c.end_user == which.end_user, which.end_user),
-            (usage.c.model == which.model, which.model),
-            (usage.c.started >= which.since, which.since),
-            (usage.c.started < which.until, which.until),
-        )
-        if wanted is not None
-    ]
+    where = writing.given(
+        (eq, usage.c.id, which.id),
+        (eq, usage.c.key_id, which.key),
+        (eq, usage.c.team_id, which.team),
+        (eq, usage.c.user_id, which.user),
+        (eq, usage.c.end_user, which.end_user),
+        (eq, usage.c.model, which.model),
+        (ge, usage.c.started, which.since),
+        (lt, usage.c.started, which.until),
+    )
     if after is not None:
         where.append(tuple_(usage.c.started, usage.c.id) < tuple_(*after))
     columns = [usage.c[column] for column in _COLUMNS.values()]
@@ -129,43 +127,47 @@ def _record(row: Row[Any]) -> Usage:
 
 
 def _add_up(connection: Connection, new: Sequence[Usage]) -> None:
-    days: dict[tuple[Any, ...], list[int]] = {}
-    tags: dict[tuple[Any, ...], list[int]] = {}
+    days: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    tags: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    totals: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
     for record in new:
         day = datetime.fromtimestamp(record.started / clock.SECOND, UTC).date()
         whose = (record.key, record.team or "", record.user or "")
-        _count(days, (day, *whose, record.model, record.provider, record.epoch), record)
+        counts = _counts(record)
+        days[day, *whose, record.model, record.provider, record.epoch].update(counts)
+        totals[day, record.model, record.provider].update(counts)
         for tag in set(record.tags):
-            _count(tags, (day, tag, *whose[:2], record.model), record)
+            tags[day, tag, *whose[:2], record.model].update(counts)
     _upsert(connection, usage_daily, days)
     _upsert(connection, usage_daily_tags, tags)
+    # The last, because all who ingest want the same rows: until the end of the transaction they wait for each other.
+    _upsert(connection, usage_daily_totals, totals)
 
 
-def _count(sums: dict[tuple[Any, ...], list[int]], label: tuple[Any, ...], record: Usage) -> None:
-    """In the order of the columns of ``tables._counted``."""
-    of_one = (
-        1,
-        record.outcome in ("failed", "lost"),
-        record.estimated,
-        record.cost is None,
-        record.prompt_tokens,
-        record.completion_tokens,
-        record.cached_tokens,
-        record.cost or 0,
-    )
-    sums[label] = [before + int(one) for before, one in zip(sums.get(label, [0] * len(of_one)), of_one, strict=True)]
+def _counts(record: Usage) -> dict[str, int]:
+    return {
+        "requests": 1,
+        "failed": int(record.outcome in ("failed", "lost")),
+        "estimated": int(record.estimated),
+        "unpriced": int(record.cost is None),
+        "cost": record.cost or 0,
+        "prompt_tokens": record.prompt_tokens,
+        "completion_tokens": record.completion_tokens,
+        "cached_tokens": record.cached_tokens,
+    }
 
 
-def _upsert(connection: Connection, table: Table, sums: dict[tuple[Any, ...], list[int]]) -> None:
+def _upsert(connection: Connection, table: Table, sums: Mapping[tuple[Any, ...], Counter[str]]) -> None:
+    """In the order of the labels, as with the rows."""
     if not sums:
         return
     labels = [column.name for column in table.primary_key]
-    counts = [column.name for column in table.c if column.name not in labels]
     statement = writing.insert(connection, table)
     statement = statement.on_conflict_do_update(
-        index_elements=labels, set_={name: table.c[name] + statement.excluded[name] for name in counts}
+        index_elements=labels,
+        set_={column.name: column + statement.excluded[column.name] for column in table.c if column.name not in labels},
     )
-    rows = [dict(zip((*labels, *counts), (*label, *count), strict=True)) for label, count in sorted(sums.items())]
+    rows = [{**dict(zip(labels, label, strict=True)), **counts} for label, counts in sorted(sums.items())]
     connection.execute(statement, rows)
 
 

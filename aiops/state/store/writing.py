@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, literal, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -32,6 +32,12 @@ class Stale(Precondition):
 def insert(connection: Connection, table: Table) -> AnyInsert:
     """Of the connection's dialect, for its ON CONFLICT."""
     return (postgresql.insert if is_postgres(connection) else sqlite.insert)(table)
+
+
+def inserted(connection: Connection, statement: AnyInsert) -> bool:
+    """Whether it was not there yet."""
+    asked = statement.on_conflict_do_nothing().returning(literal(1))
+    return connection.execute(asked).one_or_none() is not None
 
 
 def add(connection: Connection, table: Table, row: R) -> R:
@@ -92,3 +98,8 @@ def one(connection: Connection, kind: type[R], table: Table, where: Mapping[str,
     condition = and_(*(table.c[name] == value for name, value in where.items()))
     found = connection.execute(table.select().where(condition)).mappings().one_or_none()
     return None if found is None else rows.read(kind, found)
+
+
+def given(*each: tuple[Callable[[Any, Any], Any], ColumnElement[Any], Any]) -> list[ColumnElement[bool]]:
+    """Conditions as ``(operator.eq, column, value)``, without those whose value is None: not asked for."""
+    return [compare(column, value) for compare, column, value in each if value is not None]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from alembic import op
-from alembic.operations.ops import CreateTableOp
+from alembic.operations.ops import CreateIndexOp, CreateTableOp
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     Date,
     Double,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -170,7 +171,7 @@ usage = Table(
     Column("path", Text, nullable=False),
     Column("seconds", Double, nullable=False),
     Column("first", Double),
-    Column("status", Integer, nullable=False),
+    Column("status", BigInteger, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
@@ -194,20 +195,9 @@ usage = Table(
 )
 
 
-_TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens")
-
-
 def _counted() -> list[Column[Any]]:
-    names = (
-        "requests",
-        "failed",
-        "estimated",
-        "unpriced",
-        "prompt_tokens",
-        "completion_tokens",
-        "cached_tokens",
-        "cost",
-    )
+    tokens = ("prompt_tokens", "completion_tokens", "cached_tokens")
+    names = ("requests", "failed", "estimated", "unpriced", "cost", *tokens)
     return [Column(name, BigInteger, nullable=False, server_default="0") for name in names]
 
 
@@ -228,6 +218,16 @@ usage_daily = Table(
     Index("usage_daily_by_user", "user_id", "day"),
 )
 
+usage_daily_totals = Table(
+    "usage_daily_totals",
+    metadata,
+    Column("day", Date, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    *_counted(),
+    PrimaryKeyConstraint("day", "model", "provider"),
+)
+
 usage_daily_tags = Table(
     "usage_daily_tags",
     metadata,
@@ -243,7 +243,7 @@ usage_daily_tags = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("id", Serial, Identity(), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("who", Text, nullable=False),
     Column("from_where", Text, nullable=False, server_default=""),
@@ -260,7 +260,7 @@ audit = Table(
 changes = Table(
     "changes",
     metadata,
-    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("seq", Serial, Identity(), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
     Column("id", Text, nullable=False),
@@ -306,7 +306,7 @@ idempotency = Table(
     Column("idempotency_key", Text, nullable=False),
     Column("request_id", Text, nullable=False),
     Column("fingerprint", Text, nullable=False, server_default=""),
-    Column("status", Integer),
+    Column("status", BigInteger),
     Column("answer", Json),
     Column("expires_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("key_id", "idempotency_key"),
@@ -362,9 +362,7 @@ BEGIN
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'usage'::regclass AND c.relname ~ '^usage_[0-9]{4}_[0-9]{2}$'
     LOOP
-        IF extract(epoch FROM to_timestamp(right(part, 7) || ' +00', 'YYYY_MM TZH') + interval '1 month') * 1000000
-            <= before
-        THEN
+        IF extract(epoch FROM to_date(right(part, 7), 'YYYY_MM') + interval '1 month') * 1000000 <= before THEN
             EXECUTE format('DROP TABLE %I', part);
             dropped := dropped + 1;
         END IF;
@@ -379,6 +377,8 @@ _FUNCTIONS = ("aiops_make_usage_partitions(integer)", "aiops_drop_usage_before(b
 def upgrade() -> None:
     for table in metadata.sorted_tables:
         op.invoke(CreateTableOp.from_table(table))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            op.invoke(CreateIndexOp.from_index(index))
     if op.get_context().dialect.name == "postgresql":
         # For rows whose month was not made in time; without it they would be refused.
         op.execute("CREATE TABLE usage_rest PARTITION OF usage DEFAULT")
