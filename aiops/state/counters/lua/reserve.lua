@@ -6,11 +6,13 @@ if not made then return '!' end
 local id, owner, tokens, cost, life, meters = ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local list, names, at, size = {}, {}, 1, #meters
 while at <= size do
-    local each = {}
-    each.code, each.shadow, each.limit, each.window, each.ends, each.base, each.name, at =
-        unpack('<BBi8i8i8i8s', meters, at)
-    list[#list + 1] = each
-    names[#names + 1] = base .. LETTERS[each.code] .. each.name
+    local code, shadow, limit, window, ends, start, name
+    code, shadow, limit, window, ends, start, name, at = unpack('<BBi8i8i8i8s', meters, at)
+    list[#list + 1] = {
+        code = code, shadow = shadow, limit = limit, window = window, ends = ends, base = start, name = name,
+        sum = 0, reserved = 0, raw = false, place = 1,
+    }
+    names[#list] = base .. LETTERS[code] .. name
 end
 local number = #list
 names[number + 1] = base .. 'r:' .. id
