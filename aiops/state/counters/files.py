@@ -74,6 +74,17 @@ def boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def begin_epoch(txn: Any, now: int) -> None:
+    """``now``: microseconds since 1970."""
+    txn.put(_META_KEY, _META.pack(FORMAT, now, boot().encode(), secrets.token_hex(16).encode()))
+
+
+def epoch_of(txn: Any) -> tuple[str, int]:
+    """Its name, and when it began, microseconds since 1970."""
+    _, birth, _, name = _META.unpack(txn.get(_META_KEY))
+    return name.decode(), birth
+
+
 class _Unusable(Exception):
     pass
 
@@ -114,9 +125,8 @@ def _identity(env: Any, clock: Callable[[], int]) -> tuple[str, int]:
         if raw is None:
             if txn.stat()["entries"]:
                 raise _Unusable("it is not one of aiops' own")
-            epoch, birth = secrets.token_hex(16), clock()
-            txn.put(_META_KEY, _META.pack(FORMAT, birth, boot().encode(), epoch.encode()))
-            return epoch, birth
+            begin_epoch(txn, clock())
+            return epoch_of(txn)
     if len(raw) != _META.size or _META.unpack(raw)[0] != FORMAT:
         raise _Unusable("another version of aiops made it")
     _, birth, booted, name = _META.unpack(raw)

@@ -104,8 +104,8 @@ class Redis:
     async def post(self, id: str, costs: Mapping[str, int], ends: Mapping[str, int | None]) -> bool:
         return bool((await self._ask(self._end, "post", id, *_triples(costs, ends)))[0])
 
-    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None]) -> None:
-        await self._ask(self._keep, "seed", *_triples(meters, ends))
+    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None], epoch: str = "") -> None:
+        await self._ask(self._keep, "seed", epoch, *_triples(meters, ends))
 
     async def gone(self, owner: str) -> None:
         await self._ask(self._keep, "gone", owner)
@@ -150,7 +150,7 @@ class Redis:
                 await self._room.acquire()
         except TimeoutError:
             self.breaker.check()
-            raise Unavailable("more is asked of Redis than it answers") from None  # which is no outage
+            raise Unavailable("more is asked of Redis than it answers", asked=False) from None  # no outage
 
     async def _evaluate(self, script: Script, arguments: Sequence[Any]) -> Any:
         now = "" if self._clock is None else self._clock()
@@ -260,7 +260,7 @@ def _decision(answer: bytes, meters: Sequence[Meter]) -> Decision:
         over = tuple([_level(meters[index], *fields) for index, *fields in rest])
         return Granted(answer[_EPOCH].decode(), levels, over)
     if kind == b"U":
-        return Unseeded(tuple(meters[index] for index in answer[1:]))
+        return Unseeded(tuple(meters[index] for index in answer[33:]), answer[_EPOCH].decode())
     first, for_good, wait = struct.unpack_from("<BBq", answer, 1)
     levels = _levels(answer, 11, meters)
     return Refused(levels[first], None if wait < 0 else wait / SECOND, bool(for_good), levels)

@@ -12,6 +12,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,8 +93,9 @@ class Shared:
     async def post(self, id: str, costs: Mapping[str, int], ends: Mapping[str, int | None]) -> bool:
         return self._run(self._post, id, costs, ends)
 
-    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None]) -> None:
-        self._run(self._seed, meters, ends)
+    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None], epoch: str = "") -> None:
+        if epoch in ("", self._opened.epoch):
+            self._run(self._seed, meters, ends)
 
     async def levels(self, meters: Sequence[Meter]) -> tuple[Level, ...]:
         return self._run(self._levels, meters, write=False)
@@ -112,6 +114,12 @@ class Shared:
         found, over = self._run(self._look, write=False)
         self._run(self._keep, owner, found, over)
 
+    async def stand_in(self) -> None:
+        """To be said when these counters begin to decide in the place of others, and each second or so while they do.
+        Whoever says it first after a pause begins a new epoch: what was spent meanwhile, these have not seen."""
+        epoch, birth = self._run(self._stand_in)
+        self._opened = replace(self._opened, epoch=epoch, birth=birth)
+
     # Each of these is one transaction.
 
     def _reserve(self, txn: Any, now: int, demand: Demand) -> Decision:
@@ -129,7 +137,7 @@ class Shared:
             else:
                 found.append((key, counter))
         if missing:
-            return Unseeded(tuple(missing))
+            return Unseeded(tuple(missing), opened.epoch)
         full = [counter for _, counter in found if counter.full(demand)]
         refusing = [counter for counter in full if not counter.meter.shadow]
         if refusing:
@@ -224,6 +232,18 @@ class Shared:
         reserved = [key for key, raw in _from(txn, keys.RESERVATION) if records.owner_and_deadline(raw)[0] == owner]
         for key in reserved:
             self._expire(txn, now, key)
+
+    def _stand_in(self, txn: Any, now: int) -> tuple[str, int]:
+        raw = txn.get(keys.STANDING_IN)
+        if raw is None or _TIME.unpack(raw)[0] < now - OWNER_SPAN:
+            for letter in (*keys.METERS, keys.RESERVATION):
+                for key in [key for key, _ in _from(txn, letter)]:
+                    txn.delete(key)
+            for table in self._opened.ended:
+                txn.drop(table, delete=False)
+            files.begin_epoch(txn, now)
+        txn.put(keys.STANDING_IN, _TIME.pack(now))
+        return files.epoch_of(txn)
 
     def _look(self, txn: Any, now: int) -> tuple[list[bytes], list[bytes]]:
         """Whose time has come, and counters that are over: some of them, and at the next call the next."""

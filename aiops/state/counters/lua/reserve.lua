@@ -1,6 +1,6 @@
 -- Count a demand on all of its meters, or on none; without an id: only say how they stand.
 -- ARGV: 3 id, 4 owner, 5 tokens, 6 cost, 7 microseconds it lives, 8 the meters, see redis.py.
--- Answers G epoch levels over... | R first for-good wait levels | U indexes | ! (there is no epoch)
+-- Answers G epoch levels over... | R first for-good wait levels | U epoch indexes | ! (there is no epoch)
 
 if not made then return '!' end
 local id, owner, tokens, cost, life, meters = ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
@@ -34,7 +34,7 @@ for index = 1, number do
         each.sum, each.reserved = each.base, 0
     end
 end
-if not known and #missing > 0 then return 'U' .. table.concat(missing) end
+if not known and #missing > 0 then return 'U' .. epoch .. table.concat(missing) end
 
 local function left_of_window(each)
     return each.ends == 0 and -1 or math.max(0, each.ends * SECOND - now)
