@@ -24,6 +24,12 @@ FORMAT = 1
 NAME = "counters.mdb"
 READERS = 1024
 PAGE = 4096
+DAMAGED = (
+    lmdb.BadTxnError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError,
+    lmdb.VersionMismatchError,
+)  # fmt: skip
+_LAST_PAGE = struct.Struct("<QQ")  # in each of the two pages that LMDB begins with: the last page used, a serial number
+_LAST_PAGE_AT = 136
 _META = struct.Struct("<Hq36s32s")  # format, birth in microseconds since 1970, boot of the machine, epoch
 _META_KEY = b"x"
 
@@ -51,7 +57,7 @@ def open_counters(directory: Path, size: int, most: int, clock: Callable[[], int
             return _open(directory / NAME, size, most, clock)
         except _Unusable as why:
             _set_aside(directory / NAME, why, say)
-        except lmdb.Error as error:
+        except DAMAGED as error:
             _set_aside(directory / NAME, f"it cannot be read ({error})", say)
         return _open(directory / NAME, size, most, clock)
 
@@ -100,23 +106,39 @@ def _open(path: Path, size: int, most: int, clock: Callable[[], int]) -> Opened:
     new = not path.exists()
     if new:
         path.touch(0o600)
-    there = path.stat().st_size
+    last = _last_page(path)
+    there = path.stat().st_size  # after that: another process makes it longer before it uses more of it
     size = min(max(size, -(-there // PAGE) * PAGE), most)
     env = lmdb.open(
         str(path), map_size=size, subdir=False, mode=0o600, sync=False, metasync=False, writemap=True, readahead=False,
         max_dbs=4, max_readers=READERS,
     )  # fmt: skip
     try:
-        if not new and (env.info()["last_pgno"] + 1) * PAGE > max(there, PAGE * 2):
+        if (last + 1) * PAGE > there > 0:
             raise _Unusable("it was cut off")
         allocate(path, size)
-        epoch, birth = _identity(env, clock)
-        main = env.open_db()
-        ended = (env.open_db(b"ended0"), env.open_db(b"ended1"))
+        while True:
+            try:
+                epoch, birth = _identity(env, clock)
+                main = env.open_db()
+                ended = (env.open_db(b"ended0"), env.open_db(b"ended1"))
+                break
+            except lmdb.MapResizedError:
+                env.set_mapsize(0)
     except BaseException:
         env.close()
         raise
     return Opened(env, main, ended, epoch, birth, path.stat().st_ino)
+
+
+def _last_page(path: Path) -> int:
+    """The last page that is used, as the file says, whether it is in the file or not."""
+    with path.open("rb") as file:
+        head = file.read(2 * PAGE)
+    if len(head) < 2 * PAGE:
+        return 0
+    metas = [_LAST_PAGE.unpack_from(head, page * PAGE + _LAST_PAGE_AT) for page in (0, 1)]
+    return int(max(metas, key=lambda meta: meta[1])[0])
 
 
 def _identity(env: Any, clock: Callable[[], int]) -> tuple[str, int]:

@@ -13,6 +13,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,7 +41,6 @@ KEPT = 3600  # seconds that ids which have ended are known at least; twice that 
 SCANNED, GIVEN_BACK, PRUNED = 1000, 256, 200  # at most in one sign of life
 OVER_FOR = 86_400  # seconds that a money counter is kept when its window is over
 SETTLED, VOIDED, EXPIRED = b"s", b"v", b"e"
-DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError, lmdb.InvalidError, lmdb.BadTxnError)
 OWNER_SPAN = int(OWNER_SECONDS * SECOND)
 
 _TIME = struct.Struct("<q")
@@ -60,6 +60,8 @@ class Shared:
     """To be made after the fork: one for each process and directory. ``say`` hears one line when a file had to be set
     aside. Raises OSError when the directory cannot be written to, or the disk has no room for it."""
 
+    _opened: files.Opened
+
     def __init__(
         self,
         directory: Path,
@@ -73,7 +75,7 @@ class Shared:
         self._pid = os.getpid()
         self._at, self._pruned_at = b"", b""  # where the rounds of ``alive`` go on
         self._slot = 0
-        self._opened = self._open()
+        self._open()
 
     def close(self) -> None:
         self._opened.env.close()
@@ -101,7 +103,8 @@ class Shared:
         return self._run(self._levels, meters, write=False)
 
     async def gone(self, owner: str) -> None:
-        self._run(self._gone, owner)
+        while self._run(self._gone, owner):
+            pass
 
     async def alive(self, owner: str) -> None:
         try:
@@ -227,11 +230,15 @@ class Shared:
             found.append(counter.level())
         return tuple(found)
 
-    def _gone(self, txn: Any, now: int, owner: str) -> None:
+    def _gone(self, txn: Any, now: int, owner: str) -> bool:
+        """Gives back some; whether there may be more."""
         txn.delete(owner_key(owner))
-        reserved = [key for key, raw in _from(txn, keys.RESERVATION) if records.owner_and_deadline(raw)[0] == owner]
-        for key in reserved:
+        every = _from(txn, keys.RESERVATION)
+        theirs = (key for key, raw in every if records.owner_and_deadline(raw)[0] == owner)
+        some = list(islice(theirs, GIVEN_BACK))
+        for key in some:
             self._expire(txn, now, key)
+        return len(some) == GIVEN_BACK
 
     def _stand_in(self, txn: Any, now: int) -> tuple[str, int]:
         raw = txn.get(keys.STANDING_IN)
@@ -320,6 +327,10 @@ class Shared:
         if how == SETTLED:  # it may be there as expired or voided
             txn.delete(place, db=before)
 
+    def _first_turn(self, txn: Any, now: int) -> int:
+        txn.put(keys.TURN, _TIME.pack(now // (KEPT * SECOND)), overwrite=False)
+        return int(_TIME.unpack(txn.get(keys.TURN))[0] % 2)
+
     def _turn(self, txn: Any, now: int) -> None:
         turn = now // (KEPT * SECOND)
         raw = txn.get(keys.TURN)
@@ -341,7 +352,7 @@ class Shared:
                 self._grow()
             except lmdb.MapResizedError:
                 env.set_mapsize(0)
-            except DAMAGED as error:
+            except files.DAMAGED as error:
                 files.set_aside(self._directory, self._opened, f"it is damaged ({error})", self._say)
                 self._reopen()
             except lmdb.Error as error:
@@ -364,17 +375,14 @@ class Shared:
             except lmdb.MapFullError as error:
                 raise Unavailable(f"{self._directory / files.NAME} is full at {size >> 20} MiB") from error
 
-    def _open(self) -> files.Opened:
-        opened = files.open_counters(self._directory, self._size, self._most, self._clock, self._say)
-        with opened.env.begin(write=True) as txn:
-            txn.put(keys.TURN, _TIME.pack(self._clock() // (KEPT * SECOND)), overwrite=False)
-            self._slot = _TIME.unpack(txn.get(keys.TURN))[0] % 2
-        return opened
+    def _open(self) -> None:
+        self._opened = files.open_counters(self._directory, self._size, self._most, self._clock, self._say)
+        self._slot = self._run(self._first_turn)
 
     def _reopen(self) -> None:
         self._opened.env.close()
         self._at, self._pruned_at = b"", b""
-        self._opened = self._open()
+        self._open()
 
 
 def _from(txn: Any, letter: bytes, place: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
