@@ -25,7 +25,7 @@ def factory(
 
     ours: dict[str, Any] = {
         "socket_connect_timeout": connect, "socket_timeout": command, "retry": Retry(NoBackoff(), 0),
-        "retry_on_error": [], "retry_on_timeout": False, "health_check_interval": 0, "protocol": 2, "driver_info": None,
+        "retry_on_error": [], "health_check_interval": 0, "protocol": 2, "driver_info": None,
         "decode_responses": False,
     }  # fmt: skip
     scheme = url.partition("://")[0]
