@@ -69,6 +69,35 @@ def set_aside(directory: Path, opened: Opened, why: object, say: Say) -> None:
             _set_aside(directory / NAME, why, say)
 
 
+def grow(directory: Path, opened: Opened, most: int) -> bool:
+    """Have room for twice as much, or as much as another process has made meanwhile; False when there may be no more.
+
+    LMDB cuts the file to the size of the map that it is told, and whoever has mapped more of it then dies of SIGBUS
+    (``set_mapsize(0)`` does so too, with the size of the last commit). So no map is ever smaller than the file, and
+    sizes change under the lock alone. Raises Moved."""
+    path = directory / NAME
+    with _alone(directory):
+        there = path.stat() if path.exists() else None
+        if there is None or there.st_ino != opened.inode:
+            raise Moved
+        mapped = opened.env.info()["map_size"]
+        size = there.st_size
+        if size <= mapped:
+            size = min(2 * mapped, most)
+            if size <= mapped:
+                return False
+            try:
+                allocate(path, size)
+            except OSError:
+                return False
+        opened.env.set_mapsize(max(size, path.stat().st_size))
+    return True
+
+
+class Moved(Exception):
+    """Another process has set the file aside."""
+
+
 def allocate(path: Path, size: int) -> None:
     """Have the disk keep its promise now: a write into the map that finds no room would kill the process. Raises
     OSError."""
@@ -108,7 +137,7 @@ def _open(path: Path, size: int, most: int, clock: Callable[[], int]) -> Opened:
         path.touch(0o600)
     last = _last_page(path)
     there = path.stat().st_size  # after that: another process makes it longer before it uses more of it
-    size = min(max(size, -(-there // PAGE) * PAGE), most)
+    size = max(min(size, most), -(-there // PAGE) * PAGE)
     env = lmdb.open(
         str(path), map_size=size, subdir=False, mode=0o600, sync=False, metasync=False, writemap=True, readahead=False,
         max_dbs=4, max_readers=READERS,
@@ -117,14 +146,9 @@ def _open(path: Path, size: int, most: int, clock: Callable[[], int]) -> Opened:
         if (last + 1) * PAGE > there > 0:
             raise _Unusable("it was cut off")
         allocate(path, size)
-        while True:
-            try:
-                epoch, birth = _identity(env, clock)
-                main = env.open_db()
-                ended = (env.open_db(b"ended0"), env.open_db(b"ended1"))
-                break
-            except lmdb.MapResizedError:
-                env.set_mapsize(0)
+        epoch, birth = _identity(env, clock)
+        main = env.open_db()
+        ended = (env.open_db(b"ended0"), env.open_db(b"ended1"))
     except BaseException:
         env.close()
         raise

@@ -348,32 +348,27 @@ class Shared:
                 with env.begin(write=write) as txn:
                     # Inside: whoever has waited for the lock has the later time.
                     return act(txn, self._clock(), *arguments)
-            except lmdb.MapFullError:
+            except (lmdb.MapFullError, lmdb.MapResizedError):
                 self._grow()
-            except lmdb.MapResizedError:
-                env.set_mapsize(0)
             except files.DAMAGED as error:
                 files.set_aside(self._directory, self._opened, f"it is damaged ({error})", self._say)
                 self._reopen()
             except lmdb.Error as error:
                 raise Unavailable(f"{self._directory}: {error}") from error
-        raise Unavailable(f"{self._directory / files.NAME} is full at {self._most >> 20} MiB")
+        raise Unavailable(f"{self._directory / files.NAME} is full")
 
     def _grow(self) -> None:
         """More room, or what has ended is forgotten sooner."""
-        env, opened = self._opened.env, self._opened
-        size = env.info()["map_size"]
+        opened = self._opened
         try:
-            if size >= self._most:
-                raise OSError
-            files.allocate(self._directory / files.NAME, min(2 * size, self._most))
-            env.set_mapsize(min(2 * size, self._most))
-        except OSError:
-            try:
-                with env.begin(write=True) as txn:
-                    txn.drop(opened.ended[1 - self._slot], delete=False)
-            except lmdb.MapFullError as error:
-                raise Unavailable(f"{self._directory / files.NAME} is full at {size >> 20} MiB") from error
+            if files.grow(self._directory, opened, self._most):
+                return
+            with opened.env.begin(write=True) as txn:
+                txn.drop(opened.ended[1 - self._slot], delete=False)
+        except files.Moved:
+            self._reopen()
+        except lmdb.MapFullError as error:
+            raise Unavailable(f"{self._directory / files.NAME} is full") from error
 
     def _open(self) -> None:
         self._opened = files.open_counters(self._directory, self._size, self._most, self._clock, self._say)

@@ -120,6 +120,24 @@ def test_the_file_grows_and_every_process_goes_along(tmp_path: Path) -> None:
     one.close()
 
 
+def test_no_process_makes_the_file_shorter_than_another_has_it(tmp_path: Path) -> None:
+    """Who has mapped what is cut off dies of SIGBUS at the next write."""
+    path = tmp_path / files.NAME
+    counters = Shared(tmp_path, size=SIZE, most=64 * SIZE)
+    files.allocate(path, 8 * SIZE)  # as another one does that grows, before it has written anything
+
+    async def fill() -> None:
+        for number in range(6000):
+            await counters.reserve(Demand(id=f"id-{number:0120}", owner="w", meters=[PARALLEL]))
+
+    asyncio.run(fill())
+    assert counters._opened.env.info()["map_size"] == path.stat().st_size == 8 * SIZE
+    counters.close()
+    for size, most in ((SIZE, 64 * SIZE), (SIZE, 2 * SIZE)):
+        Shared(tmp_path, size=size, most=most).close()
+        assert path.stat().st_size == 8 * SIZE
+
+
 def test_when_it_may_grow_no_more_what_has_ended_is_forgotten_first_and_then_it_is_said(tmp_path: Path) -> None:
     clock = Clock()
     counters = Shared(tmp_path, size=SIZE, most=SIZE, clock=clock)
@@ -132,7 +150,7 @@ def test_when_it_may_grow_no_more_what_has_ended_is_forgotten_first_and_then_it_
         for number in range(3000):  # takes the room of the old ones
             await counters.reserve(Demand(id=f"new-{number:0120}", owner="w", meters=[PARALLEL]))
         assert (await counters.levels([PARALLEL]))[0].used == 3000
-        with pytest.raises(Unavailable, match="is full at 1 MiB"):
+        with pytest.raises(Unavailable, match="is full"):
             for number in range(9000):
                 await counters.reserve(Demand(id=f"more-{number:0120}", owner="w", meters=[PARALLEL]))
         assert (await counters.levels([PARALLEL]))[0].used >= 3000
