@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -43,6 +43,7 @@ class Refusal:
 
     ``wait``: seconds after which it makes sense to ask again, None where nobody knows. ``final``: it makes none at
     all. ``limit`` and ``resets``: what was full, in LiteLLM's words, and when it is not, seconds since 1970.
+    ``levels``: how all that it would have been counted on stands.
     """
 
     status: int
@@ -54,6 +55,7 @@ class Refusal:
     final: bool = False
     limit: str | None = None
     resets: float | None = None
+    levels: tuple[Level, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,17 @@ def counts(identity: Identity, model: str, now: float, zone: tzinfo = UTC) -> Co
             meter = money_meter(account, budget, now, only, zone)
             counted.append(Counted(meter, account, only))
             until = min(until, math.inf if meter.ends is None else meter.ends)
-    return Counts(tuple(counted), until)
+    return Counts(_each_once(counted), until)
+
+
+def _each_once(counted: Iterable[Counted]) -> tuple[Counted, ...]:
+    """Two budgets of one duration are one counter: the smaller one is refused by, before one in shadow."""
+    found: dict[str, Counted] = {}
+    for each in counted:
+        other = found.get(each.meter.name)
+        if other is None or (each.meter.shadow, each.meter.limit) < (other.meter.shadow, other.meter.limit):
+            found[each.meter.name] = each
+    return tuple(found.values())
 
 
 def money_meter(account: Account, budget: Budget, now: float, model: str | None = None, zone: tzinfo = UTC) -> Meter:
@@ -247,6 +259,10 @@ LIMIT_TYPE = {"requests": "requests", "tokens": "tokens", "parallel": "max_paral
 
 def over(identity: Identity, counted: Iterable[Counted], refused: Refused, now: float) -> Refusal:
     """What a client is told whose request found ``refused.level`` full."""
+    return replace(_over(identity, counted, refused, now), levels=refused.levels)
+
+
+def _over(identity: Identity, counted: Iterable[Counted], refused: Refused, now: float) -> Refusal:
     level = refused.level
     mine = next((each for each in counted if each.meter.name == level.meter.name), None)
     whose = _of(identity, mine)

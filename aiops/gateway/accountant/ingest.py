@@ -33,8 +33,8 @@ class Ledger(Protocol):
         """Each of them once, whatever was entered before."""
         ...
 
-    async def settle(self, records: Sequence[Record]) -> list[Usage]:
-        """What a dead process had under way, in the counters, as it is to be entered."""
+    async def settle(self, owner: str, records: Sequence[Record]) -> list[Usage]:
+        """What the dead process ``owner`` had under way, in the counters, as it is to be entered."""
         ...
 
 
@@ -121,15 +121,15 @@ class Ingest:
                     spool.note_done(file, offset)
 
     async def _bury(self, files: list[File], process: _Process) -> None:
-        if process.under_way:
-            left = await self._ledger.settle(list(process.under_way.values()))
+        left = await self._ledger.settle(files[0].stem, list(process.under_way.values()))
+        if left:
             await self._ledger.enter(left)
             lost = sum(usage.outcome == "lost" for usage in left)
             say(f"process {files[0].pid} was killed: {lost} requests are accounted as lost", WARNING)
         for file in files:
             _remove(file, process)
         with suppress(OSError):
-            (files[0].path.parent / f"{files[0].pid}.{files[0].born}.new").unlink(missing_ok=True)
+            (files[0].path.parent / f"{files[0].stem}.new").unlink(missing_ok=True)
 
 
 def _remove(file: File, process: _Process) -> None:

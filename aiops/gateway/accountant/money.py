@@ -41,14 +41,15 @@ class Money:
             inserted = set(usage.ingest(connection, records))
             strange = [each for each in records if each.id in inserted and each.cost and each.epoch != epoch]
             if strange:  # before the commit: killed in between, it is done again, and counted once
-                costs = [(each.id, _costs(identity.by_id(connection, each.key), each)) for each in strange if each.key]
+                who = {key: identity.by_id(connection, key) for key in {each.key for each in strange} if key}
+                costs = [(each.id, found) for each in strange if (found := _costs(who.get(each.key), each))]
                 asyncio.run_coroutine_threadsafe(self._post(costs), loop).result()
 
         await self._database.write(enter)
 
-    async def settle(self, records: Sequence[Record]) -> list[Usage]:
+    async def settle(self, owner: str, records: Sequence[Record]) -> list[Usage]:
         """What a dead process had under way: what it had begun to settle is settled, if it was not; of the rest nobody
-        knows what it used, and what it reserved is given back. Raises Unusable."""
+        knows what it used, and what it reserved is given back. ``owner``: of the reservations. Raises Unusable."""
         settled = []
         for each in records:
             if isinstance(each, Accepted):
@@ -58,6 +59,7 @@ class Money:
                 tokens = each.prompt_tokens + each.completion_tokens
                 done = await self._here(self._counters.settle(each.id, tokens, each.cost or 0))
                 settled.append(replace(each, epoch=done.epoch))
+        await self._here(self._counters.gone(owner))
         return settled
 
     async def seed(self, counters: Sequence[Unseeded]) -> None:

@@ -230,6 +230,11 @@ class File:
         return self.pid, self.born
 
     @property
+    def stem(self) -> str:
+        """Of the process, as it also bears it among the owners of reservations: ``4711.8812345``."""
+        return f"{self.pid}.{self.born}"
+
+    @property
     def done_file(self) -> Path:
         return self.path.with_suffix(".done")
 

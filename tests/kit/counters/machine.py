@@ -30,7 +30,9 @@ FIXED = (
 )
 OWNERS = st.sampled_from(["one", "two", "three"])
 AMOUNTS = st.one_of(st.sampled_from([0, 1, 99, 100, 101, 663]), st.integers(0, 1500))
-PAUSES = st.one_of(st.sampled_from([0.0, 0.000001, 0.5, 1.0, 5.0, 10.0, 10.5, 59.999999, 60.0, 61.0, 400.0]), st.floats(0, 120))
+PAUSES = st.one_of(
+    st.sampled_from([0.0, 0.000001, 0.5, 1.0, 5.0, 10.0, 10.5, 59.999999, 60.0, 61.0, 400.0]), st.floats(0, 120)
+)
 
 
 class Machine(RuleBasedStateMachine):
