@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import sys
+import threading
+from contextlib import suppress
+from typing import NoReturn
 
 import click
 
@@ -37,6 +39,10 @@ VERBS: dict[str, str] = {
     "provider": "Install, start, stop and look at the units that run providers.",
     "switch": "Change over between two providers of which one can run.",
     "route": "Change how groups choose between deployments; explain where a request goes.",
+    "keys": "Keys of your users: make, limit, explain and revoke them.",
+    "teams": "Teams that share limits and a budget, and their members.",
+    "usage": "What was used and what it cost, by key, team, model or day.",
+    "database": "Check and migrate the database of keys and usage.",
     "edit": "Open a file in your editor; what you typed is checked and made live.",
     "validate": "Check the files; name every problem.",
     "generate": "Render the gateway's configuration and print it.",
@@ -59,6 +65,7 @@ SECTIONS: dict[str, list[str]] = {
     "gateway": ["up", "down", "restart", "status", "logs", "list", "ask", "env"],
     "providers": ["add-provider", "remove-provider", "disable", "enable", "provider", "switch"],
     "models": ["add-model", "remove-model", "route"],
+    "keys": ["keys", "teams", "usage", "database"],
     "files": ["edit", "validate", "generate", "plan", "apply"],
     "history": ["history", "show", "diff", "rollback"],
     "proof": ["verify", "doctor"],
@@ -82,10 +89,18 @@ def group() -> None:
 
 
 def main() -> None:
-    """Entry point of the ``aiops`` command."""
-    # Imports make a hundred thousand objects that stay: looking through them for garbage is a tenth of a short verb.
-    gc.set_threshold(100_000)
-    sys.exit(run(sys.argv[1:]))
+    """Run the command line of this process, and end it."""
+    _leave(run(sys.argv[1:]))
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without taking apart what the kernel throws away in one piece: that is another tenth of a short verb."""
+    if threading.active_count() == 1:
+        with suppress(OSError, ValueError):  # said by the interpreter, at its own end
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -26,6 +26,9 @@ def needed(missing: str | None) -> None:
 class Server:
     """A process in the foreground, with a directory that is its own, as a user without rights. It ends with us."""
 
+    quickly = signal.SIGKILL
+    """What ends it at once, whoever is connected."""
+
     def __init__(self, name: str, user: str) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix=f"aiops-test-{name}-"))
         self.log = self.directory / "log"
@@ -46,7 +49,11 @@ class Server:
 
     def argv(self, argv: Sequence[str]) -> list[str]:
         """As that user, and killed when the thread that starts it ends."""
-        as_user = [f"--reuid={self._user}", f"--regid={self._user}", "--init-groups"] if self._user else []
+        as_user = (
+            [f"--reuid={self._user}", f"--regid={pwd.getpwnam(self._user).pw_gid}", "--init-groups"]
+            if self._user
+            else []
+        )
         return ["setpriv", *as_user, "--pdeathsig=QUIT", "--", *argv]
 
     def run(self, *argv: str) -> None:
@@ -73,5 +80,5 @@ class Server:
                 self._process.wait()
 
     def remove(self) -> None:
-        self.end()
+        self.end(self.quickly)
         shutil.rmtree(self.directory, ignore_errors=True)

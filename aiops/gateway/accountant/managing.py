@@ -8,5 +8,17 @@ from aiops.gateway.shared.accounting import Manage, Managed
 
 async def manage(database: Database, request: Manage) -> Managed:
     """Raises Unusable."""
-    message = f"{request.method} {request.path} is not answered by this version of aiops"
-    return Managed(501, {"error": {"message": message, "type": "not_supported", "param": None, "code": "501"}})
+    # Few gateways are asked for it, and memory is kept small.
+    from aiops.gateway.accountant.management import manage as managing
+
+    asked = managing.Request(
+        method=request.method,
+        path=request.path,
+        query=request.query,
+        body=request.body,
+        who=request.who,
+        source=request.from_where,
+        changed_by=request.changed_by,
+    )
+    answer = await database.use(lambda engine: managing.manage(engine, asked))
+    return Managed(answer.status, answer.body)
