@@ -16,7 +16,7 @@ from aiops.actions.service.health import ANSWERS, Health, dead_providers, judge
 from aiops.apply import lock, recovery, switching
 from aiops.apply.store import Generation, Manifest
 from aiops.errors import AiopsError
-from aiops.gateway.shared.messages import BUSY, Status
+from aiops.gateway.shared.messages import BUSY, Group, Status
 from aiops.gateway.shared.protocol import DRAINING
 from aiops.host import clock, reach
 from aiops.host.instance import Instance
@@ -34,7 +34,8 @@ REACH_SECONDS = 0.5  # for a provider near by to accept a connection
 class Situation:
     """``generation`` is what serves, ``desired_generation`` what was committed last; None when there is none.
 
-    ``gateway_state``: running, starting, degraded, stopping, stopped, failed. ``notes`` are sentences for people.
+    ``gateway_state``: running, starting, degraded, stopping, stopped, failed. ``notes`` are sentences for people;
+    ``passing``: those of them that need nobody, because what they tell of ends by itself.
     ``units`` is None unless systemd is the supervisor. ``unproved``: the providers that serve without a proof.
     """
 
@@ -52,6 +53,7 @@ class Situation:
     health: Health = field(default_factory=lambda: Health("down"))
     unproved: tuple[str, ...] = ()
     routes: live.LiveRoutes = field(default_factory=live.LiveRoutes)
+    passing: tuple[str, ...] = ()
     at: str = field(default_factory=clock.now)
 
     @property
@@ -95,6 +97,7 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
     now = Snapshot(instance, patience=PATIENCE_SECONDS)
     desired, committed, master = now.current, now.committed, now.master
     notes: list[str] = []
+    passing: list[str] = []
     state, serving, reasons = _gateway(master, ProcessSupervisor(instance), desired, notes, instance)
     table, summary = now.routes or (None, None)
     supervisor = choose(instance, summary.settings.supervisor if summary else _wanted(now))
@@ -109,11 +112,13 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
     holder = lock.holder(instance.state)
     pending = recovery.pending(instance.state)
     if holder is not None:
-        notes.append(f"a change is going on: {holder}")
+        passing.append(f"a change is going on: {holder}")
     elif pending is not None:
         notes.append(f"{pending}; the next verb tidies it up")
     if holder is None and committed is not None and master is not None and master.tells_runtime:
         notes += _runtime_notes(committed.manifest, master, instance)
+    notes += _late(master)
+    passing += _leaving(master)
     switch = switching.read(instance.state) if holder is None else None
     if switch is not None:
         record, _ = switch
@@ -129,13 +134,14 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
         url=url,
         models=list(table.models) if table and state not in ("stopped", "starting") else [],
         drift=drift(now) if holder is None else [],
-        notes=notes,
+        notes=[*notes, *passing],
         manifest=committed.manifest if committed else None,
         master=master or Status(),
         units=units,
         health=_health(state, serving, reasons, now, seen, unproved),
         unproved=unproved,
         routes=seen,
+        passing=tuple(passing),
     )
 
 
@@ -243,6 +249,24 @@ def _gateway(
             state = "degraded"
             reasons.append(f"workers of generation {group.generation} keep dying: {group.last_failure}")
             notes.append(reasons[-1])
-        elif group.role == DRAINING:
-            notes.append(f"generation {group.generation} is finishing {len(group.workers)} worker(s)' last requests")
     return state, serving, reasons
+
+
+def _draining(master: Status | None) -> list[Group]:
+    return [group for group in master.groups if group.role == DRAINING] if master is not None else []
+
+
+def _leaving(master: Status | None) -> Iterator[str]:
+    for group in _draining(master):
+        if not group.overdue:
+            yield f"generation {group.generation} is finishing {len(group.workers)} worker(s)' last requests"
+
+
+def _late(master: Status | None) -> Iterator[str]:
+    for group in _draining(master):
+        if group.overdue:
+            pids = " ".join(str(worker.pid) for worker in group.workers)
+            yield (
+                f"generation {group.generation} should have finished {group.overdue:.0f} s ago "
+                f"(gateway.drain_seconds), and its worker(s) do not leave; `kill -9 {pids}` ends them"
+            )

@@ -124,7 +124,10 @@ class Retried(Answer):
 
 @dataclass(frozen=True)
 class Group(Message):
-    """All workers of a generation, as they are, and how many they should be."""
+    """All workers of a generation, as they are, and how many they should be.
+
+    ``overdue``: seconds since the last of a draining generation should have left.
+    """
 
     generation: int
     role: str = ""
@@ -134,6 +137,7 @@ class Group(Message):
     crashes: int = 0
     crash_loop: bool = False
     last_failure: str = ""
+    overdue: float = 0.0
 
 
 @dataclass(frozen=True)
