@@ -41,7 +41,8 @@ class Money:
             inserted = set(usage.ingest(connection, records))
             strange = [each for each in records if each.id in inserted and each.cost and each.epoch != epoch]
             if strange:  # before the commit: killed in between, it is done again, and counted once
-                costs = [(each.id, _costs(identity.by_id(connection, each.key), each)) for each in strange if each.key]
+                who = {key: identity.by_id(connection, key) for key in {each.key for each in strange} if key}
+                costs = [(each.id, found) for each in strange if (found := _costs(who.get(each.key), each))]
                 asyncio.run_coroutine_threadsafe(self._post(costs), loop).result()
 
         await self._database.write(enter)

@@ -42,6 +42,7 @@ class Accountant:
         self._ids = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Answer]] = {}
         self._gone_since = time.monotonic()
+        self._hangs = False  # it was asked, and did not answer
         self._store = accounting.Store(WELL)
         self._seq: int | None = None  # of the last change that was applied
 
@@ -73,7 +74,7 @@ class Accountant:
     def state(self) -> str:
         """``pass`` or ``lost``."""
         there = self._there.is_set() or time.monotonic() - self._gone_since < LOST_SECONDS
-        return WELL if there else "lost"
+        return WELL if there and not self._hangs else "lost"
 
     @property
     def store(self) -> accounting.Store:
@@ -105,6 +106,7 @@ class Accountant:
                 self._hear(message)
 
     def _hear(self, message: protocol.Message) -> None:
+        self._hangs = False
         match accounting.said(message):
             case accounting.Welcome() as welcome:
                 # What was changed meanwhile nobody has said. While the database is away, what is known is all there is.
@@ -153,6 +155,7 @@ class Accountant:
                         raise Away("the accountant went away before it had answered") from None
                     break
         except TimeoutError:
+            self._hangs = self._there.is_set()
             raise Away(f"the accountant does not answer within {seconds:g} s") from None
         if isinstance(answer, accounting.Failed):
             raise Away(answer.error)

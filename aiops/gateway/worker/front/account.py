@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from aiops.gateway.worker.call import Call
@@ -24,6 +24,8 @@ class Spool(Protocol):
     """Neither raises, nor waits."""
 
     def accepted(self, request: Accepted) -> None: ...
+
+    def ending(self, usage: Usage) -> None: ...
 
     def ended(self, usage: Usage) -> None: ...
 
@@ -80,7 +82,15 @@ class Account:
             return Spent(tokens, money.nano(metering.cost), estimated=False)
         return Spent(tokens, self._cost(given, tokens, call), estimated)
 
-    def end(
+    def ending(self, usage: Usage) -> None:
+        """To be said before it is settled."""
+        self._spool.ending(usage)
+
+    def ended(self, usage: Usage, epoch: str) -> None:
+        """``epoch``: of the counters it is settled in."""
+        self._spool.ended(replace(usage, epoch=epoch))
+
+    def usage(
         self,
         accepted: Accepted,
         given: Reservation,
@@ -90,11 +100,11 @@ class Account:
         call: Call | None,
         *,
         first: float | None,
-    ) -> None:
-        """To be said before it is settled. ``first``: seconds until the first piece of the answer."""
+    ) -> Usage:
+        """What the ledger is to have of it. ``first``: seconds until the first piece of the answer."""
         deployment = self._book.deployment(call.deployment) if call is not None else None
         asked = (call.passed or call.name) if call is not None else ""
-        usage = Usage(
+        return Usage(
             **vars(accepted),
             provider=call.provider if call is not None else "",
             served=(deployment.model or asked)[:LONGEST] if deployment is not None else "",
@@ -109,7 +119,6 @@ class Account:
             estimated=spent.estimated,
             epoch=given.epoch,
         )
-        self._spool.ended(usage)
 
     def _cost(self, given: Reservation, tokens: Tokens, call: Call | None) -> int | None:
         deployment = self._book.deployment(call.deployment) if call is not None else None

@@ -100,8 +100,14 @@ class Passage:
         if metering.ended and metering.status < 400 and not spent.estimated:
             self._reserve.lengths.note(self._given.asked.model, spent.tokens.completion)
         outcome = self._outcome(call)
-        self._account.end(self._accepted, self._given, spent, metering, outcome, call, first=self._first)
-        await self._reserve.settle(self._given, spent.tokens, spent.cost)
+        usage = self._account.usage(self._accepted, self._given, spent, metering, outcome, call, first=self._first)
+        if self._given.epoch:  # money is reserved
+            self._account.ending(usage)
+        epoch = ""
+        try:
+            epoch = await self._reserve.settle(self._given, spent.tokens, spent.cost)
+        finally:
+            self._account.ended(usage, epoch)
 
     def _outcome(self, call: Call | None) -> Outcome:
         if self._left:

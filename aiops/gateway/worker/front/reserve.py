@@ -89,7 +89,7 @@ class Reserve:
         cost = 0
         if counts.has_budget and not asked.counts_only:
             known = prices.dearest((self._book.of(one, asked.model) for one in deployments), estimated)
-            if known is None and deployments:
+            if known is None and deployments and counts.may_refuse_by_cost:
                 return rules.no_price(identity, asked.model)
             cost = min(known or 0, money.MOST)
         demand = Demand(id=id, owner=self._owner, meters=counts.meters, tokens=estimated.total, cost=cost)
@@ -113,11 +113,14 @@ class Reserve:
             self._note_shadow(level)
         return given
 
-    async def settle(self, given: Reservation, tokens: Tokens, cost: int | None) -> None:
-        """What was really used. Counters that are away now are told later, see ``sign_of_life``."""
-        if given.held and self._counters is not None:
-            given.held = False
-            await self._settle(self._counters, given.id, tokens.total, cost or 0)
+    async def settle(self, given: Reservation, tokens: Tokens, cost: int | None) -> str:
+        """What was really used. Returns the epoch of the counters that have all of it, empty when none have. Counters
+        that are away now are told later, see ``sign_of_life``."""
+        if not given.held or self._counters is None:
+            return ""
+        given.held = False
+        epoch = await self._settle(self._counters, given.id, tokens.total, cost or 0)
+        return given.epoch if epoch == given.epoch else ""
 
     async def sign_of_life(self) -> None:
         """To be given each second: what this worker has reserved stays reserved."""
@@ -138,13 +141,14 @@ class Reserve:
             with contextlib.suppress(Unavailable):
                 await self._counters.gone(self._owner)
 
-    async def _settle(self, counters: Counters, id: str, tokens: int, cost: int) -> None:
+    async def _settle(self, counters: Counters, id: str, tokens: int, cost: int) -> str:
         try:
-            await counters.settle(id, tokens, cost)
+            return (await counters.settle(id, tokens, cost)).epoch
         except Unavailable as error:
             self._away(str(error))
             if len(self._unsettled) < MOST_UNSETTLED:
                 self._unsettled[id] = tokens, cost
+            return ""
 
     def deployments(self, name: str) -> tuple[Deployment, ...]:
         """Those that answer a name, its fallbacks left out."""
@@ -225,7 +229,7 @@ def unseeded(counts: Counts, decision: Unseeded) -> list[accounting.Unseeded]:
             name=each.meter.name,
             kind=each.account.kind,
             account=each.account.id,
-            begins=each.meter.window,
+            begins=max(each.meter.window, each.account.base_at),
             ends=each.meter.ends,
             model=each.model,
             base=each.meter.base,

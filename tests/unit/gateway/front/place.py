@@ -79,10 +79,14 @@ class Records:
 
     def __init__(self) -> None:
         self.accepted_: list[Accepted] = []
+        self.ending_: list[Usage] = []
         self.ended_: list[Usage] = []
 
     def accepted(self, request: Accepted) -> None:
         self.accepted_.append(request)
+
+    def ending(self, usage: Usage) -> None:
+        self.ending_.append(usage)
 
     def ended(self, usage: Usage) -> None:
         self.ended_.append(usage)
