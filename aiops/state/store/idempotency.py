@@ -37,7 +37,7 @@ def begin(
         expires_at=clock.now() + int(seconds * clock.SECOND),
     )
     columns = [idempotency.c[name] for name in ("request_id", "fingerprint", "status", "answer")]
-    while not connection.execute(statement.on_conflict_do_nothing()).rowcount:
+    while not writing.inserted(connection, statement):
         row = connection.execute(select(*columns).where(*mine)).one_or_none()
         if row is not None:  # else it was pruned in between
             return Entry(request_id=row.request_id, fingerprint=row.fingerprint, status=row.status, answer=row.answer)

@@ -122,7 +122,7 @@ def _add_hash(connection: Connection, hash: Hash) -> None:
     statement = writing.insert(connection, key_hashes).values(
         hash=hash.hash, key_id=hash.key_id, expires_at=hash.expires_at, created_at=clock.now()
     )
-    if not connection.execute(statement.on_conflict_do_nothing()).rowcount:
+    if not writing.inserted(connection, statement):
         raise writing.Exists("this key is there already")
 
 

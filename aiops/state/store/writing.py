@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, literal, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -32,6 +32,12 @@ class Stale(Precondition):
 def insert(connection: Connection, table: Table) -> AnyInsert:
     """Of the connection's dialect, for its ON CONFLICT."""
     return (postgresql.insert if is_postgres(connection) else sqlite.insert)(table)
+
+
+def inserted(connection: Connection, statement: AnyInsert) -> bool:
+    """Whether it was not there yet."""
+    asked = statement.on_conflict_do_nothing().returning(literal(1))
+    return connection.execute(asked).one_or_none() is not None
 
 
 def add(connection: Connection, table: Table, row: R) -> R:
