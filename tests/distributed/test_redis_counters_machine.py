@@ -15,7 +15,7 @@ from aiops.state.counters.redis import Redis
 from tests.kit.counters.clock import Clock
 from tests.kit.counters.machine import Machine
 
-# `scripts/test soak` plays thousands.
+# `scripts/test soak` plays thousands of games.
 EXAMPLES = int(os.environ.get("AIOPS_COUNTERS_EXAMPLES", "100"))
 
 

@@ -31,19 +31,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import uvicorn
 
 from aiops.gateway.shared import protocol, tallies
-from aiops.gateway.shared.accounting import Changed
 from aiops.gateway.worker import collector, connections, egress, introspect, runtime
-from aiops.gateway.worker.accountant import Accountant
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front.asgi import Application
 from aiops.gateway.worker.front.doors import ALWAYS, Doors
-from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import RoutingTable
 
 if TYPE_CHECKING:
+    from aiops.gateway.worker.desk import Desk
     from aiops.gateway.worker.extension import Extension
 
 # Longer than any common client keeps an idle connection, so that the client closes first and nothing races.
@@ -102,11 +100,7 @@ class Worker:
         self._master_lost = False
         self._doors = Doors(assignment.settings.expose)
         self._not_there: tuple[str, ...] = ()  # open on the port, and unknown to this LiteLLM
-        given = assignment.settings
-        url = f"http://{given.host}:{given.port}"
-        self._known = Known()
-        self._accountant = Accountant(assignment.directory, given.generation, url, self._forget)
-        self._known.ask = self._accountant
+        self._desk: Desk | None = None
 
     def readiness(self) -> tuple[str, dict[str, Any]]:
         """For ``/_health/ready``: this worker's own state, and that of what it can do without for a while."""
@@ -115,10 +109,9 @@ class Worker:
             "role": self._role,
             "extension": "pass",
             "master": "lost" if self._master_lost else "pass",
-            "accountant": self._accountant.state,
-            "store": self._accountant.store.state,
+            **(self._desk.checks() if self._desk is not None else {}),
         }
-        if status == "ready" and any(checks[name] != "pass" for name in ("master", "accountant", "store")):
+        if status == "ready" and any(checks.get(name, "pass") != "pass" for name in ("master", "accountant", "store")):
             status = "degraded"
         if self._not_there:
             checks["port"] = f"this LiteLLM has no {', '.join(self._not_there)}"
@@ -153,18 +146,18 @@ class Worker:
             # A task of its own: what it sets in its context must not be inherited by every request to come.
             await asyncio.create_task(selfcheck.prove(extension, self._given.environment, self._settings))
             self._not_there = upstream_routes.missing(app, ALWAYS)
-            desk = Desk(
+            self._desk = desk = Desk(
                 extension,
                 self._doors,
                 frozenset(HEALTH),
                 models.prices(self._settings.free),
                 dispatch.ways,
-                self._known,
-                self._accountant,
                 state=self._given.state,
+                run=self._given.directory,
                 generation=self._settings.generation,
+                url=f"http://{self._settings.host}:{self._settings.port}",
             )
-            counting = asyncio.create_task(desk.give_signs())
+            counting = desk.start()
             self._server = self._make_server(desk.front, dict(state or {}))
             exchange = await self._listen()
             self._reader, self._writer = await asyncio.open_connection(sock=self._given.channel)
@@ -175,7 +168,6 @@ class Worker:
                 exchange=str(self._given.address(os.getpid(), "fd")),
                 modules=self._new_modules(),
             )
-            accounting = asyncio.create_task(self._accountant.stay_connected())
             listening = asyncio.create_task(self._obey())
             ticking = asyncio.create_task(self._server.main_loop())
             await self._leave.wait()
@@ -192,7 +184,7 @@ class Worker:
             self._server.should_exit = True
             await ticking
             listening.cancel()
-        for task in (accounting, collecting, counting, *warming):
+        for task in (collecting, *warming, *counting):
             task.cancel()
         return 0
 
@@ -231,10 +223,6 @@ class Worker:
             stand_by=self._stand_by,
             resume=self._resume,
         )
-
-    def _forget(self, changed: Changed) -> None:
-        """What was changed in the database is not remembered any more."""
-        self._known.forget(changed.hashes, changed.seq)
 
     # --- what the master says ---------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ class Breaker:
         if self._failed is None:
             return
         self._begin_probe()
-        raise Unavailable(f"{self._name}: {self._failed}")
+        raise Unavailable(f"{self._name}: {self._failed}", asked=False)
 
     def failed(self, why: str) -> None:
         if self._failed is None:

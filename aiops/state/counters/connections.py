@@ -14,23 +14,23 @@ class BadUrl(ValueError):
     """The message never has the password in it."""
 
 
-def pool(
-    url: str, *, connect: float, command: float, most: int, greet: Callable[[Any], Awaitable[None]]
-) -> tuple[Any, str]:
-    """A pool of at most ``most`` connections, each greeted before its first use; and the place of it for people.
-    ``connect`` and ``command``: seconds. Raises BadUrl."""
+def factory(
+    url: str, *, connect: float, command: float, greet: Callable[[Any], Awaitable[None]]
+) -> tuple[Callable[[], Any], str]:
+    """What makes connections, each greeted before its first use; and the place they lead to, for people. ``connect``
+    and ``command``: seconds. Raises BadUrl."""
     from redis.asyncio.connection import ConnectionPool, parse_url
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
     ours: dict[str, Any] = {
         "socket_connect_timeout": connect, "socket_timeout": command, "retry": Retry(NoBackoff(), 0),
-        "retry_on_error": [], "retry_on_timeout": False, "health_check_interval": 0, "protocol": 2, "driver_info": None,
+        "retry_on_error": [], "health_check_interval": 0, "protocol": 2, "driver_info": None,
         "decode_responses": False,
     }  # fmt: skip
     scheme = url.partition("://")[0]
     if scheme in ("redis+sentinel", "rediss+sentinel"):
-        made, place = _sentinel_pool(url, ours, most, greet)
+        made, place = _sentinels(url, ours, greet)
     else:
         try:
             options: dict[str, Any] = {**parse_url(url), **ours}  # whatever the URL says of time-outs, these hold
@@ -38,18 +38,15 @@ def pool(
             raise BadUrl(
                 "the URL of Redis has to begin with redis://, rediss://, unix:// or redis+sentinel://"
             ) from error
-        place = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-        made = ConnectionPool(max_connections=most, redis_connect_func=greet, **options)
+        place = "Redis at " + (options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
+        made = ConnectionPool(redis_connect_func=greet, **options)
     probe = made.make_connection()
     if (probe.socket_connect_timeout, probe.socket_timeout) != (connect, command) or probe.retry.get_retries() != 0:
         raise AssertionError("the driver dropped the time-outs: every request would hang with Redis")
-    made.reset()
-    return made, f"Redis at {place}"
+    return made.make_connection, place
 
 
-def _sentinel_pool(
-    url: str, ours: dict[str, Any], most: int, greet: Callable[[Any], Awaitable[None]]
-) -> tuple[Any, str]:
+def _sentinels(url: str, ours: dict[str, Any], greet: Callable[[Any], Awaitable[None]]) -> tuple[Any, str]:
     from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 
     parts = urlsplit(url)
@@ -73,7 +70,7 @@ def _sentinel_pool(
     make_pool: Any = SentinelConnectionPool
     asked = make_sentinel(sentinels, sentinel_kwargs=dict(ours))
     made = make_pool(
-        name, asked, max_connections=most, redis_connect_func=greet, db=int(db or 0),
+        name, asked, redis_connect_func=greet, db=int(db or 0),
         ssl=parts.scheme.startswith("rediss"), **options,
     )  # fmt: skip
     return made, f"Redis `{name}` of the sentinels {hosts}"

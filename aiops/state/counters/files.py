@@ -24,6 +24,12 @@ FORMAT = 1
 NAME = "counters.mdb"
 READERS = 1024
 PAGE = 4096
+DAMAGED = (
+    lmdb.BadTxnError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError,
+    lmdb.VersionMismatchError,
+)  # fmt: skip
+_LAST_PAGE = struct.Struct("<QQ")  # in each of the two pages that LMDB begins with: the last page used, a serial number
+_LAST_PAGE_AT = 136
 _META = struct.Struct("<Hq36s32s")  # format, birth in microseconds since 1970, boot of the machine, epoch
 _META_KEY = b"x"
 
@@ -51,7 +57,7 @@ def open_counters(directory: Path, size: int, most: int, clock: Callable[[], int
             return _open(directory / NAME, size, most, clock)
         except _Unusable as why:
             _set_aside(directory / NAME, why, say)
-        except lmdb.Error as error:
+        except DAMAGED as error:
             _set_aside(directory / NAME, f"it cannot be read ({error})", say)
         return _open(directory / NAME, size, most, clock)
 
@@ -63,6 +69,35 @@ def set_aside(directory: Path, opened: Opened, why: object, say: Say) -> None:
             _set_aside(directory / NAME, why, say)
 
 
+def grow(directory: Path, opened: Opened, most: int) -> bool:
+    """Have room for twice as much, or as much as another process has made meanwhile; False when there may be no more.
+
+    LMDB cuts the file to the size of the map that it is told, and whoever has mapped more of it then dies of SIGBUS
+    (``set_mapsize(0)`` does so too, with the size of the last commit). So no map is ever smaller than the file, and
+    sizes change under the lock alone. Raises Moved."""
+    path = directory / NAME
+    with _alone(directory):
+        there = path.stat() if path.exists() else None
+        if there is None or there.st_ino != opened.inode:
+            raise Moved
+        mapped = opened.env.info()["map_size"]
+        size = there.st_size
+        if size <= mapped:
+            size = min(2 * mapped, most)
+            if size <= mapped:
+                return False
+            try:
+                allocate(path, size)
+            except OSError:
+                return False
+        opened.env.set_mapsize(max(size, path.stat().st_size))
+    return True
+
+
+class Moved(Exception):
+    """Another process has set the file aside."""
+
+
 def allocate(path: Path, size: int) -> None:
     """Have the disk keep its promise now: a write into the map that finds no room would kill the process. Raises
     OSError."""
@@ -72,6 +107,17 @@ def allocate(path: Path, size: int) -> None:
 
 def boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def begin_epoch(txn: Any, now: int) -> None:
+    """``now``: microseconds since 1970."""
+    txn.put(_META_KEY, _META.pack(FORMAT, now, boot().encode(), secrets.token_hex(16).encode()))
+
+
+def epoch_of(txn: Any) -> tuple[str, int]:
+    """Its name, and when it began, microseconds since 1970."""
+    _, birth, _, name = _META.unpack(txn.get(_META_KEY))
+    return name.decode(), birth
 
 
 class _Unusable(Exception):
@@ -89,14 +135,15 @@ def _open(path: Path, size: int, most: int, clock: Callable[[], int]) -> Opened:
     new = not path.exists()
     if new:
         path.touch(0o600)
-    there = path.stat().st_size
-    size = min(max(size, -(-there // PAGE) * PAGE), most)
+    last = _last_page(path)
+    there = path.stat().st_size  # after that: another process makes it longer before it uses more of it
+    size = max(min(size, most), -(-there // PAGE) * PAGE)
     env = lmdb.open(
         str(path), map_size=size, subdir=False, mode=0o600, sync=False, metasync=False, writemap=True, readahead=False,
         max_dbs=4, max_readers=READERS,
     )  # fmt: skip
     try:
-        if not new and (env.info()["last_pgno"] + 1) * PAGE > max(there, PAGE * 2):
+        if (last + 1) * PAGE > there > 0:
             raise _Unusable("it was cut off")
         allocate(path, size)
         epoch, birth = _identity(env, clock)
@@ -108,15 +155,24 @@ def _open(path: Path, size: int, most: int, clock: Callable[[], int]) -> Opened:
     return Opened(env, main, ended, epoch, birth, path.stat().st_ino)
 
 
+def _last_page(path: Path) -> int:
+    """The last page that is used, as the file says, whether it is in the file or not."""
+    with path.open("rb") as file:
+        head = file.read(2 * PAGE)
+    if len(head) < 2 * PAGE:
+        return 0
+    metas = [_LAST_PAGE.unpack_from(head, page * PAGE + _LAST_PAGE_AT) for page in (0, 1)]
+    return int(max(metas, key=lambda meta: meta[1])[0])
+
+
 def _identity(env: Any, clock: Callable[[], int]) -> tuple[str, int]:
     with env.begin(write=True) as txn:
         raw = txn.get(_META_KEY)
         if raw is None:
             if txn.stat()["entries"]:
                 raise _Unusable("it is not one of aiops' own")
-            epoch, birth = secrets.token_hex(16), clock()
-            txn.put(_META_KEY, _META.pack(FORMAT, birth, boot().encode(), epoch.encode()))
-            return epoch, birth
+            begin_epoch(txn, clock())
+            return epoch_of(txn)
     if len(raw) != _META.size or _META.unpack(raw)[0] != FORMAT:
         raise _Unusable("another version of aiops made it")
     _, birth, booted, name = _META.unpack(raw)

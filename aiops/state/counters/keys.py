@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 
 METERS = (b"a", b"b", b"c", b"d")  # by their codes: requests, tokens, parallel, money
 RESERVATION, OWNER = b"r", b"o"
+STANDING_IN = b"y"  # when these counters last decided in the place of others
 TURN = b"z"  # which of the two tables of what has ended is in use
 _LONGEST = 480  # bytes; LMDB takes 511
 
 
+@lru_cache(16384)  # the same few are asked for on and on
 def meter_key(code: int, name: str) -> bytes:
     return _key(METERS[code], name)
 

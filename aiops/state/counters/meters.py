@@ -99,9 +99,11 @@ class Refused:
 
 @dataclass(frozen=True)
 class Unseeded:
-    """Money meters whose counters need to be told what the ledger says first, see ``Counters.seed``."""
+    """Money meters whose counters need to be told what the ledger says first, see ``Counters.seed``. ``epoch``: of
+    those counters."""
 
     meters: tuple[Meter, ...]
+    epoch: str = ""
 
 
 Decision = Granted | Refused | Unseeded
@@ -145,8 +147,9 @@ class Counters(Protocol):
         window began: the ledger has something for it. False when this id was settled before."""
         ...
 
-    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None]) -> None:
-        """What the ledger says of money counters, by name; of those that are there already nothing is changed."""
+    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None], epoch: str = "") -> None:
+        """What the ledger says of money counters, by name; of those that are there already nothing is changed.
+        ``epoch``: of the counters that wanted it; nothing is changed when they are no longer there."""
         ...
 
     async def alive(self, owner: str) -> None:
@@ -163,4 +166,8 @@ class Counters(Protocol):
 
 
 class Unavailable(Exception):
-    """The counters do not answer in time."""
+    """The counters do not answer in time. ``asked``: what was said may have had its effect all the same."""
+
+    def __init__(self, why: str, asked: bool = True) -> None:
+        super().__init__(why)
+        self.asked = asked

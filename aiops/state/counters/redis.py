@@ -35,7 +35,7 @@ from aiops.state.counters.meters import (
 from aiops.state.counters.sliding import SECOND
 
 SECONDS = 0.05
-CONNECTIONS = 32
+CONNECTIONS = 32  # of one process
 OLDEST = 6
 PATIENCE = 1.0  # seconds of a probe, which nobody waits for
 
@@ -67,16 +67,11 @@ class Redis:
         say: Callable[[str], None] = lambda line: None,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        self._pool, place = connections.pool(
-            url, connect=connect, command=command, most=CONNECTIONS + 1, greet=self._greet
-        )
-        from redis.asyncio import Redis as Client
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-        from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
+        self._made, place = connections.factory(url, connect=connect, command=command, greet=self._greet)
+        from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-        self._client: Any = Client(connection_pool=self._pool, retry=Retry(NoBackoff(), 0))
-        self._no_script, self._read_only, self._errors = NoScriptError, ReadOnlyError, (RedisError, OSError)
+        self._no_script, self._refusal, self._errors = NoScriptError, ResponseError, (RedisError, OSError)
+        self._idle: list[Any] = []
         self._reserve, self._end, self._keep = Script("reserve"), Script("end"), Script("keep")
         self._prefix, self._clock, self._seconds, self._place = prefix, clock, max(connect, command), place
         self._room = asyncio.Semaphore(CONNECTIONS)
@@ -86,8 +81,7 @@ class Redis:
 
     async def close(self) -> None:
         await self.breaker.close()
-        await self._client.aclose()
-        await self._pool.disconnect()
+        await self._hang_up()
 
     async def epoch(self) -> str:
         epoch: bytes = (await self._ask(self._keep, "epoch"))[1]
@@ -110,8 +104,8 @@ class Redis:
     async def post(self, id: str, costs: Mapping[str, int], ends: Mapping[str, int | None]) -> bool:
         return bool((await self._ask(self._end, "post", id, *_triples(costs, ends)))[0])
 
-    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None]) -> None:
-        await self._ask(self._keep, "seed", *_triples(meters, ends))
+    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None], epoch: str = "") -> None:
+        await self._ask(self._keep, "seed", epoch, *_triples(meters, ends))
 
     async def gone(self, owner: str) -> None:
         await self._ask(self._keep, "gone", owner)
@@ -130,12 +124,7 @@ class Redis:
 
     async def _ask(self, script: Script, *arguments: Any) -> Any:
         self.breaker.check()
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self._room.acquire()
-        except TimeoutError:
-            self.breaker.check()
-            raise Unavailable("more is asked of Redis than it answers") from None  # which is no outage
+        await self._wait_for_room()
         try:
             self.breaker.check()  # it may have been found out meanwhile
             async with asyncio.timeout(self._seconds):
@@ -146,19 +135,52 @@ class Redis:
                 return answer
         except (*self._errors, TimeoutError) as error:
             why = f"no answer within {self._seconds * 1000:g} ms" if isinstance(error, TimeoutError) else str(error)
-            if self.breaker.is_open is False and isinstance(error, self._read_only):
-                await self._pool.disconnect()  # it is no longer the master
+            await self._hang_up()  # it may no longer be the master
             self.breaker.failed(why)
             raise Unavailable(f"{self._place}: {why}") from error
         finally:
             self._room.release()
 
+    async def _wait_for_room(self) -> None:
+        if not self._room.locked():
+            await self._room.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._room.acquire()
+        except TimeoutError:
+            self.breaker.check()
+            raise Unavailable("more is asked of Redis than it answers", asked=False) from None  # no outage
+
     async def _evaluate(self, script: Script, arguments: Sequence[Any]) -> Any:
         now = "" if self._clock is None else self._clock()
         try:
-            return await self._client.execute_command("EVALSHA", script.sha, 0, self._prefix, now, *arguments)
+            return await self._command("EVALSHA", script.sha, 0, self._prefix, now, *arguments)
         except self._no_script:
-            return await self._client.execute_command("EVAL", script.text, 0, self._prefix, now, *arguments)
+            return await self._command("EVAL", script.text, 0, self._prefix, now, *arguments)
+
+    async def _command(self, *words: Any) -> Any:
+        """On a connection of our own: what the driver does around a command takes longer than most commands."""
+        connection = self._idle.pop() if self._idle else self._made()
+        try:
+            if not connection.is_connected or connection._reader.at_eof():  # Redis closed it while nobody asked
+                await connection.disconnect(nowait=True)
+                await connection.connect()
+            await connection.send_packed_command(connection.pack_command(*words), check_health=False)
+            answer = await connection.read_response()
+        except self._refusal:
+            self._idle.append(connection)
+            raise
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._idle.append(connection)
+        return answer
+
+    async def _hang_up(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.disconnect(nowait=True)
 
     async def _greet(self, connection: Any) -> None:
         """Raises a Redis error, which the driver closes the connection for."""
@@ -181,26 +203,24 @@ class Redis:
     async def _probe(self) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._pool.disconnect(inuse_connections=False)  # who knows where they lead
+                await self._hang_up()  # who knows where they lead
                 await self._evaluate(self._keep, ("epoch",))
         except (*self._errors, TimeoutError) as error:
             raise Unavailable(str(error) or "no answer") from error
 
     async def _forget_some(self) -> None:
         """Keys of an epoch of the past: a few at a time."""
-        old = (await self._client.execute_command("LINDEX", f"{self._prefix}old", 0)) or b""
+        old = (await self._command("LINDEX", f"{self._prefix}old", 0)) or b""
         epoch = old.decode()
         if not epoch:
             return
         pattern = f"{_literal(self._prefix)}{epoch}:*"
-        place, keys = await self._client.execute_command(
-            "SCAN", self._sweeping.get(epoch, 0), "MATCH", pattern, "COUNT", 500
-        )
+        place, keys = await self._command("SCAN", self._sweeping.get(epoch, 0), "MATCH", pattern, "COUNT", 500)
         if keys:
-            await self._client.execute_command("UNLINK", *keys)
+            await self._command("UNLINK", *keys)
         self._sweeping = {epoch: int(place)}
         if not int(place):
-            await self._client.execute_command("LREM", f"{self._prefix}old", 0, epoch)
+            await self._command("LREM", f"{self._prefix}old", 0, epoch)
 
 
 def _literal(text: str) -> str:
@@ -240,7 +260,7 @@ def _decision(answer: bytes, meters: Sequence[Meter]) -> Decision:
         over = tuple([_level(meters[index], *fields) for index, *fields in rest])
         return Granted(answer[_EPOCH].decode(), levels, over)
     if kind == b"U":
-        return Unseeded(tuple(meters[index] for index in answer[1:]))
+        return Unseeded(tuple(meters[index] for index in answer[33:]), answer[_EPOCH].decode())
     first, for_good, wait = struct.unpack_from("<BBq", answer, 1)
     levels = _levels(answer, 11, meters)
     return Refused(levels[first], None if wait < 0 else wait / SECOND, bool(for_good), levels)

@@ -12,6 +12,8 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,7 +41,6 @@ KEPT = 3600  # seconds that ids which have ended are known at least; twice that 
 SCANNED, GIVEN_BACK, PRUNED = 1000, 256, 200  # at most in one sign of life
 OVER_FOR = 86_400  # seconds that a money counter is kept when its window is over
 SETTLED, VOIDED, EXPIRED = b"s", b"v", b"e"
-DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError, lmdb.InvalidError, lmdb.BadTxnError)
 OWNER_SPAN = int(OWNER_SECONDS * SECOND)
 
 _TIME = struct.Struct("<q")
@@ -59,6 +60,8 @@ class Shared:
     """To be made after the fork: one for each process and directory. ``say`` hears one line when a file had to be set
     aside. Raises OSError when the directory cannot be written to, or the disk has no room for it."""
 
+    _opened: files.Opened
+
     def __init__(
         self,
         directory: Path,
@@ -72,7 +75,7 @@ class Shared:
         self._pid = os.getpid()
         self._at, self._pruned_at = b"", b""  # where the rounds of ``alive`` go on
         self._slot = 0
-        self._opened = self._open()
+        self._open()
 
     def close(self) -> None:
         self._opened.env.close()
@@ -92,14 +95,16 @@ class Shared:
     async def post(self, id: str, costs: Mapping[str, int], ends: Mapping[str, int | None]) -> bool:
         return self._run(self._post, id, costs, ends)
 
-    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None]) -> None:
-        self._run(self._seed, meters, ends)
+    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None], epoch: str = "") -> None:
+        if epoch in ("", self._opened.epoch):
+            self._run(self._seed, meters, ends)
 
     async def levels(self, meters: Sequence[Meter]) -> tuple[Level, ...]:
         return self._run(self._levels, meters, write=False)
 
     async def gone(self, owner: str) -> None:
-        self._run(self._gone, owner)
+        while self._run(self._gone, owner):
+            pass
 
     async def alive(self, owner: str) -> None:
         try:
@@ -111,6 +116,12 @@ class Shared:
         self._opened.env.reader_check()
         found, over = self._run(self._look, write=False)
         self._run(self._keep, owner, found, over)
+
+    async def stand_in(self) -> None:
+        """To be said when these counters begin to decide in the place of others, and each second or so while they do.
+        Whoever says it first after a pause begins a new epoch: what was spent meanwhile, these have not seen."""
+        epoch, birth = self._run(self._stand_in)
+        self._opened = replace(self._opened, epoch=epoch, birth=birth)
 
     # Each of these is one transaction.
 
@@ -129,7 +140,7 @@ class Shared:
             else:
                 found.append((key, counter))
         if missing:
-            return Unseeded(tuple(missing))
+            return Unseeded(tuple(missing), opened.epoch)
         full = [counter for _, counter in found if counter.full(demand)]
         refusing = [counter for counter in full if not counter.meter.shadow]
         if refusing:
@@ -219,11 +230,27 @@ class Shared:
             found.append(counter.level())
         return tuple(found)
 
-    def _gone(self, txn: Any, now: int, owner: str) -> None:
+    def _gone(self, txn: Any, now: int, owner: str) -> bool:
+        """Gives back some; whether there may be more."""
         txn.delete(owner_key(owner))
-        reserved = [key for key, raw in _from(txn, keys.RESERVATION) if records.owner_and_deadline(raw)[0] == owner]
-        for key in reserved:
+        every = _from(txn, keys.RESERVATION)
+        theirs = (key for key, raw in every if records.owner_and_deadline(raw)[0] == owner)
+        some = list(islice(theirs, GIVEN_BACK))
+        for key in some:
             self._expire(txn, now, key)
+        return len(some) == GIVEN_BACK
+
+    def _stand_in(self, txn: Any, now: int) -> tuple[str, int]:
+        raw = txn.get(keys.STANDING_IN)
+        if raw is None or _TIME.unpack(raw)[0] < now - OWNER_SPAN:
+            for letter in (*keys.METERS, keys.RESERVATION):
+                for key in [key for key, _ in _from(txn, letter)]:
+                    txn.delete(key)
+            for table in self._opened.ended:
+                txn.drop(table, delete=False)
+            files.begin_epoch(txn, now)
+        txn.put(keys.STANDING_IN, _TIME.pack(now))
+        return files.epoch_of(txn)
 
     def _look(self, txn: Any, now: int) -> tuple[list[bytes], list[bytes]]:
         """Whose time has come, and counters that are over: some of them, and at the next call the next."""
@@ -300,6 +327,10 @@ class Shared:
         if how == SETTLED:  # it may be there as expired or voided
             txn.delete(place, db=before)
 
+    def _first_turn(self, txn: Any, now: int) -> int:
+        txn.put(keys.TURN, _TIME.pack(now // (KEPT * SECOND)), overwrite=False)
+        return int(_TIME.unpack(txn.get(keys.TURN))[0] % 2)
+
     def _turn(self, txn: Any, now: int) -> None:
         turn = now // (KEPT * SECOND)
         raw = txn.get(keys.TURN)
@@ -317,44 +348,36 @@ class Shared:
                 with env.begin(write=write) as txn:
                     # Inside: whoever has waited for the lock has the later time.
                     return act(txn, self._clock(), *arguments)
-            except lmdb.MapFullError:
+            except (lmdb.MapFullError, lmdb.MapResizedError):
                 self._grow()
-            except lmdb.MapResizedError:
-                env.set_mapsize(0)
-            except DAMAGED as error:
+            except files.DAMAGED as error:
                 files.set_aside(self._directory, self._opened, f"it is damaged ({error})", self._say)
                 self._reopen()
             except lmdb.Error as error:
                 raise Unavailable(f"{self._directory}: {error}") from error
-        raise Unavailable(f"{self._directory / files.NAME} is full at {self._most >> 20} MiB")
+        raise Unavailable(f"{self._directory / files.NAME} is full")
 
     def _grow(self) -> None:
         """More room, or what has ended is forgotten sooner."""
-        env, opened = self._opened.env, self._opened
-        size = env.info()["map_size"]
+        opened = self._opened
         try:
-            if size >= self._most:
-                raise OSError
-            files.allocate(self._directory / files.NAME, min(2 * size, self._most))
-            env.set_mapsize(min(2 * size, self._most))
-        except OSError:
-            try:
-                with env.begin(write=True) as txn:
-                    txn.drop(opened.ended[1 - self._slot], delete=False)
-            except lmdb.MapFullError as error:
-                raise Unavailable(f"{self._directory / files.NAME} is full at {size >> 20} MiB") from error
+            if files.grow(self._directory, opened, self._most):
+                return
+            with opened.env.begin(write=True) as txn:
+                txn.drop(opened.ended[1 - self._slot], delete=False)
+        except files.Moved:
+            self._reopen()
+        except lmdb.MapFullError as error:
+            raise Unavailable(f"{self._directory / files.NAME} is full") from error
 
-    def _open(self) -> files.Opened:
-        opened = files.open_counters(self._directory, self._size, self._most, self._clock, self._say)
-        with opened.env.begin(write=True) as txn:
-            txn.put(keys.TURN, _TIME.pack(self._clock() // (KEPT * SECOND)), overwrite=False)
-            self._slot = _TIME.unpack(txn.get(keys.TURN))[0] % 2
-        return opened
+    def _open(self) -> None:
+        self._opened = files.open_counters(self._directory, self._size, self._most, self._clock, self._say)
+        self._slot = self._run(self._first_turn)
 
     def _reopen(self) -> None:
         self._opened.env.close()
         self._at, self._pruned_at = b"", b""
-        self._opened = self._open()
+        self._open()
 
 
 def _from(txn: Any, letter: bytes, place: bytes = b"") -> Iterator[tuple[bytes, bytes]]:

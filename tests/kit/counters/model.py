@@ -122,7 +122,7 @@ class Model:
             and (meter.name in self.owed or meter.window * SECOND < self.birth)
         )
         if missing:
-            return Unseeded(missing)
+            return Unseeded(missing, self.epoch)
         full = [meter for meter in demand.meters if self.full(meter, demand)]
         refusing = [meter for meter in full if not meter.shadow]
         if refusing:

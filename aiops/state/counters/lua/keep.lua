@@ -2,7 +2,7 @@
 --   hello: 4 Redis' run, 5 a fresh name; answers the epoch. Another run: what Redis has may be older than what was said
 --          before it stopped, so that all begins anew.
 --   epoch: answers it
---   seed:  4... name, spent, end of the window (0: none)
+--   seed:  4 epoch (or empty), 5... name, spent, end of the window (0: none)
 --   alive: 4 owner; answers how many epochs of the past may still have keys
 --   gone:  4 owner
 -- and ! when there is no epoch.
@@ -24,7 +24,8 @@ end
 if not made then return { '!' } end
 if what == 'epoch' then return { 1, epoch } end
 if what == 'seed' then
-    for index = 4, #ARGV, 3 do
+    if ARGV[4] ~= '' and ARGV[4] ~= epoch then return { 0, epoch } end
+    for index = 5, #ARGV, 3 do
         local counter, ends = base .. 'd:' .. ARGV[index], tonumber(ARGV[index + 2])
         local raw = call('GET', counter)
         if not raw or #raw ~= 24 then

@@ -1,16 +1,18 @@
 -- Count a demand on all of its meters, or on none; without an id: only say how they stand.
 -- ARGV: 3 id, 4 owner, 5 tokens, 6 cost, 7 microseconds it lives, 8 the meters, see redis.py.
--- Answers G epoch levels over... | R first for-good wait levels | U indexes | ! (there is no epoch)
+-- Answers G epoch levels over... | R first for-good wait levels | U epoch indexes | ! (there is no epoch)
 
 if not made then return '!' end
 local id, owner, tokens, cost, life, meters = ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local list, names, at, size = {}, {}, 1, #meters
 while at <= size do
-    local each = {}
-    each.code, each.shadow, each.limit, each.window, each.ends, each.base, each.name, at =
-        unpack('<BBi8i8i8i8s', meters, at)
-    list[#list + 1] = each
-    names[#names + 1] = base .. LETTERS[each.code] .. each.name
+    local code, shadow, limit, window, ends, start, name
+    code, shadow, limit, window, ends, start, name, at = unpack('<BBi8i8i8i8s', meters, at)
+    list[#list + 1] = {
+        code = code, shadow = shadow, limit = limit, window = window, ends = ends, base = start, name = name,
+        sum = 0, reserved = 0, raw = false, place = 1,
+    }
+    names[#list] = base .. LETTERS[code] .. name
 end
 local number = #list
 names[number + 1] = base .. 'r:' .. id
@@ -32,7 +34,7 @@ for index = 1, number do
         each.sum, each.reserved = each.base, 0
     end
 end
-if not known and #missing > 0 then return 'U' .. table.concat(missing) end
+if not known and #missing > 0 then return 'U' .. epoch .. table.concat(missing) end
 
 local function left_of_window(each)
     return each.ends == 0 and -1 or math.max(0, each.ends * SECOND - now)

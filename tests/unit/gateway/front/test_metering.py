@@ -77,8 +77,8 @@ def metered(
             Tokens(7, 3, 2),
         ),
         (
-            {"usage": {"input_tokens": 7, "output_tokens": 3} | {"cache_read_input_tokens": 2, "cache_creation_input_tokens": 1}},
-            Tokens(10, 3, 2, 1),
+            {"usage": {"input_tokens": 7, "output_tokens": 3} | {f"cache_{of}_input_tokens": 1 for of in ("read", "creation")}},
+            Tokens(9, 3, 1, 1),
         ),
         ({"usageMetadata": {"promptTokenCount": 6, "candidatesTokenCount": 2}}, Tokens(6, 2)),
         ({"results": [], "meta": {"billed_units": {"total_tokens": 12}}}, Tokens(12)),

@@ -16,7 +16,7 @@ from aiops.state.counters.shared import Shared
 from tests.kit.counters.clock import Clock
 from tests.kit.counters.machine import Machine
 
-# `scripts/test soak` plays thousands.
+# `scripts/test soak` plays thousands of games.
 EXAMPLES = int(os.environ.get("AIOPS_COUNTERS_EXAMPLES", "200"))
 
 
