@@ -140,7 +140,8 @@ def test_a_database_without_tables_is_refused_with_what_to_type(empty: Engine) -
 
 def test_an_older_database_is_refused_with_what_to_type(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "OURS", schema.OURS + 1)
-    with pytest.raises(schema.WrongSchema, match=f"is of schema {schema.OURS - 1}, and this aiops needs schema {schema.OURS}") as refused:
+    told = f"is of schema {schema.OURS - 1}, and this aiops needs schema {schema.OURS}"
+    with pytest.raises(schema.WrongSchema, match=told) as refused:
         schema.check(engine)
     assert "`aiops database migrate`" in refused.value.hint
 
