@@ -21,7 +21,7 @@ from aiops.state.store.tables import meta
 if TYPE_CHECKING:
     from alembic.config import Config
 
-OURS = 2
+OURS = 1
 # Whoever waits for a table makes all wait that come after: better the migration is run again.
 PATIENCE = ("lock_timeout = '5s'", "statement_timeout = '1h'")
 _LOCK = 0x41694F70 << 8  # of migrations, among the advisory locks of a database of Postgres

@@ -140,8 +140,7 @@ def test_a_database_without_tables_is_refused_with_what_to_type(empty: Engine) -
 
 def test_an_older_database_is_refused_with_what_to_type(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "OURS", schema.OURS + 1)
-    told = f"is of schema {schema.OURS - 1}, and this aiops needs schema {schema.OURS}"
-    with pytest.raises(schema.WrongSchema, match=told) as refused:
+    with pytest.raises(schema.WrongSchema, match=r"is of schema 1, and this aiops needs schema 2") as refused:
         schema.check(engine)
     assert "`aiops database migrate`" in refused.value.hint
 
@@ -162,7 +161,7 @@ def test_a_database_that_is_too_new_is_refused_with_what_to_type(engine: Engine)
         with pytest.raises(schema.WrongSchema, match=r"is of schema 7, made by a newer aiops") as refused:
             act(engine)
         assert "`aiops upgrade`" in refused.value.hint
-        assert f"`aiops database migrate --to {schema.OURS}`" in refused.value.hint
+        assert "`aiops database migrate --to 1`" in refused.value.hint
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
