@@ -20,7 +20,7 @@ from aiops.state.counters.meters import Meter
 from aiops.state.shapes import Account, Identity
 from aiops.state.store import changes, clock, identity, open, tables, usage
 from aiops.state.store.keys import get_by_hash
-from aiops.state.takeover import address, reading, writing
+from aiops.state.takeover import address, reading, remembered, writing
 from aiops.state.takeover.account import Account as Accounted
 from aiops.state.takeover.translate import translate
 from aiops.state.usage.record import Usage
@@ -493,3 +493,16 @@ def test_an_import_that_breaks_off_leaves_nothing(theirs: LiteLLMDatabase, engin
     with open.reading(engine) as connection:
         for table in (tables.keys, tables.teams, tables.imported, tables.audit):
             assert connection.scalar(select(func.count()).select_from(table)) == 0
+
+
+def test_money_that_does_not_stand_there_as_it_was_read_undoes_the_import(
+    theirs: LiteLLMDatabase, engine: Engine
+) -> None:
+    fill(theirs)
+    translated = translate(reading.read(address.parse(theirs.url)))
+    with open.writing(engine) as connection:
+        written = writing.write(connection, translated, SOMEBODY)
+        assert remembered.check(connection, translated, written.here) == written.spent
+        connection.execute(tables.team_members.update().values(base_spend=tables.team_members.c.base_spend + 1))
+        with pytest.raises(RuntimeError, match="the money of members does not stand there"):
+            remembered.check(connection, translated, written.here)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,10 +124,6 @@ def parsed(value: Any, name: str, notes: Notes, kind: type) -> Any:
 def said(value: Any) -> bool:
     """Whether somebody set it: not NULL, not empty, not false."""
     return value not in (None, "", "{}", "[]", "null", False) and value not in ((), {}, [])
-
-
-def strings(value: Any) -> Iterator[str]:
-    yield from (value,) if isinstance(value, str) else (str(each) for each in value) if said(value) else ()
 
 
 def _entry(entry: Any, name: str, notes: Notes) -> BudgetLimit | None:
