@@ -79,7 +79,8 @@ def test_every_option_is_a_field_that_counts(home: Home) -> None:
     made = home.json(
         "keys", "create", "--alias", "a", "--models", "m", "--rpm-limit", "1", "--tpm-limit", "2",
         "--max-parallel-requests", "3", "--max-budget", "4", "--budget-duration", "30d", "--duration", "1d",
-        "--team", "red", "--user", "u", "--tags", "x,y", "--budget", "5/1d", "--soft-budget", "6", "--model-rpm-limit", "m=7",
+        "--team", "red", "--user", "u", "--tags", "x,y", "--budget", "5/1d", "--soft-budget", "6",
+        "--model-rpm-limit", "m=7",
         "--model-tpm-limit", "m=8", "--metadata", '{"k": 9}', "--shadow", "--allowed-routes", "llm_api_routes",
         "--key-type", "llm_api", "--admin", "--weight", "2.5",
     )  # fmt: skip
