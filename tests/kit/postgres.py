@@ -41,6 +41,8 @@ def missing() -> str | None:
 class Postgres(Server):
     """``settings``: of postgresql.conf, beside the fast ones."""
 
+    quickly = signal.SIGQUIT  # it has children
+
     def __init__(self, **settings: str) -> None:
         super().__init__("postgres", "postgres")
         found = binaries()

@@ -26,6 +26,9 @@ def needed(missing: str | None) -> None:
 class Server:
     """A process in the foreground, with a directory that is its own, as a user without rights. It ends with us."""
 
+    quickly = signal.SIGKILL
+    """What ends it at once, whoever is connected."""
+
     def __init__(self, name: str, user: str) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix=f"aiops-test-{name}-"))
         self.log = self.directory / "log"
@@ -77,5 +80,5 @@ class Server:
                 self._process.wait()
 
     def remove(self) -> None:
-        self.end()
+        self.end(self.quickly)
         shutil.rmtree(self.directory, ignore_errors=True)

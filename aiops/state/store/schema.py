@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 OURS = 1
+# Whoever waits for a table makes all wait that come after: better the migration is run again.
+PATIENCE = ("lock_timeout = '5s'", "statement_timeout = '1h'")
 _LOCK = 0x41694F70 << 8  # of migrations, among the advisory locks of a database of Postgres
 
 
@@ -99,9 +101,11 @@ def migrate(engine: Engine, to: int | None = None) -> State:
     target = OURS if to is None else to
     with writing(engine) as connection:
         if is_postgres(engine):
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            for setting in PATIENCE:
+                connection.exec_driver_sql(f"SET LOCAL {setting}")
         before = state_on(connection)
         if isinstance(before, Ahead):
             if before.readable and to is None:

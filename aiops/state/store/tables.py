@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Date,
     Double,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -175,7 +176,7 @@ usage = Table(
     Column("path", Text, nullable=False),
     Column("seconds", Double, nullable=False),
     Column("first", Double),
-    Column("status", Integer, nullable=False),
+    Column("status", BigInteger, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
@@ -224,6 +225,17 @@ usage_daily = Table(
     Index("usage_daily_by_user", "user_id", "day"),
 )
 
+# Of all keys together: a report over months reads a few rows of each day, however many keys there are.
+usage_daily_totals = Table(
+    "usage_daily_totals",
+    metadata,
+    Column("day", Date, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    *_counted(),
+    PrimaryKeyConstraint("day", "model", "provider"),
+)
+
 # A request of several tags counts in the row of each.
 usage_daily_tags = Table(
     "usage_daily_tags",
@@ -240,7 +252,7 @@ usage_daily_tags = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("id", Serial, Identity(), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("who", Text, nullable=False),
     Column("from_where", Text, nullable=False, server_default=""),
@@ -258,7 +270,7 @@ audit = Table(
 changes = Table(
     "changes",
     metadata,
-    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("seq", Serial, Identity(), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
     Column("id", Text, nullable=False),
@@ -304,7 +316,7 @@ idempotency = Table(
     Column("idempotency_key", Text, nullable=False),
     Column("request_id", Text, nullable=False),
     Column("fingerprint", Text, nullable=False, server_default=""),
-    Column("status", Integer),
+    Column("status", BigInteger),
     Column("answer", Json),
     Column("expires_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("key_id", "idempotency_key"),

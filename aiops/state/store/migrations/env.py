@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from aiops.state.store import schema
 from aiops.state.store.tables import metadata
 
 if context.is_offline_mode():
@@ -14,6 +15,9 @@ if context.is_offline_mode():
         dialect_opts={"paramstyle": "named"},
         transaction_per_migration=True,
     )
+    if context.config.get_main_option("dialect") == "postgresql":
+        for setting in schema.PATIENCE:
+            context.execute(f"SET {setting}")
 else:
     context.configure(
         connection=context.config.attributes["connection"],

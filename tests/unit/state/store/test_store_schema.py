@@ -179,3 +179,13 @@ def test_the_clock_is_the_databases_and_goes_on_in_a_transaction(engine: Engine)
         while clock.read(connection) == first:
             pass
         assert 0 < clock.read(connection) - first < 60 * clock.SECOND
+
+
+def test_a_linter_of_migrations_finds_nothing(tmp_path: Path) -> None:
+    """Of locks that stop a gateway, and of types that are regretted."""
+    script = tmp_path / "migration.sql"
+    alembics = "version_num VARCHAR(32)"  # is what Alembic makes it
+    script.write_text(schema.sql("postgresql").replace(alembics, "version_num TEXT"))
+    linter = Path(sys.executable).with_name("squawk")
+    done = subprocess.run([linter, "--pg-version=14.0", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
