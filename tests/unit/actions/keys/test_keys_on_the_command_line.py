@@ -78,13 +78,15 @@ def test_every_option_is_a_field_that_counts(home: Home) -> None:
     home.run("teams", "create", "red")
     made = home.json(
         "keys", "create", "--alias", "a", "--models", "m", "--rpm-limit", "1", "--tpm-limit", "2",
-        "--max-parallel-requests", "3", "--max-budget", "4", "--budget-duration", "30d", "--duration", "1d", "--team", "red",
-        "--user", "u", "--tags", "x,y", "--budget", "5/1d", "--soft-budget", "6", "--model-rpm-limit", "m=7",
+        "--max-parallel-requests", "3", "--max-budget", "4", "--budget-duration", "30d", "--duration", "1d",
+        "--team", "red", "--user", "u", "--tags", "x,y", "--budget", "5/1d", "--soft-budget", "6",
+        "--model-rpm-limit", "m=7",
         "--model-tpm-limit", "m=8", "--metadata", '{"k": 9}', "--shadow", "--allowed-routes", "llm_api_routes",
         "--key-type", "llm_api", "--admin", "--weight", "2.5",
     )  # fmt: skip
     wanted = {
-        "key_alias": "a", "models": ["m"], "rpm_limit": 1, "tpm_limit": 2, "max_parallel_requests": 3, "max_budget": 4.0,
+        "key_alias": "a", "models": ["m"], "rpm_limit": 1, "tpm_limit": 2, "max_parallel_requests": 3,
+        "max_budget": 4.0,
         "budget_duration": "30d", "user_id": "u", "tags": ["x", "y"], "soft_budget": 6.0, "model_rpm_limit": {"m": 7},
         "model_tpm_limit": {"m": 8}, "shadow": True, "allowed_routes": ["llm_api_routes"], "key_type": "llm_api",
         "admin": True, "weight": 2.5,
@@ -100,7 +102,7 @@ def test_all_problems_are_told_in_the_words_of_the_options_and_nothing_is_made(h
     assert "--max-budget is negative: -4" in said
     assert "--budget-duration is wrong: `3x`" in said
     assert "--duration is in the past: -1d" in said
-    home.run("keys", "create", "--alias", "ci", "--team", "none", code=2)
+    home.run("keys", "create", "--alias", "ci", "--team", "nobody", code=2)
     assert "no keys" in home.run("keys", "list")[0]
 
 
@@ -184,10 +186,11 @@ def test_a_revocation_has_a_receipt_of_each_gateway_and_says_who_has_not_yet(
 
 def ingest(home: Home, *records: dict[str, Any]) -> None:
     values: dict[str, Any] = {
-        "team": None, "user": None, "model": "gpt-4o", "provider": "openai", "served": "gpt-4o", "path": "/", "seconds": 1.0,
+        "team": None, "user": None, "model": "gpt-4o", "provider": "openai", "served": "gpt-4o", "path": "/",
+        "seconds": 1.0,
         "first": None, "status": 200, "outcome": "answered", "prompt_tokens": 100, "completion_tokens": 10,
-        "cached_tokens": 0, "cost": NANO, "estimated": False, "stream": False, "generation": 1, "replica": "r", "epoch": "e",
-        "started": time.time_ns() // 1000,
+        "cached_tokens": 0, "cost": NANO, "estimated": False, "stream": False, "generation": 1, "replica": "r",
+        "epoch": "e", "started": time.time_ns() // 1000,
     }  # fmt: skip
     engine = open.engine(home.database)
     with open.writing(engine) as connection:
