@@ -82,6 +82,11 @@ class Counts:
     def has_budget(self) -> bool:
         return any(meter.what == "money" for meter in self.meters)
 
+    @property
+    def may_refuse_by_cost(self) -> bool:
+        """Whether one of the budgets is more than a shadow."""
+        return any(meter.what == "money" and not meter.shadow for meter in self.meters)
+
 
 # --- may it? ----------------------------------------------------------------------------------------------------------
 

@@ -156,7 +156,7 @@ class Front:
             await self._refuse(scope, send, refused)
             return
         let_in.current.set(let_in.LetIn(identity, path))
-        if lists and one is None and listing.is_held(identity):
+        if lists and one is None and listing.is_cut(identity, path):
             await listing.send_list(self._app, scope, receive, send, identity)
         else:
             await self._app(scope, receive, send)

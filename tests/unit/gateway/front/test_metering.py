@@ -19,6 +19,7 @@ from aiops.state.money import nano
 from aiops.state.shapes import Budget, Limits
 from tests.unit.gateway.front.place import KEY, MASTER, USAGE, Answered, Place, account, chat, identity
 
+CACHED = ("read", "creation")
 JSON, SSE = b"application/json", b"text/event-stream; charset=utf-8"
 CHUNK = b'data: {"id":"c","object":"chat.completion.chunk","model":"alpha","choices":[%s]%s}\n\n'
 WORDS = b"".join(CHUNK % (b'{"index":0,"delta":{"content":"word%d "}}' % number, b"") for number in range(4))
@@ -77,7 +78,7 @@ def metered(
             Tokens(7, 3, 2),
         ),
         (
-            {"usage": {"input_tokens": 7, "output_tokens": 3} | {f"cache_{of}_input_tokens": 1 for of in ("read", "creation")}},
+            {"usage": {"input_tokens": 7, "output_tokens": 3, **{f"cache_{of}_input_tokens": 1 for of in CACHED}}},
             Tokens(9, 3, 1, 1),
         ),
         ({"usageMetadata": {"promptTokenCount": 6, "candidatesTokenCount": 2}}, Tokens(6, 2)),
@@ -300,6 +301,7 @@ def test_a_stream_is_over_with_its_last_word_and_its_slot_is_free(tmp_path: Path
     found = ask(place, body=chat(stream=True))
     assert found.body == WORDS + END + DONE
     assert seen == [0, 0, 0, 0]
+    assert found.ended == [0, 0, 1, 1]  # whoever has read [DONE] may ask again
     assert b'"include_usage":true' in place.app.seen[0][1]
     (ended,) = place.records.ended_
     assert (ended.outcome, ended.completion_tokens, ended.cached_tokens) == ("answered", 3, 4)
