@@ -256,6 +256,29 @@ def test_a_key_that_was_deleted_there_is_revoked_here(
     assert importing()["outcome"] == "unchanged"
 
 
+def test_a_key_that_was_made_to_expire_there_is_valid_here_no_longer(
+    theirs: LiteLLMDatabase, importing: Importing, ours: Engine
+) -> None:
+    token = theirs.key(KEY, key_alias="mine", expires=later(hours=1))
+    theirs.key("sk-another-one-that-stays", key_alias="other")
+    importing()
+    theirs.change(KEYS, {"token": token}, expires=later(seconds=-1))
+    assert importing()["revoked"] == 1
+    assert who(ours, KEY) is None
+    assert importing()["outcome"] == "unchanged"
+
+
+def test_a_database_that_lost_all_its_keys_revokes_none(
+    theirs: LiteLLMDatabase, importing: Importing, ours: Engine
+) -> None:
+    theirs.key(KEY, key_alias="mine")
+    importing()
+    theirs.execute(f'DELETE FROM "{KEYS}"')
+    refused = importing.tried()
+    assert refused.code == 4 and "has no valid key any more, and 1 were taken over" in refused.message
+    assert known(ours, KEY)
+
+
 def test_a_key_that_was_rotated_there_is_the_same_key_and_its_earlier_hash_ends(
     theirs: LiteLLMDatabase, importing: Importing, ours: Engine
 ) -> None:
@@ -463,7 +486,7 @@ def test_no_nano_dollar_is_lost_of_random_amounts(theirs: LiteLLMDatabase, engin
     chance = random.Random(20_261_127)
     spends = [chance.random() * 10 ** chance.randint(-9, 6) for _ in range(300)]
     spends += [0.0, 5e-10, 1.5e-9, 2.5e-9, 1e-300, 0.1 + 0.2, 1_234_567.123456789]
-    with psycopg.connect(theirs.url) as connection, connection.cursor() as cursor:
+    with psycopg.connect(theirs.url) as raw, raw.cursor() as cursor:
         rows = [(hashed(f"sk-number-{number}"), f"k{number}", each) for number, each in enumerate(spends)]
         cursor.executemany(f'INSERT INTO "{KEYS}" (token, key_alias, spend) VALUES (%s, %s, %s)', rows)
     translated = translate(reading.read(address.parse(theirs.url)))

@@ -78,7 +78,7 @@ class Account:
                 yield f"  {head:<24}{money.shown(total.there)} = {money.shown(total.here)} here{parts}"
         revoked = self.written.counts["key"].revoked
         if revoked:
-            yield f"  revoked: {revoked:,} key{'s' * (revoked != 1)} that LiteLLM deleted since"
+            yield f"  revoked: {revoked:,} key{'s' * (revoked != 1)} that LiteLLM deleted or ended since"
         for word, notes in self._by_word().items():
             yield f"{'!' if word.bounds else '~'} {word.word} ({len(notes):,}): {word.means}"
             yield from (f"    {note}" for note in notes[:_NAMED])

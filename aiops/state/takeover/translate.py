@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from aiops.state.store import rows
@@ -47,14 +47,13 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Translated:
-    """``present``: by kind, what LiteLLM has, taken over or not: what is missing from it was deleted there."""
+    """``missing``: columns that LiteLLM's version does not have, as ``table.column``."""
 
     source: str
     now: int
     taken: tuple[Taken, ...]
     skipped: tuple[Skipped, ...]
     notes: tuple[w.Note, ...]
-    present: frozenset[tuple[str, str]]
     missing: tuple[str, ...] = ()
 
 
@@ -91,7 +90,6 @@ def translate(database: Database) -> Translated:
         tuple(work.taken),
         tuple(Skipped(*which, count, work.money[which]) for which, count in work.skipped.items()),
         tuple(work.notes),
-        frozenset(_present(database)),
         database.missing,
     )
 
@@ -213,13 +211,6 @@ def _elsewhere(database: Database, book: Book, work: _Work) -> None:
     for table, count in database.rows_elsewhere.items():
         if count:
             work.notes.append(w.Note(_COUNTED[table], "table", table, f"{count} rows"))
-
-
-def _present(database: Database) -> Iterator[tuple[str, str]]:
-    yield from (("key", each.token) for each in database.keys)
-    yield from (("team", each.team_id) for each in database.teams)
-    yield from (("user", each.user_id) for each in database.users)
-    yield from (("budget", each.budget_id) for each in database.budgets)
 
 
 def bounding(notes: Iterable[w.Note]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, select
 
+from aiops.errors import Precondition
 from aiops.state import windows
 from aiops.state.administration import keys as administration
 from aiops.state.administration.journal import Actor, identity
@@ -65,7 +66,8 @@ class Written:
 
 
 def write(connection: Connection, translated: Translated, by: Actor) -> Written:
-    """In the caller's transaction. Raises RuntimeError when what stands there afterwards is not what was read."""
+    """In the caller's transaction. Raises Precondition when no key is left there, and RuntimeError when what
+    stands here afterwards is not what was read."""
     written = Written()
     work = _Work(connection, translated, by, written, remembered.known(connection), clock.read(connection))
     work.revoke_gone()
@@ -104,19 +106,23 @@ class _Work:
             self.noted = True
 
     def revoke_gone(self) -> None:
-        """Keys that were deleted there since. One that was replaced there is not: its hash is one of another's."""
-        replaced = {valid.hash for each in self.translated.taken for valid in each.hashes}
+        """Keys that were deleted there since, or made to expire. One that was rotated there is neither: its hash is one
+        of another's."""
+        valid_there = {valid.hash for each in self.translated.taken for valid in each.hashes}
         gone = [
             each.ours
             for (kind, theirs), each in self.known.items()
-            if kind == "key"
-            and each.source == self.translated.source
-            and (kind, theirs) not in self.translated.present
-            and theirs not in replaced
+            if kind == "key" and each.source == self.translated.source and theirs not in valid_there
         ]
+        if gone and not valid_there:
+            raise Precondition(
+                f"{self.translated.source} has no valid key any more, and {len(gone)} were taken over from it before;"
+                " they would all be revoked",
+                "is it the right database? `aiops keys revoke` ends keys one by one",
+            )
         for row in self._rows("key", gone).values():
             assert isinstance(row, rows.Key)
-            if row.revoked_at is None:
+            if row.revoked_at is None and (row.expires_at is None or row.expires_at > self.now):
                 self.note()
                 administration.revoke(self.connection, row, self.by)
                 self.written.counts["key"].revoked += 1
