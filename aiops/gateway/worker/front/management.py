@@ -15,6 +15,7 @@ from aiops.state.rules import Refusal
 from aiops.state.shapes import Identity
 
 PATHS = re.compile(r"(?:/v2)?/(?:key|team|user|budget|spend)/.+|/global/spend/report")
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 LARGEST_BODY = 4 * 1024 * 1024
 CHANGED_BY = b"litellm-changed-by"
 
@@ -27,8 +28,9 @@ ONLY_ADMINS = Refusal(
 )
 
 
-def is_managed(path: str) -> bool:
-    return PATHS.fullmatch(path.rstrip("/")) is not None
+def is_managed(method: str, path: str) -> bool:
+    """No browser asks there, so nobody is told what one may (``OPTIONS``)."""
+    return method in METHODS and PATHS.fullmatch(path.rstrip("/")) is not None
 
 
 async def manage(ask: Ask, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
