@@ -305,7 +305,9 @@ def test_a_slot_is_free_before_its_client_has_the_end_of_the_answer(tmp_path: Pa
         place.app.before_piece = lambda number: meanwhile() if len(seen) < 1 else None
         return await place.ask()
 
-    assert asyncio.run(two_at_once()).status == 200
+    found = asyncio.run(two_at_once())
+    assert found.status == 200
+    assert found.ended == [0, 1]
     assert seen == [429]
     assert ask(place).status == 200
 

@@ -301,6 +301,7 @@ def test_a_stream_is_over_with_its_last_word_and_its_slot_is_free(tmp_path: Path
     found = ask(place, body=chat(stream=True))
     assert found.body == WORDS + END + DONE
     assert seen == [0, 0, 0, 0]
+    assert found.ended == [0, 0, 1, 1]  # whoever has read [DONE] may ask again
     assert b'"include_usage":true' in place.app.seen[0][1]
     (ended,) = place.records.ended_
     assert (ended.outcome, ended.completion_tokens, ended.cached_tokens) == ("answered", 3, 4)
