@@ -94,7 +94,9 @@ class Front:
             # LiteLLM would redirect, and not every client follows a POST.
             path = bare
             scope = {**scope, "path": bare, "raw_path": scope.get("raw_path", b"").rstrip(b"/")}
-        identity = await identify(list(key.given(scope["headers"], scope.get("query_string", b""))), self._known)
+        # Of the management API `?key=` says which key is asked about, not who asks.
+        query = b"" if managed else scope.get("query_string", b"")
+        identity = await identify(list(key.given(scope["headers"], query)), self._known)
         if isinstance(identity, Refusal):
             await self._refuse(scope, send, identity, b"Bearer" if usual or managed else b'Basic realm="aiops"')
             return

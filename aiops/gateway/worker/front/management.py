@@ -14,7 +14,8 @@ from aiops.gateway.worker.front.refusals import send_refusal
 from aiops.state.rules import Refusal
 from aiops.state.shapes import Identity
 
-PATHS = re.compile(r"(?:/v2)?/(?:key|team|user|budget|spend)/.+|/global/spend/report")
+# What of it is not supported is refused there, by name.
+PATHS = re.compile(r"(?:/v2)?/(?:key|team|user|budget|spend|global|customer|end_user|organization|project|tag)/.+")
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 LARGEST_BODY = 4 * 1024 * 1024
 CHANGED_BY = b"litellm-changed-by"
