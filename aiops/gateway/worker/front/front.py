@@ -83,7 +83,7 @@ class Front:
             # A browser asks before it sends anything, and has no key then. LiteLLM's CORS layer answers.
             await self._app(scope, receive, send)
             return
-        managed = self._manage is not None and kind == "http" and management.is_managed(path)
+        managed = self._manage is not None and kind == "http" and management.is_managed(method, path)
         usual = not managed and self._doors.usual(method, path)
         if not usual and not managed and not self._doors.opened(method, path):
             bare = path.rstrip("/")
