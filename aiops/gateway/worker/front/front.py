@@ -195,7 +195,8 @@ class Front:
         if body is None:
             return None
         try:
-            return asked.read(path, header(scope, b"content-type"), body, query)
+            wanted = asked.read(path, header(scope, b"content-type"), body, query)
+            return _not_theirs(wanted) if identity.id and wanted.not_theirs else wanted
         except asked.Unreadable as error:
             if not identity.id:
                 return Asked(body=body)  # LiteLLM says what is wrong with it, as it always did
@@ -205,6 +206,12 @@ class Front:
         self.refused[refusal.kind] += 1
         more = [(b"www-authenticate", challenge)] if challenge and refusal.status == 401 else None
         await send_refusal(scope, send, refusal, more)
+
+
+def _not_theirs(wanted: Asked) -> Refusal:
+    names = ", ".join(f"`{name}`" for name in wanted.not_theirs)
+    message = f"This key may not say {names}: that is the operator's to set, or belongs outside of `extra_body`."
+    return Refusal(status=400, kind="invalid_request_error", code="400", param=wanted.not_theirs[0], message=message)
 
 
 def _preflight(scope: Scope) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, tzinfo
 from aiops.gateway.shared import accounting
 from aiops.gateway.worker import prices
 from aiops.gateway.worker.front.asked import Asked
-from aiops.gateway.worker.front.estimate import AnswerLengths, estimate
+from aiops.gateway.worker.front.estimate import AnswerLengths, at_most, estimate
 from aiops.gateway.worker.prices import Deployment, Prices, Tokens, Ways
 from aiops.state import money, rules
 from aiops.state.counters.meters import Counters, Demand, Granted, Level, Refused, Unavailable, Unseeded
@@ -88,7 +88,8 @@ class Reserve:
             return given
         cost = 0
         if counts.has_budget and not asked.counts_only:
-            known = prices.dearest((self._book.of(one, asked.model) for one in deployments), estimated)
+            most = at_most(asked, deployments, estimated)
+            known = prices.dearest((self._book.of(one, asked.model) for one in deployments), most)
             if known is None and deployments and counts.may_refuse_by_cost:
                 return rules.no_price(identity, asked.model)
             cost = min(known or 0, money.MOST)
