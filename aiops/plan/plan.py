@@ -63,7 +63,8 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) over the base generation, the sources, the release and what changes in the database: ``apply --plan`` refuses any other."""
+        """SHA-256 (hex) over the base generation, the sources, the release and what changes in the database: ``apply
+        --plan`` refuses any other."""
         text = f"{self.base_generation}\0{self.fingerprint}\0{self.release_digest}"
         text += "".join(f"\0{change}" for change in self.rows)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from aiops.actions.instance.database import engine
 from aiops.actions.instance.snapshot import Snapshot
@@ -93,7 +94,7 @@ def drift_of_rows(now: Snapshot) -> list[str]:
         steps = [step for step in compare(connection, _served(now)) if step.values or step.row is None]
     put_back = f"`{now.instance.command} plan` shows it, `apply` puts it back"
     return [
-        f"{step.kind} {step.name} is not as {KEYS} has it ({', '.join(step.values) if step.row else 'gone'}): {put_back}"
+        f"{step.kind} {step.name} is not as in {KEYS} ({', '.join(step.values) if step.row else 'gone'}): {put_back}"
         for step in steps
     ]
 
@@ -146,7 +147,7 @@ def _change(instance: Instance, step: Step, by_hand: bool) -> Change:
     if step.row is None:
         if step.entry is None:
             return Change("-", step.kind, step.name, step.why)
-        called = {"id": step.name} | ({"name": ""} if step.kind == "key" else {})
+        called: dict[str, Any] = {"id": step.name} | ({"name": ""} if step.kind == "key" else {})
         said = words.may(ROWS[step.kind](**called, **step.values))
         where = [f"its secret will be in {secret_file(instance, step.name)}"] if step.kind == "key" else []
         return Change("+", step.kind, step.name, "; ".join(["new", said, *where]))
