@@ -150,7 +150,7 @@ def _change(instance: Instance, step: Step, by_hand: bool) -> Change:
         called: dict[str, Any] = {"id": step.name} | ({"name": ""} if step.kind == "key" else {})
         said = words.may(ROWS[step.kind](**called, **step.values))
         where = [f"its secret will be in {secret_file(instance, step.name)}"] if step.kind == "key" else []
-        return Change("+", step.kind, step.name, "; ".join(["new", said, *where]))
+        return Change("+", step.kind, step.name, "; ".join([f"new, {said}", *where]))
     lines = words.difference(step.row, replace(step.row, **step.values))
     told = [line.removeprefix("~ ").replace(": ", " ", 1) for line in lines]
     hand = ["changed by hand since"] if by_hand else []

@@ -37,17 +37,16 @@ class Limits(Shape):
 
 
 class Account(Limits):
-    """Whom requests are counted for. ``budget_id``: a name below ``budgets``."""
+    """Whom requests are counted for: a team, for one. ``budget_id``: a name below ``budgets``.
+
+    The name of a team is its id, or the alias of one that is there already.
+    """
 
     budget_id: str | None = None
     models: tuple[str, ...] | None = None
     blocked: bool = False
     shadow: bool = False
     metadata: Mapping[str, Any] | None = None
-
-
-class TeamSpec(Account):
-    """A team; its name is its id, or the alias of one that is there already."""
 
 
 class UserSpec(Account):
@@ -76,7 +75,7 @@ class Tenancy(Shape):
 
     prune: bool = False
     budgets: Mapping[str, Limits] = Field(default_factory=dict)
-    teams: Mapping[str, TeamSpec] = Field(default_factory=dict)
+    teams: Mapping[str, Account] = Field(default_factory=dict)
     users: Mapping[str, UserSpec] = Field(default_factory=dict)
     keys: Mapping[str, KeySpec] = Field(default_factory=dict)
 
