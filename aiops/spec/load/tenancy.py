@@ -17,7 +17,7 @@ from aiops.spec.suggest import did_you_mean, listed
 from aiops.spec.yaml.yaml12 import Document, Path, dotted, parse
 
 EXPECTED = "a mapping with `keys:`, `teams:`, `users:` or `budgets:`"
-_SECTIONS: Mapping[str, type[Limits]] = {"budgets": Limits, "teams": "users": UserSpec, "keys": KeySpec}
+_SECTIONS: Mapping[str, type[Limits]] = {"budgets": Limits, "teams": Account, "users": UserSpec, "keys": KeySpec}
 # A name is a file's in secrets/keys, too.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]*")
 _DURATION = re.compile(r"[1-9][0-9]{0,5}(mo|[smhdw])")
