@@ -16,6 +16,7 @@ from aiops.spec.shapes.options import params as litellm_params
 from aiops.spec.shapes.provider_types import MODELS, TYPES, Mode, ProviderType
 from aiops.spec.shapes.shape import Shape
 from aiops.spec.shapes.supervisors import Supervisor
+from aiops.spec.shapes.tenancy import Tenancy
 from aiops.spec.shapes.urls import api_base, connects_to, is_local, normalise
 from aiops.spec.yaml.yaml12 import Document, Path
 
@@ -337,6 +338,7 @@ class DesiredState:
     mappings: Mappings = field(default_factory=Mappings)
     ports: Mapping[str, Port] = field(default_factory=dict)
     documents: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
+    tenancy: Tenancy | None = None
 
     @property
     def gateway(self) -> Gateway:
