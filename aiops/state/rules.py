@@ -15,6 +15,7 @@ from typing import Literal
 from aiops.state import money
 from aiops.state.counters.meters import SLIDING, Level, Meter, Refused
 from aiops.state.shapes import Account, Budget, Identity, Kind, Limits
+from aiops.state.usage import settled
 from aiops.state.windows import window
 
 MASTER = Identity(id="", hash="", name="the master key", alias=None, accounts=(), admin=True)
@@ -235,6 +236,8 @@ def money_meter(account: Account, budget: Budget, now: float, model: str | None 
         window=current.begins,
         ends=current.ends,
         base=account.base if model is None and account.base_at >= current.begins else 0,
+        since=math.ceil(account.changed_at),
+        mark=settled.mark(account.kind, account.epoch, budget.duration, model),
         shadow=budget.shadow,
     )
 

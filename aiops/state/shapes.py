@@ -39,6 +39,7 @@ class Account:
     ``models``: names and patterns (``gpt-*``) that may be asked for; empty: all. ``by_model``: limits for one model
     alone, ``budgets_by_model`` likewise. ``base``: nano-dollars spent before aiops counted, or what a reset set, valid
     from ``base_at`` (seconds since 1970); each reset makes a new ``epoch``, so that no counter is ever lowered.
+    ``changed_at``: when anything of it was decided last, also a budget that it is lent.
     """
 
     kind: Kind
@@ -53,6 +54,7 @@ class Account:
     epoch: int = 0
     base: int = 0
     base_at: float = 0.0
+    changed_at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

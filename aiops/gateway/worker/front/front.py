@@ -136,7 +136,7 @@ class Front:
         if scope["type"] == "http":
             receive = replay(body, receive)
         idempotency_key = header(scope, IDEMPOTENCY_KEY).decode("latin-1")[:256] or None
-        accepted = self._account.accept(given, identity, scope["path"], idempotency_key)
+        accepted = self._account.accept(given, identity, scope["path"], idempotency_key, now)
         passage = Passage(given, accepted, Metering(hides_usage=hides), self._reserve, self._account)
         await passage.run(self._app, scope, receive, send)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 
@@ -15,9 +15,10 @@ from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.estimate import AnswerLengths, estimate
 from aiops.gateway.worker.prices import Deployment, Prices, Tokens, Ways
 from aiops.state import money, rules
-from aiops.state.counters.meters import Counters, Demand, Granted, Level, Refused, Unavailable, Unseeded
+from aiops.state.counters.meters import Counters, Demand, Granted, Level, Meter, Refused, Unavailable, Unseeded
 from aiops.state.rules import Counts, Refusal
 from aiops.state.shapes import Identity
+from aiops.state.usage import settled
 
 SEEDINGS = 3  # a window may turn over meanwhile
 REMEMBERED = 8192
@@ -31,15 +32,15 @@ Seeder = Callable[[Sequence[accounting.Unseeded]], Awaitable[None]]
 
 @dataclass
 class Reservation:
-    """``epoch``: of the counters that money is reserved in, empty where not all is. ``held``: there is something to put
-    right at the end."""
+    """``settles``: the money counters that it is reserved in, as the ledger says it (``usage/settled.py``). ``held``:
+    there is something to put right at the end."""
 
     id: str
     asked: Asked
     estimated: Tokens
     deployments: tuple[Deployment, ...]
     held: bool = False
-    epoch: str = ""
+    settles: str = ""
     levels: tuple[Level, ...] = ()
     counts: Counts = field(default_factory=Counts)
 
@@ -98,6 +99,7 @@ class Reserve:
         except Unavailable as error:
             # Nobody is refused for a fault of ours. The ledger has what was spent, and the counters are told later.
             self._away(str(error))
+            given.settles = settled.unsure(settled.settled(settled.UNKNOWN, _marks(counts.meters)))
             return given
         if self._is_away:
             self._is_away = False
@@ -106,21 +108,19 @@ class Reserve:
             return rules.over(identity, counts.counted, decision, now)
         given.held = True
         given.levels = decision.levels
-        budgets = sum(meter.what == "money" for meter in counts.meters)
-        if budgets and budgets == sum(level.meter.what == "money" for level in decision.levels):
-            given.epoch = decision.epoch
+        given.settles = settled.settled(decision.epoch, _marks(level.meter for level in decision.levels))
         for level in decision.over:
             self._note_shadow(level)
         return given
 
     async def settle(self, given: Reservation, tokens: Tokens, cost: int | None) -> str:
-        """What was really used. Returns the epoch of the counters that have all of it, empty when none have. Counters
-        that are away now are told later, see ``sign_of_life``."""
+        """What was really used. Returns which money counters have it, as the ledger is to say it. Counters that are
+        away now are told later, see ``sign_of_life``."""
         if not given.held or self._counters is None:
-            return ""
+            return given.settles
         given.held = False
         epoch = await self._settle(self._counters, given.id, tokens.total, cost or 0)
-        return given.epoch if epoch == given.epoch else ""
+        return given.settles if epoch == settled.epoch(given.settles) else settled.unsure(given.settles)
 
     async def sign_of_life(self) -> None:
         """To be given each second: what this worker has reserved stays reserved."""
@@ -221,6 +221,10 @@ class Reserve:
             self._say(f"in shadow: a request is over `{name}`, {level.used} of {level.meter.limit}, and is not refused")
 
 
+def _marks(meters: Iterable[Meter]) -> Iterable[str]:
+    return (meter.mark for meter in meters if meter.what == "money")
+
+
 def unseeded(counts: Counts, decision: Unseeded) -> list[accounting.Unseeded]:
     """What the accountant is asked for."""
     wanted = {meter.name for meter in decision.meters}
@@ -233,6 +237,7 @@ def unseeded(counts: Counts, decision: Unseeded) -> list[accounting.Unseeded]:
             ends=each.meter.ends,
             model=each.model,
             base=each.meter.base,
+            mark=each.meter.mark,
         )
         for each in counts.counted
         if each.meter.name in wanted
