@@ -59,6 +59,7 @@ class Reserve:
     ) -> None:
         self.lengths = AnswerLengths()
         self.seeder: Seeder | None = None
+        self.over_budget_status = rules.OVER_BUDGET
         self.over_in_shadow: Counter[str] = Counter()
         self._counters = counters
         self._book = book
@@ -70,7 +71,7 @@ class Reserve:
         self._is_unseeded = False
         self._unsettled: dict[str, tuple[int, int]] = {}
         self._said: dict[str, float] = {}
-        self._deployments: dict[str, tuple[tuple[Deployment, ...], bool]] = {}
+        self._deployments: dict[str, tuple[Deployment, ...]] = {}
         self._counts: dict[tuple[str, str], tuple[Identity, Counts]] = {}
 
     @property
@@ -105,7 +106,7 @@ class Reserve:
             self._is_away = False
             self._say("limits and budgets are counted again")
         if isinstance(decision, Refused):
-            return rules.over(identity, counts.counted, decision, now)
+            return rules.over(identity, counts.counted, decision, now, self.over_budget_status)
         given.held = True
         given.levels = decision.levels
         given.settles = settled.settled(decision.epoch, _marks(level.meter for level in decision.levels))
@@ -152,21 +153,11 @@ class Reserve:
 
     def deployments(self, name: str) -> tuple[Deployment, ...]:
         """Those that answer a name, its fallbacks left out."""
-        return self._known(name)[0]
-
-    def tells_usage(self, given: Reservation) -> bool:
-        """Whether whoever may answer can be asked to say at the end of a stream what it used."""
-        return bool(given.deployments) and all(self._known(name)[1] for name in given.asked.models)
-
-    def _known(self, name: str) -> tuple[tuple[Deployment, ...], bool]:
         found = self._deployments.get(name)
         if found is None:
             if len(self._deployments) >= REMEMBERED:
                 self._deployments.clear()
-            ways = self._ways(name)
-            first = self._book.answering(name, ways.deployments)
-            later = [one for other in ways.fallbacks for one in self._book.answering(other)]
-            found = self._deployments[name] = first, all(one.tells_usage for one in (*first, *later))
+            found = self._deployments[name] = self._book.answering(name, self._ways(name).deployments)
         return found
 
     def counts(self, identity: Identity, model: str, now: float) -> Counts:
