@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from aiops.spec.routes.routes import RouteTable
-from aiops.spec.shapes.model import DesiredState
+from aiops.spec.shapes.model import DesiredState, Keys
 from aiops.spec.shapes.secrets import EnvRef, FileRef, secret_env
 
 NAME = "gateway.json"
@@ -34,4 +34,6 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
         "environment": [variable for variable, source in needed.items() if isinstance(source, EnvRef)],
         "secrets": {variable: source.path for variable, source in needed.items() if isinstance(source, FileRef)},
     }
+    if (status := state.settings.keys.over_budget_status) != Keys().over_budget_status:
+        data["over_budget_status"] = status  # a release that does not need it stays the same
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

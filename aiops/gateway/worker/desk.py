@@ -46,6 +46,7 @@ class Desk:
         state: Path,
         run: Path,
         generation: int,
+        over_budget_status: int,
         url: str,
     ) -> None:
         owner = introspect.this_worker(os.getpid())
@@ -55,6 +56,7 @@ class Desk:
         self._spool = Spool(state, log.warning)
         self._reserve = Reserve(open_counters(state), book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
+        self._reserve.over_budget_status = over_budget_status
         account = Account(self._spool, book, generation, replica(state))
         self.front = Front(app, doors, health, self._known, self._reserve, account, self._accountant.manage)
 

@@ -23,6 +23,7 @@ class Settings:
     ``routing`` is None for a release of an aiops that had no routing rules: it has no routing hook either.
     ``expose``: what of LiteLLM's port is opened. ``addresses``: where the active providers are, as ``host:port``; None
     for a release of an aiops that did not write them down. ``free``: the providers that send no bill, or None likewise.
+    ``over_budget_status``: HTTP, of a key that has spent its budget.
     """
 
     generation: int
@@ -40,6 +41,7 @@ class Settings:
     expose: tuple[str, ...] = ()
     addresses: tuple[str, ...] | None = None
     free: tuple[str, ...] | None = None
+    over_budget_status: int = 429
 
     @property
     def config(self) -> Path:
@@ -65,6 +67,7 @@ def load(directory: Path) -> Settings:
         expose=tuple(data.get("expose", ())),
         addresses=tuple(data["addresses"]) if "addresses" in data else None,
         free=tuple(data["free"]) if "free" in data else None,
+        over_budget_status=int(data.get("over_budget_status", 429)),
     )
 
 

@@ -313,6 +313,12 @@ class Container(Shape):
     engine: Literal["auto", "docker", "podman"] = "auto"
 
 
+class Keys(Shape):
+    """What holds for all keys. ``over_budget_status``: HTTP, of a key that has spent its budget."""
+
+    over_budget_status: Literal[429, 422, 400] = 429
+
+
 class Settings(Shape):
     """``aiops.yaml``."""
 
@@ -323,6 +329,7 @@ class Settings(Shape):
     container: Container = Field(default_factory=Container.model_construct)
     verify: Verify = Field(default_factory=Verify.model_construct)
     history: History = Field(default_factory=History.model_construct)
+    keys: Keys = Field(default_factory=Keys.model_construct)
     master_key_file: str | None = None
 
 

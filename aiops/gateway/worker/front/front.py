@@ -126,8 +126,7 @@ class Front:
             await self._refuse(scope, send, given)
             return
         let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models))
-        hides = wanted.hides_usage and self._reserve.tells_usage(given)
-        if hides:
+        if wanted.hides_usage:
             body = asked.with_usage(wanted)
             size = (b"content-length", str(len(body)).encode())
             scope = {**scope, "headers": [size if pair[0] == size[0] else pair for pair in scope["headers"]]}
@@ -136,8 +135,8 @@ class Front:
         if scope["type"] == "http":
             receive = replay(body, receive)
         idempotency_key = header(scope, IDEMPOTENCY_KEY).decode("latin-1")[:256] or None
-        accepted = self._account.accept(given, identity, scope["path"], idempotency_key)
-        passage = Passage(given, accepted, Metering(hides_usage=hides), self._reserve, self._account)
+        accepted = self._account.accept(given, identity, scope["path"], idempotency_key, now)
+        passage = Passage(given, accepted, Metering(hides_usage=wanted.hides_usage), self._reserve, self._account)
         await passage.run(self._app, scope, receive, send)
 
     async def _look(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:

@@ -104,7 +104,7 @@ class Passage:
             self._reserve.lengths.note(self._given.asked.model, spent.tokens.completion)
         outcome = self._outcome(call)
         usage = self._account.usage(self._accepted, self._given, spent, metering, outcome, call, first=self._first)
-        if self._given.epoch:  # money is reserved
+        if self._given.settles:  # money is reserved
             self._account.ending(usage)
         epoch = ""
         try:
