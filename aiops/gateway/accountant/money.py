@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 
+from aiops.gateway.accountant import repeats
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.shared.accounting import Unseeded
 from aiops.state import rules
@@ -60,6 +61,7 @@ class Money:
                 done = await self._here(self._counters.settle(each.id, tokens, each.cost or 0))
                 settled.append(replace(each, epoch=done.epoch))
         await self._here(self._counters.gone(owner))
+        await repeats.bury(self._database, records)
         return settled
 
     async def seed(self, counters: Sequence[Unseeded]) -> None:
