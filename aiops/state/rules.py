@@ -234,7 +234,7 @@ def money_meter(account: Account, budget: Budget, now: float, model: str | None 
         shown=account.kind if model is None else _OF_ONE_MODEL[account.kind],
         window=current.begins,
         ends=current.ends,
-        base=account.base if model is None and account.base_at >= current.begins else 0,
+        base=account.base_of(budget.duration) if model is None and account.base_at >= current.begins else 0,
         shadow=budget.shadow,
     )
 

@@ -59,6 +59,7 @@ OTHER_WORDS = {
     "up": "start",  # a service is started and stopped, and so are the functions that systemd calls
     "down": "stop",
     "import": "take_over",  # a reserved word
+    "keys import": "take_over",
     "doctor": "diagnose",  # a person, not something that is done
 }
 
