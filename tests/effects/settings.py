@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.effects.case import Case, Flips, Refuses, ShownBy
 
+SHARED = "deployment:\n  database_url_file: database_url\n  redis_url_file: redis_url"
+
 CASES: dict[str, Case] = {
     "gateway.host": Flips(
         "host: 127.0.0.1",
@@ -48,7 +50,15 @@ CASES: dict[str, Case] = {
         '"openapi"',
         live="tests/e2e/test_exposed.py::test_a_group_is_opened_by_its_name_and_a_key_is_still_asked",
     ),
-    "mode": Refuses("mode: standalone", "mode: distributed", "`mode: distributed` is not supported by this version"),
+    "mode": Flips("mode: standalone", f"mode: distributed\n{SHARED}", '"deployment"'),
+    "deployment.mode": Flips("mode: standalone", f"{SHARED}\n  mode: distributed", '"deployment"'),
+    "deployment.database_url_file": Refuses(
+        "mode: standalone", "mode: distributed", "`deployment.database_url_file` does not say which"
+    ),
+    "deployment.redis_url_file": Refuses(
+        "mode: standalone", "mode: distributed", "`deployment.redis_url_file` does not say which"
+    ),
+    "deployment.replica": Flips("mode: standalone", f"mode: distributed\n{SHARED}\n  replica: box-7", '"box-7"'),
     "profile": ShownBy(),
     "supervisor": ShownBy(),
     "container.image": ShownBy(),
