@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import sys
+import threading
+from contextlib import suppress
+from typing import NoReturn
 
 import click
 
@@ -82,10 +84,18 @@ def group() -> None:
 
 
 def main() -> None:
-    """Entry point of the ``aiops`` command."""
-    # Imports make a hundred thousand objects that stay: looking through them for garbage is a tenth of a short verb.
-    gc.set_threshold(100_000)
-    sys.exit(run(sys.argv[1:]))
+    """Run the command line of this process, and end it."""
+    _leave(run(sys.argv[1:]))
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without taking apart what the kernel throws away in one piece: that is another tenth of a short verb."""
+    if threading.active_count() == 1:
+        with suppress(OSError, ValueError):  # said by the interpreter, at its own end
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiops.output import Output
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aiops.host.instance import Instance
 
 

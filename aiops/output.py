@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -111,12 +110,16 @@ class Output:
     def record(self, value: Any) -> None:
         """One of many results, for programs: an object on a line of its own."""
         if self.as_json:
+            import json
+
             sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
             sys.stdout.flush()
 
     def data(self, value: Any) -> None:
         """The result, for programs."""
         if self.as_json:
+            import json
+
             sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
     @property

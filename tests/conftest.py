@@ -12,8 +12,18 @@ from tests.kit.warm.session import starts
 
 # These drive gateways: imports begin as soon as one of them has been collected.
 DRIVING = {"e2e", "faults", "docs"}
-# Files of e2e that take a minute and more, `--durations=40` of a whole run.
-SLOWEST_FIRST = ("test_upgrade", "test_succession", "test_process", "test_routing_faults", "test_change_loop")
+# Files of e2e that take most of a minute and more, `--durations=40` of a whole run.
+SLOWEST_FIRST = (
+    "test_upgrade",
+    "test_import",
+    "test_process",
+    "test_routing_faults",
+    "test_proofs",
+    "test_succession",
+    "test_change_loop",
+    "test_live_traffic",
+    "test_privacy",
+)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,22 +10,21 @@ state/generations/000007/unproved.json   what of it nobody has seen answer, as f
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiops.errors import UsageError
 from aiops.gateway.shared import pointer
 from aiops.host import files
-from aiops.render.routes import NAME as ROUTES
-from aiops.render.routes import read_routes
-from aiops.spec.routes.routes import RouteTable
-from aiops.spec.routes.summary import Summary
 from aiops.spec.sources import Sources
-from aiops.verify.unproved import Unproved
+
+if TYPE_CHECKING:
+    from aiops.spec.routes.routes import RouteTable
+    from aiops.spec.routes.summary import Summary
+    from aiops.verify.unproved import Unproved
 
 UNPROVED = "unproved.json"
 APPLIED, REFUSED, ROLLED_BACK, INTERRUPTED = "applied", "refused", "rolled_back", "interrupted"
@@ -79,9 +78,12 @@ class Generation:
     def unproved(self) -> tuple[Unproved, ...]:
         """What it serves although nobody has seen it answer; `verify` takes off what it sees answer."""
         try:
-            return tuple(map(Unproved.of, json.loads((self.directory / UNPROVED).read_bytes())))
+            content = (self.directory / UNPROVED).read_bytes()
         except FileNotFoundError:
             return ()
+        from aiops.verify.unproved import Unproved
+
+        return tuple(map(Unproved.of, json.loads(content)))
 
     @property
     def applied(self) -> bool:
@@ -94,7 +96,9 @@ class Generation:
         return {path.name: path.read_bytes() for path in sorted((self.directory / "release").iterdir())}
 
     def routes(self) -> tuple[RouteTable, Summary]:
-        return read_routes((self.directory / "release" / ROUTES).read_bytes())
+        from aiops.render.routes import NAME, read_routes
+
+        return read_routes((self.directory / "release" / NAME).read_bytes())
 
 
 class GenerationStore:
@@ -198,6 +202,8 @@ class GenerationStore:
 
     def sweep(self) -> None:
         """Remove what an interrupted write left behind."""
+        import shutil
+
         for leftover in self._directory.glob(".*"):
             shutil.rmtree(leftover, ignore_errors=True)
 

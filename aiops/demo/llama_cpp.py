@@ -41,9 +41,18 @@ def serve(host: str, port: int, alias: str, directory: Path, ready: Callable[[st
     parameters.warmup = False
     parameters.ui = False
     server = xllamacpp.Server(parameters)
+    _await_its_loop(server.listening_address)
     ready(server.listening_address)
     signal.sigwait(STOP)
     del server
+
+
+def _await_its_loop(url: str) -> None:
+    """It listens before the loop runs that works off its tasks, and being stopped in between is forgotten: that loop
+    begins all the same, and its end is waited for in vain. The figures are told by the loop itself."""
+    import httpx
+
+    httpx.get(f"{url}/metrics", timeout=20, trust_env=False).raise_for_status()
 
 
 def _refuse_taken_port(host: str, port: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +24,8 @@ def make_master_key(instance: Instance) -> bool:
     """Generate a master key unless there is one. True when it was made. Raises OSError."""
     if instance.master_key.exists():
         return False
+    import secrets
+
     files.write(instance.master_key, f"sk-{secrets.token_urlsafe(32)}\n".encode(), 0o600)
     return True
 

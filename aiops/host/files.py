@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -81,7 +80,7 @@ def link(source: Path, path: Path) -> None:
 def write_tree(directory: Path, files: dict[str, bytes], mode: int = 0o644) -> None:
     """Make ``directory`` with these files (relative path -> bytes) appear at once, durably. Raises OSError."""
     temporary = directory.with_name(f".{directory.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    _delete(temporary)
     try:
         for name, content in files.items():
             path = temporary / name
@@ -95,7 +94,7 @@ def write_tree(directory: Path, files: dict[str, bytes], mode: int = 0o644) -> N
             sync_directory(folder)
         temporary.replace(directory)
     except OSError:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _delete(temporary)
         raise
     sync_directory(directory.parent)
 
@@ -103,12 +102,18 @@ def write_tree(directory: Path, files: dict[str, bytes], mode: int = 0o644) -> N
 def remove_tree(directory: Path) -> None:
     """Remove a directory so that it is either whole or gone: renamed first, deleted after."""
     doomed = directory.with_name(f".{directory.name}.gone")
-    shutil.rmtree(doomed, ignore_errors=True)
+    _delete(doomed)
     try:
         directory.replace(doomed)
     except FileNotFoundError:
         return
-    shutil.rmtree(doomed, ignore_errors=True)
+    _delete(doomed)
+
+
+def _delete(directory: Path) -> None:
+    import shutil  # who only looks deletes nothing
+
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def append_line(path: Path, line: str) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiops.errors import InvalidState, Precondition, Problem
-from aiops.host.systemd import runtime_directory
+from aiops.host.runtime_directory import runtime_directory
 from aiops.spec.sources import FILES, REQUIRED, SETTINGS, Sources
 
 GENERATED = "litellm-unified.yaml"
@@ -102,6 +101,8 @@ def _short(run: Path) -> Path:
     """A directory whose sockets the kernel can name: ``run``, or one in the temporary directory standing for it."""
     if len(os.fsencode(run)) <= LONGEST_SOCKET_DIRECTORY:
         return run
+    import tempfile
+
     name = hashlib.sha256(os.fsencode(run)).hexdigest()[:12]
     short = Path(tempfile.gettempdir()) / f"aiops-{os.getuid()}-{name}"
     if short.exists() and (short.is_symlink() or short.stat().st_uid != os.getuid()):

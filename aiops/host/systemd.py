@@ -8,13 +8,13 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from aiops.errors import Precondition
 from aiops.host import privileges, process
+from aiops.host.runtime_directory import runtime_directory
 
 Scope = Literal["user", "system"]
 
@@ -170,21 +170,6 @@ def essentials() -> dict[str, str]:
     """What commands need of it, wherever they are run from."""
     known = environment()
     return {name: known[name] for name in ("XDG_RUNTIME_DIR", "PATH", "HOME") if name in known}
-
-
-def runtime_directory() -> Path | None:
-    """``XDG_RUNTIME_DIR``, or where it usually is when this shell was not told, or was told wrong.
-
-    One that this user's systemd listens in is right whatever the variable says: the gateway's sockets are found
-    there by every shell.
-    """
-    given = os.environ.get("XDG_RUNTIME_DIR")
-    usual = Path(f"/run/user/{os.geteuid()}")
-    # After `sudo` or `runuser` it may be that of another user, which this one may not even look into.
-    known = [Path(given)] if given and os.access(given, os.X_OK, effective_ids=True) else []
-    with suppress(OSError):
-        known += [usual] if usual.stat().st_uid == os.geteuid() else []
-    return next((path for path in known if (path / "systemd/private").exists()), known[0] if known else None)
 
 
 def how_to_reach() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 
 from aiops.spec.sources import PROVIDERS
@@ -10,6 +9,8 @@ from aiops.spec.sources import PROVIDERS
 
 def nearest(name: str, valid: Collection[str]) -> str | None:
     """The valid name closest to ``name``, or None when nothing is close."""
+    import difflib  # nothing but a mistake needs it
+
     folded = {candidate.lower().replace("-", "_"): candidate for candidate in valid}
     close = difflib.get_close_matches(name.lower().replace("-", "_"), list(folded), n=1, cutoff=0.6)
     return folded[close[0]] if close else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiops.host.systemd import Systemd
 
 SERVICE = "litellm.service"
+SOCKET, TIMER, CHECK = "litellm.socket", "aiops-verify.timer", "aiops-verify.service"
 # The units' own header says which instance they belong to.
 OWNER_MARK = "# instance: "
 

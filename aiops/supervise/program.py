@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 import time
 from pathlib import Path
@@ -81,6 +80,8 @@ def switch(session: Session, run: Path, python: Path, hold: float, update: Updat
     ``hold``: seconds after which it hands back by itself unless a change is staged and confirmed; 0 for good.
     Raises DoesNotStart when it handed back at once, MasterRefused, MasterGone.
     """
+    import secrets
+
     token = secrets.token_hex(8)
     session.call(Become(str(python), token, hold))
     started = time.monotonic()

@@ -21,9 +21,8 @@ from aiops.host.process import Update
 from aiops.host.systemd import Scope, Systemd, Unit
 from aiops.supervise.contract import IMPORT_SECONDS
 from aiops.supervise.detached import ProcessSupervisor
-from aiops.supervise.owner import SERVICE, owner
+from aiops.supervise.owner import CHECK, SERVICE, SOCKET, TIMER, owner
 
-SOCKET, TIMER, CHECK = "litellm.socket", "aiops-verify.timer", "aiops-verify.service"
 UNITS = (SERVICE, SOCKET, TIMER, CHECK)
 UP = (SOCKET, SERVICE)  # in this order
 START_SECONDS = 330.0  # the unit's TimeoutStartSec=, and a little

@@ -7,8 +7,7 @@ from typing import Any
 
 from aiops.host import systemd
 from aiops.host.systemd import Systemd, Unit
-from aiops.supervise.owner import SERVICE
-from aiops.supervise.systemd_unit import CHECK, SOCKET, TIMER
+from aiops.supervise.owner import CHECK, SERVICE, SOCKET, TIMER
 
 
 @dataclass(frozen=True)

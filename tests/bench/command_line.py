@@ -19,11 +19,18 @@ SPIN = "while True: pass"
 
 def cli(session: Session) -> Iterator[Figure]:
     """Looking, checking and changing; with ``--against`` beside another checkout, in turns."""
-    rounds = session.rounds(10, 3)
+    rounds = session.rounds(20, 3)
     with contextlib.ExitStack() as stack:
         instance = session.instance(stack)
         url = session.provider(stack, ("one",)).url
-        for words, limit in ((("--help",), 120), (("status",), 250), (("validate", "--offline"), None)):
+        planned = ("add-provider", "two", *serving(url), "--dry-run")
+        looks: tuple[tuple[tuple[str, ...], float | None], ...] = (
+            (("--help",), 120),
+            (("status",), 250),
+            (("validate", "--offline"), None),
+            (planned, None),
+        )
+        for words, limit in looks:
             yield from beside(session, instance, words, rounds, limit)
         yield from beside(session, instance, ("add-provider",), rounds, None, url)
 
@@ -63,7 +70,7 @@ def beside(
             one = once(checkout)
             if number:  # the first one reads the disk
                 so_far.append(one)
-    name = " ".join(words)
+    name = " ".join((words[0], *(word for word in words[1:] if word in ("--offline", "--dry-run"))))
     for checkout, all_of_them in ran.items():
         most = limit if checkout is None else None
         yield median(f"cli: aiops {name}{named(checkout)}", [one.seconds * 1000 for one in all_of_them], "ms", most)
@@ -75,10 +82,14 @@ def beside(
 
 def changes(instance: Instance, url: str, checkout: Path | None) -> Ran:
     """Add a provider, and take it away again unmeasured."""
-    options = ("--type", "openai_compatible", "--base-url", url, "--model", "one")
-    ran = instance.run("add-provider", "one", *options, checkout=checkout)
+    ran = instance.run("add-provider", "one", *serving(url), checkout=checkout)
     instance.run("remove-provider", "one", "--force")
     return ran
+
+
+def serving(url: str) -> tuple[str, ...]:
+    """The options of ``add-provider`` for the double at ``url``."""
+    return ("--type", "openai_compatible", "--base-url", url, "--model", "one")
 
 
 def named(checkout: Path | None) -> str:

@@ -89,7 +89,7 @@ def test_a_provider_leaves_at_once_when_told(kind: str, number: signal.Signals) 
     provider = DemoProvider.double() if kind == "double" else DemoProvider.llama_cpp()
     with provider:
         provider.process.send_signal(number)
-        assert provider.process.wait(2) == 0
+        assert provider.process.wait(10) == 0
 
 
 def test_a_hanging_request_does_not_keep_the_double_alive(double: DemoProvider) -> None:
@@ -97,7 +97,7 @@ def test_a_hanging_request_does_not_keep_the_double_alive(double: DemoProvider) 
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(double.url + "/v1/chat/completions", json=CHAT, timeout=0.2, trust_env=False)
     double.process.terminate()
-    assert double.process.wait(2) == 0
+    assert double.process.wait(10) == 0
 
 
 class TestOpenAI:
@@ -314,9 +314,15 @@ def test_the_double_says_on_stderr_that_it_is_one_and_ready_on_the_first_line_of
 
 
 def test_it_is_fast_enough_not_to_be_what_a_benchmark_measures(double: DemoProvider) -> None:
-    # httpx is the slow side here: the double alone answers more than ten times as many.
+    # In seconds of CPU, which do not depend on who else is at work.
     with httpx.Client(base_url=double.url, trust_env=False) as client:
-        began = time.monotonic()
+        client.post("/v1/chat/completions", json=CHAT)
+        its, ours = cpu_seconds(double.process.pid), time.process_time()
         for _ in range(200):
             assert client.post("/v1/chat/completions", json=CHAT).status_code == 200
-        assert time.monotonic() - began < 2
+        assert cpu_seconds(double.process.pid) - its < time.process_time() - ours, "httpx is the slow side here"
+
+
+def cpu_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -173,12 +173,12 @@ def test_a_change_of_port_moves_to_the_new_one_and_closes_the_old(running: Gatew
         assert gateway.ask("alpha").status_code == 200
         assert gateway.status["gateway"]["url"] == f"http://127.0.0.1:{new}/v1"
         assert gateway.must("env")["OPENAI_BASE_URL"] == f"http://127.0.0.1:{new}/v1"
-        until(lambda: not _listens(old), 5, "closing the old port")
+        until(lambda: not _listens(old), 20, "closing the old port")
     finally:
         gateway.must("rollback", "--reason", "the firewall")
         gateway.port = old
     assert gateway.ask("alpha").status_code == 200
-    until(lambda: not _listens(new), 5, "closing the new port again")
+    until(lambda: not _listens(new), 20, "closing the new port again")
 
 
 def test_a_port_that_is_taken_is_refused_and_the_old_one_goes_on(gateway: Gateway) -> None:

@@ -86,6 +86,7 @@ def test_a_server_that_is_killed_and_restarted_shows_as_failures_in_between(doub
     assert not report.clean
     for name in ("new_connection", "keep_alive", "openai"):
         assert report.kinds[name].failures.total() > 0, name
+        assert "ConnectError" in report.kinds[name].failures, f"{name}: refused is told from broken"
         assert report.kinds[name].latencies, f"{name} answered before and after"
 
 

@@ -25,7 +25,6 @@ from tests.kit.waiting import until
 from tests.load import BackgroundLoad, Mix, Target
 
 MIX = Mix(pause=0.02, idle_seconds=0.5)
-pytestmark = pytest.mark.real_start
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class Keeper:
 
 
 class Containers:
+    """Their first processes are started for real, and so are the masters these start; that of `running` need not be."""
+
     def __init__(self, instance: Gateway) -> None:
         self.instance = instance
         self.run = instance.home / "run"

@@ -20,7 +20,7 @@ from aiops.supervise import requirements
 from tests.kit.gateway import Gateway
 from tests.kit.waiting import until
 from tests.kit.warm.product import ROOT
-from tests.load import BackgroundLoad, Mix, Target
+from tests.load import BackgroundLoad, LoadReport, Mix, Target
 
 HERE = str(requirements.installed_version())
 OTHER = "1.106.1" if HERE != "1.106.1" else "1.106.2"
@@ -145,7 +145,7 @@ def test_a_restart_and_a_crash_come_back_in_the_runtime(gateway: Gateway) -> Non
     gateway.must("restart")
     assert runtime(gateway) == wanted
     os.kill(gateway.master, signal.SIGKILL)
-    until(lambda: gateway.status["gateway"]["state"] == "degraded", 5)
+    until(lambda: gateway.status["gateway"]["state"] == "degraded", 20)
     gateway.must("up")
     assert (runtime(gateway), gateway_of(gateway)["litellm"]) == (wanted, OTHER)
 
@@ -282,7 +282,7 @@ def test_whatever_is_killed_pointer_runtime_and_generation_agree(
         gateway.must("apply")
         time.sleep(0.2)
     if act == "kill-candidate":
-        assert not {what for kind in load.report.kinds.values() for what in kind.failures if "Connect" in what}
+        _only_what_the_dead_one_held_broke(load.report)
     else:
         assert load.report.clean, explained(gateway, load.report.as_dict())
     if act != "kill-candidate":
@@ -295,6 +295,14 @@ def test_whatever_is_killed_pointer_runtime_and_generation_agree(
     assert gateway.must("verify")["ok"]
     if live:
         gateway.must("rollback", generation, "--reason", "the test is over")
+
+
+def _only_what_the_dead_one_held_broke(report: LoadReport) -> None:
+    """It was public when it was killed: what it was answering broke, one request of each client at most. Nobody was
+    refused, given an error, or left waiting: who knocked meanwhile is answered by the generation before."""
+    for name, kind in report.kinds.items():
+        assert set(kind.failures) <= {"ReadError", "WriteError", "RemoteProtocolError"}, report.as_dict()
+        assert kind.failures.total() + kind.truncated <= MIX.clients()[name], report.as_dict()
 
 
 def executable(pid: int) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +42,7 @@ def test_the_master_reverts_by_itself_when_the_command_line_is_gone(here: Faulty
     before = here.current
     with here.watched() as users:
         ran = here.run(*here.adding_one(here.new_name()), fault=Fault(act, "confirm", "before"))
-        until(lambda: not here.told()["change"], 1.0)
+        until(lambda: not here.told()["change"], 20)
         assert here.told()["generation"] == here.serving() == before
     assert ran.code in (-signal.SIGKILL, -signal.SIGHUP), ran
     assert users.failed == []
@@ -77,7 +79,7 @@ def test_a_change_that_is_lost_before_a_new_master_served_leaves_what_the_dead_o
     before = here.current
     with here.watched() as users:
         os.kill(here.told()["pid"], signal.SIGKILL)
-        until(lambda: not here.told(), 5)
+        until(lambda: not here.told(), 20)
         with here.start("up") as up:
             starting = until(lambda: _starting_candidate(here), 60, "the start of what is committed")
             os.kill(starting, signal.SIGSTOP)
@@ -201,22 +203,32 @@ def _take_the_edit_back(here: Faulty) -> None:
 
 
 def test_a_crash_loop_is_backed_off_from_and_reported(here: Faulty) -> None:
-    died: list[float] = []
+    log = here.home / "logs" / "gateway.log"
+    began, away = log.stat().st_size, []
     for _ in range(4):
-        until(lambda: _serving_worker(here), 10)
-        os.kill(_serving_worker(here), signal.SIGKILL)
-        died.append(time.monotonic())
-        until(lambda: not _serving_worker(here), 2)
+        worker = until(lambda: _serving_worker(here), 30)
+        os.kill(worker, signal.SIGKILL)
+        died = time.monotonic()
+        _wait_for_another(here, worker)
+        away.append(time.monotonic() - died)
+    waits = [float(each) for each in re.findall(r"\(killed by signal 9\); again in (\S+) s", _since(log, began))]
+    assert [later / earlier for earlier, later in itertools.pairwise(waits)] == [2, 2, 2], "each waits longer"
+    assert all(gone >= wait for gone, wait in zip(away, waits, strict=True)), (away, waits)
     now = look(here.instance)
     assert now.gateway_state == "degraded"
     assert any("keep dying: killed by signal 9" in note for note in now.notes), now.notes
-    gaps = [later - earlier for earlier, later in itertools.pairwise(died)]
-    assert gaps[-1] > gaps[0], "each new start has to wait longer"
-    until(lambda: _serving_worker(here), 10)
     assert here.serving() == here.current
     here.ok(*here.adding_one(here.new_name()))
     here.require_consistent()
     assert look(here.instance).gateway_state == "running"
+
+
+def _wait_for_another(here: Faulty, worker: int) -> None:
+    until(lambda: _serving_worker(here) not in (0, worker), 30)
+
+
+def _since(log: Path, began: int) -> str:
+    return log.read_bytes()[began:].decode()
 
 
 def _serving_worker(here: Faulty) -> int:
@@ -254,7 +266,7 @@ def test_a_candidate_that_hangs_while_it_loads_is_given_up(here: Faulty) -> None
         assert here.serving() == before
         _, said = child.communicate(timeout=40)
     assert child.returncode == 7, said
-    assert "error: the new generation does not start: not ready after 2" in said
-    assert 19 < time.monotonic() - started < 30
+    assert re.search(r"error: the new generation does not start: not ready after 2\d s", said), said
+    assert time.monotonic() - started > 19
     assert (here.files(), here.current) == (files, before)
     here.require_consistent()

@@ -135,9 +135,16 @@ async def _client(
             target.note(error.response.headers)
             report.failed(f"status {error.status_code}", str(error))
         except Exception as error:  # whatever it is, an answer it is not; a client that stopped asking would hide it
-            report.failed(type(error).__name__, f"{error!r} caused by {error.__cause__!r}")
+            report.failed(_name(error), f"{error!r} caused by {error.__cause__!r}")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), rest())
+
+
+def _name(error: Exception) -> str:
+    """What went wrong on the wire: the SDK calls a connection that was refused and one that broke the same."""
+    if isinstance(error, openai.APIConnectionError) and error.__cause__ is not None:
+        return type(error.__cause__).__name__
+    return type(error).__name__
 
 
 async def _watch(stop: threading.Event, ended: asyncio.Event) -> None:

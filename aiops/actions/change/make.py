@@ -12,17 +12,13 @@ from functools import partial
 from typing import Any
 
 import aiops
-from aiops.actions.change import address, runtime
 from aiops.actions.change.prepare import Intent, Prepared, prepare
-from aiops.actions.change.proofs import Prover
 from aiops.actions.change.result import ChangeFailed, Result
 from aiops.actions.instance.asking import Stopwatch, ask, asks, require_same
 from aiops.actions.instance.drift import generated_is_edited
 from aiops.actions.instance.held import held, settle_first, tell
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.apply import audit
-from aiops.apply.store import Manifest
-from aiops.apply.transaction import Change, Transaction
 from aiops.apply.writes import FileChange, check_untouched, put
 from aiops.errors import AiopsError, Interrupted, Precondition
 from aiops.gateway.shared.messages import Progress as Staging
@@ -205,6 +201,11 @@ def _source_changes(prepared: Prepared) -> list[FileChange]:
 
 
 def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> None:
+    from aiops.actions.change import address, runtime  # a plan needs none of these
+    from aiops.actions.change.proofs import Prover
+    from aiops.apply.store import Manifest
+    from aiops.apply.transaction import Change, Transaction
+
     instance = prepared.now.instance
     key = credentials.read_master_key(instance.key_file(prepared.state.settings.master_key_file))
     address.require_address(prepared.now, prepared.state)

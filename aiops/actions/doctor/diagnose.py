@@ -103,7 +103,7 @@ def _gateway(instance: Instance) -> Iterator[Finding]:
     well = now.gateway_state == "running"
     yield Finding(well, f"the gateway is {now.gateway_state}", f"{instance.command} up; {instance.command} logs")
     for sentence in [*now.drift, *now.notes]:
-        yield Finding(False, sentence)
+        yield Finding(sentence in now.passing, sentence)
     yield from unit_findings(instance, now)
     yield from provider_findings(instance)
     if now.supervisor == "container":

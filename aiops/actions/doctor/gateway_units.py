@@ -12,8 +12,7 @@ from aiops.actions.instance.units import systemd_supervisor
 from aiops.errors import AiopsError
 from aiops.host import systemd, timekeeping
 from aiops.host.instance import Instance
-from aiops.supervise.owner import SERVICE
-from aiops.supervise.systemd_unit import SOCKET
+from aiops.supervise.owner import SERVICE, SOCKET
 from aiops.supervise.unit_state import Units
 
 if TYPE_CHECKING:

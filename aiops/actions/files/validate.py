@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiops.actions.change.prepare import Intent, Prepared, prepare
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.errors import VerificationFailed
 from aiops.host import credentials
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.spec.routes.notes import notes
-from aiops.spec.routes.summary import summarise
-from aiops.verify.check import Check, failures
+from aiops.spec.routes.resolve import resolve
+
+if TYPE_CHECKING:
+    from aiops.spec.shapes.model import DesiredState
+    from aiops.verify.check import Check
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,23 @@ def validate(instance: Instance, offline: bool, out: Output) -> Valid:
 
     Raises InvalidState with every problem, Precondition, VerificationFailed for a provider that does not have them.
     """
-    prepared = prepare(Snapshot.of(instance), Intent("validate"))
-    state = prepared.state
+    now = Snapshot.of(instance)
+    state = now.desired
+    table = resolve(state)
     credentials.read_master_key(instance.key_file(state.settings.master_key_file))
-    checks = [] if offline else _asked(prepared)
+    checks = () if offline else _asked(now, state, out)
+    remarks = tuple(str(remark) for remark in notes(state, table))
+    providers = sum(provider.status != "template" for provider in state.providers.values())  # one is an example
+    return Valid(providers, len(table.routes), remarks, checks)
+
+
+def _asked(now: Snapshot, state: DesiredState, out: Output) -> tuple[Check, ...]:
+    """Raises VerificationFailed."""
+    from aiops.verify import providers  # what only those need who ask somebody
+    from aiops.verify.check import failures
+
+    known = list(state.providers.values())
+    checks = providers.look(known, credentials.provider_keys(now.instance, known, now.environment))
     for check in checks:
         out.say(str(check))
     if failed := failures(checks):
@@ -55,12 +70,4 @@ def validate(instance: Instance, offline: bool, out: Output) -> Valid:
             "the files are fine, but " + "; ".join(f"{check.id}: {check.detail}" for check in failed),
             "mend the provider, `aiops disable` it, or use --offline",
         )
-    remarks = tuple(str(remark) for remark in notes(state, prepared.table))
-    return Valid(len(summarise(state).providers), len(prepared.table.routes), remarks, tuple(checks))
-
-
-def _asked(prepared: Prepared) -> list[Check]:
-    from aiops.verify import providers
-
-    now, known = prepared.now, list(prepared.state.providers.values())
-    return providers.look(known, credentials.provider_keys(now.instance, known, now.environment))
+    return tuple(checks)

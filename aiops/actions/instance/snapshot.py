@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from aiops.apply.store import Generation, GenerationStore
-from aiops.gateway.shared.messages import Status
-from aiops.host import credentials, master
+from aiops.host import credentials
 from aiops.host.instance import Instance, read_sources
-from aiops.spec.routes.routes import RouteTable
-from aiops.spec.routes.summary import Summary
 from aiops.spec.sources import Sources
 
 if TYPE_CHECKING:
+    from aiops.apply.store import Generation, GenerationStore
+    from aiops.gateway.shared.messages import Status
+    from aiops.spec.routes.routes import RouteTable
+    from aiops.spec.routes.summary import Summary
     from aiops.spec.shapes.model import DesiredState, Provider
 
 
@@ -38,6 +38,8 @@ class Snapshot:
 
     @cached_property
     def generations(self) -> GenerationStore:
+        from aiops.apply.store import GenerationStore  # `validate` asks for no generation, and for no master
+
         return GenerationStore(self.instance.state)
 
     @cached_property
@@ -63,6 +65,8 @@ class Snapshot:
     @cached_property
     def master(self) -> Status | None:
         """The master's account of itself; None when there is none."""
+        from aiops.host import master
+
         return master.status(self.instance.run, self.patience)
 
     @cached_property

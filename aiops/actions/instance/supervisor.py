@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from aiops.actions.instance.containers import containers_of
-from aiops.actions.instance.units import systemd_supervisor
 from aiops.host import process, systemd
 from aiops.host.instance import Instance
 from aiops.host.systemd import Systemd, scope
-from aiops.supervise.container import ContainerSupervisor
 from aiops.supervise.contract import Supervisor
 from aiops.supervise.detached import ProcessSupervisor
 from aiops.supervise.owner import SERVICE, owner
@@ -19,12 +16,15 @@ def choose(instance: Instance, wanted: str) -> Supervisor:
     ``auto``: whoever runs the gateway now; else systemd for the user's own instance (one without ``--home``) when
     the user's manager answers and will outlive this command; else a process.
     """
-    if wanted == "systemd":
-        return systemd_supervisor(instance)
     if wanted == "process" or (wanted == "auto" and not prefers_systemd(instance)):
         return ProcessSupervisor(instance)
-    if wanted == "auto":
+    if wanted in ("systemd", "auto"):
+        from aiops.actions.instance.units import systemd_supervisor  # a verb needs one of the three
+
         return systemd_supervisor(instance)
+    from aiops.actions.instance.containers import containers_of
+    from aiops.supervise.container import ContainerSupervisor
+
     return ContainerSupervisor(instance, scope(), containers_of(instance))
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiops.actions.change.make import make
 from aiops.actions.change.prepare import Intent
 from aiops.actions.change.result import Result
 from aiops.actions.change.terms import Terms
-from aiops.actions.provider.discover import models_of
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.spec.edit import edit
 from aiops.spec.sources import Sources
-from aiops.verify.discovery import Discovered
+
+if TYPE_CHECKING:
+    from aiops.verify.discovery import Discovered
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class NewProvider:
 
 def add(instance: Instance, new: NewProvider, terms: Terms, out: Output) -> Result:
     """Raises what ``models_of``, ``edit.add_provider`` and ``make`` raise."""
-    found = _ask(instance, new, out) if new.discover else Discovered(())
+    found = _ask(instance, new, out) if new.discover else None
 
     def edited(sources: Sources) -> edit.Edit:
         return edit.add_provider(
@@ -42,19 +44,21 @@ def add(instance: Instance, new: NewProvider, terms: Terms, out: Output) -> Resu
             new.name,
             type=new.type,
             base_url=new.base_url,
-            models=(*new.models, *found.models),
+            models=(*new.models, *(found.models if found else ())),
             fallback=new.fallback,
             api_key_env=new.api_key_env,
             api_key_file=new.api_key_file,
             description=new.description,
             health_endpoint=new.health_endpoint,
-            max_parallel=found.parallel,
+            max_parallel=found.parallel if found else None,
         )
 
     return make(instance, Intent.of("add-provider", terms, edited), out)
 
 
 def _ask(instance: Instance, new: NewProvider, out: Output) -> Discovered:
+    from aiops.actions.provider.discover import models_of  # what only those need who ask
+
     report = models_of(
         instance,
         new.name,

@@ -10,8 +10,6 @@ from typing import Any
 
 from aiops.gateway.shared import tallies
 from aiops.gateway.shared.messages import Status, Worker
-from aiops.verify.check import Failed
-from aiops.verify.client import Client
 
 PATH = "/_aiops/routes"
 Told = Mapping[str, Any]  # what a worker answers
@@ -99,6 +97,8 @@ class LiveRoutes:
 def look(master: Status, run: Path, patience: float = SECONDS) -> LiveRoutes:
     """``master``: its own account of itself. Asks each worker by its private socket, those too that finish what they
     have; what the ones before had counted lies in ``run``. ``patience``: seconds for each of them to answer."""
+    from aiops.verify.check import Failed
+
     serving: list[Told] = []
     others: list[Told] = []
     silent: list[str] = []
@@ -114,6 +114,9 @@ def look(master: Status, run: Path, patience: float = SECONDS) -> LiveRoutes:
 
 
 def _ask(worker: Worker, patience: float) -> Told:
+    from aiops.verify.check import Failed
+    from aiops.verify.client import Client  # HTTP is for those who have somebody to ask
+
     answer = Client("", patience, socket=worker.http).request("GET", PATH)
     if answer.status_code != 200:
         raise Failed(f"HTTP {answer.status_code}")  # made by an older aiops, which had no such place

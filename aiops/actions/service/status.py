@@ -16,16 +16,14 @@ from aiops.actions.service.health import ANSWERS, Health, dead_providers, judge
 from aiops.apply import lock, recovery, switching
 from aiops.apply.store import Generation, Manifest
 from aiops.errors import AiopsError
-from aiops.gateway.shared.messages import BUSY, Status
+from aiops.gateway.shared.messages import BUSY, Group, Status
 from aiops.gateway.shared.protocol import DRAINING
 from aiops.host import clock, reach
-from aiops.host.engines import is_image
-from aiops.host.http import proxied
 from aiops.host.instance import Instance
+from aiops.host.systemd import Systemd, scope
 from aiops.spec.routes.routes import RouteTable
+from aiops.spec.sources import SETTINGS
 from aiops.supervise.detached import ProcessSupervisor
-from aiops.supervise.runtimes import Runtimes
-from aiops.supervise.systemd_unit import SystemdSupervisor
 from aiops.supervise.unit_state import Units, look_at
 
 PATIENCE_SECONDS = 0.5  # for the master's answer: a person looks, and a busy one is worth saying
@@ -36,7 +34,8 @@ REACH_SECONDS = 0.5  # for a provider near by to accept a connection
 class Situation:
     """``generation`` is what serves, ``desired_generation`` what was committed last; None when there is none.
 
-    ``gateway_state``: running, starting, degraded, stopping, stopped, failed. ``notes`` are sentences for people.
+    ``gateway_state``: running, starting, degraded, stopping, stopped, failed. ``notes`` are sentences for people;
+    ``passing``: those of them that need nobody, because what they tell of ends by itself.
     ``units`` is None unless systemd is the supervisor. ``unproved``: the providers that serve without a proof.
     """
 
@@ -54,6 +53,7 @@ class Situation:
     health: Health = field(default_factory=lambda: Health("down"))
     unproved: tuple[str, ...] = ()
     routes: live.LiveRoutes = field(default_factory=live.LiveRoutes)
+    passing: tuple[str, ...] = ()
     at: str = field(default_factory=clock.now)
 
     @property
@@ -97,10 +97,11 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
     now = Snapshot(instance, patience=PATIENCE_SECONDS)
     desired, committed, master = now.current, now.committed, now.master
     notes: list[str] = []
+    passing: list[str] = []
     state, serving, reasons = _gateway(master, ProcessSupervisor(instance), desired, notes, instance)
     table, summary = now.routes or (None, None)
     supervisor = choose(instance, summary.settings.supervisor if summary else _wanted(now))
-    units = look_at(supervisor.systemd) if isinstance(supervisor, SystemdSupervisor) else None
+    units = look_at(Systemd(scope())) if supervisor.name == "systemd" else None
     if units is not None:
         notes += units.notes(state)
         state = units.gateway_state(state)
@@ -111,11 +112,13 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
     holder = lock.holder(instance.state)
     pending = recovery.pending(instance.state)
     if holder is not None:
-        notes.append(f"a change is going on: {holder}")
+        passing.append(f"a change is going on: {holder}")
     elif pending is not None:
         notes.append(f"{pending}; the next verb tidies it up")
     if holder is None and committed is not None and master is not None and master.tells_runtime:
         notes += _runtime_notes(committed.manifest, master, instance)
+    notes += _late(master)
+    passing += _leaving(master)
     switch = switching.read(instance.state) if holder is None else None
     if switch is not None:
         record, _ = switch
@@ -131,13 +134,14 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
         url=url,
         models=list(table.models) if table and state not in ("stopped", "starting") else [],
         drift=drift(now) if holder is None else [],
-        notes=notes,
+        notes=[*notes, *passing],
         manifest=committed.manifest if committed else None,
         master=master or Status(),
         units=units,
         health=_health(state, serving, reasons, now, seen, unproved),
         unproved=unproved,
         routes=seen,
+        passing=tuple(passing),
     )
 
 
@@ -166,6 +170,8 @@ def _health(
 
 def _reach(addresses: Collection[reach.Address]) -> dict[reach.Address, str]:
     """Nothing is known of addresses that a proxy reaches for the gateway."""
+    from aiops.host.http import proxied  # whoever is asked over HTTP has loaded it
+
     return {} if proxied() else reach.unreachable(addresses, REACH_SECONDS)
 
 
@@ -175,6 +181,9 @@ def _runtime_notes(made: Manifest, master: Status, instance: Instance) -> list[s
     if master.on_approval:
         notes.append("the gateway tries another runtime, and goes back by itself unless a change is confirmed in it")
     elif master.runtime != made.runtime:
+        from aiops.host.engines import is_image
+        from aiops.supervise.runtimes import Runtimes
+
         ours = made.runtime is not None and not is_image(made.runtime)
         gone = ours and Runtimes(instance.state).get(str(made.runtime)) is None
         mend = f"{instance.command} upgrade {made.litellm}" if gone else f"{instance.command} restart"
@@ -190,11 +199,19 @@ def _runtime_notes(made: Manifest, master: Status, instance: Instance) -> list[s
 
 
 def _wanted(now: Snapshot) -> str:
-    """The supervisor the files ask for, as long as nothing was committed; `auto` when they cannot be read."""
+    """The supervisor that is written down, as long as nothing was committed; `auto` when it cannot be read.
+
+    It is one word: all that the files say is twice the time of the whole look.
+    """
+    from aiops.spec.shapes.supervisors import SUPERVISORS
+    from aiops.spec.yaml import yaml12
+
     try:
-        return now.load(now.sources).settings.supervisor
+        settings = yaml12.parse(SETTINGS, now.sources[SETTINGS]).data
     except AiopsError:
         return "auto"
+    written = settings.get("supervisor") if isinstance(settings, dict) else None
+    return written if written in SUPERVISORS else "auto"
 
 
 def _gateway(
@@ -232,6 +249,24 @@ def _gateway(
             state = "degraded"
             reasons.append(f"workers of generation {group.generation} keep dying: {group.last_failure}")
             notes.append(reasons[-1])
-        elif group.role == DRAINING:
-            notes.append(f"generation {group.generation} is finishing {len(group.workers)} worker(s)' last requests")
     return state, serving, reasons
+
+
+def _draining(master: Status | None) -> list[Group]:
+    return [group for group in master.groups if group.role == DRAINING] if master is not None else []
+
+
+def _leaving(master: Status | None) -> Iterator[str]:
+    for group in _draining(master):
+        if not group.overdue:
+            yield f"generation {group.generation} is finishing {len(group.workers)} worker(s)' last requests"
+
+
+def _late(master: Status | None) -> Iterator[str]:
+    for group in _draining(master):
+        if group.overdue:
+            pids = " ".join(str(worker.pid) for worker in group.workers)
+            yield (
+                f"generation {group.generation} should have finished {group.overdue:.0f} s ago "
+                f"(gateway.drain_seconds), and its worker(s) do not leave; `kill -9 {pids}` ends them"
+            )

@@ -13,6 +13,7 @@ from aiops.gateway.worker.slots import Slots
 # A worker that dies is forked again after this many seconds, doubled for each death in a row.
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 30.0
 STEADY_SECONDS = 60.0  # a worker that lived this long starts again at the first step
+LEAVING_SECONDS = 2.0  # a worker that has reached its limit cuts off and tidies up meanwhile
 
 
 @dataclass(eq=False)
@@ -54,6 +55,7 @@ class Group:
     refork_at: dict[int, float] = field(default_factory=dict)  # worker index -> monotonic time
     heirs: list[str] = field(default_factory=list)
     limit: float | None = None
+    drained_by: float | None = None  # monotonic; when the last worker of a draining generation is to have left
     adopted: bool = False  # forked by an earlier program, perhaps with another LiteLLM
     slots: Slots = field(init=False)  # made before the first fork, so that all workers share it
 
@@ -83,6 +85,11 @@ class Group:
         self.role = role
         self.heirs = heirs or []
         self.limit = limit
+        if role != protocol.DRAINING:
+            self.drained_by = None
+        elif self.drained_by is None:  # heirs may be named again later; the limit counts from the first time
+            seconds = self.settings.drain_seconds if limit is None else limit
+            self.drained_by = time.monotonic() + seconds + LEAVING_SECONDS
         for worker in self.workers:
             self.tell(worker)
 
@@ -105,6 +112,11 @@ class Group:
         self.refork_at[worker.index] = time.monotonic() + wait
         return float(wait)
 
+    @property
+    def overdue(self) -> float:
+        """Seconds since the last worker should have left; 0.0 while it may take its time."""
+        return 0.0 if self.drained_by is None else max(time.monotonic() - self.drained_by, 0.0)
+
     def describe(self) -> messages.Group:
         return messages.Group(
             generation=self.generation,
@@ -115,4 +127,5 @@ class Group:
             crashes=self.crashes,
             crash_loop=self.crashes_in_a_row >= 3,
             last_failure=self.last_failure,
+            overdue=round(self.overdue, 1),
         )

@@ -104,6 +104,7 @@ def describe(groups: Iterable[Group]) -> tuple[dict[str, Any], ...]:
             "host": group.settings.host,
             "port": group.settings.port,
             "role": group.role,
+            "drained_by": group.drained_by,
             "workers": [
                 {
                     "pid": worker.pid,
@@ -153,6 +154,7 @@ def group(described: Mapping[str, Any], listener: socket.socket, secrets: Path) 
     settings = load(Path(described["directory"]))
     made = Group(settings, read_secrets(settings, secrets), listener, role=described["role"])
     made.adopted = True
+    made.drained_by = described.get("drained_by")
     made.workers = [
         WorkerHandle(
             pid=worker["pid"],

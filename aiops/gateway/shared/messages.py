@@ -19,7 +19,10 @@ _SIMPLE: Mapping[object, type] = {"str": str, "int": int, "float": float, "bool"
 
 @dataclass(frozen=True)
 class Message:
-    """A field's metadata: ``key``, what it is called on the wire; ``of``, the message it holds; ``many``, a list."""
+    """A field's metadata: ``key``, what it is called on the wire; ``of``, the message it holds; ``many``, a list.
+
+    One without fields of its own is no dataclass of its own: making one takes half a millisecond of every verb.
+    """
 
     @classmethod
     def of(cls, data: Plain) -> Self:
@@ -60,7 +63,6 @@ def _plain(value: Any) -> Any:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Answer(Message):
     """It was done; those that say more are below."""
 
@@ -122,7 +124,10 @@ class Retried(Answer):
 
 @dataclass(frozen=True)
 class Group(Message):
-    """All workers of a generation, as they are, and how many they should be."""
+    """All workers of a generation, as they are, and how many they should be.
+
+    ``overdue``: seconds since the last of a draining generation should have left.
+    """
 
     generation: int
     role: str = ""
@@ -132,6 +137,7 @@ class Group(Message):
     crashes: int = 0
     crash_loop: bool = False
     last_failure: str = ""
+    overdue: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -205,7 +211,6 @@ class Status(Answer):
 A = TypeVar("A", bound=Answer)
 
 
-@dataclass(frozen=True)
 class Request(Message, Generic[A]):
     """What it is answered with is its type."""
 
@@ -218,7 +223,6 @@ class Request(Message, Generic[A]):
         return {"command": self.command, **said}
 
 
-@dataclass(frozen=True)
 class Look(Request[Status]):
     command: ClassVar[str] = "status"
     answers: ClassVar[type[Answer]] = Status
@@ -244,7 +248,6 @@ class Promote(Request[Phase]):
     confirm_within: float
 
 
-@dataclass(frozen=True)
 class Confirm(Request[Phase]):
     command: ClassVar[str] = "confirm"
     answers: ClassVar[type[Answer]] = Phase
@@ -268,7 +271,6 @@ class Abort(Request[Phase]):
     reason: str = "asked to"
 
 
-@dataclass(frozen=True)
 class Retry(Request[Retried]):
     """Try the committed generation again now."""
 
@@ -312,7 +314,6 @@ class Succeed(Request[Answer]):
     container: str | None = None
 
 
-@dataclass(frozen=True)
 class Back(Request[Answer]):
     """Give everything back to the master before."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from aiops.spec.choosing.conditions import Facts
+if TYPE_CHECKING:
+    from aiops.spec.choosing.conditions import Facts
 
 CHARACTERS_PER_TOKEN = 4  # no tokenizer runs in the request path; English text is near this
 LOW, MEDIUM = 50, 100  # tokens: up to these, complexity is low, medium; above it is high
@@ -15,6 +17,8 @@ def facts_of(
     model: str, *, headers: Mapping[str, str], tokens: int, length: int, stream: bool, batch_size: int
 ) -> Facts:
     """``headers``: lower-case names. ``request_count`` and the saturations are not known here."""
+    from aiops.spec.choosing.conditions import Facts  # of this module the shapes of the files need numbers alone
+
     return Facts(
         model=model,
         tokens=tokens,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from aiops.errors import Problem
-from aiops.spec.choosing import conditions, sizes
+from aiops.spec.choosing import sizes
 from aiops.spec.choosing.rules import ALIASES, BY_PROFILE, Strategy, strategy
 from aiops.spec.load.check_fallbacks import fallback_problem
 from aiops.spec.load.draft import Draft, Suggester
@@ -72,8 +73,16 @@ def thresholds_problem(draft: Draft, path: Path, what: str, name: str | None) ->
         yield draft.problem(MAPPINGS, path, f"{what}: `{chosen}` needs thresholds", hint)
 
 
+def _asked_by(condition: str) -> AbstractSet[str]:
+    from aiops.spec.choosing import conditions
+
+    return conditions.parse(condition).names
+
+
 def condition_problem(draft: Draft, path: Path, what: str, text: str) -> Iterator[Problem]:
     """When a condition does not parse."""
+    from aiops.spec.choosing import conditions  # hardly anybody has one
+
     try:
         conditions.parse(text)
     except conditions.ConditionError as error:
@@ -105,7 +114,7 @@ def _balanced(draft: Draft, name: str, spec: Balanced) -> Iterator[Problem]:
         if member.condition is not None:
             at = (*path, "providers", index, "condition")
             found = list(condition_problem(draft, at, f"`{name}`", member.condition))
-            asked |= conditions.parse(member.condition).names if not found else {"local_saturated"}
+            asked |= _asked_by(member.condition) if not found else {"local_saturated"}
             yield from found
     if spec.parameters.saturation_threshold is not None and "local_saturated" not in asked:
         message = f"`{name}`: `saturation_threshold` has no effect, since no condition asks for `local_saturated`"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aiops.errors import Problem
-from aiops.spec.choosing import patterns
 from aiops.spec.choosing.size_ranges import parse_range
 from aiops.spec.load.check_groups import condition_problem, strategy_problem, thresholds_problem
 from aiops.spec.load.draft import Draft, Suggester
@@ -28,6 +27,10 @@ def check_rules(draft: Draft, routing: Routing) -> Iterator[Problem]:
 
 
 def _patterns(draft: Draft, routing: Routing, suggest: Suggester) -> Iterator[Problem]:
+    if not draft.mappings.patterns:
+        return
+    from aiops.spec.choosing import patterns  # RE2 is loaded for those who have patterns
+
     seen: dict[str, int] = {}
     total = 0
     for index, rule in enumerate(draft.mappings.patterns):
@@ -56,6 +59,8 @@ def _patterns(draft: Draft, routing: Routing, suggest: Suggester) -> Iterator[Pr
 
 
 def _rename(draft: Draft, path: Path, what: str, rule: Pattern) -> Iterator[Problem]:
+    from aiops.spec.choosing import patterns
+
     if rule.backend_model is not None:
         message = f"{what}: `rename` has no effect beside `backend_model`"
         yield draft.problem(MAPPINGS, (*path, "rename"), message, "keep one")

@@ -10,7 +10,6 @@ from aiops.errors import InvalidState, Problem
 from aiops.spec.load.check import check
 from aiops.spec.load.deployment import check_deployment
 from aiops.spec.load.draft import Draft
-from aiops.spec.load.excerpt import with_excerpt
 from aiops.spec.load.load_mappings import load_mappings, section
 from aiops.spec.load.ports import read_ports
 from aiops.spec.load.provider_check import check_provider, link_local
@@ -69,6 +68,8 @@ def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
         draft.ports = read_ports(documents[PORTS], data[PORTS], problems)
     problems.extend(check(draft))
     if problems or draft.settings is None:
+        from aiops.spec.load.excerpt import with_excerpt
+
         texts = {file: sources[file].decode(errors="replace") for file in documents}
         problems = [with_excerpt(problem, texts.get(problem.file, "")) for problem in problems]
         raise InvalidState(problems, "nothing was changed; mend the files and run `aiops validate`")

@@ -60,8 +60,8 @@ def load_mappings(draft: Draft, data: dict[str, Any], problems: list[Problem]) -
         _named(doc, data, ("capabilities",), Capability, problems, draft),
         tuple(_items(doc, data, ("patterns",), Pattern, problems)),
         _rules(doc, data, problems),
-        shaped(SpecialCases, section(doc, data, ("special_cases",), problems), doc, ("special_cases",), problems)
-        or SpecialCases(),
+        _written(SpecialCases, section(doc, data, ("special_cases",), problems), doc, ("special_cases",), problems)
+        or SpecialCases.model_construct(),
     )
     draft.rules_complete = len(problems) == before
 
@@ -75,6 +75,13 @@ def section(doc: Document, data: dict[str, Any], path: Path, problems: list[Prob
         problems.append(wrong_type(doc, path, "a mapping", value))
         return {}
     return value
+
+
+def _written(
+    kind: type[Kind], section: dict[str, Any], doc: Document, path: Path, problems: list[Problem]
+) -> Kind | None:
+    """The shape of a section; None for one in which nothing is written, for which no validator has to be built."""
+    return shaped(kind, section, doc, path, problems) if section else None
 
 
 def _exact_matches(draft: Draft, data: dict[str, Any], problems: list[Problem]) -> None:
@@ -134,5 +141,5 @@ def _rules(doc: Document, data: dict[str, Any], problems: list[Problem]) -> Rout
         },
         "model_size_routing": tuple(_items(doc, raw, (*path, "model_size_routing"), SizeRouting, problems)),
     }
-    rules = shaped(RoutingRules, {key: value for key, value in raw.items() if key not in inner}, doc, path, problems)
-    return (rules or RoutingRules()).model_copy(update=inner)
+    rules = _written(RoutingRules, {key: value for key, value in raw.items() if key not in inner}, doc, path, problems)
+    return (rules or RoutingRules.model_construct()).model_copy(update=inner)

@@ -31,6 +31,8 @@ class Verify:
 
 @dataclass(frozen=True)
 class Container:
+    """What runs it in one."""
+
     image: str
     engine: Engine = "auto"
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from aiops.errors import Problem
-from aiops.spec.choosing.patterns import PatternSet
 from aiops.spec.choosing.rules import Special
 from aiops.spec.choosing.size_ranges import parse_range
 from aiops.spec.choosing.sizes import shown
@@ -63,6 +62,8 @@ def _patterns(state: DesiredState, table: RouteTable) -> Iterator[Note]:
     rules = state.mappings.patterns
     if not rules:
         return
+    from aiops.spec.choosing.patterns import PatternSet  # RE2 is loaded for those who have patterns
+
     found = PatternSet([rule.pattern for rule in rules])
     names = {*table.models, *(model.name for provider in state.providers.values() for model in provider.models)}
     matched: set[int] = set()

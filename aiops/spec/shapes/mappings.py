@@ -3,8 +3,6 @@
 docs/routing.md says for operators what each key does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -73,7 +71,7 @@ class Balanced(Shape):
 
     providers: tuple[BalancedMember, ...]
     strategy: str | None = None
-    parameters: Parameters = Parameters()
+    parameters: Parameters = Field(default_factory=Parameters.model_construct)
     description: str | None = None
     notes: str | None = None
 
@@ -225,5 +223,5 @@ class Mappings:
     load_balancing: Mapping[str, Balanced] = field(default_factory=dict)
     capabilities: Mapping[str, Capability] = field(default_factory=dict)
     patterns: tuple[Pattern, ...] = ()
-    rules: RoutingRules = field(default_factory=RoutingRules)
-    special: SpecialCases = field(default_factory=SpecialCases)
+    rules: RoutingRules = field(default_factory=RoutingRules.model_construct)
+    special: SpecialCases = field(default_factory=SpecialCases.model_construct)

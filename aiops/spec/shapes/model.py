@@ -1,7 +1,5 @@
 """The desired state as frozen, typed values. Shapes only: what must hold between them is in ``check``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +15,7 @@ from aiops.spec.shapes.options import Value
 from aiops.spec.shapes.options import params as litellm_params
 from aiops.spec.shapes.provider_types import MODELS, TYPES, Mode, ProviderType
 from aiops.spec.shapes.shape import Shape
+from aiops.spec.shapes.supervisors import Supervisor
 from aiops.spec.shapes.urls import api_base, connects_to, is_local, normalise
 from aiops.spec.yaml.yaml12 import Document, Path
 
@@ -79,7 +78,7 @@ class ModelSpec(Shape):
     context_length: Annotated[int, Field(ge=1)] | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
     base_model: str | None = None
-    supports: Supports = Supports()
+    supports: Supports = Field(default_factory=Supports.model_construct)
     tags: tuple[str, ...] = ()
     notes: str | None = None
     pulled_at: str | None = None
@@ -331,7 +330,7 @@ class Settings(Shape):
     deployment: Deployment = Field(default_factory=Deployment.model_construct)
     mode: Literal["standalone", "distributed"] = "standalone"
     profile: Literal["cost", "dev", "prod"] = "dev"
-    supervisor: Literal["auto", "systemd", "process", "container"] = "auto"
+    supervisor: Supervisor = "auto"
     container: Container = Field(default_factory=Container.model_construct)
     verify: Verify = Field(default_factory=Verify.model_construct)
     history: History = Field(default_factory=History.model_construct)

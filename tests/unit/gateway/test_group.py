@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aiops.gateway.master import session as change
-from aiops.gateway.master.group import BACKOFF_MOST, STEADY_SECONDS, Group, WorkerHandle
+from aiops.gateway.master.group import BACKOFF_MOST, LEAVING_SECONDS, STEADY_SECONDS, Group, WorkerHandle
 from aiops.gateway.master.listeners import Listeners
 from aiops.gateway.master.orphans import Orphans
 from aiops.gateway.master.session import Change
@@ -102,6 +102,24 @@ def test_a_worker_that_becomes_ready_late_is_told_its_role_then(ends: Ends) -> N
     group.workers[0].role = protocol.CANDIDATE
     group.tell(group.workers[0])
     assert far.receive() == [{"role": "serving", "heirs": []}]
+
+
+def test_a_generation_is_overdue_only_when_it_finishes_for_longer_than_it_may(ends: Ends) -> None:
+    group = group_of(ends, 1)
+    group.take_role(protocol.SERVING)
+    assert group.drained_by is None
+    began = time.monotonic()
+    group.take_role(protocol.DRAINING)
+    until = group.drained_by
+    assert until is not None
+    assert began + 9.0 + LEAVING_SECONDS <= until <= time.monotonic() + 9.0 + LEAVING_SECONDS
+    assert group.describe().overdue == 0.0
+    group.take_role(protocol.DRAINING, ["others"])
+    assert group.drained_by == until, "other heirs are no other limit"
+    group.drained_by = time.monotonic() - 5
+    assert group.describe().overdue >= 5.0
+    group.take_role(protocol.SERVING)
+    assert group.describe().overdue == 0.0, "it was taken back"
 
 
 @dataclass
