@@ -47,6 +47,7 @@ PARTS = (
     Part("docs", ("docs",), 2, IN_HALVES),
     Part("e2e", ("e2e",), 8),
     Part("faults", ("faults",), 4, IN_HALVES),
+    Part("distributed", ("distributed",), 8),
     Part("lab", ("lab",), 10),
 )
 # The same tests, so long that chance has no say: by hand, before a release.

@@ -1,0 +1,80 @@
+"""Real servers of Debian's packages for the tests: on loopback, in a directory of their own, gone with the session."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+
+def needed(missing: str | None) -> None:
+    """What is not installed is a failure in CI, where .ci/run installs it, and elsewhere a reason to skip tests."""
+    if missing is None:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+class Server:
+    """A process in the foreground, with a directory that is its own, as a user without rights. It ends with us."""
+
+    quickly = signal.SIGKILL
+    """What ends it at once, whoever is connected."""
+
+    def __init__(self, name: str, user: str) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix=f"aiops-test-{name}-"))
+        self.log = self.directory / "log"
+        self._user = user if os.geteuid() == 0 else None
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._user:
+            account = pwd.getpwnam(self._user)
+            os.chown(self.directory, account.pw_uid, account.pw_gid)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "it was not started"
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def argv(self, argv: Sequence[str]) -> list[str]:
+        """As that user, and killed when the thread that starts it ends."""
+        as_user = [f"--reuid={self._user}", f"--regid={self._user}", "--init-groups"] if self._user else []
+        return ["setpriv", *as_user, "--pdeathsig=QUIT", "--", *argv]
+
+    def run(self, *argv: str) -> None:
+        done = subprocess.run(self.argv(argv), cwd=self.directory, capture_output=True, text=True)
+        assert done.returncode == 0, f"{argv[0]}: {done.stdout}{done.stderr}"
+
+    def spawn(self, *argv: str) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.argv(argv), cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def send(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        if self._process is not None and self.running:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(number)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def remove(self) -> None:
+        self.end(self.quickly)
+        shutil.rmtree(self.directory, ignore_errors=True)
