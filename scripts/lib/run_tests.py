@@ -54,6 +54,12 @@ PARTS = (
 SOAK = (
     Part("soak: 10,000 requests", ("e2e",), None, ("-k", "weights_of_seventy"), {"AIOPS_E2E_REQUESTS": "10000"}),
     Part("soak: 5,000 per change", ("lab",), None, ("-k", "under_load"), {"AIOPS_LAB_REQUESTS": "5000"}),
+    Part(
+        "soak: 5,000 games of counters", ("unit",), None, ("-k", "shared_machine"), {"AIOPS_COUNTERS_EXAMPLES": "5000"}
+    ),
+    Part(
+        "soak: 2,000 in Redis", ("distributed",), None, ("-k", "counters_machine"), {"AIOPS_COUNTERS_EXAMPLES": "2000"}
+    ),
 )
 
 

@@ -49,7 +49,11 @@ class Server:
 
     def argv(self, argv: Sequence[str]) -> list[str]:
         """As that user, and killed when the thread that starts it ends."""
-        as_user = [f"--reuid={self._user}", f"--regid={self._user}", "--init-groups"] if self._user else []
+        as_user = (
+            [f"--reuid={self._user}", f"--regid={pwd.getpwnam(self._user).pw_gid}", "--init-groups"]
+            if self._user
+            else []
+        )
         return ["setpriv", *as_user, "--pdeathsig=QUIT", "--", *argv]
 
     def run(self, *argv: str) -> None:

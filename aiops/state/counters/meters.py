@@ -99,12 +99,27 @@ class Refused:
 
 @dataclass(frozen=True)
 class Unseeded:
-    """Money meters whose counters need to be told what the ledger says first, see ``Counters.seed``."""
+    """Money meters whose counters need to be told what the ledger says first, see ``Counters.seed``. ``epoch``: of
+    those counters."""
 
     meters: tuple[Meter, ...]
+    epoch: str = ""
 
 
 Decision = Granted | Refused | Unseeded
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What came of a settlement, true when it was the ``first`` of its id. ``epoch``: of the counters that it is
+    counted in, for the usage record; empty when none of them have it (they were lost, or cannot be reached), which has
+    the ledger ``post`` it."""
+
+    epoch: str
+    first: bool
+
+    def __bool__(self) -> bool:
+        return self.first
 
 
 class Counters(Protocol):
@@ -114,23 +129,27 @@ class Counters(Protocol):
         """A random name that these counters got when they were made. Another one: they were lost meanwhile."""
         ...
 
-    async def reserve(self, demand: Demand) -> Decision: ...
+    async def reserve(self, demand: Demand) -> Decision:
+        """Asked again with the same id, nothing more is counted. Meters of one demand have different names."""
+        ...
 
-    async def settle(self, id: str, tokens: int, cost: int) -> bool:
-        """What was really used. False when this id was settled before, and nothing is changed."""
+    async def settle(self, id: str, tokens: int, cost: int) -> Settled:
+        """What was really used. False when this id was settled or voided before, and nothing is changed."""
         ...
 
     async def void(self, id: str) -> bool:
-        """Nothing was used. False when there is no such reservation."""
+        """Nothing was used. False when there is no such reservation: should it still arrive, it counts nothing."""
         ...
 
     async def post(self, id: str, costs: Mapping[str, int], ends: Mapping[str, int | None]) -> bool:
         """Count a request of the ledger that was settled in other counters, on the money counters that are there, by
-        name. False when this id was settled before."""
+        name. What it holds here is given back. A counter that is not there is ``Unseeded`` from now on, whenever its
+        window began: the ledger has something for it. False when this id was settled before."""
         ...
 
-    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None]) -> None:
-        """What the ledger says of money counters, by name; of those that are there already nothing is changed."""
+    async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None], epoch: str = "") -> None:
+        """What the ledger says of money counters, by name; of those that are there already nothing is changed.
+        ``epoch``: of the counters that wanted it; nothing is changed when they are no longer there."""
         ...
 
     async def alive(self, owner: str) -> None:
@@ -147,4 +166,8 @@ class Counters(Protocol):
 
 
 class Unavailable(Exception):
-    """The counters do not answer in time."""
+    """The counters do not answer in time. ``asked``: what was said may have had its effect all the same."""
+
+    def __init__(self, why: str, asked: bool = True) -> None:
+        super().__init__(why)
+        self.asked = asked
