@@ -28,6 +28,8 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
         "expose": sorted(set(gateway.expose)),
         # Whatever LiteLLM is asked for, the gateway connects to nothing else.
         "addresses": sorted({f"{host}:{port}" for provider in active for host, port in provider.addresses}),
+        # Whose requests cost nothing when nobody wrote a price.
+        "free": sorted(provider.name for provider in active if not provider.is_billable),
         "master_key_file": state.settings.master_key_file,
         "environment": [variable for variable, source in needed.items() if isinstance(source, EnvRef)],
         "secrets": {variable: source.path for variable, source in needed.items() if isinstance(source, FileRef)},

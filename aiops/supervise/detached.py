@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aiops.errors import Precondition
-from aiops.gateway.shared import protocol
+from aiops.gateway.shared import accounting, protocol
 from aiops.gateway.shared.messages import BUSY, Leave, Stop
 from aiops.host import master as control
 from aiops.host import ports, process
@@ -24,6 +24,7 @@ from aiops.supervise.contract import IMPORT_SECONDS
 START_SECONDS = 180.0
 LOG_BYTES = 20 * 1024 * 1024
 MARK = "aiops.gateway"
+ACCOUNTANT_SECONDS = 3.0
 
 
 class ProcessSupervisor:
@@ -54,7 +55,9 @@ class ProcessSupervisor:
             patience = limit + 5
         except Precondition:
             patience = min(limit, 10.0)
-            process.end(pids, patience)
+            accountant = self._accountant()
+            process.end([pid for pid in pids if pid not in accountant], patience)
+            process.end(accountant, ACCOUNTANT_SECONDS)  # with what they wrote at last
         started = time.monotonic()
         # By pid, not by the pid file: a master removes that before its own last moment.
         while left := [pid for pid in pids if process.is_alive(pid)]:
@@ -91,16 +94,21 @@ class ProcessSupervisor:
                     time.sleep(0.2)
 
     def pids(self) -> list[int]:
-        """The master and every worker of this instance, also those of a master that is gone."""
+        """The master, every worker of this instance and its accountant, also those of a master that is gone."""
         master = self._master()
         found = {int(pid) for path in self._instance.run.glob("*.fd") if (pid := path.stem).isdigit()}
-        found |= _children(master) if master is not None else set()
+        found |= {*self._accountant(), *(_children(master) if master is not None else ())}
         alive = [pid for pid in sorted(found) if process.is_alive(pid) and MARK in process.command_line(pid)]
         return ([master] if master is not None else []) + [pid for pid in alive if pid != master]
 
     def orphans(self) -> list[int]:
         """Workers that serve on although their master is gone."""
-        return self.pids() if self._master() is None else []
+        return [pid for pid in self.pids() if pid not in self._accountant()] if self._master() is None else []
+
+    def _accountant(self) -> list[int]:
+        """Its process, if there is one."""
+        pid = accounting.holder(self._instance.state)
+        return [pid] if pid else []
 
     def _master(self) -> int | None:
         """The master, if the pid file names a living process that is one: a stale file proves nothing."""
@@ -158,7 +166,7 @@ class ProcessSupervisor:
             self._instance.log.replace(self._instance.log.with_suffix(".log.1"))
 
     def _sweep(self) -> None:
-        for pattern in ("*.fd", "*.http", protocol.CONTROL, protocol.PID_FILE):
+        for pattern in ("*.fd", "*.http", protocol.CONTROL, protocol.PID_FILE, f"{accounting.SOCKET}*"):
             for path in self._instance.run.glob(pattern):
                 path.unlink(missing_ok=True)
 

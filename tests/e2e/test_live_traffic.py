@@ -97,7 +97,7 @@ def test_a_slow_stream_outlives_the_change_and_is_served_to_its_end(
     assert well(gateway)[note], "finishing is nothing to mend"
     stream.join(20)
     assert (stream.generation, stream.pieces, stream.done, stream.error) == (str(before), 30, True, "")
-    until(lambda: len(gateway.pids()) == 2, 20, "leaving of the old generation")
+    until(lambda: len(gateway.pids()) == 3, 20, "leaving of the old generation")
     until(lambda: gateway.status["notes"] == [], 20, "the master's notice of it")
 
 
@@ -112,7 +112,7 @@ def test_a_keep_alive_connection_goes_over_to_the_new_generation(gateway: Gatewa
         assert client.get("/v1/models").headers[GENERATION] == str(before)
         (mine,) = open_connections(gateway.port)
         number = gateway.add("two", two.url, "gamma")["generation"]
-        until(lambda: len(gateway.pids()) == 2, 20, "leaving of the old generation")
+        until(lambda: len(gateway.pids()) == 3, 20, "leaving of the old generation")
         answer = client.get("/v1/models")
         assert mine in open_connections(gateway.port), "it is the same connection"
     assert answer.headers[GENERATION] == str(number)
@@ -133,7 +133,7 @@ def test_the_drain_limit_is_respected(gateway: Gateway, one: DemoProvider, two: 
     """A stream longer than `drain_seconds` is cut at the limit, and its worker leaves."""
     gateway.edit("aiops.yaml", "  # drain_seconds: 3600", "  drain_seconds: 3")
     old = gateway.must("apply")["generation"]
-    until(lambda: len(gateway.pids()) == 2, 20, "leaving of the generation before")
+    until(lambda: len(gateway.pids()) == 3, 20, "leaving of the generation before")
     one.control(tokens=80, chunk_delay=0.1)
     stream = Stream(gateway)
     stream.start()
@@ -141,13 +141,13 @@ def test_the_drain_limit_is_respected(gateway: Gateway, one: DemoProvider, two: 
     one.control(tokens=8, chunk_delay=0)
     gateway.add("two", two.url, "gamma")
     began = time.monotonic()
-    assert len(gateway.pids()) == 3
+    assert len(gateway.pids()) == 4
     stream.join(10)
     assert stream.generation == str(old)
     assert not stream.done
     assert stream.error
     assert time.monotonic() - began > 0.3, "it is not cut before the limit"
-    until(lambda: len(gateway.pids()) == 2, 20, "leaving of the old generation")
+    until(lambda: len(gateway.pids()) == 3, 20, "leaving of the old generation")
 
 
 def test_a_worker_that_does_not_leave_when_its_time_is_over_is_found(
@@ -155,7 +155,7 @@ def test_a_worker_that_does_not_leave_when_its_time_is_over_is_found(
 ) -> None:
     gateway.edit("aiops.yaml", "  # drain_seconds: 3600", "  drain_seconds: 2")
     old = gateway.must("apply")["generation"]
-    until(lambda: len(gateway.pids()) == 2, 20, "leaving of the generation before")
+    until(lambda: len(gateway.pids()) == 3, 20, "leaving of the generation before")
     (stuck,) = gateway.workers()
     one.control(tokens=200, chunk_delay=0.1)
     stream = Stream(gateway)

@@ -37,7 +37,7 @@ def target(gateway: Gateway) -> Target:
 
 
 def test_up_twice_starts_nothing_twice(gateway: Gateway) -> None:
-    pids = until(lambda: len(gateway.pids()) == 2 and gateway.pids(), 20, "leaving of the generation before")
+    pids = until(lambda: len(gateway.pids()) == 3 and gateway.pids(), 20, "leaving of the generation before")
     assert gateway.must("up")["outcome"] == "unchanged"
     assert gateway.pids() == pids
     assert f"generation {gateway.generation} serves already at {gateway.url}/v1" in gateway.say("up").out
@@ -179,7 +179,7 @@ def test_restart_under_load_refuses_nobody(gateway: Gateway) -> None:
 
 
 def test_down_leaves_no_process_and_a_second_one_has_nothing_to_do(gateway: Gateway) -> None:
-    until(lambda: len(gateway.pids()) == 2, 20, "a master and one worker")
+    until(lambda: len(gateway.pids()) == 3, 20, "a master and one worker")
     assert gateway.must("down")["outcome"] == "applied"
     assert gateway.pids() == []
     assert sorted(path.name for path in (gateway.home / "run").iterdir()) == []

@@ -267,7 +267,12 @@ class Faulty(Gateway):
         status = self.told()
         groups = [(group["generation"], group["role"]) for group in status.get("groups", [])]
         alive = set(self.pids())
-        known = {status.get("pid"), *(w["pid"] for group in status.get("groups", []) for w in group["workers"])}
+        accountant = (status.get("accountant") or {}).get("pid")
+        known = {
+            status.get("pid"),
+            accountant,
+            *(w["pid"] for group in status.get("groups", []) for w in group["workers"]),
+        }
         sockets = {int(path.stem) for path in self.instance.run.glob("*.fd")}
         leftovers = [str(path) for path in self.instance.state.rglob(".*")]
         leftovers += [str(path) for path in self.instance.config.glob(".*")]
@@ -280,7 +285,7 @@ class Faulty(Gateway):
             f"groups are {groups}, current is {current}": groups == [(current, "serving")],
             f"a change is going on: {status.get('change')}": not status.get("change"),
             f"processes {alive}, the master knows {known}": alive == known,
-            f"sockets of {sockets}": sockets == alive - {status.get("pid")},
+            f"sockets of {sockets}": sockets == alive - {status.get("pid"), accountant},
             f"left behind: {leftovers}": not leftovers,
         }.items():
             if not holds:

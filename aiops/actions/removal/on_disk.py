@@ -11,14 +11,29 @@ from aiops.actions.instance.drift import generated_is_edited
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.removal.thing import Found, Thing
 from aiops.errors import InvalidState
-from aiops.gateway.shared import tallies
+from aiops.gateway.shared import accounting, tallies
 from aiops.host import files
 from aiops.host.instance import GENERATED, Instance
 from aiops.spec.sources import FILES, SETTINGS
 
 LOCK = "lock"
-STATE = ("generations", "current", "highest", "same", "journal", "incidents", "runtimes", "edits", "import-report.txt")
-RUN = ("*.sock", "*.http", "*.fd", f"*{tallies.SUFFIX}*", "master.pid", "successor.json")
+STATE = (
+    "generations",
+    "current",
+    "highest",
+    "same",
+    "journal",
+    "incidents",
+    "runtimes",
+    "edits",
+    "import-report.txt",
+    "aiops.db*",
+    "counters",
+    "spool",
+    "replica",
+    accounting.LOCK,
+)
+RUN = ("*.sock", f"{accounting.SOCKET}.*", "*.http", "*.fd", f"*{tallies.SUFFIX}*", "master.pid", "successor.json")
 LOGS = ("gateway.log*", "audit.jsonl*")
 HIDDEN = (".*.aiops-*", ".current.*")  # what a write that was killed left
 

@@ -9,6 +9,20 @@ import stat
 from pathlib import Path
 
 LARGEST_BYTES = 50 * 1024 * 1024
+CHECK_SECONDS = 30.0
+
+
+class Rotation:
+    """Of what is written to ``descriptor``: looked at every ``CHECK_SECONDS``."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._next = 0.0
+
+    def look(self, now: float) -> None:
+        if now >= self._next:
+            self._next = now + CHECK_SECONDS
+            rotate(self._descriptor)
 
 
 def rotate(descriptor: int, largest: int = LARGEST_BYTES) -> bool:

@@ -14,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import aiops
-from aiops.gateway.master import logfile
+from aiops.gateway.master.accountant import Accountant
 from aiops.gateway.master.control_socket import ControlSocket, Refused
 from aiops.gateway.master.estimate import Estimator
 from aiops.gateway.master.events import Events
 from aiops.gateway.master.group import Group, WorkerHandle
 from aiops.gateway.master.listeners import Listeners
+from aiops.gateway.master.logfile import Rotation
 from aiops.gateway.master.notify import Notifier, condition
 from aiops.gateway.master.options import Options
 from aiops.gateway.master.orphans import Orphans
@@ -36,7 +37,6 @@ from aiops.gateway.worker import put_off, runtime, settings
 
 BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds between looks at the clock
 BOOT_CONFIRM_SECONDS = 60.0
-LOG_CHECK_SECONDS = 30.0
 
 
 class Master:
@@ -47,7 +47,7 @@ class Master:
         self._settled = False  # the boot is over, well or not
         self._events = Events()
         self._listeners = Listeners()
-        self._workforce = Workforce(self._events, self._listeners, options.run, self._heard, self._died)
+        self._workforce = Workforce(self._events, self._listeners, options, self._heard, self._died)
         self._change: Change | None = None
         self._stopping: float | None = None  # monotonic deadline
         self._boot_retry: float | None = None
@@ -56,7 +56,8 @@ class Master:
         self._to_adopt: set[str] = set()
         self._started = time.monotonic()
         self._left: int | None = None  # with this exit code, without the workers
-        self._next_log_check = 0.0
+        self._log = Rotation(sys.stderr.fileno())
+        self._accountant = Accountant(options.state, options.run)
         self._pid_file = options.run / protocol.PID_FILE
 
     # --- life -------------------------------------------------------------------------------------------------
@@ -84,6 +85,7 @@ class Master:
             say("warning: importing LiteLLM left threads behind; forking is not safe")
         self._estimator = Estimator(seconds, os.cpu_count() or 1)
         self._succession.arrived()
+        self._accountant.start()
 
     def run(self) -> int:
         """Until told to stop, or to leave. The exit code."""
@@ -94,11 +96,11 @@ class Master:
             if self._left is not None:  # the workers stay, serve on, and are taken over by the next master
                 say("leaves its workers to the next master")
                 return self._left
-            if self._change is None and self._stopping is None:
-                control = self._control.fileno()
-                if self._succession.go(self._workforce, self._listeners, control, self._catch_up):
-                    return SUCCEEDED
+            control, free = self._control.fileno(), self._change is None and self._stopping is None
+            if free and self._succession.go(self._workforce, self._listeners, control, self._catch_up):
+                return SUCCEEDED
         self._listeners.close()
+        self._accountant.stop()
         self._pid_file.unlink(missing_ok=True)
         return 0
 
@@ -124,15 +126,13 @@ class Master:
         if self._boot_retry is not None and now >= self._boot_retry and self._change is None:
             self._boot()
         if self._stopping is not None and now >= self._stopping:
-            for group in self._workforce.groups:
-                self._workforce.kill(group)
+            self._workforce.kill_all()
         if self._to_adopt and self._change is None and self._stopping is None:
             runtime.adopt(sorted(self._to_adopt))
             self._to_adopt = set()
         self._workforce.drop_empty()
-        if now >= self._next_log_check:
-            self._next_log_check = now + LOG_CHECK_SECONDS
-            logfile.rotate(sys.stderr.fileno())
+        self._accountant.look(now)
+        self._log.look(now)
 
     # --- the committed generation, after a start --------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class Master:
         self._boot_retry = time.monotonic() + wait
         why = f"the committed generation does not start: {reason}"
         self._last_revert = Reverted(why, boot=True, failures=self._boot_failures)
-        say(f"the committed generation does not start: {reason}; next try in {wait:g} s", WARNING)
+        say(f"{why}; next try in {wait:g} s", WARNING)
 
     # --- one change -------------------------------------------------------------------------------------------
 
@@ -396,4 +396,5 @@ class Master:
             groups=tuple(group.describe() for group in self._workforce.groups),
             orphans=tuple(self._orphans.pids),
             last_revert=self._last_revert,
+            accountant=self._accountant.describe(),
         )

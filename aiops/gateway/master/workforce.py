@@ -8,11 +8,11 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from aiops.gateway.master.events import Events
 from aiops.gateway.master.group import Group, WorkerHandle
 from aiops.gateway.master.listeners import BACKLOG, Listeners
+from aiops.gateway.master.options import Options
 from aiops.gateway.shared import protocol
 from aiops.gateway.worker import worker
 
@@ -23,11 +23,12 @@ Died = Callable[[Group, WorkerHandle, str], None]
 class Workforce:
     """``heard`` is called for each message of a worker, ``died`` for each death, with the reason."""
 
-    def __init__(self, events: Events, listeners: Listeners, sockets: Path, heard: Heard, died: Died) -> None:
+    def __init__(self, events: Events, listeners: Listeners, options: Options, heard: Heard, died: Died) -> None:
         self.groups: list[Group] = []
         self._events = events
         self._listeners = listeners
-        self._sockets = sockets
+        self._sockets = options.run
+        self._state = options.state
         self._unswept: set[int] = set()
         self._heard = heard
         self._died = died
@@ -119,6 +120,10 @@ class Workforce:
         for handle in group.workers:
             _kill(handle)
 
+    def kill_all(self) -> None:
+        for group in self.groups:
+            self.kill(group)
+
     def drop_empty(self) -> None:
         """Forget the groups that have left, and the listeners that only they used.
 
@@ -147,6 +152,7 @@ class Workforce:
                 index=index,
                 environment=group.environment,
                 directory=self._sockets,
+                state=self._state,
                 channel=channel,
                 listener=group.listener,
                 backlog=BACKLOG,

@@ -141,6 +141,15 @@ class Group(Message):
 
 
 @dataclass(frozen=True)
+class Accountant(Message):
+    """The process that keeps the accounts. ``pid`` None: it does not run now, and ``failure`` says why it ended."""
+
+    pid: int | None = None
+    restarts: int = 0
+    failure: str = ""
+
+
+@dataclass(frozen=True)
 class Change(Message):
     """The change that is going on."""
 
@@ -175,7 +184,8 @@ class Status(Answer):
     """What runs. ``state``: idle, serving, stopping, or BUSY, and then nothing else is known. Uptime in seconds.
 
     ``runtime`` None is the installation itself; ``on_approval``: this program hands back by itself unless a change
-    is confirmed; ``orphans``: workers of a master that died.
+    is confirmed; ``orphans``: workers of a master that died. ``accountant`` None: of a master that
+    knows of none.
     """
 
     state: str = BUSY
@@ -194,6 +204,7 @@ class Status(Answer):
     groups: tuple[Group, ...] = field(default=(), metadata={"of": Group, "many": True})
     orphans: tuple[int, ...] = ()
     last_revert: Reverted | None = field(default=None, metadata={"of": Reverted})
+    accountant: Accountant | None = field(default=None, metadata={"of": Accountant})
 
     @property
     def serving(self) -> tuple[Worker, ...]:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from aiops.gateway.worker import request
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.call import Call
+from aiops.gateway.worker.prices import Ways
 from aiops.spec.choosing import choose
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.lookup import Resolver
@@ -31,6 +32,9 @@ class Models(Protocol):
 
     def provider(self, name: str) -> str | None:
         """Who answers a plain name first; None when it is not known."""
+
+    def fallbacks(self, name: str) -> tuple[str, ...]:
+        """The names that are tried after a plain one."""
 
 
 class Dispatch:
@@ -78,13 +82,27 @@ class Dispatch:
         call.rule = self._headers[group.kind, group.name]
         return True
 
+    def ways(self, name: str) -> Ways:
+        """Where a request for ``name`` would lead to."""
+        name = self.table.same.get(name, name)
+        group, _ = self._rule(name)
+        if group is None:
+            return Ways((), self._models.fallbacks(name))
+        return Ways(tuple(member.deployment for member in group.members), group.fallbacks)
+
     def _group(self, call: Call) -> Group | None:
-        group = self.table.names.get(call.name)
-        if group is not None or not self._open_ended or self._models.knows(call.name):
-            return group
-        found = self._resolver.find(call.name)
-        call.passed = None if found is None else found.passed
-        return None if found is None else found.group
+        group, passed = self._rule(call.name)
+        if passed is not None:
+            call.passed = passed
+        return group
+
+    def _rule(self, name: str) -> tuple[Group | None, str | None]:
+        """And the name that is passed on, where that is another one."""
+        group = self.table.names.get(name)
+        if group is not None or not self._open_ended or self._models.knows(name):
+            return group, None
+        found = self._resolver.find(name)
+        return (None, None) if found is None else (found.group, found.passed)
 
     def _members(self, group: Group, call: Call, data: dict[str, Any], *, takes_turn: bool = True) -> list[Target]:
         facts, preferred = Facts(model=call.name), None

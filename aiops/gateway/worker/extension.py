@@ -6,17 +6,14 @@ response, its own 400s included, at no cost per request.
 
 from __future__ import annotations
 
-import hmac
 import json
-import os
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from aiops.gateway.shared import proof
 from aiops.gateway.worker import call, introspect, probe, put_off
 from aiops.gateway.worker.board import Board
+from aiops.gateway.worker.front.proofs import MARK, is_proof
 from aiops.gateway.worker.reply import Reply
-from aiops.gateway.worker.settings import MASTER_KEY_VARIABLE
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,7 +21,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 ROUTES = "/_aiops/routes"
-PROOF = proof.HEADER.encode()
 LISTINGS = frozenset({"/v1/model/info", "/model/info", "/model_group/info"})
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
@@ -68,9 +64,9 @@ class Extension:
                 await _answer(send, 200, introspect.describe(self._board))
                 return
             self._take_probe(scope)
-        elif _is_proof(scope["headers"]):
+        elif is_proof(scope["headers"]):
             probe.proof.set(True)
-            scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != PROOF]}
+            scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != MARK]}
         this = call.Call(scope["headers"], private=private or probe.private.get(), proof=probe.proof.get())
         call.current.set(this)
         self.active += 1
@@ -110,15 +106,6 @@ HEALTH: dict[str, Callable[[Extension], tuple[int, dict[str, Any]]]] = {
     "/health/live": Extension.live,
     "/health/ready": Extension.ready_plain,
 }
-
-
-def _is_proof(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether aiops itself asks, by the public port."""
-    given = next((value for name, value in headers if name == PROOF), None)
-    if given is None:
-        return False
-    key = os.environ.get(MASTER_KEY_VARIABLE, "")
-    return bool(key) and hmac.compare_digest(given, proof.mark(key).encode())
 
 
 async def _answer(send: Send, status: int, body: dict[str, Any]) -> None:

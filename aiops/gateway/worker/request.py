@@ -14,7 +14,7 @@ PROMPTS = ("messages", "prompt", "input", "system", "instructions", "contents")
 def facts(name: str, body: Mapping[str, Any], headers: Iterable[tuple[bytes, bytes]]) -> Facts:
     """``request_count`` and the saturations are not known here."""
     named = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in headers}
-    length = sum(_characters(body.get(key)) for key in PROMPTS)
+    length = characters(body)
     tokens = -(-length // CHARACTERS_PER_TOKEN)
     return facts_of(
         name,
@@ -24,6 +24,11 @@ def facts(name: str, body: Mapping[str, Any], headers: Iterable[tuple[bytes, byt
         stream=body.get("stream") is True,
         batch_size=batch_size(body),
     )
+
+
+def characters(body: Mapping[str, Any]) -> int:
+    """The text of its prompts."""
+    return sum(_characters(body.get(key)) for key in PROMPTS)
 
 
 def batch_size(body: Mapping[str, Any]) -> int:

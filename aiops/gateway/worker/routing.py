@@ -9,17 +9,23 @@ docs/decisions/0016 says why it is done this way.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import litellm
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
+from litellm.proxy._types import ProxyException
 from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 
 from aiops.gateway.worker import call, failure, unrouted
 from aiops.gateway.worker.dispatch import Dispatch
+from aiops.gateway.worker.front import let_in
+from aiops.gateway.worker.prices import Prices
 from aiops.spec.names import HIDDEN
 from aiops.spec.shapes.provider_types import TYPES
+from aiops.state import rules
 
 log = logging.getLogger("aiops.routing")
 PREFIXES = {
@@ -54,6 +60,7 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         if same is not None:
             data["model"] = name = same
         current.name = name
+        _look_once_more(name)
         if name.startswith(HIDDEN) and not current.private:
             raise ProxyModelNotFoundError(route=call_type, model_name=name)
         try:
@@ -115,6 +122,21 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         return [name for name in model_names if not name.startswith(HIDDEN)]
 
 
+def _look_once_more(name: str) -> None:
+    """Whether the key may ask for the name that LiteLLM found in the body, if that is not what the front found there.
+
+    Raises the 403 of a key that may not.
+    """
+    given = let_in.current.get()
+    if given is None or given.is_master or name in given.models:
+        return
+    refused = rules.allow(given.identity, given.path, (name,), time.time())
+    if refused is not None:
+        raise ProxyException(
+            message=refused.message, type=refused.kind, param=refused.param, code=refused.status, headers={}
+        )
+
+
 class UsageHook(CustomLogger):  # type: ignore[misc]
     """Counts tokens, also those of streams. Only where a group is ``usage_based``: it costs every request."""
 
@@ -141,7 +163,25 @@ class LiteLLMModels:
         router = proxy_server.llm_router
         return frozenset(one["model_info"]["id"] for one in router.model_list) if router is not None else frozenset()
 
+    def prices(self, free: Iterable[str] | None) -> Prices:
+        """Of all deployments; ``free``: providers that send no bill."""
+        router = proxy_server.llm_router
+        return Prices(router.model_list if router is not None else (), free, litellm.model_cost, tells=_tells_usage)
+
+    def fallbacks(self, name: str) -> tuple[str, ...]:
+        router = proxy_server.llm_router
+        listed = router.fallbacks or () if router is not None else ()
+        return tuple(other for each in listed for other in each.get(name, ()))
+
     def provider(self, name: str) -> str | None:
         router = proxy_server.llm_router
         listed = router.get_model_list(model_name=name) if router is not None else None
         return listed[0].get("model_info", {}).get("provider") if listed else None
+
+
+def _tells_usage(model: str) -> bool:
+    """Whether LiteLLM takes ``stream_options`` for this model of its own naming."""
+    try:
+        return "stream_options" in (litellm.get_supported_openai_params(model=model) or ())
+    except Exception:  # of a model that it does not know
+        return False

@@ -22,7 +22,7 @@ class Settings:
 
     ``routing`` is None for a release of an aiops that had no routing rules: it has no routing hook either.
     ``expose``: what of LiteLLM's port is opened. ``addresses``: where the active providers are, as ``host:port``; None
-    for a release of an aiops that did not write them down.
+    for a release of an aiops that did not write them down. ``free``: the providers that send no bill, or None likewise.
     """
 
     generation: int
@@ -39,6 +39,7 @@ class Settings:
     routing: RoutingTable | None = None
     expose: tuple[str, ...] = ()
     addresses: tuple[str, ...] | None = None
+    free: tuple[str, ...] | None = None
 
     @property
     def config(self) -> Path:
@@ -63,6 +64,7 @@ def load(directory: Path) -> Settings:
         routing=_routing(directory / "release" / ROUTING_FILE),
         expose=tuple(data.get("expose", ())),
         addresses=tuple(data["addresses"]) if "addresses" in data else None,
+        free=tuple(data["free"]) if "free" in data else None,
     )
 
 

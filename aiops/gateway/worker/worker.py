@@ -31,11 +31,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import uvicorn
 
 from aiops.gateway.shared import protocol, tallies
+from aiops.gateway.shared.accounting import Changed
 from aiops.gateway.worker import collector, connections, egress, introspect, runtime
+from aiops.gateway.worker.accountant import Accountant
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.dispatch import Dispatch
+from aiops.gateway.worker.front.asgi import Application
 from aiops.gateway.worker.front.doors import ALWAYS, Doors
-from aiops.gateway.worker.front.front import Application, Front
+from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import RoutingTable
@@ -58,6 +61,7 @@ class Assignment:
     index: int
     environment: dict[str, str]
     directory: Path  # for its sockets
+    state: Path  # what outlives it: counters, and the spool of what was used
     channel: socket.socket
     listener: socket.socket
     backlog: int
@@ -98,13 +102,24 @@ class Worker:
         self._master_lost = False
         self._doors = Doors(assignment.settings.expose)
         self._not_there: tuple[str, ...] = ()  # open on the port, and unknown to this LiteLLM
+        given = assignment.settings
+        url = f"http://{given.host}:{given.port}"
+        self._known = Known()
+        self._accountant = Accountant(assignment.directory, given.generation, url, self._forget)
+        self._known.ask = self._accountant
 
     def readiness(self) -> tuple[str, dict[str, Any]]:
-        """For ``/_health/ready``: this worker's own state; it depends on nothing else in this mode."""
+        """For ``/_health/ready``: this worker's own state, and that of what it can do without for a while."""
         status = "draining" if self._role == protocol.DRAINING else "ready"
-        if self._master_lost and status == "ready":
+        checks = {
+            "role": self._role,
+            "extension": "pass",
+            "master": "lost" if self._master_lost else "pass",
+            "accountant": self._accountant.state,
+            "store": self._accountant.store.state,
+        }
+        if status == "ready" and any(checks[name] != "pass" for name in ("master", "accountant", "store")):
             status = "degraded"
-        checks = {"role": self._role, "extension": "pass", "master": "lost" if self._master_lost else "pass"}
         if self._not_there:
             checks["port"] = f"this LiteLLM has no {', '.join(self._not_there)}"
         return status, checks
@@ -112,6 +127,7 @@ class Worker:
     async def serve(self) -> int:
         # These import LiteLLM: not before the master has prepared its environment.
         from aiops.gateway.worker import limits, probe, routing, selfcheck, upstream_routes, warmth
+        from aiops.gateway.worker.desk import Desk
         from aiops.gateway.worker.extension import HEALTH, Extension
 
         collecting = asyncio.create_task(collector.collect_between_callbacks())
@@ -131,14 +147,25 @@ class Worker:
             limits.spare_proofs()
             models = routing.LiteLLMModels()
             board.deployments = models.deployments()
-            routing.instance.dispatch = Dispatch(board, models)
-            warming = warmth.keep_watch(routing.instance.dispatch)
+            routing.instance.dispatch = dispatch = Dispatch(board, models)
+            warming = warmth.keep_watch(dispatch)
             extension = Extension(app, self, self._settings.generation, board)
             # A task of its own: what it sets in its context must not be inherited by every request to come.
             await asyncio.create_task(selfcheck.prove(extension, self._given.environment, self._settings))
             self._not_there = upstream_routes.missing(app, ALWAYS)
-            front = Front(extension, self._doors, frozenset(HEALTH))
-            self._server = self._make_server(front, dict(state or {}))
+            desk = Desk(
+                extension,
+                self._doors,
+                frozenset(HEALTH),
+                models.prices(self._settings.free),
+                dispatch.ways,
+                self._known,
+                self._accountant,
+                state=self._given.state,
+                generation=self._settings.generation,
+            )
+            counting = asyncio.create_task(desk.give_signs())
+            self._server = self._make_server(desk.front, dict(state or {}))
             exchange = await self._listen()
             self._reader, self._writer = await asyncio.open_connection(sock=self._given.channel)
             self._report(
@@ -148,6 +175,7 @@ class Worker:
                 exchange=str(self._given.address(os.getpid(), "fd")),
                 modules=self._new_modules(),
             )
+            accounting = asyncio.create_task(self._accountant.stay_connected())
             listening = asyncio.create_task(self._obey())
             ticking = asyncio.create_task(self._server.main_loop())
             await self._leave.wait()
@@ -156,6 +184,7 @@ class Worker:
             exchange.close()
             await self._drain(extension, deadline)  # what arrived at the very last moment
             await self._leave_tallies(extension, board)
+            await desk.leave()
             self._heirs.close()
             with contextlib.suppress(OSError):  # a read-only disk
                 self._given.address(os.getpid(), "http").unlink(missing_ok=True)
@@ -163,7 +192,7 @@ class Worker:
             self._server.should_exit = True
             await ticking
             listening.cancel()
-        for task in (collecting, *warming):
+        for task in (accounting, collecting, counting, *warming):
             task.cancel()
         return 0
 
@@ -202,6 +231,10 @@ class Worker:
             stand_by=self._stand_by,
             resume=self._resume,
         )
+
+    def _forget(self, changed: Changed) -> None:
+        """What was changed in the database is not remembered any more."""
+        self._known.forget(changed.hashes, changed.seq)
 
     # --- what the master says ---------------------------------------------------------------------------------
 

@@ -44,7 +44,9 @@ def preload_commands() -> None:
     """All that a verb may import on its way, which LiteLLM and the servers are not."""
     package = importlib.import_module("aiops")
     for found in pkgutil.walk_packages(package.__path__, "aiops."):
-        if not found.name.startswith((MASTER, "aiops.demo")) and not found.name.endswith("__main__"):
+        # Migrations are run by Alembic, and are nothing to import.
+        skipped = found.name.startswith((MASTER, "aiops.demo")) or ".migrations." in f"{found.name}."
+        if not skipped and not found.name.endswith("__main__"):
             importlib.import_module(found.name)
     if "litellm" in sys.modules:
         raise AssertionError("a command line does not import LiteLLM")

@@ -1,1 +1,11 @@
-"""What stands before LiteLLM on the public port. Plain ASGI; nothing here imports LiteLLM."""
+"""What stands before LiteLLM on the public port. Plain ASGI; nothing here imports LiteLLM.
+
+key, known, identify      who asks
+asked, doors, listing     what for
+reserve, estimate         is there room for it
+passage, metering, used   its answer, and what that used
+account                   what the ledger is told of it
+management                the API by which keys are administered
+refusals, limits_shown    what a client is told of all that
+let_in                    for what comes after: whom it let in
+"""

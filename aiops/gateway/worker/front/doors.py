@@ -164,13 +164,23 @@ class Doors:
 
     def __init__(self, exposed: Iterable[str] = ()) -> None:
         opened = [door for name in GROUPS if name in set(exposed) for door in OPENED[name]]
-        self._usual = _Lookup(ALWAYS)
+        self._asked = _Lookup(ASKED_WITH_A_MODEL)
+        self._listings = _Lookup(LISTINGS)
+        self._answers = _Lookup(ANSWERS)
         self._opened = _Lookup(opened)
         self._public = _Lookup(WITHOUT_A_KEY)
 
     def usual(self, method: str, path: str) -> bool:
         """Whether it is there without being opened."""
-        return self._usual.has(method, path)
+        return self.asked(method, path) or self.lists(method, path) or self._answers.has(method, path)
+
+    def asked(self, method: str, path: str) -> bool:
+        """Whether models are asked there."""
+        return self._asked.has(method, path)
+
+    def lists(self, method: str, path: str) -> bool:
+        """Whether it says which models there are."""
+        return self._listings.has(method, path)
 
     def opened(self, method: str, path: str) -> bool:
         """Whether the operator opened it."""

@@ -1,37 +1,73 @@
-"""The public port: what is not an open door is not there, and nothing but health answers without a key.
+"""The public port: what is not an open door is not there, nothing but health answers without a key, and whoever is
+let in is held to what its key may do, counted and accounted.
 
-Requests of aiops itself come by a private unix socket and do not pass here.
+    identify -> may it? -> reserve -> LiteLLM -> settle -> account
+
+Requests of aiops itself come by a private unix socket and do not pass here; its proofs by this port are neither limited
+nor accounted.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
 
-from aiops.gateway.worker.front import key
+from aiops.gateway.worker.front import asked, key, let_in, listing, management
+from aiops.gateway.worker.front.account import IDEMPOTENCY_KEY, Account
+from aiops.gateway.worker.front.asgi import (
+    Application,
+    Receive,
+    Scope,
+    Send,
+    TooLarge,
+    header,
+    read_body,
+    replay,
+)
+from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.doors import WEBSOCKET, Doors, opens
+from aiops.gateway.worker.front.identify import identify
+from aiops.gateway.worker.front.known import Known
+from aiops.gateway.worker.front.metering import Metering
+from aiops.gateway.worker.front.passage import Passage
+from aiops.gateway.worker.front.proofs import is_proof
+from aiops.gateway.worker.front.refusals import send_refusal
+from aiops.gateway.worker.front.reserve import Reserve
 from aiops.spec.shapes.exposed import OPENS
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from aiops.state import rules
+from aiops.state.rules import Refusal
+from aiops.state.shapes import Identity
 
 SERVED = "This port serves the API that models are asked with, and /v1/models."
-
-
-class Application(Protocol):
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+LARGEST_BODY = 512 * 1024 * 1024
 
 
 class Front:
-    """Wraps the application of a worker. ``health``: the paths that it answers without a key."""
+    """Wraps the application of a worker. ``health``: the paths that it answers without a key. ``manage``: who answers
+    the management API; None: nobody, and it is not there. ``refused`` counts refusals by ``type`` for the metrics."""
 
-    def __init__(self, app: Application, doors: Doors, health: frozenset[str]) -> None:
+    def __init__(
+        self,
+        app: Application,
+        doors: Doors,
+        health: frozenset[str],
+        known: Known,
+        reserve: Reserve,
+        account: Account,
+        manage: management.Ask | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.refused: Counter[str] = Counter()
         self._app = app
         self._doors = doors
         self._health = health
+        self._known = known
+        self._reserve = reserve
+        self._account = account
+        self._manage = manage
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -43,23 +79,130 @@ class Front:
         if path in self._health or self._doors.public(method, path):
             await self._app(scope, receive, send)
             return
-        if method == "OPTIONS" and (asked := _preflight(scope)) and self._doors.usual(asked, path):
+        if method == "OPTIONS" and (wanted := _preflight(scope)) and self._doors.usual(wanted, path):
             # A browser asks before it sends anything, and has no key then. LiteLLM's CORS layer answers.
             await self._app(scope, receive, send)
             return
-        usual = self._doors.usual(method, path)
-        if not usual and not self._doors.opened(method, path):
+        managed = self._manage is not None and kind == "http" and management.is_managed(path)
+        usual = not managed and self._doors.usual(method, path)
+        if not usual and not managed and not self._doors.opened(method, path):
             bare = path.rstrip("/")
             usual = self._doors.usual(method, bare)
             if not usual:
-                await _refuse(scope, send, 404, _not_here(method, path))
+                await self._refuse(scope, send, _not_here(method, path))
                 return
             # LiteLLM would redirect, and not every client follows a POST.
+            path = bare
             scope = {**scope, "path": bare, "raw_path": scope.get("raw_path", b"").rstrip(b"/")}
-        if not any(map(key.is_known, key.given(scope["headers"], scope.get("query_string", b"")))):
-            await _refuse(scope, send, 401, _no_key(scope), b"Bearer" if usual else b'Basic realm="aiops"')
+        identity = await identify(list(key.given(scope["headers"], scope.get("query_string", b""))), self._known)
+        if isinstance(identity, Refusal):
+            await self._refuse(scope, send, identity, b"Bearer" if usual or managed else b'Basic realm="aiops"')
             return
+        if managed:
+            await self._administer(scope, receive, send, identity)
+        elif not usual:
+            await self._open(scope, receive, send, identity)
+        elif not self._doors.asked(method, path) or (not identity.id and is_proof(scope["headers"])):
+            await self._look(scope, receive, send, identity)
+        else:
+            await self._ask(scope, receive, send, identity)
+
+    # --- what is asked for ------------------------------------------------------------------------------------
+
+    async def _ask(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
+        """A request to a model."""
+        wanted = await self._read(scope, receive, identity)
+        if wanted is None:
+            return  # the client left
+        now = self._clock()
+        refused = wanted if isinstance(wanted, Refusal) else rules.allow(identity, scope["path"], wanted.models, now)
+        if refused is not None or isinstance(wanted, Refusal):
+            await self._refuse(scope, send, refused or wanted)  # type: ignore[arg-type]
+            return
+        given = await self._reserve.reserve(uuid.uuid4().hex, identity, wanted, now)
+        if isinstance(given, Refusal):
+            await self._refuse(scope, send, given)
+            return
+        let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models))
+        hides = wanted.hides_usage and self._reserve.tells_usage(given)
+        if hides:
+            body = asked.with_usage(wanted)
+            size = (b"content-length", str(len(body)).encode())
+            scope = {**scope, "headers": [size if pair[0] == size[0] else pair for pair in scope["headers"]]}
+        else:
+            body = wanted.body
+        if scope["type"] == "http":
+            receive = replay(body, receive)
+        idempotency_key = header(scope, IDEMPOTENCY_KEY).decode("latin-1")[:256] or None
+        accepted = self._account.accept(given, identity, scope["path"], idempotency_key)
+        passage = Passage(given, accepted, Metering(hides_usage=hides), self._reserve, self._account)
+        await passage.run(self._app, scope, receive, send)
+
+    async def _look(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
+        """A list of models, an answer that its provider keeps, or a proof: nothing is counted."""
+        path = scope["path"]
+        lists = scope["type"] == "http" and self._doors.lists(scope["method"], path)
+        refused = rules.allow(identity, path, (), self._clock(), "listings" if lists else "models")
+        one = listing.one_of(path) if lists else None
+        if refused is None and one is not None and not rules.lists(identity, one):
+            refused = Refusal(
+                status=404,
+                kind="invalid_request_error",
+                param="model",
+                code="model_not_found",
+                message=f"The model `{one[:200]}` does not exist, or this key may not ask for it.",
+            )
+        if refused is not None:
+            await self._refuse(scope, send, refused)
+            return
+        let_in.current.set(let_in.LetIn(identity, path))
+        if lists and one is None and listing.is_held(identity):
+            await listing.send_list(self._app, scope, receive, send, identity)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
+        """What the operator opened, all of which is an administrator's."""
+        refused = rules.valid(identity, self._clock()) or (None if identity.admin else _only_admins(scope["path"]))
+        if refused is not None:
+            await self._refuse(scope, send, refused)
+            return
+        let_in.current.set(let_in.LetIn(identity, scope["path"]))
         await self._app(scope, receive, send)
+
+    async def _administer(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
+        refused = rules.allow(identity, scope["path"], (), self._clock(), "management")
+        if refused is None and not identity.admin:
+            refused = management.ONLY_ADMINS
+        if refused is not None:
+            await self._refuse(scope, send, refused)
+            return
+        assert self._manage is not None
+        await management.manage(self._manage, scope, receive, send, identity)
+
+    async def _read(self, scope: Scope, receive: Receive, identity: Identity) -> Asked | Refusal | None:
+        path, query = scope["path"], scope.get("query_string", b"")
+        if scope["type"] == "websocket":
+            if identity.id and path.endswith("/responses"):
+                return _by_post(path)  # each message asks for a model of its own
+            return asked.read(path, b"", b"", query)
+        try:
+            body = await read_body(receive, LARGEST_BODY)
+        except TooLarge as error:
+            return Refusal(status=413, kind="invalid_request_error", code="413", message=str(error))
+        if body is None:
+            return None
+        try:
+            return asked.read(path, header(scope, b"content-type"), body, query)
+        except asked.Unreadable as error:
+            if not identity.id:
+                return Asked(body=body)  # LiteLLM says what is wrong with it, as it always did
+            return Refusal(status=400, kind="invalid_request_error", code="400", message=str(error))
+
+    async def _refuse(self, scope: Scope, send: Send, refusal: Refusal, challenge: bytes = b"") -> None:
+        self.refused[refusal.kind] += 1
+        more = [(b"www-authenticate", challenge)] if challenge and refusal.status == 401 else None
+        await send_refusal(scope, send, refusal, more)
 
 
 def _preflight(scope: Scope) -> str:
@@ -67,30 +210,19 @@ def _preflight(scope: Scope) -> str:
     return str(headers.get(b"access-control-request-method", b"").decode("latin-1")) if b"origin" in headers else ""
 
 
-def _no_key(scope: Scope) -> str:
-    if any(key.given(scope["headers"], scope.get("query_string", b""))):
-        return "Incorrect API key provided."
-    return "No API key was given. Send it as `Authorization: Bearer KEY`."
-
-
-def _not_here(method: str, path: str) -> str:
+def _not_here(method: str, path: str) -> Refusal:
     group = opens(method, path)
-    what = f"There is nothing at {method} {path[:200]}."
-    if group is None:
-        return f"{what} {SERVED}"
-    return f"{what} {SERVED} For the operator: `gateway.expose: [{group}]` in aiops.yaml opens {OPENS[group]}."
+    what = f"There is nothing at {method} {path[:200]}. {SERVED}"
+    if group is not None:
+        what += f" For the operator: `gateway.expose: [{group}]` in aiops.yaml opens {OPENS[group]}."
+    return Refusal(status=404, kind="invalid_request_error", code="404", message=what)
 
 
-async def _refuse(scope: Scope, send: Send, status: int, message: str, challenge: bytes = b"") -> None:
-    """An error in OpenAI's shape; to a websocket as the answer to its handshake."""
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": str(status)}
-    body = json.dumps({"error": error}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if challenge:
-        headers.append((b"www-authenticate", challenge))
-    prefix = "" if scope["type"] == "http" else "websocket."
-    if prefix and "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 1008})
-        return
-    await send({"type": f"{prefix}http.response.start", "status": status, "headers": headers})
-    await send({"type": f"{prefix}http.response.body", "body": body})
+def _only_admins(path: str) -> Refusal:
+    message = f"{path[:200]} answers to the master key, or a key of an administrator, only."
+    return Refusal(status=403, kind="auth_error", code="403", message=message)
+
+
+def _by_post(path: str) -> Refusal:
+    message = f"By a websocket only the master key may ask at {path[:200]}: ask with POST."
+    return Refusal(status=403, kind="auth_error", code="403", message=message)

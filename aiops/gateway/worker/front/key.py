@@ -12,16 +12,15 @@ from urllib.parse import parse_qsl
 from aiops.gateway.worker.settings import MASTER_KEY_VARIABLE
 
 # Where clients of OpenAI, Azure, Anthropic and Google put their key; LiteLLM looks in the same places.
-HEADERS = frozenset(
-    {
-        b"authorization",
-        b"x-litellm-api-key",
-        b"api-key",
-        b"x-api-key",
-        b"x-goog-api-key",
-        b"ocp-apim-subscription-key",
-    }
-)
+# The first of these that a request has counts, as with LiteLLM.
+HEADERS = {
+    b"x-litellm-api-key": 0,
+    b"authorization": 1,
+    b"api-key": 2,
+    b"x-api-key": 3,
+    b"x-goog-api-key": 4,
+    b"ocp-apim-subscription-key": 5,
+}
 SUBPROTOCOL = "openai-insecure-api-key."
 """Browsers cannot set a header on a websocket: OpenAI's put the key behind this."""
 
@@ -34,14 +33,20 @@ def is_known(key: str) -> bool:
 
 def given(headers: Iterable[tuple[bytes, bytes]], query: bytes = b"") -> Iterator[str]:
     """Every key that a request carries, as LiteLLM would read them; ``query``: Google's clients write ``?key=``."""
+    headers = list(headers)
+    found = [(HEADERS[name], value) for name, value in headers if name in HEADERS]
+    for _, value in sorted(found, key=_place) if len(found) > 1 else found:
+        yield from _in_header(value.decode("latin-1"))
     for name, value in headers:
-        if name in HEADERS:
-            yield from _in_header(value.decode("latin-1"))
-        elif name == b"sec-websocket-protocol":
+        if name == b"sec-websocket-protocol":
             offered = (protocol.strip() for protocol in value.decode("latin-1").split(","))
             yield from (each.removeprefix(SUBPROTOCOL) for each in offered if each.startswith(SUBPROTOCOL))
     if b"key=" in query:
         yield from (value for name, value in parse_qsl(query.decode("latin-1")) if name == "key")
+
+
+def _place(found: tuple[int, bytes]) -> int:
+    return found[0]
 
 
 def _in_header(value: str) -> Iterator[str]:

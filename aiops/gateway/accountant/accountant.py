@@ -1,0 +1,145 @@
+"""The parts put together, from the first look at the database to the last record."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiops.gateway.accountant import counters, managing
+from aiops.gateway.accountant.changes import Changes
+from aiops.gateway.accountant.database import Database, Unusable
+from aiops.gateway.accountant.holding import Holding
+from aiops.gateway.accountant.ingest import Ingest
+from aiops.gateway.accountant.money import Money
+from aiops.gateway.accountant.presence import Presence
+from aiops.gateway.accountant.say import say
+from aiops.gateway.accountant.server import Peer, Server
+from aiops.gateway.shared import accounting
+from aiops.gateway.shared.accounting import Answer, Changed, Question, Store
+from aiops.state import plain
+from aiops.state.replica import replica
+from aiops.state.store import identity
+
+DATABASE = "aiops.db"
+LAST_SECONDS = 2.0  # at the end, to write what is in the spools
+ALONE_SECONDS = 60.0  # without a master and without workers, until there is nothing more to do
+
+
+@dataclass(frozen=True)
+class Options:
+    """``database_url`` and ``redis_url`` None: SQLite and shared memory, in the state directory."""
+
+    state: Path
+    run: Path
+    database_url: str | None = None
+    redis_url: str | None = None
+
+
+class Accountant:
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._replica = replica(options.state)
+        self._parent = os.getppid()
+        where = options.database_url or options.state / DATABASE
+        self._database = Database(where, self._store)
+        self._changes = Changes(self._database, where, self._changed)
+        self._money = Money(self._database, counters.at(options.state, options.redis_url))
+        self._ingest = Ingest(options.state, self._money)
+        self._presence = Presence(self._database, self._replica)
+        self._server = Server(options.run, self._reply, self._presence.is_news)
+        self._over = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until it is told to end, or there is nobody left to work for."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._over.set)
+        await self._database.check()
+        Holding(self._options.state)  # nobody else writes from here on
+        await self._server.listen()
+        say("serves")
+        work = [
+            asyncio.create_task(each)
+            for each in (
+                self._database.keep_checking(),
+                self._changes.follow(),
+                self._ingest.forever(),
+                self._presence.keep_true(self._server, self._changes),
+                self._watch_for_loneliness(),
+            )
+        ]
+        work.append(asyncio.create_task(self._told_to_end()))
+        done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_SECONDS):
+                await self._ingest.once()
+        if not self._server.workers:  # or it is retired, and the next one is about to say that they are there
+            await self._presence.leave()
+        await self._server.close()
+        self._database.close()
+        for task in done:
+            task.result()  # a part that failed: the master starts all of it again
+
+    async def _told_to_end(self) -> None:
+        await self._over.wait()
+
+    # --- what workers ask -------------------------------------------------------------------------------------
+
+    async def _reply(self, peer: Peer, question: Question) -> Answer | None:
+        match question:
+            case accounting.Hello():
+                return self._welcome(peer, question)
+            case accounting.LookUp():
+                return await self._look_up(question.hash)
+            case accounting.Seed():
+                await self._money.seed(question.counters)
+                return accounting.Done()
+            case accounting.Ingest():
+                if not await self._ingest.once():
+                    raise Unusable("not everything can be written to the ledger now")
+                return accounting.Done()
+            case accounting.Manage():
+                return await managing.manage(self._database, question)
+            case _:
+                return None
+
+    def _welcome(self, peer: Peer, hello: accounting.Hello) -> Answer:
+        # Before it is told of changes: it applies what it is welcomed with, and says so.
+        peer.hello, peer.applied = hello, None
+        peer.say(self._database.store)
+        self._presence.is_news()
+        return accounting.Welcome(self._replica, self._changes.seq)
+
+    async def _look_up(self, hash: str) -> Answer:
+        # Before the look-up: what is changed meanwhile is told afterwards, and looked up again.
+        seq = self._changes.seq or 0
+        found = await self._database.read(lambda connection: identity.by_hash(connection, hash))
+        return accounting.Known(plain.of(found) if found is not None else None, seq)
+
+    # --- what workers are told --------------------------------------------------------------------------------
+
+    def _store(self, store: Store) -> None:
+        self._server.tell(store)
+
+    def _changed(self, changed: Changed) -> None:
+        self._server.tell(changed)
+        self._presence.is_news()
+
+    async def _watch_for_loneliness(self) -> None:
+        """A master that died is replaced by another one, which has an accountant of its own. Without any, and without
+        workers, nobody is left to work for."""
+        alone_since = time.monotonic()
+        while True:
+            if os.getppid() == self._parent or self._server.workers:
+                alone_since = time.monotonic()
+            if time.monotonic() - alone_since > ALONE_SECONDS:
+                say("there is neither a master nor a worker any more")
+                self._over.set()
+            await asyncio.sleep(1.0)

@@ -1,0 +1,149 @@
+"""From the workers' spools into the ledger: each request once, whoever is killed when.
+
+What was read is written in one transaction, and then noted. Killed in between, it is read again, and the ledger
+already has it. A process that is dead will end nothing any more: what it had under way is written as lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+from aiops.gateway.accountant.database import Unusable
+from aiops.gateway.accountant.say import say
+from aiops.gateway.shared.journald import WARNING
+from aiops.state.usage import spool
+from aiops.state.usage.record import Usage
+from aiops.state.usage.spool import File, Record
+
+TICK = 0.25
+BACKOFF_FIRST, BACKOFF_MOST = 0.5, 5.0
+
+
+class Ledger(Protocol):
+    """Both raise Unusable: then it is to be done again."""
+
+    async def enter(self, records: Sequence[Usage]) -> None:
+        """Each of them once, whatever was entered before."""
+        ...
+
+    async def settle(self, owner: str, records: Sequence[Record]) -> list[Usage]:
+        """What the dead process ``owner`` had under way, in the counters, as it is to be entered."""
+        ...
+
+
+@dataclass
+class _Process:
+    """What is known of one that writes. ``offsets``: where to go on reading in each of its files."""
+
+    under_way: dict[str, Record] = field(default_factory=dict)
+    offsets: dict[Path, int] = field(default_factory=dict)
+
+
+class Ingest:
+    def __init__(self, state: Path, ledger: Ledger) -> None:
+        self._state = state
+        self._ledger = ledger
+        self._processes: dict[tuple[int, int], _Process] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._away = False
+
+    async def forever(self) -> None:
+        """Until cancelled."""
+        wait = BACKOFF_FIRST
+        while True:
+            if await self.once():
+                wait = BACKOFF_FIRST
+                await asyncio.sleep(TICK)
+            else:
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, BACKOFF_MOST)
+
+    async def once(self) -> bool:
+        """All that is there now. False when the database, or the disk, is in the way of it: then later."""
+        async with self._one_at_a_time:
+            try:
+                for _, files in groupby(spool.files(self._state), key=lambda file: file.owner):
+                    await self._take(list(files))
+            except Unusable:
+                self._away = True  # the database has said so itself
+                _sync(self._state)
+                return False
+            except OSError as error:
+                if not self._away:
+                    say(f"the spool cannot be read: {error}", WARNING)
+                self._away = True
+                return False
+            self._away = False
+            return True
+
+    async def _take(self, files: list[File]) -> None:
+        owner = files[0].owner
+        # Asked before its files are read: what is dead writes nothing more.
+        dead = not spool.is_alive(files[0])
+        process = self._processes.setdefault(owner, _Process())
+        for file in files:
+            await self._read(file, process)
+            if file is not files[-1]:  # the next one has all that is under way
+                _remove(file, process)
+        if dead:
+            await self._bury(files, process)
+            del self._processes[owner]
+
+    async def _read(self, file: File, process: _Process) -> None:
+        """What has come since. A file seen for the first time is read from its beginning: for what is under way."""
+        first = file.path not in process.offsets
+        offset = process.offsets.get(file.path, 0)
+        known = spool.done(file) if first else offset
+        while True:
+            part = spool.read(file.path, offset)
+            if part.offset == offset:
+                break
+            if part.torn:
+                say(f"{part.torn} torn records in {file.path.name} are left out", WARNING)
+            ended = [record for kind, record in part.records if kind == "ended" and isinstance(record, Usage)]
+            if ended and part.offset > known:
+                await self._ledger.enter(ended)
+            for kind, record in part.records:
+                if kind == "ended":
+                    process.under_way.pop(record.id, None)
+                else:
+                    process.under_way[record.id] = record
+            offset = process.offsets[file.path] = part.offset
+            if offset > known:
+                with suppress(OSError):  # it is read again
+                    spool.note_done(file, offset)
+
+    async def _bury(self, files: list[File], process: _Process) -> None:
+        left = await self._ledger.settle(files[0].stem, list(process.under_way.values()))
+        if left:
+            await self._ledger.enter(left)
+            lost = sum(usage.outcome == "lost" for usage in left)
+            say(f"process {files[0].pid} was killed: {lost} requests are accounted as lost", WARNING)
+        for file in files:
+            _remove(file, process)
+        with suppress(OSError):
+            (files[0].path.parent / f"{files[0].stem}.new").unlink(missing_ok=True)
+
+
+def _remove(file: File, process: _Process) -> None:
+    with suppress(OSError):  # a read-only disk: it is read again, which changes nothing
+        spool.remove(file)
+        process.offsets.pop(file.path, None)
+
+
+def _sync(state: Path) -> None:
+    """What is nowhere but here has to survive a power cut."""
+    for file in spool.files(state):
+        with suppress(OSError):
+            descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,195 @@
+"""What workers and the accountant say to each other, as types: one JSON object a line, over a unix socket.
+
+A worker asks with an ``id`` of its own and is answered with the same. What the accountant says unasked bears none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from aiops.gateway.shared.messages import Message, Plain
+
+SOCKET: Final = "accountant.sock"
+LOCK: Final = "accountant.lock"  # in the state directory: its holder, whose process id it has, is the accountant
+MODULE: Final = "aiops.gateway.accountant"
+WELL: Final = "pass"
+
+
+def holder(state: Path) -> int:
+    """The process id of the accountant of this state directory, 0 when there is none: a file alone proves nothing."""
+    try:
+        pid = int((state / LOCK).read_text())
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return 0
+    return pid if MODULE.encode() in line and str(state).encode() in line else 0
+
+
+@dataclass(frozen=True)
+class Said(Message):
+    """``word``: what it is called on the wire."""
+
+    word: ClassVar[str]
+
+    def plain(self) -> dict[str, Any]:
+        return {"say": self.word, **super().plain()}
+
+
+# --- a worker asks ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hello(Said):
+    """The first thing a worker says: who it is. It is answered with ``Welcome``."""
+
+    word: ClassVar[str] = "hello"
+    worker: int
+    generation: int
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class LookUp(Said):
+    """Whose key has this hash? Answered with ``Known``."""
+
+    word: ClassVar[str] = "identity"
+    hash: str
+
+
+@dataclass(frozen=True)
+class Unseeded(Message):
+    """A money counter that is to be told what the ledger says: its name; of which account (``kind``: key, team, user,
+    member; ``account``: its id), and of which model alone; from ``begins``, the later one of when its window began and
+    when its base was set, until before ``ends``, seconds since 1970. ``base``: nano-dollars to begin with."""
+
+    name: str
+    kind: str
+    account: str
+    begins: float
+    ends: int | None = None
+    model: str | None = None
+    base: int = 0
+
+
+@dataclass(frozen=True)
+class Seed(Said):
+    """Answered with ``Done`` when all of them are there."""
+
+    word: ClassVar[str] = "seed"
+    counters: tuple[Unseeded, ...] = field(default=(), metadata={"of": Unseeded, "many": True})
+
+
+@dataclass(frozen=True)
+class Manage(Said):
+    """A request to the management API. ``who``: the key's id, empty for the master key; ``changed_by``: what the
+    ``litellm-changed-by`` header says. Answered with ``Managed``."""
+
+    word: ClassVar[str] = "manage"
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    who: str = ""
+    from_where: str = ""
+    changed_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Ingest(Said):
+    """Write what is in the spools now. Answered with ``Done``."""
+
+    word: ClassVar[str] = "ingest"
+
+
+@dataclass(frozen=True)
+class Applied(Said):
+    """A worker has forgotten what ``Changed`` of this number named. Not answered."""
+
+    word: ClassVar[str] = "applied"
+    seq: int
+
+
+Question = Hello | LookUp | Seed | Manage | Ingest | Applied
+
+
+# --- the accountant says ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Welcome(Said):
+    """``seq``: of the last change there is; None while the database does not say."""
+
+    word: ClassVar[str] = "welcome"
+    replica: str
+    seq: int | None = None
+
+
+@dataclass(frozen=True)
+class Known(Said):
+    """``identity`` None: nobody's. ``seq``: of the last change that it contains."""
+
+    word: ClassVar[str] = "known"
+    identity: Mapping[str, Any] | None = None
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class Done(Said):
+    word: ClassVar[str] = "done"
+
+
+@dataclass(frozen=True)
+class Managed(Said):
+    """HTTP status and JSON."""
+
+    word: ClassVar[str] = "managed"
+    status: int
+    body: Any = None
+
+
+@dataclass(frozen=True)
+class Failed(Said):
+    """It cannot be done now; for whoever runs the gateway, with what to type."""
+
+    word: ClassVar[str] = "failed"
+    error: str
+
+
+@dataclass(frozen=True)
+class Changed(Said):
+    """Unasked: forget these hashes; None: everything."""
+
+    word: ClassVar[str] = "changed"
+    seq: int
+    hashes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Store(Said):
+    """Unasked: how the database is. ``state``: WELL, lost, behind, ahead; ``said``: what is wrong, and what to type."""
+
+    word: ClassVar[str] = "store"
+    state: str
+    said: str = ""
+
+
+Answer = Welcome | Known | Done | Managed | Failed
+Push = Changed | Store
+
+_WORDS: Mapping[str, type[Question | Answer | Push]] = {
+    each.word: each
+    for each in (
+        Hello, LookUp, Seed, Manage, Ingest, Applied, Welcome, Known, Done, Managed, Failed, Changed, Store,
+    )
+}  # fmt: skip
+
+
+def said(data: Plain) -> Question | Answer | Push:
+    """Raises ValueError for what is not known, or not whole."""
+    kind = _WORDS.get(str(data.get("say")))
+    if kind is None:
+        raise ValueError(f"unknown message {data.get('say')!r}")
+    return kind.of(data)

@@ -1,0 +1,90 @@
+"""What a worker keeps of keys, limits and usage, wired together: the front, its counters, its spool, the accountant."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiops.gateway.shared import accounting
+from aiops.gateway.worker import introspect
+from aiops.gateway.worker.accountant import Accountant, Away
+from aiops.gateway.worker.front.account import Account
+from aiops.gateway.worker.front.asgi import Application
+from aiops.gateway.worker.front.doors import Doors
+from aiops.gateway.worker.front.front import Front
+from aiops.gateway.worker.front.known import Known
+from aiops.gateway.worker.front.reserve import Reserve
+from aiops.gateway.worker.prices import Prices, Ways
+from aiops.state.counters.meters import Counters, Unavailable
+from aiops.state.replica import replica
+from aiops.state.usage.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("aiops.keys")
+
+COUNTERS = "counters"  # below the state directory
+SIGN_SECONDS = 1.0
+
+
+class Desk:
+    """To be made after the fork. ``ways``: where a name leads to. Raises OSError when the state cannot be read."""
+
+    def __init__(
+        self,
+        app: Application,
+        doors: Doors,
+        health: frozenset[str],
+        book: Prices,
+        ways: Callable[[str], Ways],
+        known: Known,
+        accountant: Accountant,
+        *,
+        state: Path,
+        generation: int,
+    ) -> None:
+        owner = introspect.this_worker(os.getpid())
+        self._accountant = accountant
+        self._spool = Spool(state, log.warning)
+        self._reserve = Reserve(open_counters(state), book, ways, owner, log.warning)
+        self._reserve.seeder = self._seed
+        account = Account(self._spool, book, generation, replica(state))
+        self.front = Front(app, doors, health, known, self._reserve, account, accountant.manage)
+
+    async def leave(self) -> None:
+        """The last request is over."""
+        await self._reserve.leave()
+        self._spool.close()
+
+    async def give_signs(self) -> None:
+        """Each second, until cancelled: this worker lives, and what it has reserved is in use."""
+        while True:
+            try:
+                await self._reserve.sign_of_life()
+                self._spool.flush()
+            except Exception:
+                log.exception("a sign of life was not given; the next one is in a second")
+            await asyncio.sleep(SIGN_SECONDS)
+
+    async def _seed(self, counters: Sequence[accounting.Unseeded]) -> None:
+        try:
+            await self._accountant.seed(counters)
+        except Away as away:
+            raise Unavailable(str(away)) from away
+
+
+def open_counters(state: Path) -> Counters | None:
+    """Those of this host. On a disk that cannot be written to there are none, and that is said."""
+    from aiops.state.counters.shared import Shared
+
+    try:
+        return Shared(state / COUNTERS, say=log.warning)
+    except OSError as error:
+        why = f"{state / COUNTERS}: {error.strerror or error}"
+        log.warning("limits and budgets cannot be counted: %s; requests pass uncounted", why)
+        return None

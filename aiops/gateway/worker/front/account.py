@@ -1,0 +1,129 @@
+"""What was used, as the ledger has it: one record when a request is let in, one when it has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from aiops.gateway.worker.call import Call
+from aiops.gateway.worker.front.metering import Metering
+from aiops.gateway.worker.front.reserve import Reservation
+from aiops.gateway.worker.prices import Prices, Tokens
+from aiops.state import money
+from aiops.state.shapes import Identity
+from aiops.state.usage.record import Outcome, Usage
+from aiops.state.usage.spool import Accepted
+
+IDEMPOTENCY_KEY = b"idempotency-key"
+LONGEST = 256  # characters of what a client chose: a name of a model, an end user
+
+
+class Spool(Protocol):
+    """Neither raises, nor waits."""
+
+    def accepted(self, request: Accepted) -> None: ...
+
+    def ending(self, usage: Usage) -> None: ...
+
+    def ended(self, usage: Usage) -> None: ...
+
+
+@dataclass(frozen=True)
+class Spent:
+    """``cost``: nano-dollars; None: nobody knows the price."""
+
+    tokens: Tokens
+    cost: int | None
+    estimated: bool
+
+
+class Account:
+    """One per worker. ``replica``: the host's name in the ledger."""
+
+    def __init__(
+        self, spool: Spool, book: Prices, generation: int, replica: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._spool = spool
+        self._book = book
+        self._generation = generation
+        self._replica = replica
+        self._clock = clock
+
+    def accept(self, given: Reservation, identity: Identity, path: str, idempotency_key: str | None) -> Accepted:
+        """To be said before anybody answers it."""
+        accepted = Accepted(
+            id=given.id,
+            key=identity.id,
+            team=identity.team,
+            user=identity.user,
+            model=given.asked.model[:LONGEST],
+            path=path[:LONGEST],
+            started=round(self._clock() * 1e6),
+            generation=self._generation,
+            replica=self._replica,
+            end_user=given.asked.end_user,
+            stream=given.asked.stream,
+            tags=identity.tags,
+            idempotency_key=idempotency_key,
+        )
+        self._spool.accepted(accepted)
+        return accepted
+
+    def spent(self, given: Reservation, metering: Metering, call: Call | None) -> Spent:
+        """What a request used that has ended, or was left."""
+        was_asked = call is None or bool(call.provider)
+        if given.asked.counts_only or metering.status >= 400 or not was_asked:
+            return Spent(Tokens(), 0, estimated=False)
+        tokens = metering.tokens(given.estimated.prompt)
+        estimated = metering.estimated
+        if estimated and metering.cost is not None:  # of a picture, or a voice: no tokens, but LiteLLM knows
+            return Spent(tokens, money.nano(metering.cost), estimated=False)
+        return Spent(tokens, self._cost(given, tokens, call), estimated)
+
+    def ending(self, usage: Usage) -> None:
+        """To be said before it is settled."""
+        self._spool.ending(usage)
+
+    def ended(self, usage: Usage, epoch: str) -> None:
+        """``epoch``: of the counters it is settled in."""
+        self._spool.ended(replace(usage, epoch=epoch))
+
+    def usage(
+        self,
+        accepted: Accepted,
+        given: Reservation,
+        spent: Spent,
+        metering: Metering,
+        outcome: Outcome,
+        call: Call | None,
+        *,
+        first: float | None,
+    ) -> Usage:
+        """What the ledger is to have of it. ``first``: seconds until the first piece of the answer."""
+        deployment = self._book.deployment(call.deployment) if call is not None else None
+        asked = (call.passed or call.name) if call is not None else ""
+        return Usage(
+            **vars(accepted),
+            provider=call.provider if call is not None else "",
+            served=(deployment.model or asked)[:LONGEST] if deployment is not None else "",
+            seconds=max(0.0, self._clock() - accepted.started / 1e6),
+            first=first,
+            status=metering.status,
+            outcome=outcome,
+            prompt_tokens=spent.tokens.prompt,
+            completion_tokens=spent.tokens.completion,
+            cached_tokens=spent.tokens.cached,
+            cost=spent.cost,
+            estimated=spent.estimated,
+            epoch=given.epoch,
+        )
+
+    def _cost(self, given: Reservation, tokens: Tokens, call: Call | None) -> int | None:
+        deployment = self._book.deployment(call.deployment) if call is not None else None
+        name = (call.passed or call.name) if call is not None else given.asked.model
+        found = [self._book.of(one, name) for one in ((deployment,) if deployment else given.deployments)]
+        costs = [None if price is None else price.cost(tokens) for price in found]
+        known = [cost for cost in costs if cost is not None]
+        return min(max(known), money.MOST) if known else None

@@ -1,0 +1,56 @@
+"""The words of ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+
+class Application(Protocol):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+def header(scope: Scope, name: bytes) -> bytes:
+    """The first of that name, lower case; empty when there is none."""
+    return next((bytes(value) for key, value in scope["headers"] if key == name), b"")
+
+
+async def read_body(receive: Receive, most: int) -> bytes | None:
+    """All of it; None when the client left meanwhile. Raises TooLarge."""
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > most:
+            raise TooLarge(f"The body is larger than {most:,} bytes.")
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+class TooLarge(ValueError):
+    """More than anybody reads into memory."""
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """``body`` once more, and then what ``receive`` has to say."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

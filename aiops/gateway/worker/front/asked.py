@@ -1,0 +1,169 @@
+"""What a request asks for, read from its body once; LiteLLM is given the same bytes again.
+
+Read as LiteLLM reads it. Where the two could differ all the same, LiteLLM's hook asks once more for the name that it
+found (``let_in.names``), so nobody is answered by a model that was not looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import orjson
+
+from aiops.gateway.worker import request
+from aiops.spec.choosing.request_facts import CHARACTERS_PER_TOKEN
+
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_IN_PATH = re.compile(
+    r"/(?:engines|openai/deployments)/(.+?)/(?:chat/completions|completions|embeddings|images/generations|images/edits)"
+    r"|(?:/v1beta)?/models/(.+):(?:generateContent|streamGenerateContent|countTokens)"
+)
+_COUNTING = re.compile(r".*(?:/count_tokens|:countTokens|/responses/input_tokens)")
+_STREAMS_WITH_OPTIONS = re.compile(r"(?:/v1)?/(?:chat/)?completions|/(?:engines|openai/deployments)/.+/completions")
+_FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+_MOST = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_FIELD = re.compile(rb'name="?(model|user)"?\s*(?:\r\n[^\r\n]+)*\r\n\r\n([^\r\n]*)\r\n', re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """``models``: every name that this request could lead to, the one that it asks for first. ``prompt``: its tokens,
+    estimated; ``most``: tokens of one answer that the client wants at most; ``answers``: how many of them.
+    ``body``: what LiteLLM is given. ``hides_usage``: the client did not ask for the event that tells the usage.
+    ``counts_only``: tokens are counted and nothing is answered.
+    """
+
+    models: tuple[str, ...] = ()
+    prompt: int = 0
+    most: int | None = None
+    answers: int = 1
+    stream: bool = False
+    hides_usage: bool = False
+    counts_only: bool = False
+    end_user: str | None = None
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def model(self) -> str:
+        return self.models[0] if self.models else ""
+
+
+class Unreadable(ValueError):
+    """What is wrong with a body, for its sender."""
+
+
+def read(path: str, content_type: bytes, body: bytes, query: bytes = b"") -> Asked:
+    """Raises Unreadable for a body of which nobody can say what it asks for."""
+    kind = content_type.split(b";", 1)[0].strip().lower().decode("latin-1")
+    form = kind in _FORMS
+    said = _form(kind, body) if form else _json(body)
+    models = tuple(dict.fromkeys(_models(path, said, query)))
+    stream = said.get("stream") is True or ":streamGenerateContent" in path
+    return Asked(
+        models=models,
+        prompt=prompt_tokens(said),
+        most=_most(said),
+        answers=_answers(said),
+        stream=stream,
+        hides_usage=stream and not form and _may_have_options(path) and not _wants_usage(said),
+        counts_only=_COUNTING.fullmatch(path) is not None,
+        end_user=_text(said.get("user")),
+        body=body,
+    )
+
+
+def with_usage(asked: Asked) -> bytes:
+    """Its body, asking for the event that tells the usage."""
+    said = _json(asked.body)
+    given = said.get("stream_options")
+    if given is not None or b"stream_options" in asked.body:
+        options = {**given, "include_usage": True} if isinstance(given, dict) else {"include_usage": True}
+        return orjson.dumps({**said, "stream_options": options})
+    start = asked.body.index(b"{") + 1
+    return asked.body[:start] + b'"stream_options":{"include_usage":true},' + asked.body[start:]
+
+
+def prompt_tokens(said: Mapping[str, Any]) -> int:
+    """Characters by four, as everywhere in aiops."""
+    return -(-request.characters(said) // CHARACTERS_PER_TOKEN)
+
+
+def _models(path: str, said: Mapping[str, Any], query: bytes) -> Iterator[str]:
+    in_path = _IN_PATH.fullmatch(path)
+    if in_path is not None:
+        yield unquote(in_path[1] or in_path[2])
+    name = said.get("model")
+    if isinstance(name, str):
+        yield from (part.strip() for part in name.split(",")) if "," in name else (name,)
+    if in_path is None and name is None and query:
+        yield from (value for key, value in parse_qsl(query.decode("latin-1")) if key == "model")
+    for kind in _FALLBACKS:
+        yield from _named(said.get(kind))
+
+
+def _named(given: object) -> Iterator[str]:
+    """The models in fallbacks of a client's own: names, ``{model: …}``, or ``{name: [others]}``."""
+    for each in given if isinstance(given, list) else ():
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, dict):
+            for key, value in each.items():
+                if key == "model" and isinstance(value, str):
+                    yield value
+                yield from _named(value)
+
+
+def _json(body: bytes) -> Mapping[str, Any]:
+    if not body.strip():
+        return {}
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        try:  # as LiteLLM does with what orjson is too strict for
+            said = json.loads(body.decode("utf-8", "surrogatepass"))
+        except ValueError:
+            raise Unreadable(f"The body is not JSON: {error}.") from None
+    if not isinstance(said, dict):
+        raise Unreadable("The body is not a JSON object.")
+    return said
+
+
+def _form(kind: str, body: bytes) -> Mapping[str, Any]:
+    """The fields that are looked at. Of several of one name the last counts."""
+    if kind == _FORMS[0]:
+        return dict(parse_qsl(body.decode("latin-1")))
+    return {name.decode().lower(): value.decode("utf-8", "replace") for name, value in _FIELD.findall(body)}
+
+
+def _may_have_options(path: str) -> bool:
+    return _STREAMS_WITH_OPTIONS.fullmatch(path) is not None
+
+
+def _wants_usage(said: Mapping[str, Any]) -> bool:
+    options = said.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _most(said: Mapping[str, Any]) -> int | None:
+    config = said.get("generationConfig")
+    given: Iterable[Any] = (
+        *(said.get(name) for name in _MOST),
+        config.get("maxOutputTokens") if isinstance(config, dict) else None,
+    )
+    return next(
+        (value for value in given if isinstance(value, int) and not isinstance(value, bool) and value > 0), None
+    )
+
+
+def _answers(said: Mapping[str, Any]) -> int:
+    asked = [value for name in ("n", "best_of") if isinstance(value := said.get(name), int) and value > 0]
+    return max(asked, default=1) * request.batch_size({"prompt": said.get("prompt")})
+
+
+def _text(value: object) -> str | None:
+    return value[:256] if isinstance(value, str) and value else None

@@ -1,0 +1,45 @@
+"""What a request will probably use, before anybody has answered it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiops.gateway.worker.front.asked import Asked
+from aiops.gateway.worker.prices import Deployment, Tokens
+
+LEAST = 256  # tokens of an answer whose length the client leaves open
+UNHEARD_OF = 1024  # the same, of a model that has not answered yet
+MOST = 2**31 - 1  # tokens: what is more is no number of tokens
+_WEIGHT = 0.1  # of the latest answer in the mean
+_MOST_MODELS = 4096
+
+
+class AnswerLengths:
+    """Tokens that the answers of each model had lately: a running mean, of this worker."""
+
+    def __init__(self) -> None:
+        self._mean: dict[str, float] = {}
+
+    def note(self, model: str, completion: int) -> None:
+        if completion <= 0:
+            return
+        before = self._mean.get(model)
+        if before is None and len(self._mean) >= _MOST_MODELS:
+            self._mean.clear()
+        self._mean[model] = completion if before is None else before + _WEIGHT * (completion - before)
+
+    def usual(self, model: str) -> int:
+        """Twice the mean, so that few answers are longer."""
+        mean = self._mean.get(model)
+        return UNHEARD_OF if mean is None else max(LEAST, round(2 * mean))
+
+
+def estimate(asked: Asked, deployments: Sequence[Deployment], lengths: AnswerLengths) -> Tokens:
+    """The prompt by its characters, and each answer as long as the client allows, or as answers usually are."""
+    if asked.counts_only:
+        return Tokens()
+    most = asked.most
+    if most is None:
+        known = [deployment.most for deployment in deployments if deployment.most is not None]
+        most = min([lengths.usual(asked.model), *known[:1]])
+    return Tokens(min(MOST, asked.prompt), min(MOST, most * asked.answers))

@@ -1,0 +1,122 @@
+"""One request that was let in, until its end: its answer is metered, its reservation put right, its usage recorded,
+whatever comes of it, and once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from aiops.gateway.worker.call import Call, State, current
+from aiops.gateway.worker.front import limits_shown
+from aiops.gateway.worker.front.account import Account
+from aiops.gateway.worker.front.asgi import Application, Headers, Message, Receive, Scope, Send
+from aiops.gateway.worker.front.metering import Metering
+from aiops.gateway.worker.front.reserve import Reservation, Reserve
+from aiops.state.usage.record import Outcome
+from aiops.state.usage.spool import Accepted
+
+# How a stream says that nothing more comes. Whoever has read this may ask again at once, and must find its slot free.
+_LAST = (b"[DONE]", b'"message_stop"', b'"response.completed"', b'"response.incomplete"')
+_TAIL = 64
+
+
+class Passage:
+    """What LiteLLM's application is called with. Raises what it raises."""
+
+    def __init__(
+        self, given: Reservation, accepted: Accepted, metering: Metering, reserve: Reserve, account: Account
+    ) -> None:
+        self._given = given
+        self._accepted = accepted
+        self._metering = metering
+        self._reserve = reserve
+        self._account = account
+        self._began = time.monotonic()
+        self._first: float | None = None
+        self._left = False
+        self._broke = False
+        self._is_over = False
+
+    async def run(self, app: Application, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive_from, self._send_to = receive, send
+        try:
+            await app(scope, self._receive, self._send)
+        except asyncio.CancelledError:
+            self._left = True
+            raise
+        except BaseException:
+            self._broke = True
+            raise
+        finally:
+            if not self._is_over:
+                # The task may be cancelled again and again meanwhile; what was used is put right all the same.
+                await asyncio.shield(asyncio.ensure_future(self._over(current.get())))
+
+    async def _receive(self) -> Message:
+        message = await self._receive_from()
+        if message["type"] in ("http.disconnect", "websocket.disconnect"):
+            self._left = True
+        return message
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._metering.start(message["status"], message.get("headers", ()))
+            message["headers"] = self._with_limits(message.get("headers", []))
+        elif kind == "http.response.body":
+            more = bool(message.get("more_body"))
+            body = message.get("body", b"")
+            if self._first is None and body:
+                self._first = time.monotonic() - self._began
+            passed = self._metering.feed(body, more=more)
+            if not self._is_over and (not more or (self._metering.streams and _is_last(body))):
+                self._metering.ended = True
+                await self._over(current.get())
+            if more and not passed:
+                return
+            message["body"] = passed
+        elif kind == "websocket.accept":
+            self._metering.status = 101
+        elif kind == "websocket.send":
+            self._metering.message(message.get("text") or "")
+        elif kind == "websocket.close":
+            self._metering.ended = True
+        elif kind == "websocket.http.response.start":
+            self._metering.status = message["status"]
+        await self._send_to(message)
+
+    def _with_limits(self, headers: Headers) -> Headers:
+        shown = limits_shown.shown(self._given.levels)
+        if not shown:
+            return headers
+        return [pair for pair in headers if pair[0].lower() not in limits_shown.OURS] + shown
+
+    async def _over(self, call: Call | None) -> None:
+        self._is_over = True
+        metering = self._metering
+        if self._broke and not metering.status:
+            metering.status = 500
+        spent = self._account.spent(self._given, metering, call)
+        if metering.ended and metering.status < 400 and not spent.estimated:
+            self._reserve.lengths.note(self._given.asked.model, spent.tokens.completion)
+        outcome = self._outcome(call)
+        usage = self._account.usage(self._accepted, self._given, spent, metering, outcome, call, first=self._first)
+        if self._given.epoch:  # money is reserved
+            self._account.ending(usage)
+        epoch = ""
+        try:
+            epoch = await self._reserve.settle(self._given, spent.tokens, spent.cost)
+        finally:
+            self._account.ended(usage, epoch)
+
+    def _outcome(self, call: Call | None) -> Outcome:
+        if self._left:
+            return "left"
+        broke_off = call is not None and call.state is State.FAILED
+        if self._broke or broke_off or self._metering.status >= 400:
+            return "failed"
+        return "answered" if self._metering.ended else "left"
+
+
+def _is_last(body: bytes) -> bool:
+    return any(word in body[-_TAIL:] for word in _LAST[:1]) or any(word in body for word in _LAST[1:])

@@ -1,0 +1,138 @@
+"""Each request is in the ledger once, and the counters say the same, whoever is killed when: real processes, no LiteLLM."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aiops.gateway.shared import accounting
+from aiops.state.usage import spool
+from tests.faults.books import Books, books
+from tests.kit.waiting import until
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Books]:
+    with books(tmp_path) as made:
+        yield made
+
+
+def asked(here: Books, more: int) -> None:
+    """Wait until workers have answered so many more."""
+    before = len(here.did()[1])
+    until(lambda: len(here.did()[1]) >= before + more, 30, f"{more} more requests")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_workers_and_accountants_that_are_killed_at_random_lose_and_double_nothing(here: Books, seed: int) -> None:
+    dice = random.Random(seed)
+    accountant = here.serving()
+    workers = [here.worker(), here.worker()]
+    asked(here, 50)
+    for _ in range(6):
+        asked(here, dice.randint(1, 150))
+        victims = dice.choice(("worker", "accountant", "both"))
+        if victims != "accountant":
+            number = dice.randrange(len(workers))
+            here.end(workers[number])
+            workers[number] = here.worker()
+        if victims != "worker":
+            here.end(accountant)
+            accountant = here.accountant()
+    asked(here, 50)
+    here.end(workers[0])
+    assert here.end(workers[1], signal.SIGTERM) == 0
+    until(here.quiet, 20, "all that was written in the ledger")
+    assert len(here.ledger()) > 400
+    assert any(outcome == "lost" for _, outcome, _ in here.ledger()), "nobody was killed in the middle of a request"
+    here.require_exact()
+
+
+def test_counters_that_are_lost_are_told_what_the_ledger_says(here: Books) -> None:
+    accountant = here.serving()
+    worker = here.worker()
+    asked(here, 100)
+    here.end(worker)
+    here.end(accountant, signal.SIGTERM)
+    shutil.rmtree(here.state / "counters")
+    here.serving()
+    worker = here.worker()
+    asked(here, 100)
+    here.end(worker, signal.SIGTERM)
+    until(here.quiet, 20, "all that was written in the ledger")
+    here.require_exact()
+
+
+def test_a_backup_that_holds_the_database_for_a_while_loses_nothing(here: Books) -> None:
+    here.serving()
+    worker = here.worker()
+    asked(here, 20)
+    backup = sqlite3.connect(here.state / "aiops.db", isolation_level=None)
+    backup.execute("BEGIN EXCLUSIVE")
+    held = time.monotonic()
+    before = len(here.ledger())
+    asked(here, 100)
+    until(lambda: time.monotonic() - held > 3, 5)
+    assert len(here.ledger()) == before, "the backup was in the way"
+    backup.execute("ROLLBACK")
+    backup.close()
+    here.end(worker, signal.SIGTERM)
+    until(here.quiet, 20, "all that was written in the ledger")
+    here.require_exact()
+
+
+def test_told_to_end_it_writes_what_is_there(here: Books) -> None:
+    accountant = here.serving()
+    worker = here.worker()
+    asked(here, 50)
+    here.end(worker, signal.SIGTERM)
+    assert here.end(accountant, signal.SIGTERM) == 0
+    assert here.quiet()
+    assert not here.socket.exists()
+    here.require_exact()
+
+
+def test_what_was_written_while_there_was_no_accountant_is_in_the_ledger_when_there_is(here: Books) -> None:
+    accountant = here.serving()
+    worker = here.worker()
+    asked(here, 20)
+    here.end(accountant)
+    asked(here, 200)
+    here.end(worker)
+    assert spool.files(here.state)
+    here.serving()
+    until(here.quiet, 20, "all that was written in the ledger")
+    here.require_exact()
+
+
+def test_of_several_accountants_that_start_at_once_one_is_left(here: Books) -> None:
+    here.serving()
+    worker = here.worker()
+    asked(here, 20)
+    crowd = [here.accountant() for _ in range(3)]
+
+    def left() -> list[subprocess.Popen[bytes]]:
+        return [process for process in crowd if process.poll() is None]
+
+    until(lambda: len(left()) == 1 and accounting.holder(here.state) == left()[0].pid, 30, "one of them")
+    until(here.socket.exists, 5, "its socket")
+    assert {process.returncode for process in here.running if process is not worker} <= {0, None}
+    asked(here, 20)
+    here.end(worker, signal.SIGTERM)
+    until(here.quiet, 20, "all that was written in the ledger")
+    here.require_exact()
+
+
+def test_one_that_hangs_is_ended_by_the_next_one(here: Books) -> None:
+    before = here.serving()
+    before.send_signal(signal.SIGSTOP)
+    here.serving()
+    assert before.wait(5) == -signal.SIGKILL
