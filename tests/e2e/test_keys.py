@@ -19,6 +19,7 @@ from tests.e2e.keys import Keys, keys_of
 from tests.kit.gateway import Gateway
 from tests.kit.waiting import until
 
+
 @pytest.fixture(scope="module")
 def served(one: DemoProvider) -> Iterator[Gateway]:
     """Two workers; a token of `alpha` costs a tenth of a cent."""
@@ -28,7 +29,8 @@ def served(one: DemoProvider) -> Iterator[Gateway]:
         gateway.edit("aiops.yaml", "  # workers: 1\n", "  workers: 2\n")
         gateway.up()
         gateway.add("one", one.url, "alpha", "beta")
-        gateway.edit("providers.yaml", "    base_url:", "    cost_per_1k_tokens: 1.0\n    base_url:")
+        written = f"    base_url: {one.url}\n"
+        gateway.edit("providers.yaml", written, f"{written}    cost_per_1k_tokens: 1.0\n")
         gateway.must("apply")
         assert len(gateway.workers()) == 2
         yield gateway

@@ -42,27 +42,39 @@ class Desk:
         health: frozenset[str],
         book: Prices,
         ways: Callable[[str], Ways],
-        known: Known,
-        accountant: Accountant,
         *,
         state: Path,
+        run: Path,
         generation: int,
+        url: str,
     ) -> None:
         owner = introspect.this_worker(os.getpid())
-        self._accountant = accountant
+        self._known = Known()
+        self._accountant = Accountant(run, generation, url, self._forget)
+        self._known.ask = self._accountant
         self._spool = Spool(state, log.warning)
         self._reserve = Reserve(open_counters(state), book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
         account = Account(self._spool, book, generation, replica(state))
-        self.front = Front(app, doors, health, known, self._reserve, account, accountant.manage)
+        self.front = Front(app, doors, health, self._known, self._reserve, account, self._accountant.manage)
+
+    def checks(self) -> dict[str, str]:
+        """For ``/_health/ready``: what this worker can do without for a while."""
+        return {"accountant": self._accountant.state, "store": self._accountant.store.state}
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """What goes on beside the requests, until it is cancelled."""
+        return [
+            asyncio.create_task(self._accountant.stay_connected()),
+            asyncio.create_task(self._give_signs()),
+        ]
 
     async def leave(self) -> None:
         """The last request is over."""
         await self._reserve.leave()
         self._spool.close()
 
-    async def give_signs(self) -> None:
-        """Each second, until cancelled: this worker lives, and what it has reserved is in use."""
+    async def _give_signs(self) -> None:
         while True:
             try:
                 await self._reserve.sign_of_life()
@@ -70,6 +82,9 @@ class Desk:
             except Exception:
                 log.exception("a sign of life was not given; the next one is in a second")
             await asyncio.sleep(SIGN_SECONDS)
+
+    def _forget(self, changed: accounting.Changed) -> None:
+        self._known.forget(changed.hashes, changed.seq)
 
     async def _seed(self, counters: Sequence[accounting.Unseeded]) -> None:
         try:

@@ -38,7 +38,6 @@ from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front.asgi import Application
 from aiops.gateway.worker.front.doors import ALWAYS, Doors
-from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import RoutingTable
@@ -102,11 +101,7 @@ class Worker:
         self._master_lost = False
         self._doors = Doors(assignment.settings.expose)
         self._not_there: tuple[str, ...] = ()  # open on the port, and unknown to this LiteLLM
-        given = assignment.settings
-        url = f"http://{given.host}:{given.port}"
-        self._known = Known()
-        self._accountant = Accountant(assignment.directory, given.generation, url, self._forget)
-        self._known.ask = self._accountant
+        self._desk: Desk | None = None
 
     def readiness(self) -> tuple[str, dict[str, Any]]:
         """For ``/_health/ready``: this worker's own state, and that of what it can do without for a while."""
@@ -159,12 +154,12 @@ class Worker:
                 frozenset(HEALTH),
                 models.prices(self._settings.free),
                 dispatch.ways,
-                self._known,
-                self._accountant,
                 state=self._given.state,
+                run=self._given.directory,
                 generation=self._settings.generation,
+                url=f"http://{self._settings.host}:{self._settings.port}",
             )
-            counting = asyncio.create_task(desk.give_signs())
+            counting = desk.start()
             self._server = self._make_server(desk.front, dict(state or {}))
             exchange = await self._listen()
             self._reader, self._writer = await asyncio.open_connection(sock=self._given.channel)
@@ -192,7 +187,7 @@ class Worker:
             self._server.should_exit = True
             await ticking
             listening.cancel()
-        for task in (accounting, collecting, counting, *warming):
+        for task in (collecting, *warming, *counting):
             task.cancel()
         return 0
 
@@ -231,10 +226,6 @@ class Worker:
             stand_by=self._stand_by,
             resume=self._resume,
         )
-
-    def _forget(self, changed: Changed) -> None:
-        """What was changed in the database is not remembered any more."""
-        self._known.forget(changed.hashes, changed.seq)
 
     # --- what the master says ---------------------------------------------------------------------------------
 

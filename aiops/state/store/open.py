@@ -6,7 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,8 +53,11 @@ def _sqlite(path: Path, connections: int) -> Engine:
 
     @event.listens_for(made, "do_connect")
     def before(*_: Any) -> None:
-        # SQLite gives its journal the permissions of the file.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # SQLite gives its journal the permissions of the file. One that is there is not opened: closing it again would
+        # take away the locks of every other connection of this process (https://www.sqlite.org/howtocorrupt.html,
+        # 2.2), and whoever closes next elsewhere would take himself for the last one and remove the journal.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     @event.listens_for(made, "connect")
     def connected(raw: Any, _: Any) -> None:

@@ -14,7 +14,6 @@ from aiops.gateway.worker.front import asked
 from aiops.gateway.worker.front.estimate import AnswerLengths
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.prices import Tokens
-from aiops.state.counters.meters import Unavailable
 from aiops.state.money import nano
 from aiops.state.shapes import Budget, Limits
 from tests.unit.gateway.front.place import KEY, MASTER, USAGE, Answered, Place, account, chat, identity
@@ -77,8 +76,8 @@ def metered(
             Tokens(7, 3, 2),
         ),
         (
-            {"usage": {"input_tokens": 7, "output_tokens": 3} | {"cache_read_input_tokens": 2, "cache_creation_input_tokens": 1}},
-            Tokens(10, 3, 2, 1),
+            {"usage": {"input_tokens": 7, "output_tokens": 3} | {f"cache_{of}_input_tokens": 1 for of in ("read", "creation")}},
+            Tokens(9, 3, 1, 1),
         ),
         ({"usageMetadata": {"promptTokenCount": 6, "candidatesTokenCount": 2}}, Tokens(6, 2)),
         ({"results": [], "meta": {"billed_units": {"total_tokens": 12}}}, Tokens(12)),
@@ -214,8 +213,8 @@ def test_one_record_says_what_a_request_used_and_what_that_cost(tmp_path: Path) 
     assert (ended.generation, ended.replica, ended.stream, ended.estimated) == (7, "here", False, False)
 
 
-def test_it_is_written_down_before_it_is_settled_and_where_it_was_afterwards(tmp_path: Path) -> None:
-    """Killed in between, the accountant settles it from the first record; nobody could without."""
+def test_it_is_written_down_before_it_is_settled(tmp_path: Path) -> None:
+    """Killed in between, the accountant settles it from the record; nobody could the other way round."""
     place = Place(tmp_path, identity(account(budgets=(Budget(most=nano(5)),))))
     settle, written = place.counters.settle, []
 
@@ -226,18 +225,7 @@ def test_it_is_written_down_before_it_is_settled_and_where_it_was_afterwards(tmp
     place.counters.settle = seen  # type: ignore[method-assign]
     ask(place)
     assert written == [(1, 0)]
-    assert [each.id for each in place.records.ending_] == [each.id for each in place.records.ended_]
-
-
-def test_what_no_counters_have_bears_no_epoch_so_that_the_ledger_tells_them(tmp_path: Path) -> None:
-    place = Place(tmp_path, identity(account(budgets=(Budget(most=nano(5)),))))
-
-    async def away(*_: Any) -> Any:
-        raise Unavailable("nobody is there")
-
-    place.counters.settle = away  # type: ignore[method-assign]
-    ask(place)
-    assert [each.epoch for each in place.records.ended_] == [""]
+    assert len(place.records.ended_) == 1
 
 
 def test_a_request_that_fails_uses_nothing_and_is_written_down(tmp_path: Path) -> None:
