@@ -15,7 +15,8 @@ from aiops.commands._neighbours import neighbours
 class LazyGroup(click.Group):
     """``verbs``: the name of each verb to its one line of help. ``home``: the package that has a module for each.
 
-    ``otherwise``: the verb that is meant when the first word is none. ``sections``: title to verbs, where there are
+    ``otherwise``: the verb that is meant when the first word is none; with ``alone`` also when there is no word at
+    all. ``sections``: title to verbs, where there are
     too many for a line each; ``in_full`` has the lines then.
     """
 
@@ -25,6 +26,7 @@ class LazyGroup(click.Group):
         verbs: Mapping[str, str],
         home: str,
         otherwise: str | None = None,
+        alone: bool = False,
         sections: Mapping[str, Sequence[str]] | None = None,
         **settings: Any,
     ) -> None:
@@ -32,6 +34,7 @@ class LazyGroup(click.Group):
         self.verbs = verbs
         self._home = home
         self._otherwise = otherwise
+        self._alone = otherwise if alone else None
         self._sections = sections
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -44,11 +47,19 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return everywhere.add_to(command)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if self._alone is not None and not args:
+            args = [self._alone]
+        rest = super().parse_args(ctx, args)
+        if self._alone is not None and not ctx._protected_args:
+            ctx._protected_args = [self._alone]
+        return rest
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.verbs and not ctx.resilient_parsing:
-            if self._otherwise is not None:
+            if self._otherwise is not None and (self._alone is None or args[0].startswith("-")):
                 args = [self._otherwise, *args]
             elif not args[0].startswith("-"):
                 raise click.UsageError(self._no_verb(ctx, args[0]), ctx)

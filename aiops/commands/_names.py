@@ -53,4 +53,17 @@ def _generations(context: Context, _: click.Context) -> Found:
     return ((str(number), about) for number, about in names.generations(context.instance))
 
 
+def _keys(context: Context, _: click.Context) -> Found:
+    from aiops.actions.keys import names
+
+    return names.keys(context.instance)
+
+
+def _teams(context: Context, _: click.Context) -> Found:
+    from aiops.actions.keys import names
+
+    return names.teams(context.instance)
+
+
 providers, models, models_of_it, generations = map(_of, (_providers, _models, _models_of_it, _generations))
+keys, teams = map(_of, (_keys, _teams))

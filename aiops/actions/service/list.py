@@ -8,12 +8,12 @@ from typing import Any
 
 from aiops.actions.instance.drift import drift
 from aiops.actions.instance.snapshot import Snapshot
+from aiops.actions.instance.table import Row, columns
 from aiops.host.instance import Instance
 from aiops.spec.routes.routes import Route, RouteTable
 from aiops.spec.routes.summary import Summary
 
 KINDS = ("providers", "models", "generations")
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,26 +46,6 @@ def list(instance: Instance, kind: str | None) -> Listed:
         tables = {"providers": [*_providers(summary)], "models": [*_models(table, summary)]}
     tables["generations"] = [*_generations(now)] if "generations" in kinds else ()
     return Listed({each: tables[each] for each in kinds}, drift(now) if now.current is not None else ())
-
-
-def columns(rows: Sequence[Row]) -> Iterator[str]:
-    """A heading and the rows, aligned; numbers to the right. No column is cut: the last may be as long as it is."""
-    heads = [*rows[0]]
-    cells = [[_text(row[head]) for head in heads] for row in rows]
-    width = [max(map(len, column)) for column in zip([head.upper() for head in heads], *cells, strict=True)]
-    right = [all(isinstance(row[head], int) and not isinstance(row[head], bool) for row in rows) for head in heads]
-    for line in ([head.upper().replace("_", " ") for head in heads], *cells):
-        padded = [
-            cell.rjust(wide) if to_the_right else cell.ljust(wide)
-            for cell, wide, to_the_right in zip(line, width, right, strict=True)
-        ]
-        yield "  ".join(padded).rstrip()
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "*" if value else ""
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _from_files(now: Snapshot) -> tuple[RouteTable, Summary]:

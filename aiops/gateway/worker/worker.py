@@ -31,9 +31,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import uvicorn
 
 from aiops.gateway.shared import protocol, tallies
-from aiops.gateway.shared.accounting import Changed
 from aiops.gateway.worker import collector, connections, egress, introspect, runtime
-from aiops.gateway.worker.accountant import Accountant
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front.asgi import Application
@@ -43,6 +41,7 @@ from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import RoutingTable
 
 if TYPE_CHECKING:
+    from aiops.gateway.worker.desk import Desk
     from aiops.gateway.worker.extension import Extension
 
 # Longer than any common client keeps an idle connection, so that the client closes first and nothing races.
@@ -110,10 +109,9 @@ class Worker:
             "role": self._role,
             "extension": "pass",
             "master": "lost" if self._master_lost else "pass",
-            "accountant": self._accountant.state,
-            "store": self._accountant.store.state,
+            **(self._desk.checks() if self._desk is not None else {}),
         }
-        if status == "ready" and any(checks[name] != "pass" for name in ("master", "accountant", "store")):
+        if status == "ready" and any(checks.get(name, "pass") != "pass" for name in ("master", "accountant", "store")):
             status = "degraded"
         if self._not_there:
             checks["port"] = f"this LiteLLM has no {', '.join(self._not_there)}"
@@ -148,7 +146,7 @@ class Worker:
             # A task of its own: what it sets in its context must not be inherited by every request to come.
             await asyncio.create_task(selfcheck.prove(extension, self._given.environment, self._settings))
             self._not_there = upstream_routes.missing(app, ALWAYS)
-            desk = Desk(
+            self._desk = desk = Desk(
                 extension,
                 self._doors,
                 frozenset(HEALTH),
@@ -170,7 +168,6 @@ class Worker:
                 exchange=str(self._given.address(os.getpid(), "fd")),
                 modules=self._new_modules(),
             )
-            accounting = asyncio.create_task(self._accountant.stay_connected())
             listening = asyncio.create_task(self._obey())
             ticking = asyncio.create_task(self._server.main_loop())
             await self._leave.wait()

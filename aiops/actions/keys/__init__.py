@@ -1,0 +1,1 @@
+"""Keys, as people make and change them: `aiops keys`."""

@@ -1,0 +1,137 @@
+"""``aiops usage prove``: of each budget the ledger says the same as the counters, what is under way apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+
+from aiops.actions.instance.counters import levels
+from aiops.actions.instance.database import engine
+from aiops.errors import Precondition
+from aiops.host import accountant
+from aiops.host.instance import Instance
+from aiops.state import money, rules
+from aiops.state.counters.meters import Meter
+from aiops.state.shapes import Account
+from aiops.state.store import clock, identity, usage
+from aiops.state.store.open import reading
+from aiops.state.store.tables import keys
+
+PATIENCE_SECONDS = 5.0  # for what is between the counters and the ledger while requests end
+LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Of one budget in the window that is now, nano-dollars. ``counter``: what is settled there; None: nobody has
+    counted in it since the counters began, so the ledger alone has it. ``reserved``: by requests under way."""
+
+    whose: str
+    meter: Meter
+    ledger: int
+    counter: int | None
+    reserved: int
+
+    @property
+    def ok(self) -> bool:
+        return self.counter is None or self.counter == self.ledger
+
+    def __str__(self) -> str:
+        said = f"{self.whose}: ledger {money.shown(self.ledger)}"
+        if self.counter is None:
+            return f"✓ {said}, not counted yet"
+        under_way = f", {money.shown(self.reserved)} under way" if self.reserved else ""
+        if self.ok:
+            return f"✓ {said} = counter{under_way}"
+        return f"✗ {said}, counter {money.shown(self.counter)}: {money.shown(self.counter - self.ledger)}{under_way}"
+
+
+@dataclass(frozen=True)
+class Proved:
+    proofs: Sequence[Proof]
+    ingested: bool
+
+    @property
+    def ok(self) -> bool:
+        return all(each.ok for each in self.proofs)
+
+    @property
+    def summary(self) -> str:
+        wrong = sum(not each.ok for each in self.proofs)
+        many = f"{len(self.proofs)} budget{'s' * (len(self.proofs) != 1)}"
+        return f"{many}: {f'{wrong} differ' if wrong else 'ledger = counters, to the nano-dollar'}"
+
+    def lines(self) -> Iterator[str]:
+        yield from map(str, self.proofs)
+        if not self.ingested:
+            yield "! no accountant answers: what is in the spools is not in the ledger yet"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "ok": self.ok,
+            "ingested": self.ingested,
+            "budgets": [
+                {
+                    "whose": each.whose,
+                    "counter_name": each.meter.name,
+                    "ledger_nano_usd": each.ledger,
+                    "counter_nano_usd": each.counter,
+                    "reserved_nano_usd": each.reserved,
+                    "ok": each.ok,
+                }
+                for each in self.proofs
+            ],
+        }
+
+
+def prove(instance: Instance) -> Proved:
+    """Of all keys that are not revoked, their teams, users and members. Raises Precondition when nothing was counted
+    here ever."""
+    with engine(instance) as database:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            ingested = accountant.ingest(instance.run)
+            found = Proved(_proofs(instance, database), ingested)
+            if found.ok or time.monotonic() > deadline:
+                return found
+            time.sleep(LOOK_SECONDS)
+
+
+def _proofs(instance: Instance, database: Engine) -> list[Proof]:
+    # The counters first: what is settled after that may be in the ledger already, and is looked at once more.
+    with reading(database) as connection:
+        now = clock.read(connection) / clock.SECOND
+        meters = _meters(connection, now)
+    stand = levels(instance, [meter for meter, _, _ in meters])
+    if stand is None:
+        raise Precondition("no worker has counted anything here yet", f"`{instance.command} up` starts the gateway")
+    proofs = []
+    with reading(database) as connection:
+        for meter, account, model in meters:
+            level = stand.get(meter.name)
+            begins = max(float(meter.window), account.base_at)
+            spent = usage.spent(connection, account.kind, account.id, begins, meter.ends, model=model)
+            settled = None if level is None else level.used - level.reserved
+            whose = f"{account.kind} {account.name or account.id}{f' on {model}' if model else ''}"
+            ends = f" ({meter.name.rpartition(':usd:')[2]})"
+            reserved = level.reserved if level is not None else 0
+            proofs.append(Proof(whose + ends, meter, meter.base + spent, settled, reserved))
+    return proofs
+
+
+def _meters(connection: Connection, now: float) -> list[tuple[Meter, Account, str | None]]:
+    found: dict[str, tuple[Meter, Account, str | None]] = {}
+    for id in connection.scalars(select(keys.c.id).where(keys.c.revoked_at.is_(None))).all():
+        whose = identity.by_id(connection, id)
+        for account in whose.accounts if whose is not None else ():
+            several = [(budget, None) for budget in account.budgets]
+            for model, budgets in account.budgets_by_model.items():
+                several += [(budget, model) for budget in budgets]  # type: ignore[misc]
+            for budget, of in several:
+                meter = rules.money_meter(account, budget, now, of)
+                found.setdefault(meter.name, (meter, account, of))
+    return [*found.values()]

@@ -1,0 +1,21 @@
+"""``aiops keys block``"""
+
+from __future__ import annotations
+
+import click
+
+from aiops.actions.change.terms import Terms
+from aiops.commands import _names as names
+from aiops.commands._mutating import mutating
+from aiops.context import Context
+
+
+@click.command("block", help="Refuse a key until it is unblocked.")
+@click.argument("key", shell_complete=names.keys)
+@mutating()
+@click.pass_obj
+def command(context: Context, key: str, terms: Terms) -> None:
+    from aiops.actions.keys.block import block
+
+    done = block(context.instance, key, terms, context.out)
+    context.out.answer([done.sentence], done.to_json())
