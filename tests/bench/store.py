@@ -51,6 +51,11 @@ SELECT (to_timestamp(started / 1000000) AT TIME ZONE 'UTC')::date, key_id, team_
     count(*), sum(cost), sum(prompt_tokens), sum(completion_tokens)
 FROM usage GROUP BY 1, 2, 3, 4, 5, 6, 7
 """
+_TOTALS = """
+INSERT INTO usage_daily_totals (day, model, provider, requests, cost, prompt_tokens, completion_tokens)
+SELECT day, model, provider, sum(requests), sum(cost), sum(prompt_tokens), sum(completion_tokens)
+FROM usage_daily GROUP BY 1, 2, 3
+"""
 
 
 def store(session: Session) -> Iterator[Figure]:
@@ -81,6 +86,7 @@ def _fill(engine: Engine, key_count: int, usage_count: int) -> None:
         filled = _USAGE.format(now=NOW, days=DAYS, keys=key_count - 1, count=usage_count)
         connection.execute(text(filled.replace("::", "\\:\\:")))
         connection.execute(text(_DAILY.replace("::", "\\:\\:")))
+        connection.execute(text(_TOTALS))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
 

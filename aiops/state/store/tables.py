@@ -225,6 +225,17 @@ usage_daily = Table(
     Index("usage_daily_by_user", "user_id", "day"),
 )
 
+# Of all keys together: a report over months reads a few rows of each day, however many keys there are.
+usage_daily_totals = Table(
+    "usage_daily_totals",
+    metadata,
+    Column("day", Date, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    *_counted(),
+    PrimaryKeyConstraint("day", "model", "provider"),
+)
+
 # A request of several tags counts in the row of each.
 usage_daily_tags = Table(
     "usage_daily_tags",

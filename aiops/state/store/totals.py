@@ -9,7 +9,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Table, delete, func, select
 
-from aiops.state.store.tables import usage_daily, usage_daily_tags
+from aiops.state.store.tables import usage_daily, usage_daily_tags, usage_daily_totals
 
 Dimension = Literal["day", "key", "team", "user", "model", "provider", "tag"]
 _COLUMNS: dict[Dimension, str] = {
@@ -57,7 +57,7 @@ def by(
     """Ordered by the dimensions; without any, one group. A request of several tags counts for each of them. Raises
     ValueError for tags together with users or providers, whose sums nobody keeps."""
     where = where or Filter()
-    table = usage_daily_tags if "tag" in dimensions or where.tag is not None else usage_daily
+    table = _table({*dimensions, *(each for each in _COLUMNS if each != "day" and getattr(where, each) is not None)})
     columns = [table.c[_column(table, each)] for each in dimensions]
     statement = select(*columns, *(func.coalesce(func.sum(table.c[name]), 0).label(name) for name in _COUNTS))
     for dimension in _COLUMNS:
@@ -79,8 +79,16 @@ def by(
 def drop_days_before(connection: Connection, day: date) -> int:
     """Also the sums: what budgets that never begin anew have counted is forgotten with them. How many rows."""
     return sum(
-        connection.execute(delete(table).where(table.c.day < day)).rowcount for table in (usage_daily, usage_daily_tags)
+        connection.execute(delete(table).where(table.c.day < day)).rowcount
+        for table in (usage_daily, usage_daily_tags, usage_daily_totals)
     )
+
+
+def _table(asked: set[Dimension]) -> Table:
+    """The smallest that knows them all."""
+    if "tag" in asked:
+        return usage_daily_tags
+    return usage_daily_totals if asked <= {"day", "model", "provider"} else usage_daily
 
 
 def _column(table: Table, dimension: Dimension) -> str:

@@ -16,7 +16,7 @@ from aiops.state.store import clock, writing
 from aiops.state.store.changes import member_of
 from aiops.state.store.open import is_postgres
 from aiops.state.store.partitions import drop_before, make_partitions, runway
-from aiops.state.store.tables import usage, usage_daily, usage_daily_tags
+from aiops.state.store.tables import usage, usage_daily, usage_daily_tags, usage_daily_totals
 from aiops.state.store.totals import Dimension, Filter, Group, by, drop_days_before
 from aiops.state.usage.record import Usage
 
@@ -129,15 +129,19 @@ def _record(row: Row[Any]) -> Usage:
 def _add_up(connection: Connection, new: Sequence[Usage]) -> None:
     days: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
     tags: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    totals: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
     for record in new:
         day = datetime.fromtimestamp(record.started / clock.SECOND, UTC).date()
         whose = (record.key, record.team or "", record.user or "")
         counts = _counts(record)
         days[day, *whose, record.model, record.provider, record.epoch].update(counts)
+        totals[day, record.model, record.provider].update(counts)
         for tag in set(record.tags):
             tags[day, tag, *whose[:2], record.model].update(counts)
     _upsert(connection, usage_daily, days)
     _upsert(connection, usage_daily_tags, tags)
+    # The last, because all who ingest want the same rows: until the end of the transaction they wait for each other.
+    _upsert(connection, usage_daily_totals, totals)
 
 
 def _counts(record: Usage) -> dict[str, int]:

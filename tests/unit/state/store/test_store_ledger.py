@@ -94,6 +94,17 @@ def test_the_sums_are_those_of_the_rows(engine: Engine) -> None:
             usage.ingest(connection, records[start : start + 90])
         groups = usage.by(connection, ("day", "key", "model"))
         tags = usage.by(connection, ("tag",))
+        by_model = usage.by(connection, ("model",))
+        by_model_and_key = [
+            replace(
+                first,
+                **{
+                    name: sum(getattr(each, name) for each in groups if each.of[2] == first.of[0])
+                    for name in ("requests", "failed", "estimated", "unpriced", "cost", "prompt_tokens")
+                },
+            )
+            for first in by_model
+        ]
     expected: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0] * 5)
     for record in records:
         day = datetime.fromtimestamp(record.started / clock.SECOND, UTC).date().isoformat()
@@ -105,6 +116,7 @@ def test_the_sums_are_those_of_the_rows(engine: Engine) -> None:
         each.of: [each.requests, each.failed, each.estimated, each.unpriced, each.cost] for each in groups
     } == expected
     assert [each.of for each in groups] == sorted(expected)
+    assert [replace(each, of=()) for each in by_model] == [replace(each, of=()) for each in by_model_and_key]
     assert {each.of[0]: each.requests for each in tags} == {
         tag: sum(tag in record.tags for record in records) for tag in ("x", "y", "z")
     }
@@ -236,7 +248,7 @@ def test_old_rows_are_dropped_and_what_they_cost_is_still_known(engine: Engine) 
         assert [each.id for each in usage.page(connection, usage.Which())] == ["new"]
         assert usage.spent(connection, "key", "k", 0, None) == 13
         assert usage.by(connection, ())[0].requests == 4
-        assert usage.drop_days_before(connection, date(2026, 11, 1)) == 1
+        assert usage.drop_days_before(connection, date(2026, 11, 1)) == 2
         assert usage.spent(connection, "key", "k", 0, None) == 10
 
 

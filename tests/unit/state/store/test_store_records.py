@@ -24,6 +24,7 @@ KEPT = {
     "usage": usage.drop_before,
     "usage_daily": usage.drop_days_before,
     "usage_daily_tags": usage.drop_days_before,
+    "usage_daily_totals": usage.drop_days_before,
     **dict.fromkeys(("keys", "teams", "team_members", "users", "budgets"), "as many as people make"),
     "published_generations": "as many as people apply; dropped with the generations of the hosts",
     "meta": "a row for each name in the code",

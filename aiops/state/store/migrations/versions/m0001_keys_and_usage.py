@@ -218,6 +218,16 @@ usage_daily = Table(
     Index("usage_daily_by_user", "user_id", "day"),
 )
 
+usage_daily_totals = Table(
+    "usage_daily_totals",
+    metadata,
+    Column("day", Date, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    *_counted(),
+    PrimaryKeyConstraint("day", "model", "provider"),
+)
+
 usage_daily_tags = Table(
     "usage_daily_tags",
     metadata,
