@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,6 @@ class Keys:
         return row.id
 
     def change(self, shown: Shown, **what: Any) -> None:
-        from dataclasses import replace
-
         def change(connection: Any) -> None:
             row = keys.get(connection, shown.id)
             assert row is not None
@@ -74,6 +73,7 @@ class Keys:
     def ask(self, shown: str, path: str = "/v1/chat/completions", **more: Any) -> httpx.Response:
         """Each time on a new connection, so that any worker may answer."""
         body = {"model": "alpha", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4} | more
+        body = {name: value for name, value in body.items() if value is not None}
         headers = {"authorization": f"Bearer {shown}"}
         return httpx.post(self._gateway.url + path, json=body, headers=headers, timeout=30, trust_env=False)
 

