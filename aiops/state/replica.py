@@ -16,6 +16,7 @@ def replica(state: Path) -> str:
     with suppress(FileNotFoundError):
         return path.read_text().strip()
     draft = state / f".{NAME}.{os.getpid()}"
+    draft.touch(0o600)
     draft.write_text(f"{uuid.uuid4().hex}\n")
     with suppress(FileExistsError):  # another process was quicker
         os.link(draft, path)

@@ -179,7 +179,7 @@ def test_restart_under_load_refuses_nobody(gateway: Gateway) -> None:
 
 
 def test_down_leaves_no_process_and_a_second_one_has_nothing_to_do(gateway: Gateway) -> None:
-    until(lambda: len(gateway.pids()) == 3, 20, "a master and one worker")
+    until(lambda: len(gateway.pids()) == 3, 20, "a master, its accountant and one worker")
     assert gateway.must("down")["outcome"] == "applied"
     assert gateway.pids() == []
     assert sorted(path.name for path in (gateway.home / "run").iterdir()) == []

@@ -1,4 +1,4 @@
-"""Each request is in the ledger once, and the counters say the same, whoever is killed when: real processes, no LiteLLM."""
+"""Each request is in the ledger once, and the counters say the same, whoever is killed when: without LiteLLM."""
 
 from __future__ import annotations
 

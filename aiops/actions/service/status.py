@@ -244,6 +244,11 @@ def _gateway(
         if revert.boot:
             state = "degraded"
             reasons.append(revert.reason)
+    if master.accountant is not None and master.accountant.pid is None:
+        notes.append(
+            f"the accountant does not run ({master.accountant.failure}), and is started again: meanwhile usage is kept"
+            " on disk, and keys that were not used lately are refused"
+        )
     for group in master.groups:
         if group.crash_loop and group.role != DRAINING:
             state = "degraded"

@@ -6,4 +6,5 @@ ingest     from the workers' spools into the ledger, each request once
 money      money counters that were lost are told what the ledger says
 changes    what was changed in the database is told to the workers
 server     what workers ask
+upkeep     partitions made ahead, rows dropped whose meaning is over
 """

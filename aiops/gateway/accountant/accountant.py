@@ -19,6 +19,7 @@ from aiops.gateway.accountant.money import Money
 from aiops.gateway.accountant.presence import Presence
 from aiops.gateway.accountant.say import say
 from aiops.gateway.accountant.server import Peer, Server
+from aiops.gateway.accountant.upkeep import keep_house
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.accounting import Answer, Changed, Question, Store
 from aiops.state import plain
@@ -70,6 +71,7 @@ class Accountant:
                 self._ingest.forever(),
                 self._presence.keep_true(self._server, self._changes),
                 self._watch_for_loneliness(),
+                keep_house(self._database),
             )
         ]
         work.append(asyncio.create_task(self._told_to_end()))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from aiops.gateway.accountant.database import Database
-from aiops.gateway.accountant.management.errors import Answer, Refused, refusal
-from aiops.gateway.accountant.management.manage import TRIES, Again, Request, answer, reads
 from aiops.gateway.shared.accounting import Manage, Managed
-
-BUSY = refusal(409, "Others changed the same thing at the same time. Try again.", "internal_error")
 
 
 async def manage(database: Database, request: Manage) -> Managed:
     """Raises Unusable."""
-    asked = Request(
+    # Few gateways are asked for it, and memory is kept small.
+    from aiops.gateway.accountant.management import manage as managing
+
+    asked = managing.Request(
         method=request.method,
         path=request.path,
         query=request.query,
@@ -21,17 +20,5 @@ async def manage(database: Database, request: Manage) -> Managed:
         source=request.from_where,
         changed_by=request.changed_by,
     )
-    found = await _answered(database, asked)
-    return Managed(found.status, found.body)
-
-
-async def _answered(database: Database, asked: Request) -> Answer:
-    do = database.read if reads(asked) else database.write
-    for _ in range(TRIES):
-        try:
-            return await do(lambda connection: answer(connection, asked))
-        except Refused as refused:
-            return refused.answer
-        except Again:
-            continue
-    return BUSY
+    answer = await database.use(lambda engine: managing.manage(engine, asked))
+    return Managed(answer.status, answer.body)

@@ -116,9 +116,6 @@ def _postgres(url: str, connections: int, statement_seconds: float) -> Engine:
             cursor.execute(f"SET statement_timeout = {int(statement_seconds * 1000)}")
             cursor.execute("SET idle_in_transaction_session_timeout = '30s'")
             cursor.execute("SET timezone = 'UTC'")
-            # Our joins are look-ups, written in the order that they are best done in: with ten tables the planner
-            # would take longer to find that out than the query takes.
-            cursor.execute("SET join_collapse_limit = 1")
         raw.commit()
 
     return made

@@ -213,8 +213,8 @@ def test_one_record_says_what_a_request_used_and_what_that_cost(tmp_path: Path) 
     assert (ended.generation, ended.replica, ended.stream, ended.estimated) == (7, "here", False, False)
 
 
-def test_it_is_written_down_before_it_is_settled(tmp_path: Path) -> None:
-    """Killed in between, the accountant settles it from the record; nobody could the other way round."""
+def test_it_is_written_down_before_it_is_settled_and_where_it_was_afterwards(tmp_path: Path) -> None:
+    """Killed in between, the accountant settles it from the first record; nobody could without."""
     place = Place(tmp_path, identity(account(budgets=(Budget(most=nano(5)),))))
     settle, written = place.counters.settle, []
 
@@ -225,7 +225,18 @@ def test_it_is_written_down_before_it_is_settled(tmp_path: Path) -> None:
     place.counters.settle = seen  # type: ignore[method-assign]
     ask(place)
     assert written == [(1, 0)]
-    assert len(place.records.ended_) == 1
+    assert [each.id for each in place.records.ending_] == [each.id for each in place.records.ended_]
+
+
+def test_what_no_counters_have_bears_no_epoch_so_that_the_ledger_tells_them(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity(account(budgets=(Budget(most=nano(5)),))))
+
+    async def away(*_: Any) -> Any:
+        raise Unavailable("nobody is there")
+
+    place.counters.settle = away  # type: ignore[method-assign]
+    ask(place)
+    assert [each.epoch for each in place.records.ended_] == [""]
 
 
 def test_a_request_that_fails_uses_nothing_and_is_written_down(tmp_path: Path) -> None:
