@@ -18,6 +18,7 @@ from aiops.state.money import nano
 from aiops.state.shapes import Budget, Limits
 from tests.unit.gateway.front.place import KEY, MASTER, USAGE, Answered, Place, account, chat, identity
 
+CACHED = ("read", "creation")
 JSON, SSE = b"application/json", b"text/event-stream; charset=utf-8"
 CHUNK = b'data: {"id":"c","object":"chat.completion.chunk","model":"alpha","choices":[%s]%s}\n\n'
 WORDS = b"".join(CHUNK % (b'{"index":0,"delta":{"content":"word%d "}}' % number, b"") for number in range(4))
@@ -76,7 +77,7 @@ def metered(
             Tokens(7, 3, 2),
         ),
         (
-            {"usage": {"input_tokens": 7, "output_tokens": 3} | {f"cache_{of}_input_tokens": 1 for of in ("read", "creation")}},
+            {"usage": {"input_tokens": 7, "output_tokens": 3, **{f"cache_{of}_input_tokens": 1 for of in CACHED}}},
             Tokens(9, 3, 1, 1),
         ),
         ({"usageMetadata": {"promptTokenCount": 6, "candidatesTokenCount": 2}}, Tokens(6, 2)),
