@@ -28,6 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from aiops.state.store.migrations.m0001_partitions import DROP, FUNCTIONS, MAKE
+
 revision = "0001"
 down_revision = None
 READABLE_SINCE = "1"
@@ -321,59 +323,6 @@ meta = Table(
 )
 
 
-# Partitions are made and dropped by their owner, whoever asks: the gateway's own role may not change tables.
-_MAKE = """
-CREATE FUNCTION aiops_make_usage_partitions(ahead integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '2s' AS $$
-DECLARE
-    first timestamp := date_trunc('month', timezone('UTC', now()));
-    begins timestamp;
-    low bigint;
-    high bigint;
-    part text;
-    made integer := 0;
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('aiops_usage_partitions'));
-    FOR month IN 0..ahead LOOP
-        begins := first + make_interval(months => month);
-        low := extract(epoch FROM begins) * 1000000;
-        high := extract(epoch FROM begins + interval '1 month') * 1000000;
-        part := 'usage_' || to_char(begins, 'YYYY_MM');
-        CONTINUE WHEN to_regclass(part) IS NOT NULL;
-        EXECUTE format('CREATE TABLE %I (LIKE usage INCLUDING ALL)', part);
-        -- Rows that came before their month was made.
-        EXECUTE format(
-            'WITH moved AS (DELETE FROM usage_rest WHERE started >= %s AND started < %s RETURNING *)'
-            ' INSERT INTO %I SELECT * FROM moved', low, high, part);
-        EXECUTE format('ALTER TABLE usage ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)', part, low, high);
-        made := made + 1;
-    END LOOP;
-    RETURN made;
-END $$
-"""
-_DROP = """
-CREATE FUNCTION aiops_drop_usage_before(before bigint) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '2s' AS $$
-DECLARE
-    part text;
-    dropped integer := 0;
-BEGIN
-    FOR part IN
-        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'usage'::regclass AND c.relname ~ '^usage_[0-9]{4}_[0-9]{2}$'
-    LOOP
-        IF extract(epoch FROM to_date(right(part, 7), 'YYYY_MM') + interval '1 month') * 1000000 <= before THEN
-            EXECUTE format('DROP TABLE %I', part);
-            dropped := dropped + 1;
-        END IF;
-    END LOOP;
-    DELETE FROM usage_rest WHERE started < before;
-    RETURN dropped;
-END $$
-"""
-_FUNCTIONS = ("aiops_make_usage_partitions(integer)", "aiops_drop_usage_before(bigint)")
-
-
 def upgrade() -> None:
     for table in metadata.sorted_tables:
         op.invoke(CreateTableOp.from_table(table))
@@ -382,9 +331,9 @@ def upgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
         # For rows whose month was not made in time; without it they would be refused.
         op.execute("CREATE TABLE usage_rest PARTITION OF usage DEFAULT")
-        op.execute(_MAKE)
-        op.execute(_DROP)
-        for function in _FUNCTIONS:
+        op.execute(MAKE)
+        op.execute(DROP)
+        for function in FUNCTIONS:
             # What runs with its owner's rights finds nobody else's tables.
             op.execute(
                 "DO $do$ BEGIN EXECUTE format("
@@ -396,7 +345,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
-        for function in _FUNCTIONS:
+        for function in FUNCTIONS:
             op.execute(f"DROP FUNCTION {function}")
     for table in reversed(metadata.sorted_tables):
         op.drop_table(table.name)
