@@ -365,7 +365,7 @@ def test_a_request_that_is_given_up_while_redis_is_asked_holds_nothing(
     async def left() -> None:
         first = redis(server.url)
         both = Fallback(first, own)
-        await both.alive("w")
+        await both.reserve(demand("before"))  # Redis has the script now
         server.freeze()
         asking = asyncio.create_task(both.reserve(demand("left", PARALLEL)))
         await asyncio.sleep(0.05)

@@ -90,7 +90,7 @@ def grow(directory: Path, opened: Opened, most: int) -> bool:
                 allocate(path, size)
             except OSError:
                 return False
-        opened.env.set_mapsize(max(size, path.stat().st_size))
+        opened.env.set_mapsize(size)
     return True
 
 

@@ -114,7 +114,11 @@ for index = 1, number do
         each.reserved = each.reserved + amount
         new, keep = pack('<i8i8i8', each.sum, each.reserved, each.ends), money_for(each.ends)
     end
-    call('SET', names[index], new, 'PX', keep)
+    if code == 3 and values[index] then -- it ends when it was made to
+        call('SETRANGE', names[index], 0, new)
+    else
+        call('SET', names[index], new, 'PX', keep)
+    end
     if code > 0 then
         kept[#kept + 1] = pack('<BBi8i8', code, each.shadow, amount, each.limit)
         owned[#owned + 1] = each.name
