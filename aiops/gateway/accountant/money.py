@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.shared.accounting import Unseeded
 from aiops.state import rules
-from aiops.state.counters.meters import Counters, Unavailable
+from aiops.state.counters.meters import Unavailable
+from aiops.state.counters.opened import Opened
 from aiops.state.shapes import Identity, Kind
 from aiops.state.store import identity, usage
 from aiops.state.usage.record import Usage
@@ -28,18 +29,24 @@ COUNTERS_SECONDS = 5.0
 
 
 class Money:
-    def __init__(self, database: Database, counters: Counters) -> None:
+    """``counters``: of the committed generation."""
+
+    def __init__(self, database: Database, counters: Opened) -> None:
         self._database = database
-        self._counters = counters
+        self._counters = counters.deciding
+        self._lasting = counters.lasting
 
     async def enter(self, records: Sequence[Usage]) -> None:
         """Into the ledger, and into the counters that do not have it. Raises Unusable: then it is to be done again."""
         loop = asyncio.get_running_loop()
-        epoch = await self._here(self._counters.epoch())
+        # What nobody has a budget for is written also while nobody counts. Those that stand in for a while are no reason
+        # not to tell the ones that come back.
+        counts = any(each.cost and each.key for each in records)
+        epoch = await self._here(self._lasting.epoch()) if counts else ""
 
         def enter(connection: Connection) -> None:
             inserted = set(usage.ingest(connection, records))
-            strange = [each for each in records if each.id in inserted and each.cost and each.epoch != epoch]
+            strange = [each for each in records if each.id in inserted and each.cost and each.key and each.epoch != epoch]
             if strange:  # before the commit: killed in between, it is done again, and counted once
                 who = {key: identity.by_id(connection, key) for key in {each.key for each in strange} if key}
                 costs = [(each.id, found) for each in strange if (found := _costs(who.get(each.key), each))]
@@ -62,16 +69,16 @@ class Money:
         await self._here(self._counters.gone(owner))
         return settled
 
-    async def seed(self, counters: Sequence[Unseeded]) -> None:
-        """Tell these counters what the ledger says. Raises Unusable."""
+    async def seed(self, counters: Sequence[Unseeded], of: Opened) -> None:
+        """Tell these counters what the ledger says. ``of``: the generation that asks. Raises Unusable."""
         loop = asyncio.get_running_loop()
-        epoch = await self._here(self._counters.epoch())
+        epoch = await self._here(of.deciding.epoch())
         ends = {each.name: each.ends for each in counters}
 
         def seed(connection: Connection) -> None:
             usage.seeding(connection)
             amounts = {each.name: each.base + _spent(connection, each, epoch) for each in counters}
-            asyncio.run_coroutine_threadsafe(self._here(self._counters.seed(amounts, ends)), loop).result()
+            asyncio.run_coroutine_threadsafe(self._here(of.deciding.seed(amounts, ends, epoch)), loop).result()
 
         await self._database.write(seed)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiops.gateway.shared import accounting
+from aiops.gateway.shared.deployment import REDIS_VARIABLE, Deployment
 from aiops.gateway.worker import introspect
 from aiops.gateway.worker.accountant import Accountant, Away
 from aiops.gateway.worker.front.account import Account
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("aiops.keys")
 
-COUNTERS = "counters"  # below the state directory
 SIGN_SECONDS = 1.0
 
 
@@ -47,13 +47,16 @@ class Desk:
         run: Path,
         generation: int,
         url: str,
+        deployment: Deployment | None = None,
     ) -> None:
         owner = introspect.this_worker(os.getpid())
         self._known = Known()
         self._accountant = Accountant(run, generation, url, self._forget)
         self._known.ask = self._accountant
+        if deployment is not None and deployment.closed:
+            self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
-        self._reserve = Reserve(open_counters(state), book, ways, owner, log.warning)
+        self._reserve = Reserve(open_counters(state, os.environ.get(REDIS_VARIABLE) if deployment else None), book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
         account = Account(self._spool, book, generation, replica(state))
         self.front = Front(app, doors, health, self._known, self._reserve, account, self._accountant.manage)
@@ -83,6 +86,11 @@ class Desk:
                 log.exception("a sign of life was not given; the next one is in a second")
             await asyncio.sleep(SIGN_SECONDS)
 
+    def _doubt(self) -> str:
+        """Why nobody can vouch for a key now, empty when somebody can."""
+        store = self._accountant.store
+        return "" if store.state == accounting.WELL else f"the database is {store.state}"
+
     def _forget(self, changed: accounting.Changed) -> None:
         self._known.forget(changed.hashes, changed.seq)
 
@@ -93,13 +101,14 @@ class Desk:
             raise Unavailable(str(away)) from away
 
 
-def open_counters(state: Path) -> Counters | None:
-    """Those of this host. On a disk that cannot be written to there are none, and that is said."""
-    from aiops.state.counters.shared import Shared
+def open_counters(state: Path, redis_url: str | None = None) -> Counters | None:
+    """On a disk that cannot be written to there are none, and that is said. Raises ValueError for a URL that cannot be
+    Redis'."""
+    from aiops.state.counters.opened import opened
 
     try:
-        return Shared(state / COUNTERS, say=log.warning)
+        return opened(state, redis_url, log.warning).deciding
     except OSError as error:
-        why = f"{state / COUNTERS}: {error.strerror or error}"
+        why = f"{state}: {error.strerror or error}"
         log.warning("limits and budgets cannot be counted: %s; requests pass uncounted", why)
         return None

@@ -156,6 +156,7 @@ class Worker:
                 run=self._given.directory,
                 generation=self._settings.generation,
                 url=f"http://{self._settings.host}:{self._settings.port}",
+                deployment=self._settings.deployment,
             )
             counting = desk.start()
             self._server = self._make_server(desk.front, dict(state or {}))
