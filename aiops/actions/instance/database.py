@@ -36,7 +36,7 @@ def shared(instance: Instance) -> Deployment | None:
     from aiops.actions.instance.snapshot import Snapshot
 
     now = Snapshot.of(instance)
-    state = now.load(now.sources)
+    state = now.desired
     given = state.settings.deployment
     if state.mode != "distributed" or given.database_url_file is None or given.redis_url_file is None:
         return None
@@ -73,3 +73,11 @@ def engine(instance: Instance, *, check: bool = True) -> Iterator[Engine]:
         yield made
     finally:
         made.dispose()
+
+
+def require_shared(instance: Instance) -> None:
+    """That a database which is shared can be worked with: without it no key could be told from another. Raises
+    Precondition."""
+    if shared(instance) is not None:
+        with engine(instance):
+            pass

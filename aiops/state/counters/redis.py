@@ -165,7 +165,11 @@ class Redis:
         try:
             if not connection.is_connected or connection._reader.at_eof():  # Redis closed it while nobody asked
                 await connection.disconnect(nowait=True)
-                await connection.connect()
+                connecting = connections.CONNECTING.set(True)
+                try:
+                    await connection.connect()
+                finally:
+                    connections.CONNECTING.reset(connecting)
             await connection.send_packed_command(connection.pack_command(*words), check_health=False)
             answer = await connection.read_response()
         except self._refusal:
