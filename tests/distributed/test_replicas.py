@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -48,22 +47,22 @@ def three(stores: tuple[Postgres, Redis], provider: DemoProvider) -> Iterator[li
 
 def burst(gateways: list[Gateway], key: str, many: int, at_once: int) -> Counter[int]:
     """Requests to all of them in turn, by their statuses."""
-    with httpx.Client(trust_env=False, limits=httpx.Limits(max_connections=at_once)) as client:
-        with ThreadPoolExecutor(at_once) as pool:
-            asked = pool.map(lambda n: ask(gateways[n % len(gateways)], key, client).status_code, range(many))
-            return Counter(asked)
+    limits = httpx.Limits(max_connections=at_once)
+    with httpx.Client(trust_env=False, limits=limits) as client, ThreadPoolExecutor(at_once) as pool:
+        asked = pool.map(lambda n: ask(gateways[n % len(gateways)], key, client).status_code, range(many))
+        return Counter(asked)
 
 
 def test_a_limit_of_60_a_minute_lets_60_pass_over_three_replicas(three: list[Gateway]) -> None:
     key = create(three[0], "--rpm-limit", 60)
-    for gateway in three:
-        assert until(lambda: ask(gateway, key).status_code == 200, 10, "the key")  # noqa: B023
-    statuses = burst(three, key, 240, 24)
+    statuses = burst(three, key, 180, 12)
     assert set(statuses) == {200, 429}
-    assert 59 <= statuses[200] + 3 <= 61
+    assert 59 <= statuses[200] <= 61
 
 
-def test_a_budget_for_50_is_not_spent_twice_by_200_requests_at_once(three: list[Gateway], provider: DemoProvider) -> None:
+def test_a_budget_for_50_is_not_spent_twice_by_200_requests_at_once(
+    three: list[Gateway], provider: DemoProvider
+) -> None:
     """Every counter is shared, and nothing is checked without being reserved."""
     probe = create(three[0], "--max-budget", 10)
     assert ask(three[0], probe).status_code == 200
@@ -93,14 +92,14 @@ def spent(gateway: Gateway, key: str) -> int:
 
 
 def test_a_revoked_key_is_refused_by_every_replica_within_a_second(three: list[Gateway]) -> None:
-    key = create(three[0])
+    key = create(three[0], "--alias", "leaked")
     for gateway in three:
         assert ask(gateway, key).status_code == 200
-    receipt = three[1].must("keys", "revoke", key)["receipt"]
+    receipt = three[1].must("keys", "revoke", "leaked")["receipt"]
     assert len(receipt) == 3
-    assert all(each["seconds"] is not None for each in receipt)
+    assert all(each["seconds"] is not None for each in receipt), receipt
     assert {ask(gateway, key).status_code for gateway in three} == {401}
-    print([each["seconds"] for each in receipt])
+    assert all(each["seconds"] <= 1.0 for each in receipt), receipt
 
 
 def test_without_redis_requests_go_on_and_it_is_used_again_when_it_is_back(
@@ -138,11 +137,13 @@ def test_without_postgres_known_keys_work_and_every_request_is_in_the_ledger_onc
         assert (refused.code, refused.data["error"]["code"]) == (4, "database_unavailable")
     finally:
         postgres.start()
-    assert until(lambda: requests_of(three[0], "through-the-outage") == 63, 30, "63 requests in the ledger")
-    time.sleep(1.0)
+    until(lambda: requests_of(three[0], "through-the-outage") >= 63, 30, "63 requests in the ledger")
+    assert requests_of(three[0], "through-the-outage") == 63
+    for gateway in three:
+        assert gateway.must("usage", "prove")["ingested"], "nothing is left in its spools"
     assert requests_of(three[0], "through-the-outage") == 63
 
 
 def requests_of(gateway: Gateway, alias: str) -> int:
     answer = gateway.cli("usage", "--by", "key", "--key", alias)
-    return sum(row["requests"] for row in answer.data["rows"]) if answer.code == 0 else 0
+    return sum(row["requests"] for row in answer.data["usage"]) if answer.code == 0 else 0

@@ -120,7 +120,9 @@ class Accountant:
             case accounting.LookUp():
                 return await self._look_up(question.hash)
             case accounting.Seed():
-                await self._money.seed(question.counters, self._counters.generation(peer.hello.generation if peer.hello else 0))
+                await self._money.seed(
+                    question.counters, self._counters.generation(peer.hello.generation if peer.hello else 0)
+                )
                 return accounting.Done()
             case accounting.Ingest():
                 if not await self._ingest.once():

@@ -37,16 +37,18 @@ class Money:
         self._lasting = counters.lasting
 
     async def enter(self, records: Sequence[Usage]) -> None:
-        """Into the ledger, and into the counters that do not have it. Raises Unusable: then it is to be done again."""
+        """Into the ledger, and into counters that do not have it. Raises Unusable: then it is to be done again."""
         loop = asyncio.get_running_loop()
-        # What nobody has a budget for is written also while nobody counts. Those that stand in for a while are no reason
-        # not to tell the ones that come back.
+        # What nobody has a budget for is written also while nobody counts. That others stand in for a while is no
+        # reason not to tell the counters that come back.
         counts = any(each.cost and each.key for each in records)
         epoch = await self._here(self._lasting.epoch()) if counts else ""
 
         def enter(connection: Connection) -> None:
             inserted = set(usage.ingest(connection, records))
-            strange = [each for each in records if each.id in inserted and each.cost and each.key and each.epoch != epoch]
+            strange = [
+                each for each in records if each.id in inserted and each.cost and each.key and each.epoch != epoch
+            ]
             if strange:  # before the commit: killed in between, it is done again, and counted once
                 who = {key: identity.by_id(connection, key) for key in {each.key for each in strange} if key}
                 costs = [(each.id, found) for each in strange if (found := _costs(who.get(each.key), each))]

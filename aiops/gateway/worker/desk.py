@@ -20,6 +20,7 @@ from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.reserve import Reserve
 from aiops.gateway.worker.prices import Prices, Ways
+from aiops.state.counters.fallback import Fallback
 from aiops.state.counters.meters import Counters, Unavailable
 from aiops.state.replica import replica
 from aiops.state.usage.spool import Spool
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("aiops.keys")
 
 SIGN_SECONDS = 1.0
+LOST_SECONDS = 2.0  # without Redis, until the worker says so
 
 
 class Desk:
@@ -56,14 +58,20 @@ class Desk:
         if deployment is not None and deployment.closed:
             self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
-        self._reserve = Reserve(open_counters(state, os.environ.get(REDIS_VARIABLE) if deployment else None), book, ways, owner, log.warning)
+        self._counters = counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
+        self._reserve = Reserve(counters, book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
         account = Account(self._spool, book, generation, replica(state))
         self.front = Front(app, doors, health, self._known, self._reserve, account, self._accountant.manage)
 
     def checks(self) -> dict[str, str]:
         """For ``/_health/ready``: what this worker can do without for a while."""
-        return {"accountant": self._accountant.state, "store": self._accountant.store.state}
+        checks = {"accountant": self._accountant.state, "store": self._accountant.store.state}
+        if isinstance(self._counters, Fallback):
+            # Asked each second with the sign of life, if by nobody else. One that restarts is not news.
+            lost = (self._counters.stands_in or 0.0) >= LOST_SECONDS
+            checks["redis"] = "lost" if lost else accounting.WELL
+        return checks
 
     def start(self) -> list[asyncio.Task[None]]:
         """What goes on beside the requests, until it is cancelled."""

@@ -111,7 +111,9 @@ class Worker:
             "master": "lost" if self._master_lost else "pass",
             **(self._desk.checks() if self._desk is not None else {}),
         }
-        if status == "ready" and any(checks.get(name, "pass") != "pass" for name in ("master", "accountant", "store")):
+        if status == "ready" and any(
+            checks.get(name, "pass") != "pass" for name in ("master", "accountant", "store", "redis")
+        ):
             status = "degraded"
         if self._not_there:
             checks["port"] = f"this LiteLLM has no {', '.join(self._not_there)}"

@@ -14,16 +14,14 @@ STANDING_IN = "counters-standing-in"
 
 @dataclass(frozen=True)
 class Opened:
-    """``deciding``: for who reserves. ``lasting``: those whose epoch a row of the ledger bears that is counted for good,
-    never the ones that stand in for a while."""
+    """``deciding``: for who reserves. ``lasting``: those whose epoch a row of the ledger bears that is counted for
+    good, never the ones that stand in for a while."""
 
     deciding: Counters
     lasting: Counters
 
 
-def opened(
-    state: Path, redis_url: str | None, say: Callable[[str], None], *, seconds: float | None = None
-) -> Opened:
+def opened(state: Path, redis_url: str | None, say: Callable[[str], None], *, seconds: float | None = None) -> Opened:
     """``redis_url`` None: this host's alone. ``seconds``: that a question to Redis may take, for who is in no hurry.
     Raises OSError, and ``connections.BadUrl``."""
     from aiops.state.counters.shared import Shared

@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from aiops.state.counters.sliding import SECOND
 SECONDS = 0.05
 CONNECTIONS = 32  # of one process
 OLDEST = 6
+LATE = 0.005  # seconds after its time that a timer of a process comes that had too much to do
 PATIENCE = 1.0  # seconds of a probe, which nobody waits for
 
 _METER = struct.Struct("<BBqqqq")
@@ -127,7 +129,7 @@ class Redis:
         await self._wait_for_room()
         try:
             self.breaker.check()  # it may have been found out meanwhile
-            async with asyncio.timeout(self._seconds):
+            async with _patience(self._seconds):
                 answer = await self._evaluate(script, arguments)
                 if answer == b"!" or answer == [b"!"]:  # everything was deleted
                     await self._evaluate(self._keep, ("hello", self._run, secrets.token_hex(16)))
@@ -225,6 +227,28 @@ class Redis:
         self._sweeping = {epoch: int(place)}
         if not int(place):
             await self._command("LREM", f"{self._prefix}old", 0, epoch)
+
+
+@asynccontextmanager
+async def _patience(seconds: float) -> AsyncIterator[None]:
+    """As ``asyncio.timeout``. A process that is late itself has not looked yet whether there is an answer: it is given
+    the time once more, and a busy machine is no outage."""
+    loop = asyncio.get_running_loop()
+    due = loop.time() + seconds
+
+    def over() -> None:
+        nonlocal waiting
+        if loop.time() - due > LATE:
+            waiting = loop.call_later(seconds, limit.reschedule, 0.0)
+        else:
+            limit.reschedule(0.0)
+
+    waiting = loop.call_at(due, over)
+    try:
+        async with asyncio.timeout(None) as limit:
+            yield
+    finally:
+        waiting.cancel()
 
 
 def _literal(text: str) -> str:

@@ -92,7 +92,7 @@ def connect_parameters(url: str) -> dict[str, Any]:
 
 
 def place(url: str) -> str:
-    """Where a URL of Postgres leads to, for people: ``host:port/name``, without user and password. Raises ValueError."""
+    """Where a URL of Postgres leads to, for people: ``host:port/name``, without a password. Raises ValueError."""
     given = connect_parameters(url)
     host, port = given.get("host") or given.get("hostaddr") or "localhost", given.get("port")
     return f"{host}{f':{port}' if port else ''}/{given.get('dbname') or given.get('user') or ''}"

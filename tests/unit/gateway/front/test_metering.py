@@ -14,6 +14,7 @@ from aiops.gateway.worker.front import asked
 from aiops.gateway.worker.front.estimate import AnswerLengths
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.prices import Tokens
+from aiops.state.counters.meters import Unavailable
 from aiops.state.money import nano
 from aiops.state.shapes import Budget, Limits
 from tests.unit.gateway.front.place import KEY, MASTER, USAGE, Answered, Place, account, chat, identity
@@ -300,6 +301,7 @@ def test_a_stream_is_over_with_its_last_word_and_its_slot_is_free(tmp_path: Path
     found = ask(place, body=chat(stream=True))
     assert found.body == WORDS + END + DONE
     assert seen == [0, 0, 0, 0]
+    assert found.ended == [0, 0, 1, 1]  # whoever has read [DONE] may ask again
     assert b'"include_usage":true' in place.app.seen[0][1]
     (ended,) = place.records.ended_
     assert (ended.outcome, ended.completion_tokens, ended.cached_tokens) == ("answered", 3, 4)
