@@ -100,7 +100,7 @@ def land(source: Connection, target: Connection, origin: str) -> list[Counted]:
     """The rest, right before the target is committed: rows that every gateway writes to, and that everybody is to look
     again. Raises Differs."""
     counted = [] if _mark(target, origin) is not None else [_sums(source, target, table) for table in SUMS]
-    _remember(target, origin, source.scalar(select(func.max(audit.c.id))) or 0)
+    _remember(target, origin, newest(source))
     _go_on(target, changes.newest(source))
     return _same(counted)
 
@@ -117,6 +117,16 @@ def _same(counted: list[Counted]) -> list[Counted]:
 def counts(connection: Connection) -> dict[str, tuple[int, int]]:
     """Rows and money of each table that is moved."""
     return {table.name: _count(connection, table) for table in MOVED}
+
+
+def has_come(target: Connection, origin: str) -> bool:
+    """Whether this origin has brought something here before: counters that stayed behind have not seen the rest."""
+    return _mark(target, origin) is not None
+
+
+def newest(connection: Connection) -> int:
+    """The number of the last line of the audit."""
+    return connection.scalar(select(func.max(audit.c.id))) or 0
 
 
 def came(connection: Connection, origin: str, newest: int) -> None:

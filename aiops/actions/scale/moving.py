@@ -22,7 +22,6 @@ from aiops.verify.check import Check
 
 FREEZE_SECONDS = 60.0  # without a sign of life of this process
 RENEW_SECONDS = 15.0
-FOR_GOOD_SECONDS = 100 * 365 * 86_400.0
 ARRIVAL_SECONDS = 30.0
 LIVE_SECONDS = 20.0
 
@@ -40,6 +39,7 @@ class Move:
         self._to: Connection | None = None
         self._over = threading.Event()
         self._frozen = False
+        self._newest = 0
         self.counted: Sequence[Counted] = ()
 
     def begin(self) -> None:
@@ -64,6 +64,7 @@ class Move:
         assert self._from is not None
         assert self._to is not None
         self.counted = [*self.counted, *moving.land(self._from, self._to, replica(self._instance.state))]
+        self._newest = moving.newest(self._to)
         self._to.commit()
         return [Check("moved", "pass", self.sentence)]
 
@@ -82,21 +83,36 @@ class Move:
                 freeze.thaw(connection)
         self._dispose()
 
-    def finish(self, new: Path | str) -> bool:
-        """The change is live: nobody writes to the old database any more. False when the accountant did not come to the
-        new one in time."""
+    @property
+    def again(self) -> bool:
+        """Whether it was there before, and its counters have not seen what was spent since."""
+        assert self._to is not None
+        return moving.has_come(self._to, replica(self._instance.state))
+
+    def finish(self, new: Path | str, *, goes_on: bool) -> bool:
+        """The change is live. ``goes_on``: the old database can be used again, also to come back to; else it stays
+        frozen until somebody puts it aside. False when the accountant did not come to the new one in time."""
+        came = self._arrives(new)
         self._close()
-        self._freeze(FOR_GOOD_SECONDS)
-        deadline = time.monotonic() + ARRIVAL_SECONDS
-        id, came = replica(self._instance.state), False
-        made = open.engine(new, connections=1)
-        while not came and time.monotonic() < deadline:
-            with suppress(AiopsError), open.reading(made) as connection:
-                came = any(each.id == id and each.workers for each in replicas.live(connection, LIVE_SECONDS))
-            time.sleep(0.05)
-        made.dispose()
+        if goes_on:
+            with open.writing(self._source) as connection:
+                freeze.thaw(connection)
+                moving.came(connection, replica(self._instance.state), self._newest)
         self._dispose()
         return came
+
+    def _arrives(self, new: Path | str) -> bool:
+        made, id = open.engine(new, connections=1), replica(self._instance.state)
+        deadline = time.monotonic() + ARRIVAL_SECONDS
+        try:
+            while time.monotonic() < deadline:
+                with suppress(AiopsError), open.reading(made) as connection:
+                    if any(each.id == id and each.workers for each in replicas.live(connection, LIVE_SECONDS)):
+                        return True
+                time.sleep(0.05)
+            return False
+        finally:
+            made.dispose()
 
     def _freeze(self, seconds: float) -> None:
         with open.writing(self._source) as connection:

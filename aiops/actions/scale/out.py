@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -22,6 +23,8 @@ from aiops.output import Output
 from aiops.spec.edit.edit import Edit, set_distributed
 from aiops.spec.sources import Sources
 from aiops.state import moving
+from aiops.state.counters.meters import Unavailable
+from aiops.state.counters.redis import PATIENCE, Redis
 from aiops.state.replica import replica
 from aiops.state.store import open, schema
 
@@ -50,18 +53,23 @@ def scale_out(instance: Instance, database_url_file: Path, redis_url_file: Path,
         edited = set_distributed(sources, DATABASE_URL, REDIS_URL)
         return replace(edited, notes=(*edited.notes, *looked.notes, _kept(instance)))
 
+    def begin() -> None:
+        move.begin()
+        if move.again:
+            asyncio.run(_begin_counters(redis_url))
+
     move = Move(instance, database.path(instance), database_url, WHY, out)
     secrets = {DATABASE_URL: f"{database_url}\n".encode(), REDIS_URL: f"{redis_url}\n".encode()}
     intent = replace(Intent.of("scale-out", terms, edit), secrets=secrets, moves=True, landing=move.land)
     try:
-        result = make(instance, intent, out, before=lambda _: move.begin())
+        result = make(instance, intent, out, before=lambda _: begin())
     except BaseException:
         move.undo()
         raise
     if result.outcome != "applied":
         move.undo()
         return result
-    if not move.finish(database_url):
+    if not move.finish(database_url, goes_on=False):
         out.say(f"warning: the accountant has not come to PostgreSQL yet; `{instance.command} logs` shows why")
     result.notes.append(move.sentence)
     result.notes.append(_put_aside(instance, result.generation or 0))
@@ -92,6 +100,17 @@ def _conflicts(instance: Instance, url: str) -> list[str]:
 
 def _kept(instance: Instance) -> str:
     return f"{database.path(instance)} is frozen while its rows are counted over, and kept aside afterwards"
+
+
+async def _begin_counters(redis_url: str) -> None:
+    """Those that stayed behind have not seen what was spent since: they begin anew, and the ledger tells them."""
+    redis = Redis(redis_url, connect=PATIENCE, command=PATIENCE)
+    try:
+        await redis.begin_epoch()
+    except Unavailable as error:
+        raise Precondition(str(error), "is it running?") from error
+    finally:
+        await redis.close()
 
 
 def _put_aside(instance: Instance, generation: int) -> str:

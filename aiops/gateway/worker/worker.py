@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from aiops.gateway.worker.desk import Desk
     from aiops.gateway.worker.extension import Extension
 
+DISPENSABLE = ("master", "accountant", "store", "redis")  # for a while
 # Longer than any common client keeps an idle connection, so that the client closes first and nothing races.
 KEEP_ALIVE_SECONDS = 75
 DRAIN_TICK = 0.05

@@ -85,6 +85,15 @@ class Redis:
         await self.breaker.close()
         await self._hang_up()
 
+    async def begin_epoch(self) -> None:
+        """Forget everything: the ledger has what these counters have not seen. For all who use this Redis."""
+        for run in (secrets.token_hex(16), ""):  # as if it had been another Redis for a moment
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._evaluate(self._keep, ("hello", run or self._run, secrets.token_hex(16)))
+            except (*self._errors, TimeoutError) as error:
+                raise Unavailable(f"{self._place}: {error}") from error
+
     async def epoch(self) -> str:
         epoch: bytes = (await self._ask(self._keep, "epoch"))[1]
         return epoch.decode()
@@ -235,6 +244,8 @@ async def _patience(seconds: float) -> AsyncIterator[None]:
     the time once more, and a busy machine is no outage."""
     loop = asyncio.get_running_loop()
     due = loop.time() + seconds
+    limit = asyncio.timeout(None)
+    waiting: asyncio.TimerHandle
 
     def over() -> None:
         nonlocal waiting
@@ -245,7 +256,7 @@ async def _patience(seconds: float) -> AsyncIterator[None]:
 
     waiting = loop.call_at(due, over)
     try:
-        async with asyncio.timeout(None) as limit:
+        async with limit:
             yield
     finally:
         waiting.cancel()
