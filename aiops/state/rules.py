@@ -82,6 +82,11 @@ class Counts:
     def has_budget(self) -> bool:
         return any(meter.what == "money" for meter in self.meters)
 
+    @property
+    def may_refuse_by_cost(self) -> bool:
+        """Whether one of the budgets is more than a shadow."""
+        return any(meter.what == "money" and not meter.shadow for meter in self.meters)
+
 
 # --- may it? ----------------------------------------------------------------------------------------------------------
 
@@ -229,7 +234,7 @@ def money_meter(account: Account, budget: Budget, now: float, model: str | None 
         shown=account.kind if model is None else _OF_ONE_MODEL[account.kind],
         window=current.begins,
         ends=current.ends,
-        base=account.base if model is None and account.base_at >= current.begins else 0,
+        base=account.base_of(budget.duration) if model is None and account.base_at >= current.begins else 0,
         shadow=budget.shadow,
     )
 

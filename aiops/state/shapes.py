@@ -38,7 +38,8 @@ class Account:
 
     ``models``: names and patterns (``gpt-*``) that may be asked for; empty: all. ``by_model``: limits for one model
     alone, ``budgets_by_model`` likewise. ``base``: nano-dollars spent before aiops counted, or what a reset set, valid
-    from ``base_at`` (seconds since 1970); each reset makes a new ``epoch``, so that no counter is ever lowered.
+    from ``base_at`` (seconds since 1970); ``bases``: another one for the budget of a duration (None: ``ever``). Each
+    reset makes a new ``epoch``, so that no counter is ever lowered.
     """
 
     kind: Kind
@@ -53,6 +54,11 @@ class Account:
     epoch: int = 0
     base: int = 0
     base_at: float = 0.0
+    bases: Mapping[str, int] = field(default_factory=dict)
+
+    def base_of(self, duration: str | None) -> int:
+        """Of the budget with this duration."""
+        return self.bases.get(duration or "ever", self.base)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from aiops.gateway.worker.front.doors import ALWAYS, ASKED_WITH_A_MODEL, WEBSOCKET
+from aiops.gateway.worker.front.management import is_managed
 from tests.e2e.litellm_routes import an_example, every_route
 from tests.e2e.recording import Provider, Trap
 from tests.kit.gateway import Gateway
@@ -177,7 +178,7 @@ def test_without_a_key_nothing_answers_but_health(place: Place) -> None:
     wrong = {
         f"{method} {path}: {answer.status_code}"
         for (method, path), answer in zip(tried, answers, strict=True)
-        if answer.status_code not in (401, 404) or (method != "HEAD" and not in_openais_shape(answer))
+        if answer.status_code not in (401, 404) or (method != "HEAD" and not in_its_shape(path, answer))
     }
     assert not wrong, "\n".join(sorted(wrong))
     assert {answer.status_code for answer in answers} == {401, 404}
@@ -185,19 +186,36 @@ def test_without_a_key_nothing_answers_but_health(place: Place) -> None:
         assert asyncio.run(ask(place, method, path, key=False)).status_code == 200, path
 
 
-def in_openais_shape(answer: httpx.Response) -> bool:
+def in_its_shape(path: str, answer: httpx.Response) -> bool:
+    """OpenAI's, and Anthropic's where its clients ask."""
     error = answer.json()["error"]
+    if path.startswith("/v1/messages"):
+        return answer.json()["type"] == "error" and set(error) == {"type", "message"}
     return set(error) == {"message", "type", "param", "code"} and error["code"] == str(answer.status_code)
 
 
 def test_with_a_key_what_is_not_on_the_list_is_not_there(place: Place) -> None:
-    closed = [(method, path) for method, path in every_route() if (method, path) not in (*ALWAYS, *HEALTH)]
+    routes = [(method, path) for method, path in every_route() if (method, path) not in (*ALWAYS, *HEALTH)]
+    closed = [route for route in routes if not is_managed(*route)]
+    assert len(closed) > 500
     requests = [(method, an_example(path), "x", {}) for method, path in closed]
     answers = asyncio.run(ask_all(place, requests, key=True))
     found = {f"{m} {p}": a.status_code for (m, p, *_), a in zip(requests, answers, strict=True) if a.status_code != 404}
     assert not found
     hint = asyncio.run(ask(place, "GET", "/openapi.json", key=True)).json()["error"]["message"]
     assert "`gateway.expose: [openapi]` in aiops.yaml opens" in hint
+
+
+def test_the_management_api_is_answered_by_aiops_and_never_by_litellm(place: Place) -> None:
+    managed = [(method, an_example(path), "{}", {}) for method, path in every_route() if is_managed(method, path)]
+    assert len(managed) > 20
+    answers = asyncio.run(ask_all(place, managed, key=True))
+    strange = {
+        f"{method} {path}": answer.status_code
+        for (method, path, *_), answer in zip(managed, answers, strict=True)
+        if answer.status_code >= 500 or any(name.startswith("x-litellm-") for name in answer.headers)
+    }
+    assert not strange
 
 
 def test_a_browser_may_ask_before_it_has_a_key(place: Place) -> None:

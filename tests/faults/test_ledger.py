@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import shutil
 import signal
@@ -9,13 +10,18 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aiops.gateway.shared import accounting
+from aiops.gateway.shared.accounting import Changed
+from aiops.gateway.worker.accountant import Accountant
+from aiops.state.store import changes, keys, replicas
+from aiops.state.store.open import reading, writing
 from aiops.state.usage import spool
-from tests.faults.books import Books, books
+from tests.faults.books import HASH, Books, books
 from tests.kit.waiting import until
 
 
@@ -129,6 +135,42 @@ def test_of_several_accountants_that_start_at_once_one_is_left(here: Books) -> N
     here.end(worker, signal.SIGTERM)
     until(here.quiet, 20, "all that was written in the ledger")
     here.require_exact()
+
+
+def test_what_another_program_changes_in_the_database_is_told_and_noted_when_all_have_applied_it(here: Books) -> None:
+    here.serving()
+
+    async def change() -> None:
+        told: list[Changed] = []
+        worker = Accountant(here.run, 7, "http://here", told.append)
+        connected = asyncio.create_task(worker.stay_connected())
+        found, _ = await worker.identity(HASH)
+        assert found is not None
+        with writing(here.engine) as connection:
+            row = keys.get(connection, "k1")
+            assert row is not None
+            keys.replace(connection, replace(row, blocked=True))
+            seq = changes.newest(connection)
+        async with asyncio.timeout(5):
+            while not told or told[-1].seq < seq:
+                await asyncio.sleep(0.01)
+        assert told[-1].hashes == (HASH,), "and no other key's"
+        found, known = await worker.identity(HASH)
+        assert found is not None
+        assert (found.accounts[0].blocked, known >= seq) == (True, True)
+        async with asyncio.timeout(5):
+            while not (seen := applied(here)) or seen[0] < seq:
+                await asyncio.sleep(0.01)
+        assert seen == (seq, 7, "http://here")
+        connected.cancel()
+
+    asyncio.run(change())
+
+
+def applied(here: Books) -> tuple[int, int, str] | None:
+    """How far this gateway is, as the others see it."""
+    with reading(here.engine) as connection:
+        return next(((each.applied_seq, each.generation, each.url) for each in replicas.live(connection, 60)), None)
 
 
 def test_one_that_hangs_is_ended_by_the_next_one(here: Books) -> None:

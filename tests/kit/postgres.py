@@ -55,11 +55,12 @@ class Postgres(Server):
         password = self.directory / "password"
         password.write_text(PASSWORD)
         password.chmod(0o644)
-        self.run(
-            str(found / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "scram-sha-256",
-            f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync",
-        )  # fmt: skip
-        self.start()
+        with self.removed_on_failure():
+            self.run(
+                str(found / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "scram-sha-256",
+                f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync",
+            )  # fmt: skip
+            self.start()
 
     def start(self) -> None:
         settings = {

@@ -25,7 +25,8 @@ class Redis(Server):
         super().__init__("redis", "nobody")
         self.port = free_port()
         self.settings = settings
-        self.start()
+        with self.removed_on_failure():
+            self.start()
 
     @property
     def url(self) -> str:

@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,10 @@ class Server:
     def __init__(self, name: str, user: str) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix=f"aiops-test-{name}-"))
         self.log = self.directory / "log"
-        self._user = user if os.geteuid() == 0 else None
+        self._account = pwd.getpwnam(user) if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
-        if self._user:
-            account = pwd.getpwnam(self._user)
-            os.chown(self.directory, account.pw_uid, account.pw_gid)
+        if self._account:
+            os.chown(self.directory, self._account.pw_uid, self._account.pw_gid)
 
     @property
     def pid(self) -> int:
@@ -49,11 +49,9 @@ class Server:
 
     def argv(self, argv: Sequence[str]) -> list[str]:
         """As that user, and killed when the thread that starts it ends."""
-        as_user = (
-            [f"--reuid={self._user}", f"--regid={pwd.getpwnam(self._user).pw_gid}", "--init-groups"]
-            if self._user
-            else []
-        )
+        account, as_user = self._account, list[str]()
+        if account:
+            as_user = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
         return ["setpriv", *as_user, "--pdeathsig=QUIT", "--", *argv]
 
     def run(self, *argv: str) -> None:
@@ -78,6 +76,14 @@ class Server:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+    @contextmanager
+    def removed_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         self.end(self.quickly)

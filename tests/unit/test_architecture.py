@@ -50,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 BETWEEN_NOUNS = {
     ("actions/doctor", "actions/service"),
     ("actions/service", "actions/route"),  # whether providers answer is what the workers say of routes
+    ("actions/member", "actions/teams"),  # a member is one of a team
     ("actions/model", "actions/provider"),  # a model is pulled by the provider that will serve it
 }
 
@@ -58,6 +59,7 @@ OTHER_WORDS = {
     "up": "start",  # a service is started and stopped, and so are the functions that systemd calls
     "down": "stop",
     "import": "take_over",  # a reserved word
+    "keys import": "take_over",
     "doctor": "diagnose",  # a person, not something that is done
 }
 

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SLOW = {"pydantic", "yaml", "httpx", "rich", "pyinfra", "litellm", "re2", "prometheus_client"}
+SLOW = {
+    "pydantic", "yaml", "httpx", "rich", "pyinfra", "litellm", "re2", "prometheus_client",
+    "sqlalchemy", "alembic", "psycopg", "lmdb", "redis",
+}  # fmt: skip
 # What people wait for while they look, or while they type.
 LOOKING = [
     "aiops.cli",

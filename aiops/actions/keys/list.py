@@ -11,7 +11,7 @@ from aiops.actions.instance.table import columns
 from aiops.errors import UsageError
 from aiops.host.instance import Instance
 from aiops.state import money
-from aiops.state.administration import listing, litellm, spend, teams, view, words
+from aiops.state.administration import find, listing, litellm, spend, teams, words
 from aiops.state.store import clock
 from aiops.state.store import keys as stored
 from aiops.state.store.keys import Cursor
@@ -55,8 +55,14 @@ def list(
         )
         found = listing.page(connection, wanted, size + 1, _cursor(after))
         page, more = found[:size], len(found) > size
-        rows = [_row(each, spend.spent(connection, each, spend.lent(connection, each), now), now) for each in page]
-        shapes = view.keys(connection, page, now)
+        tokens = find.hashes(connection, [each.id for each in page])
+        lents = [spend.lent(connection, each) for each in page]
+        spents = [spend.spent(connection, each, lent, now) for each, lent in zip(page, lents, strict=True)]
+        rows = [_row(each, spent, now) for each, spent in zip(page, spents, strict=True)]
+        shapes = [
+            litellm.key(each, tokens.get(each.id), spent, lent, now)
+            for each, spent, lent in zip(page, spents, lents, strict=True)
+        ]
     last = stored.cursor(page[-1]) if more else None
     return Listed(rows, shapes, f"{last.created_at}-{last.id}" if last is not None else "")
 

@@ -1,4 +1,4 @@
-"""``aiops keys create|list|show|update|rotate|block|unblock|revoke|explain``"""
+"""``aiops keys create|list|show|update|rotate|block|unblock|revoke|import|explain``"""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ VERBS = {
     "block": "Refuse it until it is unblocked.",
     "unblock": "Let it in again.",
     "revoke": "Refuse it for good; says who refuses it since when.",
+    "import": "Take over keys and what they spent from a LiteLLM database.",
     "explain": "Whether its next request would pass, and what is left on whose counter.",
 }
 

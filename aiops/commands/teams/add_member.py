@@ -21,7 +21,7 @@ from aiops.context import Context
 @mutating()
 @click.pass_obj
 def command(context: Context, team: str, user: str, fields: Mapping[str, Any], terms: Terms) -> None:
-    from aiops.actions.teams.add import add
+    from aiops.actions.member.add import add
 
     done = add(context.instance, team, user, fields, terms, context.out)
     context.out.answer([done.sentence], done.to_json())

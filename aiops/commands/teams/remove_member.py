@@ -16,7 +16,7 @@ from aiops.context import Context
 @mutating()
 @click.pass_obj
 def command(context: Context, team: str, user: str, terms: Terms) -> None:
-    from aiops.actions.teams.remove import remove
+    from aiops.actions.member.remove import remove
 
     done = remove(context.instance, team, user, terms, context.out)
     context.out.answer([done.sentence], done.to_json())

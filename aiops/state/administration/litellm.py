@@ -67,7 +67,7 @@ def key(row: Key, token: str | None, spent: Spent, lent: Budget | None, now: flo
 
 def generated(row: Key, plain: str, token: str, spent: Spent, lent: Budget | None, now: float) -> Json:
     """``GenerateKeyResponse``: the only one that has the key itself."""
-    return {**key(row, token, spent, lent, now), "key": plain, "token_id": token}
+    return {**key(row, token, spent, lent, now), "key": plain, "token_id": token, "duration": None}
 
 
 def status(row: Key, now: float) -> str:

@@ -47,6 +47,8 @@ def spent(connection: Connection, row: Counted, lent: Budget | None, now: float,
     first = next(iter(_budgets(row, lent)), None)
     current = window(first.budget_duration if first else row.budget_duration, now, zone)
     total = usage.spent(connection, _kind(row), identity(row), 0, None) + (row.base_spend if row.epoch == 0 else 0)
+    if current.ends is None and not row.base_at:
+        return Spent(total, total)  # all of it is one window
     return Spent(_within(connection, row, current, None), total)
 
 
@@ -63,14 +65,16 @@ def _used(
     connection: Connection, row: Counted, limit: BudgetLimit, model: str | None, now: float, zone: tzinfo
 ) -> Used:
     current = window(limit.budget_duration, now, zone)
-    return Used(limit, model, current, _within(connection, row, current, model))
+    return Used(limit, model, current, _within(connection, row, current, model, limit.budget_duration))
 
 
-def _within(connection: Connection, row: Counted, current: Window, model: str | None) -> int:
+def _within(
+    connection: Connection, row: Counted, current: Window, model: str | None, duration: str | None = None
+) -> int:
     """What was set as spent counts in the window it was set in; before it nothing does. It is of no model."""
     begins, base, set_at = float(current.begins), 0, row.base_at / SECOND
     if set_at >= begins:
-        begins, base = set_at, row.base_spend if model is None else 0
+        begins, base = set_at, row.base_of(duration) if model is None else 0
     return base + usage.spent(connection, _kind(row), identity(row), begins, current.ends, model=model)
 
 

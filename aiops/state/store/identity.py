@@ -17,7 +17,7 @@ _LIMITS = (
     "rpm_limit", "tpm_limit", "max_parallel_requests", "max_budget", "budget_duration", "budget_limits",
     "model_rpm_limit", "model_tpm_limit", "model_max_budget",
 )  # fmt: skip
-_COUNTED = ("models", "blocked", "shadow", "epoch", "base_spend", "base_at")
+_COUNTED = ("models", "blocked", "shadow", "epoch", "base_spend", "base_at", "base_windows")
 
 _of_key, _of_team, _of_user, _of_member, _of_members = (
     budgets.alias(f"{whose}_budget") for whose in ("key", "team", "user", "member", "members")
@@ -160,6 +160,7 @@ def _of(kind: Kind, id: str, name: str, row: RowMapping, alone: bool = True) -> 
         epoch=value("epoch") or 0,
         base=value("base_spend") or 0,
         base_at=(value("base_at") or 0) / SECOND,
+        bases=value("base_windows") or {},
     )
 
 

@@ -57,6 +57,11 @@ class Counted(Limited):
     epoch: int = 0
     base_spend: int = 0
     base_at: int = 0
+    base_windows: Mapping[str, int] | None = None
+
+    def base_of(self, duration: str | None) -> int:
+        """Nano-dollars of the budget with this duration; as ``state/shapes.Account`` has it."""
+        return (self.base_windows or {}).get(duration or "ever", self.base_spend)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,8 @@ def _limits() -> list[Column[Any]]:
 
 
 def _account() -> list[Column[Any]]:
-    """What is counted for: its limits, and what was spent before. ``epoch`` grows when its spending is reset."""
+    """What is counted for: its limits, and what was spent before: ``base_spend``, and ``base_windows`` by duration for
+    budgets of which something else is known. ``epoch`` grows when its spending is reset."""
     return [
         *_limits(),
         Column("budget_id", Text),
@@ -64,6 +65,7 @@ def _account() -> list[Column[Any]]:
         Column("epoch", BigInteger, nullable=False, server_default="0"),
         Column("base_spend", BigInteger, nullable=False, server_default="0"),
         Column("base_at", BigInteger, nullable=False, server_default="0"),
+        Column("base_windows", Json),
     ]
 
 
@@ -321,6 +323,21 @@ idempotency = Table(
     Column("expires_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("key_id", "idempotency_key"),
     Index("idempotency_by_expiry", "expires_at"),
+)
+
+# What `aiops keys import` took over from LiteLLM, so that it can do so again: `theirs` is what a row is found by there,
+# `ours` here; `digest` and `spent` (nano-dollars) as they were there, `version` of our row then.
+imported = Table(
+    "imported",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("theirs", Text, nullable=False),
+    Column("ours", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    PrimaryKeyConstraint("kind", "theirs"),
 )
 
 meta = Table(

@@ -11,8 +11,10 @@ import pytest
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.call import Call, current
 from aiops.gateway.worker.dispatch import Dispatch
+from aiops.gateway.worker.front import let_in
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import Group, Member, PatternRule, ProviderFacts, RoutingTable, Strategy
+from aiops.state.shapes import Account, Identity
 
 routing = pytest.importorskip("aiops.gateway.worker.routing", reason="needs LiteLLM")
 
@@ -126,3 +128,18 @@ def test_several_models_at_once_are_not_mistaken_for_fallbacks(desk: Desk) -> No
 def test_hidden_names_are_left_out_of_lists(desk: Desk) -> None:
     kept = asyncio.run(desk.hook.async_filter_listed_models(None, ["pool", "aiops:a", "plain"]))
     assert list(kept) == ["pool", "plain"]
+
+
+def test_a_name_that_only_litellm_found_in_the_body_is_looked_at_once_more(desk: Desk) -> None:
+    """No difference between two readers of a body leads to a model that the key may not ask for."""
+    account = Account(kind="key", id="k", models=("plain",))
+    whose = Identity(id="k", hash="h", name="sk-...abcd", alias=None, accounts=(account,))
+    token = let_in.current.set(let_in.LetIn(whose, "/v1/chat/completions", ("plain",)))
+    try:
+        assert desk.before("plain") is None
+        with pytest.raises(routing.ProxyException) as refused:
+            desk.before("pool")
+        assert (str(refused.value.code), refused.value.type) == ("403", "key_model_access_denied")
+    finally:
+        let_in.current.reset(token)
+    assert desk.before("pool") is not None

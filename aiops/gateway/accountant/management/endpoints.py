@@ -85,9 +85,7 @@ REFUSED: Mapping[str, str] = {
     "/spend/": "/spend/logs, /global/spend/report and `aiops usage` have it.",
     "/global/": "/global/spend/report and `aiops usage` have it.",
 }
-"""By how the path begins. Whatever begins with a word of ``WORDS`` and is in neither is not known."""
-
-WORDS = ("key", "team", "user", "budget", "spend", "global", "customer", "end_user", "organization", "project", "tag")
+"""By how the path begins."""
 
 _PATTERNS = [
     (method, re.compile(re.escape(path).replace(r"\{key\}", "(?P<key>[^/]+)")), endpoint)
@@ -110,9 +108,3 @@ def methods(path: str) -> list[str]:
     """With which it would be answered."""
     plain = [method for method, known in ENDPOINTS if known == path]
     return plain or [method for method, pattern, _ in _PATTERNS if pattern.fullmatch(path)]
-
-
-def is_management(path: str) -> bool:
-    """Whether it belongs here, answered or refused: what the front sends to the accountant."""
-    words = path.lstrip("/").split("/")
-    return (words[1] if words[0] == "v2" and len(words) > 1 else words[0]) in WORDS and len(words) > 1

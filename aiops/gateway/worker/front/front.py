@@ -83,7 +83,7 @@ class Front:
             # A browser asks before it sends anything, and has no key then. LiteLLM's CORS layer answers.
             await self._app(scope, receive, send)
             return
-        managed = self._manage is not None and kind == "http" and management.is_managed(path)
+        managed = self._manage is not None and kind == "http" and management.is_managed(method, path)
         usual = not managed and self._doors.usual(method, path)
         if not usual and not managed and not self._doors.opened(method, path):
             bare = path.rstrip("/")
@@ -94,7 +94,9 @@ class Front:
             # LiteLLM would redirect, and not every client follows a POST.
             path = bare
             scope = {**scope, "path": bare, "raw_path": scope.get("raw_path", b"").rstrip(b"/")}
-        identity = await identify(list(key.given(scope["headers"], scope.get("query_string", b""))), self._known)
+        # Of the management API `?key=` says which key is asked about, not who asks.
+        query = b"" if managed else scope.get("query_string", b"")
+        identity = await identify(list(key.given(scope["headers"], query)), self._known)
         if isinstance(identity, Refusal):
             await self._refuse(scope, send, identity, b"Bearer" if usual or managed else b'Basic realm="aiops"')
             return
@@ -156,7 +158,7 @@ class Front:
             await self._refuse(scope, send, refused)
             return
         let_in.current.set(let_in.LetIn(identity, path))
-        if lists and one is None and listing.is_held(identity):
+        if lists and one is None and listing.is_cut(identity, path):
             await listing.send_list(self._app, scope, receive, send, identity)
         else:
             await self._app(scope, receive, send)

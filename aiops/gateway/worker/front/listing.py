@@ -1,4 +1,4 @@
-"""The models that a key may ask for, in the lists of them. Whoever may ask for all gets LiteLLM's answer as it is."""
+"""The models that a key may ask for, in the lists of them; where they are served, administrators are told only."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def one_of(path: str) -> str | None:
     return unquote(found[1]) if found is not None else None
 
 
-def is_held(identity: Identity) -> bool:
-    return any(account.models for account in identity.accounts)
+def is_cut(identity: Identity, path: str) -> bool:
+    """Whether this key is not shown all that LiteLLM says there."""
+    return any(account.models for account in identity.accounts) or (not identity.admin and path.endswith("/model/info"))
 
 
 async def send_list(app: Application, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
@@ -56,12 +57,20 @@ def shortened(body: bytes, identity: Identity) -> bytes:
     for key in ("data", "models"):
         entries = said.get(key)
         if isinstance(entries, list):
-            said[key] = [entry for entry in entries if rules.lists(identity, _name(entry))]
+            said[key] = [_public(entry, identity) for entry in entries if rules.lists(identity, _name(entry))]
     for key in ("first_id", "last_id"):  # in Anthropic's shape
         if key in said:
             listed = said.get("data") or [{}]
             said[key] = listed[0 if key == "first_id" else -1].get("id")
     return orjson.dumps(said)
+
+
+def _public(entry: Any, identity: Identity) -> Any:
+    """Without where a model is served, which is an administrator's to know."""
+    params = entry.get("litellm_params") if isinstance(entry, dict) else None
+    if identity.admin or not isinstance(params, dict):
+        return entry
+    return {**entry, "litellm_params": {"model": params.get("model")}}
 
 
 def _name(entry: Any) -> str:

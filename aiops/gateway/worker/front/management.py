@@ -14,7 +14,9 @@ from aiops.gateway.worker.front.refusals import send_refusal
 from aiops.state.rules import Refusal
 from aiops.state.shapes import Identity
 
-PATHS = re.compile(r"(?:/v2)?/(?:key|team|user|budget|spend)/.+|/global/spend/report")
+# What of it is not supported is refused there, by name.
+PATHS = re.compile(r"(?:/v2)?/(?:key|team|user|budget|spend|global|customer|end_user|organization|project|tag)/.+")
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 LARGEST_BODY = 4 * 1024 * 1024
 CHANGED_BY = b"litellm-changed-by"
 
@@ -27,8 +29,9 @@ ONLY_ADMINS = Refusal(
 )
 
 
-def is_managed(path: str) -> bool:
-    return PATHS.fullmatch(path.rstrip("/")) is not None
+def is_managed(method: str, path: str) -> bool:
+    """No browser asks there, so nobody is told what one may (``OPTIONS``)."""
+    return method in METHODS and PATHS.fullmatch(path.rstrip("/")) is not None
 
 
 async def manage(ask: Ask, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:

@@ -89,7 +89,7 @@ class Reserve:
         cost = 0
         if counts.has_budget and not asked.counts_only:
             known = prices.dearest((self._book.of(one, asked.model) for one in deployments), estimated)
-            if known is None and deployments:
+            if known is None and deployments and counts.may_refuse_by_cost:
                 return rules.no_price(identity, asked.model)
             cost = min(known or 0, money.MOST)
         demand = Demand(id=id, owner=self._owner, meters=counts.meters, tokens=estimated.total, cost=cost)

@@ -98,6 +98,7 @@ class Answered:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     pieces: list[bytes] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)  # requests that were over when each piece came
 
     @property
     def json(self) -> Any:
@@ -212,6 +213,7 @@ class Place:
                 found.headers = {name.decode(): value.decode() for name, value in message["headers"]}
             elif message["type"].endswith("response.body"):
                 found.pieces.append(message.get("body", b""))
+                found.ended.append(len(self.records.ended_))
                 found.body += message.get("body", b"")
 
         await self.front(scope, receive or give, send)

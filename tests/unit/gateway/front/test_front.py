@@ -206,6 +206,15 @@ def test_a_list_of_models_has_those_that_the_key_may_ask_for(tmp_path: Path) -> 
     assert not place.records.accepted_
 
 
+def test_where_a_model_is_served_is_an_administrators_to_know(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity())
+    entry = {"model_name": "alpha", "litellm_params": {"model": "openai/a", "api_base": "http://10.0.0.1/v1"}}
+    place.app.pieces = (json.dumps({"data": [entry]}).encode(),)
+    assert ask(place, "/v1/model/info", method="GET", key=MASTER).json["data"] == [entry]
+    (shown,) = ask(place, "/v1/model/info", method="GET").json["data"]
+    assert shown == {"model_name": "alpha", "litellm_params": {"model": "openai/a"}}
+
+
 def test_keys_are_administered_with_the_master_key_or_an_administrators(tmp_path: Path) -> None:
     place = Place(tmp_path, identity(), identity(key="sk-of-an-administrator", admin=True))
     assert ask(place, "/key/generate", {"key_alias": "x"}).status == 403
@@ -296,7 +305,9 @@ def test_a_slot_is_free_before_its_client_has_the_end_of_the_answer(tmp_path: Pa
         place.app.before_piece = lambda number: meanwhile() if len(seen) < 1 else None
         return await place.ask()
 
-    assert asyncio.run(two_at_once()).status == 200
+    found = asyncio.run(two_at_once())
+    assert found.status == 200
+    assert found.ended == [0, 1]
     assert seen == [429]
     assert ask(place).status == 200
 
@@ -316,6 +327,8 @@ def test_a_budget_refuses_a_model_whose_price_nobody_knows_and_says_what_to_writ
     found = ask(place, body=chat("beta"))
     assert (found.status, found.error["code"]) == (400, "price_unknown")
     assert "cost_per_1k_tokens" in found.error["message"]
+    shadow = Place(tmp_path / "shadow", identity(account(budgets=(Budget(most=nano(1), shadow=True),))))
+    assert ask(shadow, body=chat("beta")).status == 200
 
 
 def test_what_was_spent_before_these_counters_were_made_counts(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ KEPT = {
     "usage_daily_tags": usage.drop_days_before,
     "usage_daily_totals": usage.drop_days_before,
     **dict.fromkeys(("keys", "teams", "team_members", "users", "budgets"), "as many as people make"),
+    "imported": "as many as LiteLLM had",
     "published_generations": "as many as people apply; dropped with the generations of the hosts",
     "meta": "a row for each name in the code",
 }

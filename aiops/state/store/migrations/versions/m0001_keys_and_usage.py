@@ -65,6 +65,7 @@ def _account() -> list[Column[Any]]:
         Column("epoch", BigInteger, nullable=False, server_default="0"),
         Column("base_spend", BigInteger, nullable=False, server_default="0"),
         Column("base_at", BigInteger, nullable=False, server_default="0"),
+        Column("base_windows", Json),
     ]
 
 
@@ -313,6 +314,19 @@ idempotency = Table(
     Column("expires_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("key_id", "idempotency_key"),
     Index("idempotency_by_expiry", "expires_at"),
+)
+
+imported = Table(
+    "imported",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("theirs", Text, nullable=False),
+    Column("ours", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    PrimaryKeyConstraint("kind", "theirs"),
 )
 
 meta = Table(

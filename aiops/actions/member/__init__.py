@@ -1,0 +1,1 @@
+"""Members of teams: `aiops teams add-member` and `remove-member`."""
