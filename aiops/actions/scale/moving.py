@@ -20,8 +20,8 @@ from aiops.state.replica import replica
 from aiops.state.store import freeze, open, replicas, schema
 from aiops.verify.check import Check
 
-FREEZE_SECONDS = 60.0  # without a sign of life of this process
-RENEW_SECONDS = 15.0
+FREEZE_SECONDS = 20.0  # without a sign of life of this process
+RENEW_SECONDS = 4.0
 ARRIVAL_SECONDS = 30.0
 LIVE_SECONDS = 20.0
 

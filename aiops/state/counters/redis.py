@@ -38,6 +38,7 @@ from aiops.state.counters.sliding import SECOND
 SECONDS = 0.05
 CONNECTIONS = 32  # of one process
 OLDEST = 6
+CONNECTING = 4  # times as long as a question: a connection takes four of them
 LATE = 0.005  # seconds after its time that a timer of a process comes that had too much to do
 PATIENCE = 1.0  # seconds of a probe, which nobody waits for
 
@@ -69,7 +70,10 @@ class Redis:
         say: Callable[[str], None] = lambda line: None,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        self._made, place = connections.factory(url, connect=connect, command=command, greet=self._greet)
+        self._made, place = connections.factory(
+            # The driver's own are for what nobody waits for any more: ours know when it is us who are late.
+            url, connect=CONNECTING * connect, command=CONNECTING * command, greet=self._greet,
+        )  # fmt: skip
         from redis.exceptions import NoScriptError, RedisError, ResponseError
 
         self._no_script, self._refusal, self._errors = NoScriptError, ResponseError, (RedisError, OSError)
@@ -138,7 +142,7 @@ class Redis:
         await self._wait_for_room()
         try:
             self.breaker.check()  # it may have been found out meanwhile
-            async with _patience(self._seconds):
+            async with _patience(self._seconds if self._idle else CONNECTING * self._seconds):
                 answer = await self._evaluate(script, arguments)
                 if answer == b"!" or answer == [b"!"]:  # everything was deleted
                     await self._evaluate(self._keep, ("hello", self._run, secrets.token_hex(16)))
