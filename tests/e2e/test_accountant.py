@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from aiops.demo.child import DemoProvider
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.messages import Become
 from aiops.host import master as control
@@ -99,8 +100,9 @@ def _grew(answered: list[str], before: int) -> bool:
 
 
 def test_each_request_is_once_in_the_ledger_although_worker_and_accountant_are_killed_under_load(
-    gateway: Gateway,
+    gateway: Gateway, one: DemoProvider
 ) -> None:
+    one.control(delay=0.2)  # most of the time each user has a request under way
     answered: list[str] = []
     broken: list[str] = []
     over = threading.Event()
@@ -130,6 +132,7 @@ def test_each_request_is_once_in_the_ledger_although_worker_and_accountant_are_k
         over.set()
         for each in users:
             each.join(60)
+        one.control(delay=0)
     assert broken, "nobody was killed in the middle of a request"
     until(lambda: set(answered) <= {name for name, _ in ledger(gateway)}, 20, "all of them in the ledger")
     until(lambda: len(list((gateway.home / "state" / "spool").glob("*.spool"))) == 1, 20, "nothing left of the dead")

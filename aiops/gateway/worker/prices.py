@@ -178,25 +178,35 @@ def dearest(prices: Iterable[Price | None], tokens: Tokens) -> int | None:
 
 
 def _written(info: Mapping[str, Any]) -> Price | None:
-    """Of ``model_info``, or of an entry of LiteLLM's map: US dollars per token."""
-    prompt, completion = info.get("input_cost_per_token"), info.get("output_cost_per_token")
-    if not isinstance(prompt, int | float):
+    """Of ``model_info``, or of an entry of LiteLLM's map: US dollars per token. What LiteLLM adds to its map itself
+    has every key, and None where nothing is known."""
+    prompt = _number(info, "input_cost_per_token")
+    if prompt is None:
         return None
-    above = next((match for key in info if (match := _ABOVE.fullmatch(key))), None)
+    completion = _number(info, "output_cost_per_token")
     price = _price(info, prompt, completion, "")
-    if above is None:
-        return price
-    ending = f"_above_{above[1]}k_tokens"
-    longer = _price(info, info[above[0]], info.get(f"output_cost_per_token{ending}", completion), ending)
-    return Price(price.prompt, price.completion, price.cached, price.written, int(above[1]) * 1000, longer)
+    for key in info:
+        above = _ABOVE.fullmatch(key)
+        longer = _number(info, key) if above else None
+        if above and longer is not None:
+            ending = f"_above_{above[1]}k_tokens"
+            answers = _number(info, f"output_cost_per_token{ending}")
+            more = _price(info, longer, completion if answers is None else answers, ending)
+            return Price(price.prompt, price.completion, price.cached, price.written, int(above[1]) * 1000, more)
+    return price
 
 
 def _price(info: Mapping[str, Any], prompt: float, completion: float | None, ending: str) -> Price:
-    cached = info.get(f"cache_read_input_token_cost{ending}")
-    written = info.get(f"cache_creation_input_token_cost{ending}")
+    cached = _number(info, f"cache_read_input_token_cost{ending}")
+    written = _number(info, f"cache_creation_input_token_cost{ending}")
     return Price(
         prompt=prompt * NANO,
         completion=(completion or 0.0) * NANO,
         cached=(prompt if cached is None else cached) * NANO,
         written=(prompt if written is None else written) * NANO,
     )
+
+
+def _number(info: Mapping[str, Any], key: str) -> float | None:
+    found = info.get(key)
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
