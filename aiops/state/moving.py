@@ -20,6 +20,7 @@ from aiops.state.store.tables import (
     audit,
     budgets,
     idempotency,
+    imported,
     key_hashes,
     keys,
     meta,
@@ -36,7 +37,7 @@ from aiops.state.store.tables import changes as told
 # Leases, replicas and changes are of the database itself.
 NAMED = (budgets, users, teams, team_members, keys, key_hashes)
 SUMS = (usage_daily, usage_daily_tags, usage_daily_totals)
-MOVED = (*NAMED, usage, *SUMS, audit, idempotency)
+MOVED = (*NAMED, usage, *SUMS, audit, idempotency, imported)
 _BATCH = 1000
 
 
@@ -93,7 +94,14 @@ def bring(source: Connection, target: Connection, origin: str) -> list[Counted]:
     before = _mark(target, origin)
     counted = [_named(source, target, table) for table in NAMED]
     counted.append(_usage(source, target, again=before is not None))
-    return _same([*counted, _audit(source, target, before or 0), _kept(source, target, idempotency)])
+    return _same(
+        [
+            *counted,
+            _audit(source, target, before or 0),
+            _kept(source, target, idempotency),
+            _named(source, target, imported),
+        ]
+    )
 
 
 def land(source: Connection, target: Connection, origin: str) -> list[Counted]:
