@@ -53,6 +53,10 @@ class Journal:
     def read(self) -> Entry:
         return Entry(**json.loads((self._directory / "entry.json").read_bytes()))
 
+    def began(self, name: str) -> bool:
+        """Whether a step was."""
+        return name in (self._directory / "steps").read_text().splitlines()
+
     def last_step(self) -> str:
         lines = (self._directory / "steps").read_text().splitlines()
         return lines[-1] if lines else "nothing was done yet"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from aiops.apply import store, writes
@@ -25,11 +26,12 @@ def pending(state: Path) -> str | None:
     return f"`aiops {entry.verb}` by {entry.who} (since {entry.since}) was interrupted at `{journal.last_step()}`"
 
 
-def settle(state: Path, run: Path) -> list[str]:
+def settle(state: Path, run: Path, take_back_rows: Callable[[int], None] = lambda _: None) -> list[str]:
     """Finish or undo an unfinished change; returns what was done, in sentences. Needs the lock.
 
     What decides is the ``current`` pointer: the gateway flips it when it commits, so it says what serves now and
-    after a restart. Raises RollbackFailed when the files cannot be written.
+    after a restart. ``take_back_rows``: given the generation that did not go live, when its rows may have been written.
+    Raises RollbackFailed when the files cannot be written.
     """
     journal = Journal(state)
     generations = GenerationStore(state)
@@ -46,6 +48,8 @@ def settle(state: Path, run: Path) -> list[str]:
         wanted = None
         if committed:
             wanted = _after(generations, entry.target, list(entry.after))
+        if not committed and journal.began("keys"):
+            take_back_rows(entry.target)
         edited = writes.settle(entry, journal, wanted)
         for directory in {generations.path(entry.target), *(Path(name).parent for name in entry.after)}:
             files.sweep(directory)

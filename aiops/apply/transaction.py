@@ -9,6 +9,7 @@ prove     the private suite; a failure costs users nothing
 promote   the candidate accepts on the public port, the old generation stays warm
 confirm   the public suite
 sources   the operator's files are replaced
+keys      rows of keys, teams, users and budgets, in one transaction of the database that can be taken back
 commit    the gateway makes the generation current: the point of no return
 finish    outcome, audit line, old generations pruned
 """
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from aiops.apply import recovery, store, writes
 from aiops.apply.journal import Entry, Journal, digest
@@ -44,6 +45,16 @@ Prove = Callable[[Sequence[str]], list[Check]]
 Progress = Callable[[messages.Progress], None]
 
 
+class Rows(Protocol):
+    """What a change does in the database. Raise AiopsError and OSError."""
+
+    def write(self, generation: int) -> None:
+        """All of it, or nothing."""
+
+    def take_back(self, generation: int) -> None:
+        """What was written for that generation, if anything was."""
+
+
 @dataclass(frozen=True)
 class Change:
     """What is to be made live, and how to prove it. ``confirm_seconds``: after which the master reverts by itself."""
@@ -60,6 +71,7 @@ class Change:
     unproved: Callable[[], Sequence[Unproved]]  # asked once the private suite has passed
     confirm_seconds: float
     keep: int
+    rows: Rows | None = None
 
 
 class Transaction:
@@ -78,6 +90,7 @@ class Transaction:
         self._all_files = [*change.secrets, *change.replaces]
         self._public = False  # the candidate may have taken public requests
         self._replaced: list[FileChange] = []
+        self._wrote = False  # rows
         self._failing = ""
         self._entered = False  # the program, if it is another one
 
@@ -165,6 +178,11 @@ class Transaction:
         self._replaced += self._change.replaces
         writes.replace(list(self._change.replaces))
 
+    def _keys(self, session: Session) -> None:
+        if self._change.rows is not None:
+            self._wrote = True
+            self._change.rows.write(self._number)
+
     def _commit(self, session: Session) -> None:
         session.call(messages.Confirm(), timeout=SWITCH_SECONDS)
 
@@ -197,6 +215,8 @@ class Transaction:
                 writes.put_back(change.path, change.before, self._journal.kept(str(change.path)))
             if self._entered:
                 self._change.program.leave(session)
+            if self._wrote and self._change.rows is not None:
+                self._change.rows.take_back(self._number)
         except (AiopsError, OSError) as worse:
             raise RollbackFailed(
                 f"{cause.message}; and undoing it failed: {worse}",
@@ -262,6 +282,7 @@ ACTS: Final[dict[str, Act]] = {
     "promote": Transaction._promote,
     "confirm": Transaction._confirm,
     "sources": Transaction._sources,
+    "keys": Transaction._keys,
     "commit": Transaction._commit,
     "finish": Transaction._finish,
 }

@@ -14,7 +14,7 @@ from aiops.spec.routes.summary import Summary
 from aiops.spec.shapes.options import Params
 
 Sign = Literal["+", "-", "~"]
-Kind = Literal["model", "provider", "setting", "rule"]
+Kind = Literal["model", "provider", "setting", "rule", "budget", "team", "user", "key"]
 Entry = TypeVar("Entry")
 
 

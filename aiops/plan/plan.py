@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from aiops.plan.diff import Diff, diff
+from aiops.plan.diff import Change, Diff, diff
 from aiops.render.release import digest
 from aiops.spec.routes.routes import RouteTable, Unrouted
 from aiops.spec.routes.summary import Summary, summarise
@@ -44,6 +44,7 @@ class Plan:
     """What changes from ``base_generation`` (None: there is none yet) to the release with this digest.
 
     ``unrouted``: models that nobody answers then. ``billable_probes``: changed models whose proof costs money.
+    ``rows``: what becomes different for teams, users, budgets and keys.
     """
 
     base_generation: int | None
@@ -53,6 +54,7 @@ class Plan:
     unrouted: tuple[Unrouted, ...] = ()
     billable_probes: tuple[str, ...] = ()
     pending: Pending | None = None
+    rows: tuple[Change, ...] = ()
 
     @property
     def own(self) -> Diff:
@@ -61,8 +63,10 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) over the base generation, the sources and the release: ``apply --plan`` refuses any other."""
+        """SHA-256 (hex) over the base generation, the sources, the release and what changes in the database: ``apply
+        --plan`` refuses any other."""
         text = f"{self.base_generation}\0{self.fingerprint}\0{self.release_digest}"
+        text += "".join(f"\0{change}" for change in self.rows)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -75,7 +79,7 @@ class Plan:
         """For people: the changes, then what deserves attention."""
         attention = [f"! {item.model} is not served: {item.reason}" for item in self.newly_unrouted]
         attention += [f"! proving {model} calls a billable provider" for model in self.billable_probes]
-        return [*(self.diff if self.pending is None else self.pending).lines(), *attention]
+        return [*(self.diff if self.pending is None else self.pending).lines(), *map(str, self.rows), *attention]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -85,6 +89,7 @@ class Plan:
             "fingerprint": self.fingerprint,
             "release_digest": self.release_digest,
             **self.diff.to_json(),
+            **({"rows": [asdict(change) for change in self.rows]} if self.rows else {}),
             "unrouted": [asdict(item) for item in self.unrouted],
             "billable_probes": list(self.billable_probes),
             "pending": self.pending.to_json() if self.pending is not None else None,
@@ -98,10 +103,11 @@ def make_plan(
     table: RouteTable,
     release: Mapping[str, bytes],
     pending: Pending | None = None,
+    rows: tuple[Change, ...] = (),
 ) -> Plan:
     """Given the routes of the base generation (``render.routes.read_routes``) and the new release, make the plan."""
     was, summary = old if old is not None else (None, None)
     changes = diff(was, table, summary, summarise(state))
     changed = set(changes.changed_models)
     billable = tuple(route.model for route in table.routes if route.billable and route.model in changed)
-    return Plan(base_generation, state.fingerprint, digest(release), changes, table.unrouted, billable, pending)
+    return Plan(base_generation, state.fingerprint, digest(release), changes, table.unrouted, billable, pending, rows)

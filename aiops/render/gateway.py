@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from aiops.spec.routes.routes import RouteTable
-from aiops.spec.shapes.model import DesiredState
+from aiops.spec.shapes.model import DesiredState, Keys
 from aiops.spec.shapes.secrets import EnvRef, FileRef, secret_env
 
 NAME = "gateway.json"
@@ -42,4 +42,6 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
             "replica": deployment.replica,
             "profile": state.profile,
         }
+    if (status := state.settings.keys.over_budget_status) != Keys().over_budget_status:
+        data["over_budget_status"] = status  # a release that does not need it stays the same
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

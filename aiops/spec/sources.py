@@ -10,10 +10,11 @@ PROVIDERS = "providers.yaml"
 MAPPINGS = "model-mappings.yaml"
 
 PORTS = "ports.yaml"
+KEYS = "keys.yaml"
 
-FILES = (SETTINGS, PROVIDERS, MAPPINGS, PORTS)
+FILES = (SETTINGS, PROVIDERS, MAPPINGS, PORTS, KEYS)
 AT_INIT = (SETTINGS, PROVIDERS, MAPPINGS)
-"""What `aiops init` writes: an instance without a port registry is complete."""
+"""What `aiops init` writes: an instance without a port registry and without `keys.yaml` is complete."""
 REQUIRED = (SETTINGS, PROVIDERS)
 
 Sources = Mapping[str, bytes]

@@ -15,6 +15,7 @@ from typing import Literal
 from aiops.state import money
 from aiops.state.counters.meters import SLIDING, Level, Meter, Refused
 from aiops.state.shapes import Account, Budget, Identity, Kind, Limits
+from aiops.state.usage import settled
 from aiops.state.windows import window
 
 MASTER = Identity(id="", hash="", name="the master key", alias=None, accounts=(), admin=True)
@@ -235,6 +236,8 @@ def money_meter(account: Account, budget: Budget, now: float, model: str | None 
         window=current.begins,
         ends=current.ends,
         base=account.base_of(budget.duration) if model is None and account.base_at >= current.begins else 0,
+        since=math.ceil(account.changed_at),
+        mark=settled.mark(account.kind, account.epoch, budget.duration, model),
         shadow=budget.shadow,
     )
 
@@ -260,11 +263,18 @@ def _limits(account: Account, limits: Limits, model: str | None) -> Iterator[Cou
 
 LIMIT_TYPE = {"requests": "requests", "tokens": "tokens", "parallel": "max_parallel_requests", "money": "budget"}
 """LiteLLM's words."""
+OVER_BUDGET = 429  # where `keys.over_budget_status` does not say otherwise
 
 
-def over(identity: Identity, counted: Iterable[Counted], refused: Refused, now: float) -> Refusal:
-    """What a client is told whose request found ``refused.level`` full."""
-    return replace(_over(identity, counted, refused, now), levels=refused.levels)
+def over(
+    identity: Identity, counted: Iterable[Counted], refused: Refused, now: float, spent: int = OVER_BUDGET
+) -> Refusal:
+    """What a client is told whose request found ``refused.level`` full. ``spent``: the status where that is a budget
+    which nothing under way can give room in; one that only waits for others is told to come again."""
+    found = _over(identity, counted, refused, now)
+    if found.final:
+        found = replace(found, status=spent, code=str(spent))
+    return replace(found, levels=refused.levels)
 
 
 def _over(identity: Identity, counted: Iterable[Counted], refused: Refused, now: float) -> Refusal:

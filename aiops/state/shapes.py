@@ -40,6 +40,7 @@ class Account:
     alone, ``budgets_by_model`` likewise. ``base``: nano-dollars spent before aiops counted, or what a reset set, valid
     from ``base_at`` (seconds since 1970); ``bases``: another one for the budget of a duration (None: ``ever``). Each
     reset makes a new ``epoch``, so that no counter is ever lowered.
+    ``changed_at``: when anything of it was decided last, also a budget that it is lent.
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class Account:
     epoch: int = 0
     base: int = 0
     base_at: float = 0.0
+    changed_at: float = 0.0
     bases: Mapping[str, int] = field(default_factory=dict)
 
     def base_of(self, duration: str | None) -> int:

@@ -173,6 +173,27 @@ def test_a_budget_is_spent_to_its_end_and_then_nobody_tries_again(keys: Keys) ->
     assert answers[1].headers["x-litellm-key-spend"] == "0.014"
 
 
+@pytest.mark.shows("aiops.yaml: keys.over_budget_status")
+def test_a_key_that_has_spent_its_budget_is_told_so_with_the_status_of_the_settings(
+    served: Gateway, keys: Keys
+) -> None:
+    key = keys.make(max_budget=1)
+    assert keys.ask(key).status_code == 200
+    assert keys.ask(key).status_code == 429
+    settings = served.source("aiops.yaml")
+    before = settings.read_text()
+    settings.write_text(before + "keys: {over_budget_status: 422}\n")
+    served.must("apply")
+    try:
+        refused = keys.ask(key)
+        assert (refused.status_code, error(refused)["code"]) == (422, "422")
+        assert error(refused)["type"] == "budget_exceeded"
+        assert keys.ask(key, "/v1/messages").json()["error"]["type"] == "invalid_request_error"
+    finally:
+        settings.write_text(before)
+        served.must("apply")
+
+
 def test_a_team_spends_one_budget_with_all_its_keys(keys: Keys) -> None:
     team = keys.team(max_budget=nano("0.02"))
     first, second = keys.make(team_id=team), keys.make(team_id=team)
@@ -202,6 +223,24 @@ def test_a_stream_says_what_it_used_only_to_who_asked_and_the_ledger_has_both(ke
         assert (used.prompt_tokens, used.completion_tokens, used.estimated, used.stream) == (10, 4, False, True)
         assert used.first is not None
         assert used.outcome == "answered"
+
+
+def test_a_stream_of_a_server_without_stream_options_is_counted_by_its_own_numbers(served: Gateway, keys: Keys) -> None:
+    """LiteLLM keeps the option to itself where the API has none, Ollama's here, and says the usage all the same."""
+    key = keys.make(tpm_limit=100_000)
+    with DemoProvider.double(models=("gamma",), face="ollama") as server:
+        served.add("olla", server.url, "gamma", kind="ollama")
+        try:
+            plain = keys.ask(key, model="gamma", stream=True)
+            keys.ask(key, "/v1/completions", model="gamma", messages=None, prompt="hello", stream=True)
+            whole = keys.ask(key, model="gamma").json()["usage"]
+            used = keys.used(key, 3)
+        finally:
+            served.must("remove-provider", "olla", "--force")
+    assert plain.status_code == 200 and plain.text.endswith("data: [DONE]\n\n")
+    assert '"usage"' not in plain.text
+    assert not any(each.estimated for each in used)
+    assert {each.completion_tokens for each in used} == {whole["completion_tokens"]}
 
 
 def test_a_client_that_leaves_in_a_stream_gives_its_slot_back_and_pays_for_what_it_had(

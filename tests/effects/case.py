@@ -88,7 +88,16 @@ class Off:
     """It stands in a section that can only be switched off, which is the effect of all of it."""
 
 
-Case = Flips | Explains | Documents | Expects | ShownBy | Refuses | Off
+@dataclass(frozen=True)
+class Stores:
+    """``aiops apply`` writes another value into this column of a row, and into no other."""
+
+    old: str
+    new: str
+    column: str
+
+
+Case = Flips | Explains | Documents | Expects | Stores | ShownBy | Refuses | Off
 
 
 def released(sources: Sources) -> dict[str, Any]:

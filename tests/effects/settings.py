@@ -72,6 +72,12 @@ CASES: dict[str, Case] = {
     "verify.timeout": ShownBy(),
     "verify.confirm_seconds": ShownBy(),
     "history.keep": ShownBy(),
+    "keys.over_budget_status": Flips(
+        "over_budget_status: 429",
+        "over_budget_status: 422",
+        '"over_budget_status": 422',
+        live="tests/e2e/test_keys.py::test_a_key_that_has_spent_its_budget_is_told_so_with_the_status_of_the_settings",
+    ),
     "master_key_file": Flips(
         "master_key_file: /etc/aiops/key",
         "master_key_file: /etc/aiops/other",

@@ -9,15 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from aiops.spec.shapes import mappings, model
+from aiops.spec.shapes import mappings, model, tenancy
 from aiops.spec.shapes.shape import Shape
-from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
+from aiops.spec.sources import KEYS, MAPPINGS, PORTS, PROVIDERS, SETTINGS
 
 # Where each shape is written. `*` stands for a name, `[]` for an item of a list.
 ROOTS: dict[str, type[BaseModel]] = {
     f"{SETTINGS}:": model.Settings,
     f"{PROVIDERS}: providers.*": model.Provider,
     f"{PORTS}: *": model.Port,
+    f"{KEYS}:": tenancy.Tenancy,
     f"{MAPPINGS}: exact_matches.*": mappings.ExactMatch,
     f"{MAPPINGS}: fallback_chains.*": mappings.Chain,
     f"{MAPPINGS}: load_balancing.*": mappings.Balanced,

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from aiops.errors import InvalidState
-from aiops.spec.sources import FILES, MAPPINGS, PORTS, PROVIDERS, SETTINGS, Sources
-from tests.effects import mappings, marks, ports, providers, settings
+from aiops.spec.sources import FILES, KEYS, MAPPINGS, PORTS, PROVIDERS, SETTINGS, Sources
+from tests.effects import mappings, marks, ports, providers, settings, tenancy
 from tests.effects.case import (
     Case,
     Documents,
@@ -25,6 +25,7 @@ from tests.effects.case import (
     Refuses,
     Release,
     ShownBy,
+    Stores,
     as_text,
     documentation,
     expected,
@@ -43,6 +44,7 @@ CASES: dict[str, Case] = {
     **{f"{SETTINGS}: {key}": case for key, case in settings.CASES.items()},
     **{f"{PROVIDERS}: providers.*.{key}": case for key, case in providers.CASES.items()},
     **{f"{PORTS}: *.{key}": case for key, case in ports.CASES.items()},
+    **{f"{KEYS}: {key}": case for key, case in tenancy.CASES.items()},
     **{f"{MAPPINGS}: {key}": case for key, case in mappings.CASES.items()},
 }
 
@@ -97,6 +99,8 @@ def test_every_key_has_an_effect(key: str) -> None:
         case Expects(old, new, shows):
             assert shows in expected(changed(key, old, new))
             assert shows not in expected(BASE)
+        case Stores(old, new, column):
+            assert tenancy.stored(BASE, changed(key, old, new)) == {column}
         case ShownBy():
             assert key in shown(), f"no test has the mark `shows({key!r})`"
         case Off():

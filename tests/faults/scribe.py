@@ -19,6 +19,7 @@ from aiops.state import rules
 from aiops.state.counters.meters import Demand, Granted, Unseeded
 from aiops.state.counters.shared import Shared
 from aiops.state.shapes import Identity
+from aiops.state.usage import settled
 from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import Accepted, Spool, birth
 
@@ -67,7 +68,8 @@ class Scribe:
     async def _ask(self, who: Identity) -> None:
         id = uuid.uuid4().hex
         now = time.time()
-        if not await self._reserve(id, who, now):
+        settles = await self._reserve(id, who, now)
+        if settles is None:
             return
         accepted = Accepted(id=id, key=who.id, model=MODEL, path="/", started=int(now * 1e6), generation=1, replica="r")
         self._spool.accepted(accepted)
@@ -77,35 +79,40 @@ class Scribe:
         usage = Usage(
             **vars(accepted), provider="p", served="s", seconds=time.time() - now, first=None, status=200,
             outcome="answered", prompt_tokens=1, completion_tokens=1, cached_tokens=0, cost=cost, estimated=False,
-            epoch="",
+            epoch=settles,
         )  # fmt: skip
         self._spool.ending(usage)
-        settled = await self._counters.settle(id, 2, cost)
-        self._spool.ended(replace(usage, epoch=settled.epoch))
+        done = await self._counters.settle(id, 2, cost)
+        if done.epoch != settled.epoch(settles):
+            usage = replace(usage, epoch=settled.unsure(settles))
+        self._spool.ended(usage)
         _say(f"ended {id} {cost}")
 
-    async def _reserve(self, id: str, who: Identity, now: float) -> bool:
+    async def _reserve(self, id: str, who: Identity, now: float) -> str | None:
+        """Where it is to be settled; None: it may not pass."""
         counts = rules.counts(who, MODEL, now)
         for _ in range(3):
             decision = await self._counters.reserve(
                 Demand(id=id, owner=self._owner, meters=counts.meters, tokens=2, cost=3000)
             )
             if isinstance(decision, Granted):
-                return True
+                return settled.settled(decision.epoch, [meter.mark for meter in counts.meters if meter.what == "money"])
             if isinstance(decision, Unseeded):
                 missing = {meter.name for meter in decision.meters}
                 asked = [_unseeded(each) for each in counts.counted if each.meter.name in missing]
                 try:
                     await self.accountant.seed(asked)
                 except Away:
-                    return False
-        return False
+                    return None
+        return None
 
 
 def _unseeded(of: rules.Counted) -> accounting.Unseeded:
     meter = of.meter
     begins = max(meter.window, of.account.base_at)
-    return accounting.Unseeded(meter.name, of.account.kind, of.account.id, begins, meter.ends, of.model, meter.base)
+    return accounting.Unseeded(
+        meter.name, of.account.kind, of.account.id, begins, meter.ends, of.model, meter.base, meter.mark
+    )
 
 
 def _say(line: str) -> None:

@@ -20,6 +20,7 @@ from aiops.gateway.shared.accounting import Changed
 from aiops.gateway.worker.accountant import Accountant
 from aiops.state.store import changes, keys, replicas
 from aiops.state.store.open import reading, writing
+from aiops.state.store.rows import BudgetLimit
 from aiops.state.usage import spool
 from tests.faults.books import HASH, Books, books
 from tests.kit.waiting import until
@@ -35,6 +36,11 @@ def asked(here: Books, more: int) -> None:
     """Wait until workers have answered so many more."""
     before = len(here.did()[1])
     until(lambda: len(here.did()[1]) >= before + more, 30, f"{more} more requests")
+
+
+def asks(here: Books, worker: subprocess.Popen[bytes]) -> None:
+    """Wait until this one has begun to."""
+    until(lambda: any(file.pid == worker.pid for file in spool.files(here.state)), 20, "a request of this worker")
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -67,6 +73,35 @@ def test_counters_that_are_lost_are_told_what_the_ledger_says(here: Books) -> No
     worker = here.worker()
     asked(here, 100)
     here.end(worker)
+    here.end(accountant, signal.SIGTERM)
+    shutil.rmtree(here.state / "counters")
+    here.serving()
+    worker = here.worker()
+    asked(here, 100)
+    here.end(worker, signal.SIGTERM)
+    until(here.quiet, 20, "all that was written in the ledger")
+    here.require_exact()
+
+
+def test_a_budget_that_is_given_later_has_all_of_its_window_also_what_is_under_way(here: Books) -> None:
+    """Money that the ledger has counts; so does what is asked by workers that do not know of the budget, or of one of
+    several, yet; also when the counters are lost after that, or the budget is given while there are none."""
+    accountant = here.serving()
+    here.give(max_budget=None, budget_duration=None, rpm_limit=10**6)
+    ignorant = here.worker()
+    asks(here, ignorant)
+    here.give(max_budget=10**12)
+    one = here.worker()
+    asks(here, one)
+    here.give(budget_limits=(BudgetLimit(10**12, "7d"), BudgetLimit(10**12, "1mo")))
+    several = here.worker()
+    asks(here, several)
+    asked(here, 100)
+    for worker in (ignorant, one, several):
+        here.end(worker, signal.SIGTERM)
+    until(here.quiet, 20, "all that was written in the ledger")
+    assert len(here.levels()) == 3
+    here.require_exact()
     here.end(accountant, signal.SIGTERM)
     shutil.rmtree(here.state / "counters")
     here.serving()

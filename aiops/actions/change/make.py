@@ -232,7 +232,7 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
         fingerprint=fingerprint(prepared.after),
         release_digest=prepared.plan.release_digest,
         aiops_version=aiops.__version__,
-        changes=(*prepared.runtime.lines, *prepared.plan.diff.lines()[:200]),
+        changes=(*prepared.runtime.lines, *prepared.plan.diff.lines()[:200], *map(str, prepared.plan.rows[:200])),
         restores=prepared.restores,
         runtime=prepared.runtime.id,
         litellm=prepared.runtime.litellm,
@@ -250,6 +250,7 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
         unproved=prover.unproved,
         confirm_seconds=prepared.state.verify.confirm_seconds,
         keep=prepared.state.settings.history.keep,
+        rows=prepared.rows,
     )
     # The HTTP client takes 0.1 s to import: that happens while the candidate starts.
     threading.Thread(target=prover.warm, daemon=True).start()
@@ -265,6 +266,8 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
     result.outcome = "applied"
     result.generation = number
     result.unproved = prover.unproved()
+    for path in prepared.rows.made if prepared.rows is not None else ():
+        out.say(f"the new key {path.name} is in {path}: hand it over, and remove the file")
     try:
         address.follow(prepared.now, prepared.state, out)
         runtime.prune(instance)

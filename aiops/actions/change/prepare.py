@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import aiops
 from aiops.actions.change import runtime as runtime_choice
@@ -26,8 +26,11 @@ from aiops.spec.edit.edit import Edit
 from aiops.spec.routes.resolve import RouteTable, resolve
 from aiops.spec.routes.summary import summarise
 from aiops.spec.shapes.model import DesiredState
-from aiops.spec.sources import Sources
+from aiops.spec.sources import KEYS, Sources
 from aiops.verify.check import Check
+
+if TYPE_CHECKING:
+    from aiops.actions.instance.tenancy import Rows
 
 Lenient = Literal["", "absent", "all", "nothing"]
 """What may be served unproved: "", what was before and still does not answer; ``absent``, whoever does not answer;
@@ -87,6 +90,7 @@ class Prepared:
     """A change that is fully thought through and not begun: what it starts from and what it leads to.
 
     ``now``: the instance that it starts from. ``restores``: the generation it goes back to, if it does.
+    ``rows``: what it does to keys and teams, when either of the two has a ``keys.yaml``.
     """
 
     now: Snapshot
@@ -98,6 +102,7 @@ class Prepared:
     notes: tuple[str, ...]
     runtime: Choice
     restores: int | None = None
+    rows: Rows | None = None
 
     @property
     def before(self) -> Sources:
@@ -107,7 +112,7 @@ class Prepared:
     @cached_property
     def is_same(self) -> bool:
         """Whether the gateway serves this already; comments and the order of files do not count."""
-        if self.now.current is None or self.runtime.changes:
+        if self.now.current is None or self.runtime.changes or self.plan.rows:
             return False
         return _meaning(self.now.release) == _meaning(self.release)
 
@@ -167,9 +172,19 @@ def prepare(now: Snapshot, intent: Intent) -> Prepared:
                 f"generation {restores} is damaged: it has no {GENERATED}", "`aiops history` lists the others"
             )
     pending = _pending(now, intent, state, table)
-    plan = make_plan(now.current, now.routes, state, table, release, pending)
+    rows = _rows(now, after, state, intent)
+    plan = make_plan(now.current, now.routes, state, table, release, pending, rows.changes if rows is not None else ())
     runtime = runtime_choice.choose(now, intent.runtime, restores, state)
-    return Prepared(now, after, state, table, release, plan, notes, runtime, restores)
+    return Prepared(now, after, state, table, release, plan, notes, runtime, restores, rows)
+
+
+def _rows(now: Snapshot, after: Sources, state: DesiredState, intent: Intent) -> Rows | None:
+    """Raises InvalidState, and AiopsError for a database that does not answer."""
+    if KEYS not in after and not now.declares_keys:
+        return None
+    from aiops.actions.instance.tenancy import plan_rows  # what only a gateway with a keys.yaml needs
+
+    return plan_rows(now, after, state, intent.reason)
 
 
 def _loaded(now: Snapshot, intent: Intent, after: Sources) -> DesiredState:

@@ -48,6 +48,10 @@ def validate(instance: Instance, offline: bool, out: Output) -> Valid:
     """
     now = Snapshot.of(instance)
     state = now.desired
+    if state.tenancy is not None:
+        from aiops.actions.instance.tenancy import declaration
+
+        declaration(state.tenancy, state)
     table = resolve(state)
     credentials.read_master_key(instance.key_file(state.settings.master_key_file))
     checks = () if offline else _asked(now, state, out)

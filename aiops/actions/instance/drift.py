@@ -27,6 +27,13 @@ def drift(now: Snapshot) -> list[str]:
             found.append(f"{', '.join(changed)} edited since generation {number}: `{instance.command} plan` shows it")
     except AiopsError as error:
         found.append(error.message)
+    if now.declares_keys:
+        from aiops.actions.instance.tenancy import drift_of_rows  # SQLAlchemy, for those alone who have a keys.yaml
+
+        try:
+            found += drift_of_rows(now)
+        except AiopsError as error:
+            found.append(error.message)
     published, served = read(instance.generated), now.release.get(GENERATED)
     if served is None:
         damaged = f"generation {number} is damaged, {generation.directory}/release/{GENERATED} is missing"

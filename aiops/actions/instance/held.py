@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from aiops.actions.instance.asking import Proposal, Stopwatch, ask, asks, require_same
@@ -18,10 +19,17 @@ LOCK_PATIENCE_SECONDS = 30.0
 
 def settled(instance: Instance, out: Output) -> list[str]:
     """Finish or undo what an interrupted verb left, and say so. Needs the lock."""
-    said = recovery.settle(instance.state, instance.run)
+    said = recovery.settle(instance.state, instance.run, partial(_rows, instance))
     for sentence in said:
         out.say(sentence)
     return said
+
+
+def _rows(instance: Instance, generation: int) -> None:
+    """Keys and teams as they were before a change that did not go live."""
+    from aiops.actions.instance.tenancy import settle  # nobody needs it but who was interrupted in that step
+
+    settle(instance, generation)
 
 
 def settle_first(instance: Instance, verb: str, out: Output) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from aiops.host import credentials
 from aiops.host.instance import Instance, read_sources
-from aiops.spec.sources import Sources
+from aiops.spec.sources import KEYS, Sources
 
 if TYPE_CHECKING:
     from aiops.apply.store import Generation, GenerationStore
@@ -51,6 +51,11 @@ class Snapshot:
     def committed(self) -> Generation | None:
         """The generation that was committed last; None before the first."""
         return self.generations.get(self.current) if self.current is not None else None
+
+    @cached_property
+    def declares_keys(self) -> bool:
+        """Whether the committed generation has a ``keys.yaml``."""
+        return self.committed is not None and (self.committed.directory / "sources" / KEYS).exists()
 
     @cached_property
     def routes(self) -> tuple[RouteTable, Summary] | None:

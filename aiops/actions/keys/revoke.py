@@ -14,6 +14,7 @@ from aiops.actions.change.terms import Terms
 from aiops.actions.instance.database import engine
 from aiops.actions.keys.done import called
 from aiops.actions.keys.which import key, named
+from aiops.host import master as control
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.state.administration import keys, view
@@ -44,16 +45,17 @@ class Refused:
 
 @dataclass(frozen=True)
 class Revoked:
-    """``receipt``: of each gateway that lives; none when none runs."""
+    """``receipt``: of each gateway that lives; none when none runs. ``unheard``: one runs here and says nothing."""
 
     outcome: str
     name: str
     shape: dict[str, Any]
     receipt: Sequence[Refused] = ()
+    unheard: bool = False
 
     @property
     def everywhere(self) -> bool:
-        return all(each.seconds is not None for each in self.receipt)
+        return not self.unheard and all(each.seconds is not None for each in self.receipt)
 
     @property
     def sentence(self) -> str:
@@ -61,6 +63,8 @@ class Revoked:
             return f"no change: {self.name} was revoked already"
         if self.outcome == "planned" or self.receipt:
             return f"{self.name} is revoked"
+        if self.unheard:
+            return f"{self.name} is revoked; a gateway runs here, and its accountant does not say that it knows"
         return f"{self.name} is revoked; no gateway runs that could let it in"
 
     def lines(self) -> list[str]:
@@ -93,7 +97,9 @@ def revoke(instance: Instance, said: str, terms: Terms, out: Output) -> Revoked:
         began = time.monotonic()
         if seq is None or terms.dry_run:
             return Revoked("planned" if seq is not None else "unchanged", name, shape)
-        return Revoked("applied", name, shape, tuple(_receipt(database, seq, began)))
+        receipt = tuple(_receipt(database, seq, began))
+        unheard = not receipt and control.status(instance.run) is not None
+        return Revoked("applied", name, shape, receipt, unheard)
 
 
 def _receipt(database: Engine, seq: int, began: float) -> list[Refused]:

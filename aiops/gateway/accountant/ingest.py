@@ -109,7 +109,7 @@ class Ingest:
                 say(f"{part.torn} torn records in {file.path.name} are left out", WARNING)
             ended = [record for kind, record in part.records if kind == "ended" and isinstance(record, Usage)]
             if ended and part.offset > known:
-                await self._ledger.enter(ended)
+                await self._enter(ended)
             for kind, record in part.records:
                 if kind == "ended":
                     process.under_way.pop(record.id, None)
@@ -120,10 +120,23 @@ class Ingest:
                 with suppress(OSError):  # it is read again
                     spool.note_done(file, offset)
 
+    async def _enter(self, records: Sequence[Usage]) -> None:
+        """One that the ledger cannot take is set aside, and said: the others must not wait for it for ever."""
+        try:
+            await self._ledger.enter(records)
+        except Unusable:
+            raise
+        except Exception as error:
+            if len(records) > 1:
+                for record in records:
+                    await self._enter([record])
+                return
+            say(f"a record is no use to the ledger ({error}), see {spool.set_aside(self._state, records[0])}", WARNING)
+
     async def _bury(self, files: list[File], process: _Process) -> None:
         left = await self._ledger.settle(files[0].stem, list(process.under_way.values()))
         if left:
-            await self._ledger.enter(left)
+            await self._enter(left)
             lost = sum(usage.outcome == "lost" for usage in left)
             say(f"process {files[0].pid} was killed: {lost} requests are accounted as lost", WARNING)
         for file in files:

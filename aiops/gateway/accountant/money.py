@@ -1,15 +1,16 @@
 """A money counter says what the ledger says and what is reserved, also after the counters were lost or changed.
 
-A row of the ledger is settled in the counters whose ``epoch`` it bears. In any other it is counted here: by ``post``
-when it is entered, where the counter is there already; by ``seed`` when the counter is made. The two never run at the
-same time, so that nothing is counted twice, and nothing not at all.
+A row of the ledger says which counters it is settled in (``usage/settled.py``). In any other, also that of a budget
+which was given when it was under way, it is counted here: by ``post`` when it is entered, where the counter is there
+already; by ``seed`` when the counter is made. The two never run at the same time, so that nothing is counted twice,
+and nothing not at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Coroutine, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -20,12 +21,24 @@ from aiops.state import rules
 from aiops.state.counters.meters import Unavailable
 from aiops.state.counters.opened import Opened
 from aiops.state.shapes import Identity, Kind
-from aiops.state.store import identity, usage
+from aiops.state.store import changes, identity, usage
+from aiops.state.usage import settled as marks
 from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import Accepted, Record
 
 T = TypeVar("T")
 COUNTERS_SECONDS = 5.0
+REMEMBERED = 8192  # keys
+
+
+@dataclass(frozen=True)
+class Post:
+    """``cost``, nano-dollars, on each counter of ``ends``: by name, when its window ends. ``id``: under which it is
+    counted once."""
+
+    id: str
+    cost: int
+    ends: Mapping[str, int | None]
 
 
 class Money:
@@ -35,6 +48,8 @@ class Money:
         self._database = database
         self._counters = counters.deciding
         self._lasting = counters.lasting
+        self._known: dict[str, Identity | None] = {}
+        self._seq: int | None = None
 
     async def enter(self, records: Sequence[Usage]) -> None:
         """Into the ledger, and into counters that do not have it. Raises Unusable: then it is to be done again."""
@@ -46,13 +61,11 @@ class Money:
 
         def enter(connection: Connection) -> None:
             inserted = set(usage.ingest(connection, records))
-            strange = [
-                each for each in records if each.id in inserted and each.cost and each.key and each.epoch != epoch
-            ]
-            if strange:  # before the commit: killed in between, it is done again, and counted once
-                who = {key: identity.by_id(connection, key) for key in {each.key for each in strange} if key}
-                costs = [(each.id, found) for each in strange if (found := _costs(who.get(each.key), each))]
-                asyncio.run_coroutine_threadsafe(self._post(costs), loop).result()
+            new = [each for each in records if each.id in inserted and each.cost and each.key]
+            who = self._identities(connection, {each.key for each in new})
+            posts = [post for each in new for post in _posts(who[each.key], each, epoch)]
+            if posts:  # before the commit: killed in between, it is done again, and counted once
+                asyncio.run_coroutine_threadsafe(self._post(posts), loop).result()
 
         await self._database.write(enter)
 
@@ -67,7 +80,8 @@ class Money:
             else:
                 tokens = each.prompt_tokens + each.completion_tokens
                 done = await self._here(self._counters.settle(each.id, tokens, each.cost or 0))
-                settled.append(replace(each, epoch=done.epoch))
+                has_it = done.epoch == marks.epoch(each.epoch)
+                settled.append(each if has_it else replace(each, epoch=marks.unsure(each.epoch)))
         await self._here(self._counters.gone(owner))
         return settled
 
@@ -84,10 +98,21 @@ class Money:
 
         await self._database.write(seed)
 
-    async def _post(self, all_costs: Sequence[tuple[str, Mapping[str, tuple[int, int | None]]]]) -> None:
-        for id, costs in all_costs:
-            amounts = {name: cost for name, (cost, _) in costs.items()}
-            await self._here(self._counters.post(id, amounts, {name: ends for name, (_, ends) in costs.items()}))
+    def _identities(self, connection: Connection, keys: Set[str]) -> Mapping[str, Identity | None]:
+        """As they are now; asked for again when anything was changed."""
+        if not keys:
+            return {}
+        seq = changes.newest(connection)
+        if seq != self._seq or len(self._known) > REMEMBERED:
+            self._seq, self._known = seq, {}
+        for key in keys - self._known.keys():
+            self._known[key] = identity.by_id(connection, key)
+        return self._known
+
+    async def _post(self, posts: Sequence[Post]) -> None:
+        for post in posts:
+            amounts = dict.fromkeys(post.ends, post.cost)
+            await self._here(self._counters.post(post.id, amounts, post.ends))
 
     async def _here(self, call: Coroutine[Any, Any, T]) -> T:
         try:
@@ -99,16 +124,29 @@ class Money:
 
 def _spent(connection: Connection, of: Unseeded, epoch: str) -> int:
     kind = cast(Kind, of.kind)
-    return usage.spent(connection, kind, of.account, of.begins, of.ends, model=of.model, not_epoch=epoch)
+    return usage.spent(connection, kind, of.account, of.begins, of.ends, model=of.model, not_in=(epoch, of.mark))
 
 
-def _costs(who: Identity | None, record: Usage) -> dict[str, tuple[int, int | None]]:
-    """The money counters of a request by name: what to add, and when their window ends."""
+def _posts(who: Identity | None, record: Usage, epoch: str) -> Iterator[Post]:
+    """What counters of this ``epoch`` do not have of a request yet.
+
+    Where it was reserved the counters may have heard of its end without an answer, so it is told under its own id; a
+    counter that it was never reserved in knows nothing of that id, and is told under one for the two of them.
+    """
     if who is None:
-        return {}
-    began = record.started / 1e6
-    return {
-        each.meter.name: (record.cost or 0, each.meter.ends)
+        return
+    began, cost = record.started / 1e6, record.cost or 0
+    missing = [
+        each.meter
         for each in rules.counts(who, record.model, began).counted
-        if each.meter.what == "money" and began >= each.account.base_at
-    }
+        if each.meter.what == "money"
+        and began >= each.account.base_at
+        and not marks.has(record.epoch, epoch, each.meter.mark)
+    ]
+    reserved = marks.reserved(record.epoch)
+    own = {meter.name: meter.ends for meter in missing if meter.mark in reserved}
+    if own:
+        yield Post(record.id, cost, own)
+    for meter in missing:
+        if meter.name not in own:
+            yield Post(f"{record.id}:{meter.name}", cost, {meter.name: meter.ends})

@@ -63,7 +63,8 @@ class LookUp(Said):
 class Unseeded(Message):
     """A money counter that is to be told what the ledger says: its name; of which account (``kind``: key, team, user,
     member; ``account``: its id), and of which model alone; from ``begins``, the later one of when its window began and
-    when its base was set, until before ``ends``, seconds since 1970. ``base``: nano-dollars to begin with."""
+    when its base was set, until before ``ends``, seconds since 1970. ``base``: nano-dollars to begin with. ``mark``:
+    what rows of the ledger call the counter that they are settled in."""
 
     name: str
     kind: str
@@ -72,6 +73,7 @@ class Unseeded(Message):
     ends: int | None = None
     model: str | None = None
     base: int = 0
+    mark: str = ""
 
 
 @dataclass(frozen=True)

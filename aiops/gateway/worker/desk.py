@@ -48,6 +48,7 @@ class Desk:
         state: Path,
         run: Path,
         generation: int,
+        over_budget_status: int,
         url: str,
         deployment: Deployment | None = None,
     ) -> None:
@@ -61,6 +62,7 @@ class Desk:
         self._counters = counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
         self._reserve = Reserve(counters, book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
+        self._reserve.over_budget_status = over_budget_status
         account = Account(self._spool, book, generation, replica(state))
         self.front = Front(app, doors, health, self._known, self._reserve, account, self._accountant.manage)
 

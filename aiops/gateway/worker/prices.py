@@ -5,9 +5,8 @@ Resolved once at the start of a worker; nothing here imports LiteLLM.
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -63,8 +62,7 @@ FREE = Price(0.0, 0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Deployment:
-    """``model``: what its provider calls it, None for whatever was asked for; ``most``: tokens of an answer at most.
-    ``tells_usage``: it takes OpenAI's ``stream_options``; where it does not, LiteLLM refuses them."""
+    """``model``: what its provider calls it, None for whatever was asked for; ``most``: tokens of an answer at most."""
 
     id: str
     name: str
@@ -72,7 +70,6 @@ class Deployment:
     model: str | None
     price: Price | None
     most: int | None
-    tells_usage: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,8 +88,7 @@ class Known(Protocol):
 
 class Prices:
     """Of all deployments of a generation. ``free``: providers that send no bill; None: by where they stand, for
-    generations that do not say. ``any_model``: what stands for a model that is passed on by its name. ``tells``:
-    whether ``stream_options`` are taken, by LiteLLM's name of a model."""
+    generations that do not say. ``any_model``: what stands for a model that is passed on by its name."""
 
     def __init__(
         self,
@@ -100,9 +96,7 @@ class Prices:
         free: Iterable[str] | None,
         known: Known,
         any_model: str = ANY_MODEL,
-        tells: Callable[[str], bool] = lambda name: True,
     ) -> None:
-        self._tells = functools.cache(tells)
         self._free = None if free is None else frozenset(free)
         self._known = known
         self._by_id: dict[str, Deployment] = {}
@@ -146,7 +140,6 @@ class Prices:
             model=None if passes else asked or prefix,
             price=_written(info) if passes else self._look_up(model, prefix, asked),
             most=most if isinstance(most, int) else None,
-            tells_usage=self._tells(str(params["model"])),
         )
 
     def _look_up(self, model: Mapping[str, Any], prefix: str, asked: str) -> Price | None:

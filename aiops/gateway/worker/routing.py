@@ -166,7 +166,7 @@ class LiteLLMModels:
     def prices(self, free: Iterable[str] | None) -> Prices:
         """Of all deployments; ``free``: providers that send no bill."""
         router = proxy_server.llm_router
-        return Prices(router.model_list if router is not None else (), free, litellm.model_cost, tells=_tells_usage)
+        return Prices(router.model_list if router is not None else (), free, litellm.model_cost)
 
     def fallbacks(self, name: str) -> tuple[str, ...]:
         router = proxy_server.llm_router
@@ -177,11 +177,3 @@ class LiteLLMModels:
         router = proxy_server.llm_router
         listed = router.get_model_list(model_name=name) if router is not None else None
         return listed[0].get("model_info", {}).get("provider") if listed else None
-
-
-def _tells_usage(model: str) -> bool:
-    """Whether LiteLLM takes ``stream_options`` for this model of its own naming."""
-    try:
-        return "stream_options" in (litellm.get_supported_openai_params(model=model) or ())
-    except Exception:  # of a model that it does not know
-        return False

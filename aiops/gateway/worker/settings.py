@@ -26,6 +26,7 @@ class Settings:
     ``expose``: what of LiteLLM's port is opened. ``addresses``: where the active providers are, as ``host:port``; None
     for a release of an aiops that did not write them down. ``free``: the providers that send no bill, or None likewise.
     ``deployment``: what is shared with other gateways; None: nothing.
+    ``over_budget_status``: HTTP, of a key that has spent its budget.
     """
 
     generation: int
@@ -44,6 +45,7 @@ class Settings:
     addresses: tuple[str, ...] | None = None
     free: tuple[str, ...] | None = None
     deployment: Deployment | None = None
+    over_budget_status: int = 429
 
     @property
     def config(self) -> Path:
@@ -70,6 +72,7 @@ def load(directory: Path) -> Settings:
         addresses=tuple(data["addresses"]) if "addresses" in data else None,
         free=tuple(data["free"]) if "free" in data else None,
         deployment=deployment.parse(data),
+        over_budget_status=int(data.get("over_budget_status", 429)),
     )
 
 

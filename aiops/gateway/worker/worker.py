@@ -158,6 +158,7 @@ class Worker:
                 state=self._given.state,
                 run=self._given.directory,
                 generation=self._settings.generation,
+                over_budget_status=self._settings.over_budget_status,
                 url=f"http://{self._settings.host}:{self._settings.port}",
                 deployment=self._settings.deployment,
             )

@@ -10,6 +10,7 @@ from aiops.spec.shapes.mappings import Chain, ExactMatch, Mappings
 from aiops.spec.shapes.model import Port, Provider, Settings
 from aiops.spec.shapes.options import check_options
 from aiops.spec.shapes.provider_types import Mode
+from aiops.spec.shapes.tenancy import Tenancy
 from aiops.spec.sources import MAPPINGS
 from aiops.spec.suggest import did_you_mean, unknown_provider_hint
 from aiops.spec.yaml.yaml12 import Document, Path
@@ -30,6 +31,7 @@ class Draft:
     fallback_chains: dict[str, Chain] = field(default_factory=dict)
     mappings: Mappings = field(default_factory=Mappings)
     ports: dict[str, Port] = field(default_factory=dict)
+    tenancy: Tenancy | None = None
     broken: set[str] = field(default_factory=set)
     broken_matches: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)

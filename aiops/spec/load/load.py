@@ -14,13 +14,14 @@ from aiops.spec.load.load_mappings import load_mappings, section
 from aiops.spec.load.ports import read_ports
 from aiops.spec.load.provider_check import check_provider, link_local
 from aiops.spec.load.screen import is_secret, screen
+from aiops.spec.load.tenancy import EXPECTED, load_tenancy
 from aiops.spec.names import check_model_name, quoted, short
 from aiops.spec.shapes.model import DesiredState, ModelSpec, Provider, Settings
 from aiops.spec.shapes.provider_types import TYPES, ProviderType
 from aiops.spec.shapes.urls import check as check_url
 from aiops.spec.shapes.urls import expand, normalise, without_endpoint
 from aiops.spec.shapes.wording import described, shaped, unknown_key, wrong_type
-from aiops.spec.sources import FILES, MAPPINGS, PORTS, PROVIDERS, REQUIRED, SETTINGS, Sources, fingerprint
+from aiops.spec.sources import FILES, KEYS, MAPPINGS, PORTS, PROVIDERS, REQUIRED, SETTINGS, Sources, fingerprint
 from aiops.spec.suggest import did_you_mean, listed
 from aiops.spec.yaml.yaml12 import Document, dotted, parse
 
@@ -29,6 +30,7 @@ _EXPECTED = {
     PROVIDERS: "a mapping with `providers:`",
     MAPPINGS: "a mapping with `exact_matches:` or `fallback_chains:`",
     PORTS: "a mapping of services, each with a `port:`",
+    KEYS: EXPECTED,
 }
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _UNIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*\.service")
@@ -66,6 +68,8 @@ def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
         draft.complete = False
     if data.get(PORTS) is not None:
         draft.ports = read_ports(documents[PORTS], data[PORTS], problems)
+    if data.get(KEYS) is not None:
+        draft.tenancy = load_tenancy(documents[KEYS], data[KEYS], problems)
     problems.extend(check(draft))
     if problems or draft.settings is None:
         from aiops.spec.load.excerpt import with_excerpt
@@ -82,6 +86,7 @@ def load(sources: Sources, env: Mapping[str, str]) -> DesiredState:
         draft.mappings,
         draft.ports,
         documents,
+        draft.tenancy,
     )
 
 

@@ -10,7 +10,7 @@ from aiops.errors import Problem
 from aiops.spec.shapes.model import ModelSpec
 from aiops.spec.shapes.option_tables import LAUNCH
 from aiops.spec.shapes.options import REFERENCE
-from aiops.spec.sources import MAPPINGS, PORTS, PROVIDERS, SETTINGS
+from aiops.spec.sources import KEYS, MAPPINGS, PORTS, PROVIDERS, SETTINGS
 from aiops.spec.yaml.yaml12 import Document, Path, dotted
 
 SECRET_KEYS = frozenset(
@@ -28,7 +28,7 @@ _SECRET_VALUE = re.compile(
 )
 _LATER = frozenset(
     (
-        *("auth", "cors", "limits", "cache", "storage", "monitoring", "keys", "budgets"),
+        *("auth", "cors", "limits", "cache", "storage", "monitoring", "budgets"),
         *("fleet", "state", "redis", "postgres", "sync"),
     )
 )
@@ -43,6 +43,10 @@ _NOT_HERE = {
 """Keys that operators write at a provider or a model, where nothing would read them."""
 _NAMED_BY_THE_OPERATOR = {
     ("providers",),
+    ("keys",),
+    ("teams",),
+    ("users",),
+    ("budgets",),
     ("exact_matches",),
     ("capabilities",),
     ("load_balancing",),
@@ -129,4 +133,6 @@ def holds_secret(key: str) -> bool:
 def _secret_hint(file: str) -> str:
     if file == SETTINGS:
         return "keep it in a file of its own and name that: `master_key_file: PATH`"
+    if file == KEYS:
+        return "remove it: `aiops apply` makes the keys that are new, and leaves each in secrets/keys"
     return "refer to it: `api_key_env: NAME` or `api_key_file: PATH`"

@@ -16,6 +16,7 @@ from aiops.spec.shapes.options import params as litellm_params
 from aiops.spec.shapes.provider_types import MODELS, TYPES, Mode, ProviderType
 from aiops.spec.shapes.shape import Shape
 from aiops.spec.shapes.supervisors import Supervisor
+from aiops.spec.shapes.tenancy import Tenancy
 from aiops.spec.shapes.urls import api_base, connects_to, is_local, normalise
 from aiops.spec.yaml.yaml12 import Document, Path
 
@@ -323,6 +324,12 @@ class Deployment(Shape):
     replica: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] | None = None
 
 
+class Keys(Shape):
+    """What holds for all keys. ``over_budget_status``: HTTP, of a key that has spent its budget."""
+
+    over_budget_status: Literal[429, 422, 400] = 429
+
+
 class Settings(Shape):
     """``aiops.yaml``. ``mode`` is short for ``deployment.mode``."""
 
@@ -334,6 +341,7 @@ class Settings(Shape):
     container: Container = Field(default_factory=Container.model_construct)
     verify: Verify = Field(default_factory=Verify.model_construct)
     history: History = Field(default_factory=History.model_construct)
+    keys: Keys = Field(default_factory=Keys.model_construct)
     master_key_file: str | None = None
 
 
@@ -349,6 +357,7 @@ class DesiredState:
     mappings: Mappings = field(default_factory=Mappings)
     ports: Mapping[str, Port] = field(default_factory=dict)
     documents: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
+    tenancy: Tenancy | None = None
 
     @property
     def gateway(self) -> Gateway:

@@ -33,7 +33,7 @@ def create(connection: Connection, asked: KeyRequest, by: Actor) -> Made:
     """Raises Invalid with every problem."""
     at = clock.read(connection)
     key = said(asked.key, None) or tokens.make()
-    row = replace(Key(id=uuid4().hex, name=tokens.name(key)), **_values(asked, at))
+    row = replace(Key(id=uuid4().hex, name=tokens.name(key)), **columns(asked, at))
     _require(connection, row, None, _taken(connection, key, "key"))
     if spent := said(asked.spend, None):
         row = replace(row, base_spend=spent, base_at=at)
@@ -47,7 +47,7 @@ def change(connection: Connection, row: Key, asked: KeyRequest, by: Actor) -> Do
     """``spend`` sets what counts as spent, as ``reset_spend`` does. Raises Invalid with every problem."""
     _require_live(row)
     at = clock.read(connection)
-    values = _values(asked, at)
+    values = columns(asked, at)
     own = [] if asked.key is UNSET else [Problem("key", "cannot be changed: `aiops keys rotate` makes another one")]
     _require(connection, replace(row, **values), row, own)
     return journal.change(connection, row, {**values, **_spent(row, asked, at)}, by, "keys update")
@@ -61,7 +61,7 @@ def rotate(connection: Connection, row: Key, asked: KeyRequest, by: Actor, grace
     _require_live(row)
     at = clock.read(connection)
     key = said(asked.key, None) or tokens.make()
-    values = {**_values(asked, at), "name": tokens.name(key)}
+    values = {**columns(asked, at), "name": tokens.name(key)}
     _require(connection, replace(row, **values), row, _taken(connection, key, "new_key"))
     ends = at + grace * clock.SECOND
     told = {"old_key_valid_until": ends}
@@ -99,8 +99,8 @@ def reset_spend(connection: Connection, row: Key, to: int, by: Actor) -> Done[Ke
     return journal.change(connection, row, limits.anew(row, to, clock.read(connection)), by, "keys reset-spend")
 
 
-def _values(asked: KeyRequest, at: int) -> dict[str, Any]:
-    """By column."""
+def columns(asked: KeyRequest, at: int) -> dict[str, Any]:
+    """By column. ``at``: from when it lives, microseconds."""
     values = asked.given()
     if asked.key_type is not UNSET:
         kind = said(asked.key_type, None) or "default"

@@ -165,7 +165,7 @@ def counter(meter: Meter, raw: bytes | None, now: int, birth: int) -> Counter | 
     if raw is not None and len(raw) == MONEY.size:
         settled, reserved, _ = MONEY.unpack(raw)
         return Money(meter, settled, reserved, now)
-    if raw is not None or meter.window * SECOND < birth:
+    if raw is not None or meter.known_from * SECOND < birth:
         return None
     return Money(meter, meter.base, 0, now)
 

@@ -11,8 +11,9 @@
   of the limit, so that one request of 663 tokens at 100 a minute is followed by 6.6 minutes of silence.
 - A reservation of money is cut to what is left when nobody else holds a reservation there: a key is refused for good
   when it has spent its budget, and never because a guess was high. Beyond that it has to fit.
-- A money counter that is not there is ``Unseeded`` if its window began before these counters did: what the ledger says
-  has to be put in first. In a window that began later it starts at ``base``.
+- A money counter that is not there is ``Unseeded`` if its window began before these counters did, or before its budget
+  was given (``since``): what the ledger says has to be put in first. In a window that began later it starts at
+  ``base``.
 - The clock is the counters' own: the host's for shared memory, Redis' for Redis, never the caller's.
 """
 
@@ -35,8 +36,9 @@ class Meter:
     the account's epoch, the duration and the begin of the window in it: ``key:ID:usd:3:30d:1793491200``.
 
     ``limit``: how many at most; for money nano-dollars. ``window`` and ``ends``: of money, seconds since 1970 (``ends``
-    None: never begins anew). ``base``: what a money counter starts from in this window. ``shadow``: over it is told,
-    not refused. ``shown``: for people and headers, e.g. ``key``, ``team``, ``model_per_key``.
+    None: never begins anew). ``base``: what a money counter starts from in this window. ``since``: when the budget was
+    changed last, seconds since 1970; ``mark``: what the ledger calls the counter, see ``usage/settled.py``. ``shadow``:
+    over it is told, not refused. ``shown``: for people and headers, e.g. ``key``, ``team``, ``model_per_key``.
     """
 
     name: str
@@ -46,7 +48,14 @@ class Meter:
     window: int = 0
     ends: int | None = None
     base: int = 0
+    since: int = 0
+    mark: str = ""
     shadow: bool = False
+
+    @property
+    def known_from(self) -> int:
+        """Counters that were there then, seconds since 1970, know all that its window has; 0: the ledger alone does."""
+        return self.window if self.since < self.window else 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -272,7 +272,7 @@ def _literal(text: str) -> str:
 
 def _packed(meters: Sequence[Meter]) -> bytes:
     return b"".join(
-        _METER.pack(CODES[meter.what], meter.shadow, meter.limit, meter.window, meter.ends or 0, meter.base)
+        _METER.pack(CODES[meter.what], meter.shadow, meter.limit, meter.known_from, meter.ends or 0, meter.base)
         + meter.name.encode()
         + b"\0"
         for meter in meters

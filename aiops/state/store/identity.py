@@ -17,11 +17,19 @@ _LIMITS = (
     "rpm_limit", "tpm_limit", "max_parallel_requests", "max_budget", "budget_duration", "budget_limits",
     "model_rpm_limit", "model_tpm_limit", "model_max_budget",
 )  # fmt: skip
-_COUNTED = ("models", "blocked", "shadow", "epoch", "base_spend", "base_at", "base_windows")
+_COUNTED = ("models", "blocked", "shadow", "epoch", "base_spend", "base_at", "base_windows", "updated_at")
 
 _of_key, _of_team, _of_user, _of_member, _of_members = (
     budgets.alias(f"{whose}_budget") for whose in ("key", "team", "user", "member", "members")
 )
+_LENT = (_of_key, _of_team, _of_user, _of_member, _of_members)
+_CHANGED: dict[Kind, tuple[str, ...]] = {
+    "key": ("key_updated_at", "key_budget_updated_at"),
+    "team": ("team_updated_at", "team_budget_updated_at"),
+    "user": ("user_updated_at", "user_budget_updated_at"),
+    "member": ("member_updated_at", "member_budget_updated_at", "team_updated_at", "members_budget_updated_at"),
+}
+"""When any of them was changed, an account may have got a budget that it did not have."""
 
 
 def by_hash(connection: Connection, hash: str) -> Identity | None:
@@ -83,6 +91,7 @@ def _statement(source: FromClause, hash: ColumnElement[str], expires: ColumnElem
             *_account("team", teams, _of_team),
             *_account("user", users, _of_user),
             *_account("member", team_members, _of_member, _of_members),
+            *(budget.c.updated_at.label(f"{budget.name}_updated_at") for budget in _LENT),
         )
         .select_from(joined)
         .where(keys.c.revoked_at.is_(None))
@@ -160,6 +169,7 @@ def _of(kind: Kind, id: str, name: str, row: RowMapping, alone: bool = True) -> 
         epoch=value("epoch") or 0,
         base=value("base_spend") or 0,
         base_at=(value("base_at") or 0) / SECOND,
+        changed_at=max(row[column] or 0 for column in _CHANGED[kind]) / SECOND,
         bases=value("base_windows") or {},
     )
 

@@ -119,6 +119,16 @@ def written(row: Limited) -> dict[str, Any]:
     return {field.name: _written(field.name, getattr(row, field.name)) for field in fields(row)}
 
 
+def parsed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Some columns as ``written`` has them, to what a row holds."""
+    return {name: _read(name, value) for name, value in values.items()}
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The way back."""
+    return {name: _written(name, value) for name, value in values.items()}
+
+
 def budget_limits(value: Any) -> tuple[BudgetLimit, ...]:
     return tuple(BudgetLimit(each["max_budget"], each.get("budget_duration")) for each in value or ())
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from operator import eq, ge, lt
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, not_, or_, select, text, tuple_
 
 from aiops.state.shapes import Kind
 from aiops.state.store import clock, freeze, writing
@@ -25,6 +25,8 @@ __all__ = ["Dimension", "Filter", "Group", "by", "drop_before", "drop_days_befor
 BATCH = 1000
 _LOCK = 0x41694F72 << 8
 _DAY = 86_400
+InCounter = tuple[str, str]
+"""The epoch of the counters, and the counter's mark (``usage/settled.py``)."""
 _NAMES = {"key": "key_id", "team": "team_id", "user": "user_id"}
 _COLUMNS = {field.name: _NAMES.get(field.name, field.name) for field in fields(Usage)}
 
@@ -69,10 +71,10 @@ def spent(
     ends: float | None,
     *,
     model: str | None = None,
-    not_epoch: str | None = None,
+    not_in: InCounter | None = None,
 ) -> int:
     """Nano-dollars of an account from ``begins`` until before ``ends`` (seconds since 1970; None: all after), by when
-    its requests were started. ``not_epoch``: without those settled in these counters.
+    its requests were started. ``not_in``: without those that this counter has.
 
     Whole days (of UTC) come from the sums by day, which are kept when rows are dropped; what a window has of its first
     and last day only, from the rows.
@@ -80,12 +82,12 @@ def spent(
     first = -(-begins // _DAY)
     last = None if ends is None else ends // _DAY
     if last is not None and last < first:
-        return _of_rows(connection, kind, id, begins, ends, model, not_epoch)
-    total = _of_days(connection, kind, id, int(first), None if last is None else int(last), model, not_epoch)
+        return _of_rows(connection, kind, id, begins, ends, model, not_in)
+    total = _of_days(connection, kind, id, int(first), None if last is None else int(last), model, not_in)
     if begins < first * _DAY:
-        total += _of_rows(connection, kind, id, begins, first * _DAY, model, not_epoch)
+        total += _of_rows(connection, kind, id, begins, first * _DAY, model, not_in)
     if ends is not None and last is not None and last * _DAY < ends:
-        total += _of_rows(connection, kind, id, last * _DAY, ends, model, not_epoch)
+        total += _of_rows(connection, kind, id, last * _DAY, ends, model, not_in)
     return total
 
 
@@ -199,30 +201,43 @@ def _of_rows(
     begins: float,
     ends: float | None,
     model: str | None,
-    not_epoch: str | None,
+    not_in: InCounter | None,
 ) -> int:
     where = [_whose(usage, kind, id), usage.c.started >= int(begins * clock.SECOND)]
     if ends is not None:
         where.append(usage.c.started < int(ends * clock.SECOND))
-    return _sum(connection, usage, where, model, not_epoch)
+    return _sum(connection, usage, where, model, not_in)
 
 
 def _of_days(
-    connection: Connection, kind: Kind, id: str, first: int, last: int | None, model: str | None, not_epoch: str | None
+    connection: Connection,
+    kind: Kind,
+    id: str,
+    first: int,
+    last: int | None,
+    model: str | None,
+    not_in: InCounter | None,
 ) -> int:
     where = [_whose(usage_daily, kind, id), usage_daily.c.day >= _date(first)]
     if last is not None:
         where.append(usage_daily.c.day < _date(last))
-    return _sum(connection, usage_daily, where, model, not_epoch)
+    return _sum(connection, usage_daily, where, model, not_in)
 
 
 def _sum(
-    connection: Connection, table: Table, where: list[ColumnElement[bool]], model: str | None, not_epoch: str | None
+    connection: Connection,
+    table: Table,
+    where: list[ColumnElement[bool]],
+    model: str | None,
+    not_in: InCounter | None,
 ) -> int:
     if model is not None:
         where.append(table.c.model == model)
-    if not_epoch is not None:
-        where.append(table.c.epoch != not_epoch)
+    if not_in is not None:
+        epoch, mark = not_in
+        of_these = table.c.epoch.startswith(f"{epoch} ", autoescape=True)
+        in_it = and_(of_these, table.c.epoch.contains(f" {mark} ", autoescape=True))
+        where.append(not_(or_(table.c.epoch == epoch, in_it)))
     return int(connection.scalar(select(func.coalesce(func.sum(table.c.cost), 0)).where(*where)) or 0)
 
 

@@ -16,7 +16,7 @@ class Usage:
     ``model``: the name asked for; ``served``: the model that the provider was asked for. ``started``: microseconds
     since 1970 UTC; ``seconds`` until the end, ``first`` until the first token. ``status``: HTTP. Tokens as the
     provider says, or as reckoned where it says nothing (``estimated``). ``cost``: nano-dollars; None: nobody knows the
-    price. ``epoch``: of the counters it is settled in, see docs/decisions/0027.
+    price. ``epoch``: which counters it is settled in, as ``usage/settled.py`` says it.
     """
 
     id: str

@@ -20,7 +20,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -28,6 +28,7 @@ from aiops.state.usage.record import Usage
 
 DIRECTORY: Final = "spool"
 SUFFIX: Final = ".spool"
+SET_ASIDE: Final = "set-aside.jsonl"
 LARGEST = 8 * 1024 * 1024  # bytes of a file
 KEPT = 32 * 1024 * 1024  # bytes of records that wait for a disk with room
 AGAIN_SECONDS = 0.25  # until that disk is tried again
@@ -257,6 +258,18 @@ def files(state: Path) -> list[File]:
         if len(words) == 3 and all(word.isdigit() for word in words):
             found.append(File(path, *map(int, words)))
     return sorted(found, key=lambda file: (file.owner, file.number))
+
+
+def set_aside(state: Path, usage: Usage) -> Path:
+    """Keep a record that nobody can take. Where it is. Raises OSError."""
+    path = state / DIRECTORY / SET_ASIDE
+    line = json.dumps(asdict(usage), ensure_ascii=False, default=str)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, f"{line}\n".encode())
+    finally:
+        os.close(descriptor)
+    return path
 
 
 def read(path: Path, offset: int, most: int = 1 << 20) -> Part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -278,6 +279,13 @@ class Contract:
         desk.clock.pass_by(1)
         assert isinstance(desk.reserve(new, cost=5), Granted)
         assert desk.used(new) == (45, 5)
+
+    def test_a_budget_given_in_the_middle_of_its_window_has_to_be_seeded(self, desk: Desk) -> None:
+        new = desk.month(begins_in=1)
+        desk.clock.pass_by(2)
+        given_later = replace(new, since=new.window + 1)
+        assert desk.reserve(given_later, cost=5) == Unseeded((given_later,), desk.ask(desk.counters.epoch()))
+        assert isinstance(desk.reserve(replace(new, since=new.window - 1), cost=5), Granted)
 
     def test_a_seed_changes_nothing_that_is_there(self, desk: Desk) -> None:
         desk.seed(USD, 10)

@@ -32,7 +32,8 @@ from aiops.spec.shapes.mappings import (
     Threshold,
 )
 from aiops.spec.shapes.model import ModelSpec, Port, Provider, Settings
-from aiops.spec.sources import AT_INIT, FILES, PORTS
+from aiops.spec.shapes.tenancy import Account, KeySpec, Tenancy, UserSpec, Window
+from aiops.spec.sources import AT_INIT, FILES, KEYS, PORTS
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 MAPPING_SHAPES: list[type] = [
@@ -57,6 +58,7 @@ def test_the_examples_are_a_valid_empty_gateway() -> None:
         ("providers.yaml", [Provider, ModelSpec]),
         ("model-mappings.yaml", MAPPING_SHAPES),
         ("ports.yaml", [Port]),
+        ("keys.yaml", [Tenancy, KeySpec, Account, UserSpec, Window]),
     ],
 )
 def test_every_key_is_mentioned(file: str, kinds: list[type]) -> None:
@@ -124,3 +126,16 @@ def test_the_port_registrys_example_is_valid_when_it_is_uncommented() -> None:
     )
     state = load({**SOURCES, PORTS: text.encode()}, {})
     assert {name: port.port for name, port in state.ports.items()} == {"ollama": 11434, "gateway": 4000}
+
+
+def test_the_example_of_keys_is_valid_when_it_is_uncommented() -> None:
+    lines = SOURCES[KEYS].decode().splitlines()
+    text = "\n".join(
+        line[2:] if re.match(r"# ([a-z]+: |[a-z]+:$| {2})", line) and "keys.yaml:" not in line else line
+        for line in lines
+    )
+    state = load({**SOURCES, KEYS: text.encode()}, {})
+    assert state.tenancy is not None
+    assert [(section, name) for section, name, _ in state.tenancy.entries()] == [
+        ("budgets", "small"), ("teams", "research"), ("users", "alice"), ("keys", "ci"),
+    ]  # fmt: skip

@@ -51,8 +51,11 @@ class Account:
         self._replica = replica
         self._clock = clock
 
-    def accept(self, given: Reservation, identity: Identity, path: str, idempotency_key: str | None) -> Accepted:
-        """To be said before anybody answers it."""
+    def accept(
+        self, given: Reservation, identity: Identity, path: str, idempotency_key: str | None, now: float
+    ) -> Accepted:
+        """To be said before anybody answers it. ``now``: by which it was reserved, so that its row is of the windows
+        that it is counted in."""
         accepted = Accepted(
             id=given.id,
             key=identity.id,
@@ -60,7 +63,7 @@ class Account:
             user=identity.user,
             model=given.asked.model[:LONGEST],
             path=path[:LONGEST],
-            started=round(self._clock() * 1e6),
+            started=int(now * 1e6),
             generation=self._generation,
             replica=self._replica,
             end_user=given.asked.end_user,
@@ -87,7 +90,7 @@ class Account:
         self._spool.ending(usage)
 
     def ended(self, usage: Usage, epoch: str) -> None:
-        """``epoch``: of the counters it is settled in."""
+        """``epoch``: in which counters it is settled."""
         self._spool.ended(replace(usage, epoch=epoch))
 
     def usage(
@@ -117,7 +120,7 @@ class Account:
             cached_tokens=spent.tokens.cached,
             cost=spent.cost,
             estimated=spent.estimated,
-            epoch=given.epoch,
+            epoch=given.settles,
         )
 
     def _cost(self, given: Reservation, tokens: Tokens, call: Call | None) -> int | None:

@@ -27,6 +27,15 @@ _COUNTING = re.compile(r".*(?:/count_tokens|:countTokens|/responses/input_tokens
 _STREAMS_WITH_OPTIONS = re.compile(r"(?:/v1)?/(?:chat/)?completions|/(?:engines|openai/deployments)/.+/completions")
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _MOST = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_COUNTED = frozenset(
+    {*_MOST, "n", "best_of", "stream", "stream_options", "model", "models", "fallbacks", "messages", "prompt", "input"}
+)
+_OPERATORS = frozenset(
+    {
+        *("api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "model_list", "specific_deployment"),
+        *("input_cost_per_token", "output_cost_per_token", "litellm_params", "num_retries", "max_retries"),
+    }
+)
 _FIELD = re.compile(rb'name="?(model|user)"?\s*(?:\r\n[^\r\n]+)*\r\n\r\n([^\r\n]*)\r\n', re.IGNORECASE)
 
 
@@ -35,7 +44,7 @@ class Asked:
     """``models``: every name that this request could lead to, the one that it asks for first. ``prompt``: its tokens,
     estimated; ``most``: tokens of one answer that the client wants at most; ``answers``: how many of them.
     ``body``: what LiteLLM is given. ``hides_usage``: the client did not ask for the event that tells the usage.
-    ``counts_only``: tokens are counted and nothing is answered.
+    ``counts_only``: tokens are counted and nothing is answered. ``not_theirs``: what only the operator may say.
     """
 
     models: tuple[str, ...] = ()
@@ -45,6 +54,7 @@ class Asked:
     stream: bool = False
     hides_usage: bool = False
     counts_only: bool = False
+    not_theirs: tuple[str, ...] = ()
     end_user: str | None = None
     body: bytes = field(default=b"", repr=False)
 
@@ -72,6 +82,7 @@ def read(path: str, content_type: bytes, body: bytes, query: bytes = b"") -> Ask
         stream=stream,
         hides_usage=stream and not form and _may_have_options(path) and not _wants_usage(said),
         counts_only=_COUNTING.fullmatch(path) is not None,
+        not_theirs=tuple(_not_theirs(said)),
         end_user=_text(said.get("user")),
         body=body,
     )
@@ -131,6 +142,15 @@ def _json(body: bytes) -> Mapping[str, Any]:
     if not isinstance(said, dict):
         raise Unreadable("The body is not a JSON object.")
     return said
+
+
+def _not_theirs(said: Mapping[str, Any]) -> Iterator[str]:
+    """LiteLLM goes by these: who is asked, at which address and price, how often; and what it puts into the request
+    that it makes, in the place of what was looked at here."""
+    yield from sorted(said.keys() & _OPERATORS)
+    hidden = said.get("extra_body")
+    if isinstance(hidden, dict):
+        yield from (f"extra_body.{name}" for name in sorted(hidden.keys() & _COUNTED))
 
 
 def _form(kind: str, body: bytes) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from aiops.gateway.worker.prices import Deployment, Tokens
 
 LEAST = 256  # tokens of an answer whose length the client leaves open
 UNHEARD_OF = 1024  # the same, of a model that has not answered yet
+OPEN_ENDED = 4096  # tokens of an answer, where neither the client nor the model has a limit
 MOST = 2**31 - 1  # tokens: what is more is no number of tokens
 _WEIGHT = 0.1  # of the latest answer in the mean
 _MOST_MODELS = 4096
@@ -32,6 +33,19 @@ class AnswerLengths:
         """Twice the mean, so that few answers are longer."""
         mean = self._mean.get(model)
         return UNHEARD_OF if mean is None else max(LEAST, round(2 * mean))
+
+
+def at_most(asked: Asked, deployments: Sequence[Deployment], estimated: Tokens) -> Tokens:
+    """What money is reserved for: answers grow longer from one day to the next, and a budget must hold all the same."""
+    if asked.counts_only:
+        return estimated
+    known = [deployment.most for deployment in deployments if deployment.most is not None]
+    longest = max(known, default=None)
+    if asked.most is None:
+        most = max(OPEN_ENDED if longest is None else longest, estimated.completion)
+        return Tokens(estimated.prompt, min(MOST, most * asked.answers))
+    most = asked.most if longest is None else min(asked.most, longest)
+    return Tokens(estimated.prompt, min(MOST, most * asked.answers))
 
 
 def estimate(asked: Asked, deployments: Sequence[Deployment], lengths: AnswerLengths) -> Tokens:

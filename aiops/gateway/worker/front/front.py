@@ -126,8 +126,7 @@ class Front:
             await self._refuse(scope, send, given)
             return
         let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models))
-        hides = wanted.hides_usage and self._reserve.tells_usage(given)
-        if hides:
+        if wanted.hides_usage:
             body = asked.with_usage(wanted)
             size = (b"content-length", str(len(body)).encode())
             scope = {**scope, "headers": [size if pair[0] == size[0] else pair for pair in scope["headers"]]}
@@ -136,8 +135,8 @@ class Front:
         if scope["type"] == "http":
             receive = replay(body, receive)
         idempotency_key = header(scope, IDEMPOTENCY_KEY).decode("latin-1")[:256] or None
-        accepted = self._account.accept(given, identity, scope["path"], idempotency_key)
-        passage = Passage(given, accepted, Metering(hides_usage=hides), self._reserve, self._account)
+        accepted = self._account.accept(given, identity, scope["path"], idempotency_key, now)
+        passage = Passage(given, accepted, Metering(hides_usage=wanted.hides_usage), self._reserve, self._account)
         await passage.run(self._app, scope, receive, send)
 
     async def _look(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
@@ -195,7 +194,8 @@ class Front:
         if body is None:
             return None
         try:
-            return asked.read(path, header(scope, b"content-type"), body, query)
+            wanted = asked.read(path, header(scope, b"content-type"), body, query)
+            return _not_theirs(wanted) if identity.id and wanted.not_theirs else wanted
         except asked.Unreadable as error:
             if not identity.id:
                 return Asked(body=body)  # LiteLLM says what is wrong with it, as it always did
@@ -205,6 +205,12 @@ class Front:
         self.refused[refusal.kind] += 1
         more = [(b"www-authenticate", challenge)] if challenge and refusal.status == 401 else None
         await send_refusal(scope, send, refusal, more)
+
+
+def _not_theirs(wanted: Asked) -> Refusal:
+    names = ", ".join(f"`{name}`" for name in wanted.not_theirs)
+    message = f"This key may not say {names}: that is the operator's to set, or belongs outside of `extra_body`."
+    return Refusal(status=400, kind="invalid_request_error", code="400", param=wanted.not_theirs[0], message=message)
 
 
 def _preflight(scope: Scope) -> str:

@@ -4,6 +4,7 @@ whatever comes of it, and once."""
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 
 from aiops.gateway.worker.call import Call, State, current
@@ -16,8 +17,10 @@ from aiops.state.usage.record import Outcome
 from aiops.state.usage.spool import Accepted
 
 # How a stream says that nothing more comes. Whoever has read this may ask again at once, and must find its slot free.
-_LAST = (b"[DONE]", b'"message_stop"', b'"response.completed"', b'"response.incomplete"')
-_TAIL = 64
+# The event itself: a model may well say the word, inside of a piece that is JSON.
+_DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*$")
+_TYPES = rb"(?:message_stop|response\.completed|response\.incomplete|response\.failed)"
+_OVER = re.compile(rb"(?:^|\n)(?:event: ?" + _TYPES + rb'\s*\n|data: ?\{"type": ?"' + _TYPES + rb'")')
 
 
 class Passage:
@@ -101,7 +104,7 @@ class Passage:
             self._reserve.lengths.note(self._given.asked.model, spent.tokens.completion)
         outcome = self._outcome(call)
         usage = self._account.usage(self._accepted, self._given, spent, metering, outcome, call, first=self._first)
-        if self._given.epoch:  # money is reserved
+        if self._given.settles:  # money is reserved
             self._account.ending(usage)
         epoch = ""
         try:
@@ -119,4 +122,4 @@ class Passage:
 
 
 def _is_last(body: bytes) -> bool:
-    return any(word in body[-_TAIL:] for word in _LAST[:1]) or any(word in body for word in _LAST[1:])
+    return _DONE.search(body, max(0, len(body) - 64)) is not None or _OVER.search(body) is not None

@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 
 from aiops.gateway.shared import accounting
 from aiops.gateway.worker import prices
 from aiops.gateway.worker.front.asked import Asked
-from aiops.gateway.worker.front.estimate import AnswerLengths, estimate
+from aiops.gateway.worker.front.estimate import AnswerLengths, at_most, estimate
 from aiops.gateway.worker.prices import Deployment, Prices, Tokens, Ways
 from aiops.state import money, rules
-from aiops.state.counters.meters import Counters, Demand, Granted, Level, Refused, Unavailable, Unseeded
+from aiops.state.counters.meters import Counters, Demand, Granted, Level, Meter, Refused, Unavailable, Unseeded
 from aiops.state.rules import Counts, Refusal
 from aiops.state.shapes import Identity
+from aiops.state.usage import settled
 
 SEEDINGS = 3  # a window may turn over meanwhile
 REMEMBERED = 8192
@@ -31,15 +32,15 @@ Seeder = Callable[[Sequence[accounting.Unseeded]], Awaitable[None]]
 
 @dataclass
 class Reservation:
-    """``epoch``: of the counters that money is reserved in, empty where not all is. ``held``: there is something to put
-    right at the end."""
+    """``settles``: the money counters that it is reserved in, as the ledger says it (``usage/settled.py``). ``held``:
+    there is something to put right at the end."""
 
     id: str
     asked: Asked
     estimated: Tokens
     deployments: tuple[Deployment, ...]
     held: bool = False
-    epoch: str = ""
+    settles: str = ""
     levels: tuple[Level, ...] = ()
     counts: Counts = field(default_factory=Counts)
 
@@ -58,6 +59,7 @@ class Reserve:
     ) -> None:
         self.lengths = AnswerLengths()
         self.seeder: Seeder | None = None
+        self.over_budget_status = rules.OVER_BUDGET
         self.over_in_shadow: Counter[str] = Counter()
         self._counters = counters
         self._book = book
@@ -69,7 +71,7 @@ class Reserve:
         self._is_unseeded = False
         self._unsettled: dict[str, tuple[int, int]] = {}
         self._said: dict[str, float] = {}
-        self._deployments: dict[str, tuple[tuple[Deployment, ...], bool]] = {}
+        self._deployments: dict[str, tuple[Deployment, ...]] = {}
         self._counts: dict[tuple[str, str], tuple[Identity, Counts]] = {}
 
     @property
@@ -88,7 +90,8 @@ class Reserve:
             return given
         cost = 0
         if counts.has_budget and not asked.counts_only:
-            known = prices.dearest((self._book.of(one, asked.model) for one in deployments), estimated)
+            most = at_most(asked, deployments, estimated)
+            known = prices.dearest((self._book.of(one, asked.model) for one in deployments), most)
             if known is None and deployments and counts.may_refuse_by_cost:
                 return rules.no_price(identity, asked.model)
             cost = min(known or 0, money.MOST)
@@ -98,29 +101,28 @@ class Reserve:
         except Unavailable as error:
             # Nobody is refused for a fault of ours. The ledger has what was spent, and the counters are told later.
             self._away(str(error))
+            given.settles = settled.unsure(settled.settled(settled.UNKNOWN, _marks(counts.meters)))
             return given
         if self._is_away:
             self._is_away = False
             self._say("limits and budgets are counted again")
         if isinstance(decision, Refused):
-            return rules.over(identity, counts.counted, decision, now)
+            return rules.over(identity, counts.counted, decision, now, self.over_budget_status)
         given.held = True
         given.levels = decision.levels
-        budgets = sum(meter.what == "money" for meter in counts.meters)
-        if budgets and budgets == sum(level.meter.what == "money" for level in decision.levels):
-            given.epoch = decision.epoch
+        given.settles = settled.settled(decision.epoch, _marks(level.meter for level in decision.levels))
         for level in decision.over:
             self._note_shadow(level)
         return given
 
     async def settle(self, given: Reservation, tokens: Tokens, cost: int | None) -> str:
-        """What was really used. Returns the epoch of the counters that have all of it, empty when none have. Counters
-        that are away now are told later, see ``sign_of_life``."""
+        """What was really used. Returns which money counters have it, as the ledger is to say it. Counters that are
+        away now are told later, see ``sign_of_life``."""
         if not given.held or self._counters is None:
-            return ""
+            return given.settles
         given.held = False
         epoch = await self._settle(self._counters, given.id, tokens.total, cost or 0)
-        return given.epoch if epoch == given.epoch else ""
+        return given.settles if epoch == settled.epoch(given.settles) else settled.unsure(given.settles)
 
     async def sign_of_life(self) -> None:
         """To be given each second: what this worker has reserved stays reserved."""
@@ -152,21 +154,11 @@ class Reserve:
 
     def deployments(self, name: str) -> tuple[Deployment, ...]:
         """Those that answer a name, its fallbacks left out."""
-        return self._known(name)[0]
-
-    def tells_usage(self, given: Reservation) -> bool:
-        """Whether whoever may answer can be asked to say at the end of a stream what it used."""
-        return bool(given.deployments) and all(self._known(name)[1] for name in given.asked.models)
-
-    def _known(self, name: str) -> tuple[tuple[Deployment, ...], bool]:
         found = self._deployments.get(name)
         if found is None:
             if len(self._deployments) >= REMEMBERED:
                 self._deployments.clear()
-            ways = self._ways(name)
-            first = self._book.answering(name, ways.deployments)
-            later = [one for other in ways.fallbacks for one in self._book.answering(other)]
-            found = self._deployments[name] = first, all(one.tells_usage for one in (*first, *later))
+            found = self._deployments[name] = self._book.answering(name, self._ways(name).deployments)
         return found
 
     def counts(self, identity: Identity, model: str, now: float) -> Counts:
@@ -221,6 +213,10 @@ class Reserve:
             self._say(f"in shadow: a request is over `{name}`, {level.used} of {level.meter.limit}, and is not refused")
 
 
+def _marks(meters: Iterable[Meter]) -> Iterable[str]:
+    return (meter.mark for meter in meters if meter.what == "money")
+
+
 def unseeded(counts: Counts, decision: Unseeded) -> list[accounting.Unseeded]:
     """What the accountant is asked for."""
     wanted = {meter.name for meter in decision.meters}
@@ -233,6 +229,7 @@ def unseeded(counts: Counts, decision: Unseeded) -> list[accounting.Unseeded]:
             ends=each.meter.ends,
             model=each.model,
             base=each.meter.base,
+            mark=each.meter.mark,
         )
         for each in counts.counted
         if each.meter.name in wanted

@@ -11,6 +11,8 @@ from typing import Any
 
 from aiops.gateway.worker.prices import Tokens
 
+MOST = 1_000_000_000  # tokens of one answer
+
 
 def tokens(said: Mapping[str, Any]) -> Tokens | None:
     """Of a whole answer, or of one event of a stream; None when it says nothing of usage."""
@@ -20,7 +22,10 @@ def tokens(said: Mapping[str, Any]) -> Tokens | None:
         for name, read in _SHAPES.items():
             found = holder.get(name)
             if isinstance(found, Mapping):
-                read_tokens = read(found)
+                try:
+                    read_tokens = read(found)
+                except _NoNumber:
+                    return None
                 # LiteLLM writes zeros where it does not know: into the events of a text completion, for one.
                 return read_tokens if read_tokens is not None and read_tokens.total else None
     return None
@@ -91,7 +96,15 @@ def _within(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _count(said: Mapping[str, Any], name: str) -> int:
     found = said.get(name)
-    return max(0, int(found)) if isinstance(found, int | float) and not isinstance(found, bool) else 0
+    if not isinstance(found, int | float) or isinstance(found, bool):
+        return 0
+    if not -MOST < found < MOST:
+        raise _NoNumber
+    return max(0, int(found))
+
+
+class _NoNumber(Exception):
+    """What no answer has used: whatever else it says is worth as much."""
 
 
 _SHAPES = {"usage": _usage, "usageMetadata": _google, "meta": _cohere}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from aiops.gateway.worker.prices import Tokens
 from aiops.state.counters.meters import Unavailable
 from aiops.state.money import nano
 from aiops.state.shapes import Budget, Limits
-from tests.unit.gateway.front.place import KEY, MASTER, USAGE, Answered, Place, account, chat, identity
+from tests.unit.gateway.front.place import KEY, MASTER, USAGE, Answered, Place, account, chat, hash_of, identity
 
 CACHED = ("read", "creation")
 JSON, SSE = b"application/json", b"text/event-stream; charset=utf-8"
@@ -211,8 +212,21 @@ def test_one_record_says_what_a_request_used_and_what_that_cost(tmp_path: Path) 
     assert (ended.end_user, ended.idempotency_key) == ("customer 7", "again")
     assert (ended.provider, ended.served, ended.status, ended.outcome) == ("one", "alpha", 200, "answered")
     assert (ended.prompt_tokens, ended.completion_tokens, ended.cost) == (10, 5, nano("0.02"))
-    assert ended.epoch == asyncio.run(place.counters.epoch())
+    assert ended.epoch == f"{asyncio.run(place.counters.epoch())} key:0:ever "
     assert (ended.generation, ended.replica, ended.stream, ended.estimated) == (7, "here", False, False)
+
+
+def test_a_budget_window_crossing_a_reset_has_the_row_and_the_counter_in_the_same_window(tmp_path: Path) -> None:
+    """Reserved in the last microsecond of a day, and accepted in the next one."""
+    place = Place(tmp_path, identity(account(budgets=(Budget(most=nano(5), duration="1d"),))))
+    midnight = (int(time.time()) // 86_400 + 1) * 86_400
+    place.now = midnight - 1e-6
+    ask(place)
+    (ended,) = place.records.ended_
+    assert ended.started == midnight * 1_000_000 - 1
+    (meter,) = place.reserve.counts(place.look_up.known[hash_of(KEY)], "alpha", ended.started / 1e6).meters
+    (level,) = asyncio.run(place.counters.levels([meter]))
+    assert (level.used, meter.ends) == (ended.cost, midnight)
 
 
 def test_it_is_written_down_before_it_is_settled_and_where_it_was_afterwards(tmp_path: Path) -> None:
@@ -230,7 +244,7 @@ def test_it_is_written_down_before_it_is_settled_and_where_it_was_afterwards(tmp
     assert [each.id for each in place.records.ending_] == [each.id for each in place.records.ended_]
 
 
-def test_what_no_counters_have_bears_no_epoch_so_that_the_ledger_tells_them(tmp_path: Path) -> None:
+def test_what_counters_may_have_and_do_not_answer_for_is_told_them_by_the_ledger(tmp_path: Path) -> None:
     place = Place(tmp_path, identity(account(budgets=(Budget(most=nano(5)),))))
 
     async def away(*_: Any) -> Any:
@@ -238,7 +252,7 @@ def test_what_no_counters_have_bears_no_epoch_so_that_the_ledger_tells_them(tmp_
 
     place.counters.settle = away  # type: ignore[method-assign]
     ask(place)
-    assert [each.epoch for each in place.records.ended_] == [""]
+    assert [each.epoch for each in place.records.ended_] == [f"?{asyncio.run(place.counters.epoch())} key:0:ever "]
 
 
 def test_a_request_that_fails_uses_nothing_and_is_written_down(tmp_path: Path) -> None:

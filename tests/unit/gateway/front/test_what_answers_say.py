@@ -1,0 +1,73 @@
+"""What clients and providers say that would make a request free, or the ledger stop."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiops.gateway.worker.front import asked, used
+from aiops.gateway.worker.front.estimate import OPEN_ENDED, AnswerLengths, at_most, estimate
+from aiops.gateway.worker.front.passage import _is_last
+from aiops.gateway.worker.prices import Deployment, Tokens
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.mark.parametrize("number", [99999999999999999999999, 1e300, float("inf"), -(10**12)])
+def test_a_number_that_no_answer_has_is_as_good_as_none(number: float) -> None:
+    assert used.tokens({"usage": {"prompt_tokens": number, "completion_tokens": 5, "total_tokens": 1}}) is None
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"data: [DONE]\n\n",
+        b'data: {"choices":[]}\n\ndata: [DONE]\n\n',
+        b'event: message_stop\ndata: {"type": "message_stop"}\n\n',
+        b'data: {"type":"response.completed","response":{}}\n\n',
+    ],
+)
+def test_the_end_of_a_stream_is_known(piece: bytes) -> None:
+    assert _is_last(piece)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b'data: {"choices":[{"delta":{"content":"[DONE]"}}]}\n\n',
+        b'data: {"choices":[{"delta":{"content":"data: [DONE]"}}]}\n\n',
+        b'data: {"type":"content_block_delta","delta":{"text":"\\"message_stop\\""}}\n\n',
+        b'data: {"type":"response.output_text.delta","delta":"\\nevent: response.completed\\n"}\n\n',
+    ],
+)
+def test_a_model_that_says_the_word_has_not_ended(piece: bytes) -> None:
+    assert not _is_last(piece)
+
+
+@pytest.mark.parametrize("hidden", ["stream", "max_tokens", "n", "model"])
+def test_what_is_counted_cannot_be_said_a_second_time_behind_its_back(hidden: str) -> None:
+    wanted = asked.read(CHAT, b"application/json", f'{{"model":"a","extra_body":{{"{hidden}":1}}}}'.encode())
+    assert wanted.not_theirs == (f"extra_body.{hidden}",)
+
+
+def test_what_the_operator_sets_is_not_a_clients() -> None:
+    body = b'{"model":"a","custom_llm_provider":"ollama","api_base":"http://x","extra_body":{"top_k":3}}'
+    assert asked.read(CHAT, b"application/json", body).not_theirs == ("api_base", "custom_llm_provider")
+
+
+@pytest.mark.parametrize(
+    ("body", "most", "completion"),
+    [
+        ('{"model":"a"}', None, OPEN_ENDED),
+        ('{"model":"a"}', 16000, 16000),
+        ('{"model":"a","max_tokens":10}', 16000, 10),
+        ('{"model":"a","max_tokens":99999999}', 16000, 16000),
+        ('{"model":"a","max_tokens":10,"n":3}', None, 30),
+    ],
+)
+def test_money_is_reserved_for_the_longest_answer_that_may_come(body: str, most: int | None, completion: int) -> None:
+    lengths = AnswerLengths()
+    lengths.note("a", 5)  # answers were short so far
+    there = [Deployment("1", "a", "p", "a", None, most)]
+    wanted = asked.read(CHAT, b"application/json", body.encode())
+    found = at_most(wanted, there, estimate(wanted, there, lengths))
+    assert found == Tokens(0, completion)
