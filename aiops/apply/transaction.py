@@ -1,7 +1,7 @@
 """Making one generation live: every step journalled before it is taken, every step undone when a later one fails.
 
 begin     the journal, with the old bytes of every file the change will replace
-secrets   keys the new generation needs, into secrets/env
+secrets   keys and URLs the new generation needs, into secrets/
 generation  the immutable record of sources and release
 runtime   the gateway becomes a program of another LiteLLM, if the change asks for one; its workers serve on
 stage     a candidate runs, reachable through private sockets only
@@ -64,7 +64,7 @@ class Change:
     sources: Sources
     release: Mapping[str, bytes]
     program: Program  # of the runtime that the manifest names
-    secrets: FileChange | None
+    secrets: Sequence[FileChange]
     replaces: Sequence[FileChange]
     prove_private: Prove  # given the private sockets of the candidate's workers
     prove_public: Callable[[], list[Check]]
@@ -87,7 +87,7 @@ class Transaction:
         self._say = say
         self._progress = progress
         self._number = change.manifest.generation
-        self._all_files = [*([change.secrets] if change.secrets else []), *change.replaces]
+        self._all_files = [*change.secrets, *change.replaces]
         self._public = False  # the candidate may have taken public requests
         self._replaced: list[FileChange] = []
         self._wrote = False  # rows
@@ -131,9 +131,9 @@ class Transaction:
         self._journal.begin(entry, undo)
 
     def _secrets(self, session: Session) -> None:
-        if self._change.secrets is not None:
-            self._replaced.append(self._change.secrets)
-            writes.replace([self._change.secrets])
+        if self._change.secrets:
+            self._replaced += self._change.secrets
+            writes.replace(list(self._change.secrets))
 
     def _generation(self, session: Session) -> None:
         self._store.sweep()

@@ -72,6 +72,7 @@ def _lines(context: Context, now: Situation, routes: bool) -> Iterator[str]:
         if now.master.pid is not None
         else "",
         "systemd": now.units.line() if now.units else "",
+        "mode": now.mode,
         "models": _few(now.models),
     }
     for name, value in lines.items():

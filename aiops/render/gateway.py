@@ -18,7 +18,7 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
     # The worker warms itself with a mocked request to this model; only chat models can be mocked.
     chat = (route.model for route in table.routes if route.mode == "chat")
     active = [provider for provider in state.providers.values() if provider.status == "active"]
-    data = {
+    data: dict[str, object] = {
         "host": gateway.host,
         "port": gateway.port,
         "workers": gateway.workers,
@@ -34,6 +34,14 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
         "environment": [variable for variable, source in needed.items() if isinstance(source, EnvRef)],
         "secrets": {variable: source.path for variable, source in needed.items() if isinstance(source, FileRef)},
     }
+    if state.mode == "distributed":
+        deployment = state.settings.deployment
+        data["deployment"] = {
+            "database_url_file": deployment.database_url_file,
+            "redis_url_file": deployment.redis_url_file,
+            "replica": deployment.replica,
+            "profile": state.profile,
+        }
     if (status := state.settings.keys.over_budget_status) != Keys().over_budget_status:
         data["over_budget_status"] = status  # a release that does not need it stays the same
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tests.effects.case import Case, Flips, Refuses, ShownBy
 
+SHARED = "deployment:\n  database_url_file: database_url\n  redis_url_file: redis_url"
+
+ON_ALL = "tests/distributed/test_replicas.py::test_a_revoked_key_is_refused_by_every_replica_within_a_second"
+
 CASES: dict[str, Case] = {
     "gateway.host": Flips(
         "host: 127.0.0.1",
@@ -48,7 +52,17 @@ CASES: dict[str, Case] = {
         '"openapi"',
         live="tests/e2e/test_exposed.py::test_a_group_is_opened_by_its_name_and_a_key_is_still_asked",
     ),
-    "mode": Refuses("mode: standalone", "mode: distributed", "`mode: distributed` is not supported by this version"),
+    "mode": Flips("mode: standalone", f"mode: distributed\n{SHARED}", '"deployment"', live=ON_ALL),
+    "deployment.mode": Flips("mode: standalone", f"{SHARED}\n  mode: distributed", '"deployment"', live=ON_ALL),
+    "deployment.database_url_file": Refuses(
+        "mode: standalone", "mode: distributed", "`deployment.database_url_file` does not say which"
+    ),
+    "deployment.redis_url_file": Refuses(
+        "mode: standalone", "mode: distributed", "`deployment.redis_url_file` does not say which"
+    ),
+    "deployment.replica": Flips(
+        "mode: standalone", f"mode: distributed\n{SHARED}\n  replica: box-7", '"box-7"', live=ON_ALL
+    ),
     "profile": ShownBy(),
     "supervisor": ShownBy(),
     "container.image": ShownBy(),

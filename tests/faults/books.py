@@ -65,7 +65,8 @@ class Books:
 
     def accountant(self) -> subprocess.Popen[bytes]:
         """One more, whether there is one or not."""
-        return self._start("aiops.gateway.accountant", "--state", str(self.state), "--run", str(self.run))
+        places = ("--state", str(self.state), "--run", str(self.run), "--secrets", str(self.home))
+        return self._start("aiops.gateway.accountant", *places)
 
     def serving(self) -> subprocess.Popen[bytes]:
         """One more, that answers by now."""

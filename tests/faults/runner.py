@@ -104,7 +104,7 @@ class Faults:
 
 def _threads(pid: int) -> int:
     try:
-        return len(os.listdir(f"/proc/{pid}/task"))
+        return len(list(Path(f"/proc/{pid}/task").iterdir()))
     except FileNotFoundError:
         return 0
 

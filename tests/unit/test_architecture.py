@@ -56,12 +56,16 @@ BETWEEN_NOUNS = {
 
 # Verbs whose action could not bear their name, with the words that it bears instead.
 OTHER_WORDS = {
+    "scale-out": "scale_out",  # a direction is no noun: both are what `actions/scale` does
+    "scale-in": "scale_in",
     "up": "start",  # a service is started and stopped, and so are the functions that systemd calls
     "down": "stop",
     "import": "take_over",  # a reserved word
     "keys import": "take_over",
     "doctor": "diagnose",  # a person, not something that is done
 }
+
+NOUNS = {"scale-out": "scale", "scale-in": "scale"}
 
 PURE = ("spec", "render", "plan", "importing")
 IMPURE_MODULES = {
@@ -225,7 +229,7 @@ def test_a_verb_and_its_action_bear_the_same_name(verb: str) -> None:
     """`add-provider` calls `actions/provider/add`; `provider start` a `start` somewhere in `actions/provider`."""
     group, _, last = verb.rpartition(" ")
     act, _, noun = last.partition("-")
-    wanted, noun = OTHER_WORDS.get(verb, act), noun or group
+    wanted, noun = OTHER_WORDS.get(verb, act), NOUNS.get(verb, noun or group)
     called = [
         (node.module, {node.module.rpartition(".")[2], *(alias.name for alias in node.names)})
         for node in ast.walk(Module(verbs()[verb]).tree)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiops
 from aiops.actions.change.prepare import Intent, Prepared, prepare
@@ -31,6 +31,10 @@ from aiops.output import Output, Progress
 from aiops.plan.plan import Plan
 from aiops.spec.shapes.secrets import EnvRef, secret_env
 from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, fingerprint
+
+if TYPE_CHECKING:
+    from aiops.actions.change.proofs import Prover
+    from aiops.verify.check import Check
 
 Act = Callable[[Intent, Prepared, Result, Output], None]
 Before = Callable[[Prepared], None]
@@ -163,6 +167,11 @@ def _require_allowed(intent: Intent, prepared: Prepared) -> None:
             f"the state is not what was planned: the plan is {prepared.plan.digest[:12]} now, not {intent.expect[:12]}",
             "somebody changed a file or the gateway meanwhile; `aiops plan` shows the plan as it is now",
         )
+    if prepared.moved and not intent.moves:
+        raise Precondition(
+            "keys and usage are in another database then, and would stay behind",
+            f"`{instance.command} scale-out` and `{instance.command} scale-in` take them along",
+        )
     # The rendered file is ours to write; an edit in it is somebody's work, and never silently lost.
     if not intent.dry_run and not intent.force and generated_is_edited(prepared.now):
         raise Precondition(
@@ -234,10 +243,10 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
         sources=prepared.after,
         release=prepared.release,
         program=prepared.runtime.program,
-        secrets=_secrets_to_keep(instance, prepared),
+        secrets=(*_secrets_to_keep(instance, prepared), *_secrets_brought(instance, intent)),
         replaces=replaces,
         prove_private=prover.private,
-        prove_public=prover.public,
+        prove_public=partial(_prove_public, prover, intent),
         unproved=prover.unproved,
         confirm_seconds=prepared.state.verify.confirm_seconds,
         keep=prepared.state.settings.history.keep,
@@ -281,15 +290,26 @@ def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Calla
     return progress
 
 
-def _secrets_to_keep(instance: Instance, prepared: Prepared) -> FileChange | None:
+def _prove_public(prover: Prover, intent: Intent) -> list[Check]:
+    from aiops.verify.check import failures
+
+    checks = prover.public()
+    return checks if intent.landing is None or failures(checks) else [*checks, *intent.landing()]
+
+
+def _secrets_brought(instance: Instance, intent: Intent) -> list[FileChange]:
+    paths = {instance.secrets / name: content for name, content in intent.secrets.items()}
+    return [FileChange(path, read(path), content, private=True) for path, content in paths.items()]
+
+
+def _secrets_to_keep(instance: Instance, prepared: Prepared) -> list[FileChange]:
     """Keys that this shell has and the gateway, started from another one, would miss go into ``secrets/env``."""
     names = [name for name, source in secret_env(prepared.state).items() if isinstance(source, EnvRef)]
     values = credentials.not_yet_kept(instance, names)
     if not values:
-        return None
-    return FileChange(
-        instance.env_file, read(instance.env_file), credentials.with_secrets(instance, values), private=True
-    )
+        return []
+    kept = credentials.with_secrets(instance, values)
+    return [FileChange(instance.env_file, read(instance.env_file), kept, private=True)]
 
 
 def _incident(intent: Intent, prepared: Prepared, number: int, result: Result) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -19,12 +20,14 @@ from aiops.host import credentials
 from aiops.host.instance import GENERATED
 from aiops.plan.diff import Diff, diff
 from aiops.plan.plan import Pending, Plan, make_plan
+from aiops.render.gateway import NAME as GATEWAY
 from aiops.render.release import render
 from aiops.spec.edit.edit import Edit
 from aiops.spec.routes.resolve import RouteTable, resolve
 from aiops.spec.routes.summary import summarise
 from aiops.spec.shapes.model import DesiredState
 from aiops.spec.sources import KEYS, Sources
+from aiops.verify.check import Check
 
 if TYPE_CHECKING:
     from aiops.actions.instance.tenancy import Rows
@@ -54,6 +57,9 @@ class Intent:
     again: str = ""  # the verb and its arguments, for a hint that repeats them
     only_takes: bool = False  # it can be written down while nothing was ever served: there is nothing to prove
     keeps_names: bool = False  # not a name that is answered may go with what it removes, unless by force
+    secrets: Mapping[str, bytes] = field(default_factory=dict)  # files of secrets/ that it brings
+    moves: bool = False  # it moves keys and usage to another database, which no other verb does
+    landing: Callable[[], list[Check]] | None = None  # the last of the public proofs, right before the commit
     runtime: str | None = None  # to be run in from now on; None: as before, or as the generation gone back to
 
     @classmethod
@@ -109,6 +115,13 @@ class Prepared:
         if self.now.current is None or self.runtime.changes or self.plan.rows:
             return False
         return _meaning(self.now.release) == _meaning(self.release)
+
+    @property
+    def moved(self) -> bool:
+        """Whether it leads from a database of its own to a shared one, or back."""
+        if self.now.current is None or GATEWAY not in self.now.release:
+            return False
+        return _is_shared(self.now.release) != _is_shared(self.release)
 
     @property
     def asks(self) -> bool:
@@ -209,6 +222,10 @@ def _pending(now: Snapshot, intent: Intent, state: DesiredState, table: RouteTab
     between, kept = resolve(written), summarise(written)
     own = diff(between, table, kept, summarise(state))
     return Pending(files, diff(served, between, summary, kept), own)
+
+
+def _is_shared(release: Mapping[str, bytes]) -> bool:
+    return "deployment" in json.loads(release[GATEWAY])
 
 
 def _meaning(release: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiops.actions.change.terms import Terms
 from aiops.actions.instance.asking import Stopwatch, ask, asks
-from aiops.actions.instance.database import engine, path
+from aiops.actions.instance.database import engine, named, where
 from aiops.errors import UsageError
 from aiops.host.instance import Instance
 from aiops.output import Output
@@ -41,14 +41,14 @@ def migrate(instance: Instance, to: int | None, terms: Terms, out: Output) -> Mi
     with engine(instance, check=False) as database:
         state = schema.schema_state(database)
         before = state.revision if isinstance(state, schema.Behind | schema.Ahead) else schema.OURS
-        where = str(path(instance))
+        place = named(where(instance))
         if before == target:
-            return Migrated("unchanged", where, before, target)
-        out.say(f"~ {where}: schema {before} -> {target}")
+            return Migrated("unchanged", place, before, target)
+        out.say(f"~ {place}: schema {before} -> {target}")
         if terms.dry_run:
-            return Migrated("planned", where, before, target)
+            return Migrated("planned", place, before, target)
         if asks(out, terms.assume_yes):
             ask(out, Stopwatch())
         schema.migrate(database, to)
         after = schema.schema_state(database)
-        return Migrated("applied", where, before, after.revision if not isinstance(after, schema.Ok) else schema.OURS)
+        return Migrated("applied", place, before, after.revision if not isinstance(after, schema.Ok) else schema.OURS)

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from aiops.actions.instance.database import shared
 from aiops.host.instance import Instance
 from aiops.state.counters.meters import Level, Meter, Unavailable
+from aiops.state.counters.opened import ALONE
 
-DIRECTORY = "counters"
+PATIENCE_SECONDS = 2.0
 _NOT_THERE = -1  # no counter stands below nothing
 
 
@@ -18,24 +20,35 @@ def levels(instance: Instance, meters: Sequence[Meter]) -> Mapping[str, Level] |
 
     Nothing is counted by it.
     """
-    directory = instance.state / DIRECTORY
-    if not directory.is_dir():
+    found = shared(instance)
+    if found is None and not (instance.state / ALONE).is_dir():
         return None
-    from aiops.state.counters.shared import Shared
-
     marked = [replace(meter, base=_NOT_THERE) for meter in meters]
     try:
-        counters = Shared(directory)
-    except OSError:
+        redis_url = found.redis_url(instance.secrets) if found is not None else None
+        found_levels = asyncio.run(_levels(instance, redis_url, marked))
+    except (OSError, ValueError, Unavailable):
         return None
-    try:
-        found = asyncio.run(counters.levels(marked))
-    except Unavailable:
-        return None
-    finally:
-        counters.close()
     return {
         meter.name: replace(level, meter=meter)
-        for meter, level in zip(meters, found, strict=True)
+        for meter, level in zip(meters, found_levels, strict=True)
         if level.used != _NOT_THERE
     }
+
+
+async def _levels(instance: Instance, redis_url: str | None, meters: Sequence[Meter]) -> Sequence[Level]:
+    if redis_url is not None:
+        from aiops.state.counters.redis import Redis
+
+        redis = Redis(redis_url, connect=PATIENCE_SECONDS, command=PATIENCE_SECONDS)
+        try:
+            return await redis.levels(meters)
+        finally:
+            await redis.close()
+    from aiops.state.counters.shared import Shared
+
+    counters = Shared(instance.state / ALONE)
+    try:
+        return await counters.levels(meters)
+    finally:
+        counters.close()

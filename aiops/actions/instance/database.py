@@ -8,9 +8,14 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from aiops.errors import Precondition
+from aiops.gateway.shared import deployment, pointer
+from aiops.gateway.shared.deployment import Deployment
+from aiops.host import files
 from aiops.host.instance import Instance
 from aiops.state.store import schema
 from aiops.state.store.open import engine as opened
+from aiops.state.store.open import place
 
 NAME = "aiops.db"
 
@@ -20,17 +25,59 @@ def path(instance: Instance) -> Path:
     return instance.state / NAME
 
 
+def shared(instance: Instance) -> Deployment | None:
+    """What this gateway shares with others: as the committed generation says, before the first as the files say; None
+    for nothing. Raises InvalidState, Precondition."""
+    try:
+        if pointer.read(instance.state) is not None:
+            return deployment.current(instance.state)
+    except (OSError, ValueError) as error:
+        raise Precondition(str(error), f"`{instance.command} rollback` goes back to an older generation") from error
+    from aiops.actions.instance.snapshot import Snapshot
+
+    now = Snapshot.of(instance)
+    state = now.desired
+    given = state.settings.deployment
+    if state.mode != "distributed" or given.database_url_file is None or given.redis_url_file is None:
+        return None
+    return Deployment(given.database_url_file, given.redis_url_file, given.replica, state.profile)
+
+
+def where(instance: Instance) -> Path | str:
+    """The path, or the URL of Postgres. Raises Precondition when the file with the URL cannot be read."""
+    found = shared(instance)
+    if found is None:
+        return path(instance)
+    file = instance.secrets / Path(found.database_url_file).expanduser()
+    with files.explained(file, "read"):
+        return found.database_url(instance.secrets)
+
+
+def named(where: Path | str) -> str:
+    """For people: without a password."""
+    return str(where) if isinstance(where, Path) else f"PostgreSQL at {place(where)}"
+
+
 @contextmanager
 def engine(instance: Instance, *, check: bool = True) -> Iterator[Engine]:
-    """One that is empty gets its tables. Raises Precondition when there is no instance, WrongSchema when its tables
-    are another aiops', unless ``check`` is false."""
+    """One that is empty gets its tables, but for one that is shared. Raises Precondition when there is no instance,
+    WrongSchema when its tables are another aiops', unless ``check`` is false."""
     instance.require()
-    made = opened(path(instance), connections=1)
+    found = where(instance)
+    made = opened(found, connections=1)
     try:
         if check:
-            if schema.schema_state(made) == schema.Behind(0):
+            if isinstance(found, Path) and schema.schema_state(made) == schema.Behind(0):
                 schema.migrate(made)
             schema.check(made)
         yield made
     finally:
         made.dispose()
+
+
+def require_shared(instance: Instance) -> None:
+    """That a database which is shared can be worked with: without it no key could be told from another. Raises
+    Precondition."""
+    if shared(instance) is not None:
+        with engine(instance):
+            pass

@@ -29,6 +29,7 @@ STATE = (
     "import-report.txt",
     "aiops.db*",
     "counters",
+    "counters-standing-in",
     "spool",
     "replica",
     accounting.LOCK,

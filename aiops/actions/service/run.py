@@ -13,7 +13,7 @@ from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.service.first import make_first, require_secrets, undone_when_interrupted
 from aiops.apply import audit
 from aiops.errors import Precondition
-from aiops.gateway.shared import tallies
+from aiops.gateway.shared import deployment, tallies
 from aiops.gateway.shared.messages import Retry, Status
 from aiops.host import credentials, master
 from aiops.host.instance import Instance
@@ -72,6 +72,7 @@ def start(instance: Instance, out: Output, lenient: Lenient = "absent") -> Servi
         require_secrets(now)
     if now.master is None:
         credentials.read_master_key(where.master_key)
+        _require_database(instance, now)
     with locked(instance, "up", out), undone_when_interrupted(now, where.supervisor, out):
         with out.progress("starting the gateway") as bar:
             fresh = where.supervisor.start(where.host, where.port, bar.update)
@@ -122,6 +123,19 @@ def restart(instance: Instance, out: Output) -> Service:
     audit.record(instance.audit_log, verb="restart", outcome="applied", generation=current)
     sentence = f"generation {current} serves at {where.url}"
     return Service("applied", sentence, current, where.url, time.monotonic() - started)
+
+
+def _require_database(instance: Instance, now: Snapshot) -> None:
+    """Several gateways have one that has to be there. Raises Precondition."""
+    if now.current is None:
+        is_shared = now.desired.mode == "distributed"
+    else:
+        is_shared = deployment.of(now.generations.path(now.current)) is not None
+    if not is_shared:
+        return  # and the driver is not imported
+    from aiops.actions.instance.database import require_shared
+
+    require_shared(instance)
 
 
 def _try_now(instance: Instance) -> int:

@@ -16,6 +16,8 @@ from aiops.actions.service.health import ANSWERS, Health, dead_providers, judge
 from aiops.apply import lock, recovery, switching
 from aiops.apply.store import Generation, Manifest
 from aiops.errors import AiopsError
+from aiops.gateway.shared import deployment
+from aiops.gateway.shared.deployment import Deployment
 from aiops.gateway.shared.messages import BUSY, Group, Status
 from aiops.gateway.shared.protocol import DRAINING
 from aiops.host import clock, reach
@@ -28,6 +30,17 @@ from aiops.supervise.unit_state import Units, look_at
 
 PATIENCE_SECONDS = 0.5  # for the master's answer: a person looks, and a busy one is worth saying
 REACH_SECONDS = 0.5  # for a provider near by to accept a connection
+
+
+def without(shared: Deployment | None) -> dict[str, str]:
+    """What happens while the one or the other is away."""
+    if shared is None:
+        return {}
+    keys = "every key but the master key is refused (503)" if shared.closed else "known keys go on working"
+    return {
+        "redis": "each gateway counts limits and budgets by itself, from what the ledger says",
+        "postgres": f"{keys}; usage is kept on disk",
+    }
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,16 @@ class Situation:
     unproved: tuple[str, ...] = ()
     routes: live.LiveRoutes = field(default_factory=live.LiveRoutes)
     passing: tuple[str, ...] = ()
+    deployment: Deployment | None = None
     at: str = field(default_factory=clock.now)
+
+    @property
+    def mode(self) -> str:
+        """For people; empty for standalone."""
+        if self.deployment is None:
+            return ""
+        said = "".join(f"; without {name.capitalize()} {what}" for name, what in without(self.deployment).items())
+        return f"distributed, profile {self.deployment.profile}{said}"
 
     @property
     def line(self) -> str:
@@ -81,6 +103,9 @@ class Situation:
                 "uptime": self.master.uptime if self.master.pid is not None else None,
                 "groups": [group.plain() for group in self.master.groups],
             },
+            "mode": "distributed" if self.deployment is not None else "standalone",
+            "profile": self.deployment.profile if self.deployment is not None else None,
+            "without": without(self.deployment),
             "models": self.models,
             "unproved": list(self.unproved),
             "drift": self.drift,
@@ -138,6 +163,7 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
         manifest=committed.manifest if committed else None,
         master=master or Status(),
         units=units,
+        deployment=_deployment(committed),
         health=_health(state, serving, reasons, now, seen, unproved),
         unproved=unproved,
         routes=seen,
@@ -275,3 +301,11 @@ def _late(master: Status | None) -> Iterator[str]:
                 f"generation {group.generation} should have finished {group.overdue:.0f} s ago "
                 f"(gateway.drain_seconds), and its worker(s) do not leave; `kill -9 {pids}` ends them"
             )
+
+
+def _deployment(committed: Generation | None) -> Deployment | None:
+    """None: standalone."""
+    try:
+        return deployment.of(committed.directory) if committed is not None else None
+    except (OSError, ValueError):  # a damaged generation is for others to say
+        return None

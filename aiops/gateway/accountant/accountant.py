@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiops.gateway.accountant import counters, managing, repeats
+from aiops.gateway.accountant import managing, repeats
 from aiops.gateway.accountant.changes import Changes
+from aiops.gateway.accountant.counters import CountersOf
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.accountant.holding import Holding
 from aiops.gateway.accountant.ingest import Ingest
@@ -20,8 +21,9 @@ from aiops.gateway.accountant.presence import Presence
 from aiops.gateway.accountant.say import say
 from aiops.gateway.accountant.server import Peer, Server
 from aiops.gateway.accountant.upkeep import keep_house
-from aiops.gateway.shared import accounting
+from aiops.gateway.shared import accounting, deployment
 from aiops.gateway.shared.accounting import Answer, Changed, Question, Store
+from aiops.gateway.shared.deployment import Deployment
 from aiops.state import plain
 from aiops.state.replica import replica
 from aiops.state.store import identity
@@ -37,8 +39,18 @@ class Options:
 
     state: Path
     run: Path
+    secrets: Path
     database_url: str | None = None
     redis_url: str | None = None
+    deployment: Deployment | None = None
+
+    @classmethod
+    def of(cls, state: Path, run: Path, secrets: Path) -> Options:
+        """As the generation wants it that was committed last. Raises OSError or ValueError when that is damaged."""
+        found = deployment.current(state)
+        if found is None:
+            return cls(state, run, secrets)
+        return cls(state, run, secrets, found.database_url(secrets), found.redis_url(secrets), found)
 
 
 class Accountant:
@@ -49,9 +61,10 @@ class Accountant:
         where = options.database_url or options.state / DATABASE
         self._database = Database(where, self._store)
         self._changes = Changes(self._database, where, self._changed)
-        self._money = Money(self._database, counters.at(options.state, options.redis_url))
+        self._counters = CountersOf(options.state, options.secrets, options.redis_url)
+        self._money = Money(self._database, self._counters.committed)
         self._ingest = Ingest(options.state, self._money)
-        self._presence = Presence(self._database, self._replica)
+        self._presence = Presence(self._database, self._replica, options.deployment)
         self._server = Server(options.run, self._reply, self._presence.is_news)
         self._over = asyncio.Event()
 
@@ -82,12 +95,18 @@ class Accountant:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_SECONDS):
                 await self._ingest.once()
-        if not self._server.workers:  # or it is retired, and the next one is about to say that they are there
+        # Or it is retired, and the next one is about to say that they are there: but in another database.
+        if not self._server.workers or self._is_elsewhere():
             await self._presence.leave()
         await self._server.close()
         self._database.close()
         for task in done:
             task.result()  # a part that failed: the master starts all of it again
+
+    def _is_elsewhere(self) -> bool:
+        with suppress(OSError, ValueError):
+            return deployment.current(self._options.state) != self._options.deployment
+        return False
 
     async def _told_to_end(self) -> None:
         await self._over.wait()
@@ -101,7 +120,9 @@ class Accountant:
             case accounting.LookUp():
                 return await self._look_up(question.hash)
             case accounting.Seed():
-                await self._money.seed(question.counters)
+                await self._money.seed(
+                    question.counters, self._counters.generation(peer.hello.generation if peer.hello else 0)
+                )
                 return accounting.Done()
             case accounting.Ingest():
                 if not await self._ingest.once():

@@ -20,6 +20,7 @@ from aiops.gateway.shared.accounting import WELL, Store
 from aiops.gateway.shared.journald import WARNING
 from aiops.state.store import open as opening
 from aiops.state.store import schema
+from aiops.state.store.freeze import Frozen
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -93,6 +94,8 @@ class Database:
             raise Unusable(self.store.said)
         try:
             done = await asyncio.get_running_loop().run_in_executor(thread, how)
+        except Frozen as error:  # it is there, and answers who reads
+            raise Unusable(_text(error)) from error
         except AiopsError as error:
             self._failed(_text(error))
             raise Unusable(_text(error)) from error

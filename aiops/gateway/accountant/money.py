@@ -19,7 +19,8 @@ from aiops.gateway.accountant import repeats
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.shared.accounting import Unseeded
 from aiops.state import rules
-from aiops.state.counters.meters import Counters, Unavailable
+from aiops.state.counters.meters import Unavailable
+from aiops.state.counters.opened import Opened
 from aiops.state.shapes import Identity, Kind
 from aiops.state.store import changes, identity, usage
 from aiops.state.usage import settled as marks
@@ -42,16 +43,22 @@ class Post:
 
 
 class Money:
-    def __init__(self, database: Database, counters: Counters) -> None:
+    """``counters``: of the committed generation."""
+
+    def __init__(self, database: Database, counters: Opened) -> None:
         self._database = database
-        self._counters = counters
+        self._counters = counters.deciding
+        self._lasting = counters.lasting
         self._known: dict[str, Identity | None] = {}
         self._seq: int | None = None
 
     async def enter(self, records: Sequence[Usage]) -> None:
-        """Into the ledger, and into the counters that do not have it. Raises Unusable: then it is to be done again."""
+        """Into the ledger, and into counters that do not have it. Raises Unusable: then it is to be done again."""
         loop = asyncio.get_running_loop()
-        epoch = await self._here(self._counters.epoch())
+        # What nobody has a budget for is written also while nobody counts. That others stand in for a while is no
+        # reason not to tell the counters that come back.
+        counts = any(each.cost and each.key for each in records)
+        epoch = await self._here(self._lasting.epoch()) if counts else ""
 
         def enter(connection: Connection) -> None:
             inserted = set(usage.ingest(connection, records))
@@ -80,16 +87,16 @@ class Money:
         await repeats.bury(self._database, records)
         return settled
 
-    async def seed(self, counters: Sequence[Unseeded]) -> None:
-        """Tell these counters what the ledger says. Raises Unusable."""
+    async def seed(self, counters: Sequence[Unseeded], of: Opened) -> None:
+        """Tell these counters what the ledger says. ``of``: the generation that asks. Raises Unusable."""
         loop = asyncio.get_running_loop()
-        epoch = await self._here(self._counters.epoch())
+        epoch = await self._here(of.deciding.epoch())
         ends = {each.name: each.ends for each in counters}
 
         def seed(connection: Connection) -> None:
             usage.seeding(connection)
             amounts = {each.name: each.base + _spent(connection, each, epoch) for each in counters}
-            asyncio.run_coroutine_threadsafe(self._here(self._counters.seed(amounts, ends)), loop).result()
+            asyncio.run_coroutine_threadsafe(self._here(of.deciding.seed(amounts, ends, epoch)), loop).result()
 
         await self._database.write(seed)
 

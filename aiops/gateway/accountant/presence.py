@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from aiops.gateway.accountant.changes import Changes
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.accountant.server import Server
+from aiops.gateway.shared.deployment import Deployment
 from aiops.state.store import replicas
 from aiops.state.store.replicas import Replica
 
@@ -20,10 +21,11 @@ TOGETHER_SECONDS = 0.02  # workers apply a change one after the other
 
 
 class Presence:
-    """``id``: of this replica."""
+    """``id``: of this replica. ``deployment``: None when there is no other one."""
 
-    def __init__(self, database: Database, id: str) -> None:
+    def __init__(self, database: Database, id: str, deployment: Deployment | None = None) -> None:
         self._database = database
+        self._deployment = deployment
         self._id = id
         self._news = asyncio.Event()
 
@@ -53,12 +55,19 @@ class Presence:
         newest = max(hellos, key=lambda hello: hello.generation, default=None)
         return Replica(
             id=self._id,
-            host=socket.gethostname(),
+            host=self._called(newest.url if newest else ""),
             url=newest.url if newest else "",
             generation=newest.generation if newest else 0,
             applied_seq=server.applied_by_all(seq),
             workers={str(hello.worker): {"generation": hello.generation} for hello in hellos},
         )
+
+    def _called(self, url: str) -> str:
+        """What people call it: several on one machine differ by their ports."""
+        name = socket.gethostname()
+        if self._deployment is None:
+            return name
+        return self._deployment.replica or f"{name}:{url.rpartition(':')[2]}"
 
 
 def _seen(row: Replica, connection: Connection) -> None:

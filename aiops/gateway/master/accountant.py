@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aiops.gateway.master.say import say
-from aiops.gateway.shared import accounting, messages
+from aiops.gateway.shared import accounting, deployment, messages
 from aiops.gateway.shared.journald import WARNING
 
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 30.0  # seconds until it is started again, doubled for each end in a row
@@ -25,10 +25,12 @@ NOT_ITS = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LIST
 
 
 class Accountant:
-    """``state`` and ``run``: the directories of this gateway."""
+    """``state``, ``run`` and ``secrets``: the directories of this gateway."""
 
-    def __init__(self, state: Path, run: Path) -> None:
-        self._argv = [sys.executable, "-P", "-m", accounting.MODULE, "--state", str(state), "--run", str(run)]
+    def __init__(self, state: Path, run: Path, secrets: Path) -> None:
+        places = ("--state", str(state), "--run", str(run), "--secrets", str(secrets))
+        self._argv = [sys.executable, "-P", "-m", accounting.MODULE, *places]
+        self._deployment = deployment.Watch(state, secrets)
         self._pid = 0
         # Of the program that this process was before: its child is ours, and nobody else can collect it.
         self._before = accounting.holder(state)
@@ -59,6 +61,10 @@ class Accountant:
         """Called once a turn: collect it when it has ended, start it again when its time has come."""
         if self._before and _has_ended(self._before) is not None:
             self._before = 0
+        if not self._before and self._deployment.changed():
+            say("another database from now on: a new accountant")
+            self._before, self._pid = self._pid, 0
+            self.start()
         if self._pid and (code := _has_ended(self._pid)) is not None:
             self._pid = 0
             self._ended(f"killed by signal {-code}" if code < 0 else f"exit code {code}")

@@ -57,7 +57,7 @@ class Master:
         self._started = time.monotonic()
         self._left: int | None = None  # with this exit code, without the workers
         self._log = Rotation(sys.stderr.fileno())
-        self._accountant = Accountant(options.state, options.run)
+        self._accountant = Accountant(options.state, options.run, options.secrets)
         self._pid_file = options.run / protocol.PID_FILE
 
     # --- life -------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiops.gateway.shared import accounting
+from aiops.gateway.shared.deployment import REDIS_VARIABLE, Deployment
 from aiops.gateway.worker import introspect
 from aiops.gateway.worker.accountant import Accountant, Away
 from aiops.gateway.worker.front.account import Account
@@ -20,6 +21,7 @@ from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.reserve import Reserve
 from aiops.gateway.worker.prices import Prices, Ways
+from aiops.state.counters.fallback import Fallback
 from aiops.state.counters.meters import Counters, Unavailable
 from aiops.state.replica import replica
 from aiops.state.usage.spool import Spool
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("aiops.keys")
 
-COUNTERS = "counters"  # below the state directory
 SIGN_SECONDS = 1.0
+LOST_SECONDS = 2.0  # without Redis, until the worker says so
 
 
 class Desk:
@@ -49,13 +51,17 @@ class Desk:
         generation: int,
         over_budget_status: int,
         url: str,
+        deployment: Deployment | None = None,
     ) -> None:
         owner = introspect.this_worker(os.getpid())
         self._known = Known()
         self._accountant = Accountant(run, generation, url, self._forget)
         self._known.ask = self._accountant
+        if deployment is not None and deployment.closed:
+            self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
-        self._reserve = Reserve(open_counters(state), book, ways, owner, log.warning)
+        self._counters = counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
+        self._reserve = Reserve(counters, book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
         self._reserve.over_budget_status = over_budget_status
         account = Account(self._spool, book, generation, replica(state))
@@ -64,7 +70,12 @@ class Desk:
 
     def checks(self) -> dict[str, str]:
         """For ``/_health/ready``: what this worker can do without for a while."""
-        return {"accountant": self._accountant.state, "store": self._accountant.store.state}
+        checks = {"accountant": self._accountant.state, "store": self._accountant.store.state}
+        if isinstance(self._counters, Fallback):
+            # Asked each second with the sign of life, if by nobody else. One that restarts is not news.
+            lost = (self._counters.stands_in or 0.0) >= LOST_SECONDS
+            checks["redis"] = "lost" if lost else accounting.WELL
+        return checks
 
     def start(self) -> list[asyncio.Task[None]]:
         """What goes on beside the requests, until it is cancelled."""
@@ -92,6 +103,11 @@ class Desk:
                 log.exception("a sign of life was not given; the next one is in a second")
             await asyncio.sleep(SIGN_SECONDS)
 
+    def _doubt(self) -> str:
+        """Why nobody can vouch for a key now, empty when somebody can."""
+        store = self._accountant.store
+        return "" if store.state == accounting.WELL else f"the database is {store.state}"
+
     def _forget(self, changed: accounting.Changed) -> None:
         self._known.forget(changed.hashes, changed.seq)
 
@@ -102,13 +118,14 @@ class Desk:
             raise Unavailable(str(away)) from away
 
 
-def open_counters(state: Path) -> Counters | None:
-    """Those of this host. On a disk that cannot be written to there are none, and that is said."""
-    from aiops.state.counters.shared import Shared
+def open_counters(state: Path, redis_url: str | None = None) -> Counters | None:
+    """On a disk that cannot be written to there are none, and that is said. Raises ValueError for a URL that cannot be
+    Redis'."""
+    from aiops.state.counters.opened import opened
 
     try:
-        return Shared(state / COUNTERS, say=log.warning)
+        return opened(state, redis_url, log.warning).deciding
     except OSError as error:
-        why = f"{state / COUNTERS}: {error.strerror or error}"
+        why = f"{state}: {error.strerror or error}"
         log.warning("limits and budgets cannot be counted: %s; requests pass uncounted", why)
         return None

@@ -1,4 +1,4 @@
-"""Where a worker may connect to: the addresses of the active providers, and nowhere else.
+"""Where a worker may connect to: the addresses of the active providers, Redis for the counters, and nowhere else.
 
 This is the guarantee that no request leaves for an address that no active provider has, whatever LiteLLM makes of a
 request: it holds below every HTTP client, where connections are made. LiteLLM's asynchronous clients all connect
@@ -18,6 +18,7 @@ from urllib.request import getproxies
 import uvloop
 
 from aiops.spec.shapes.urls import connects_to
+from aiops.state.counters.connections import CONNECTING
 
 log = logging.getLogger("aiops.egress")
 
@@ -40,6 +41,8 @@ class Egress:
 
     def check(self, host: object, port: object) -> None:
         """Raises NoProvider."""
+        if CONNECTING.get():  # to the counters, which no request can name
+            return
         where = (_host(host), _port(port))
         if where not in self._named and where not in self._resolved and not self._is_below(where):
             self.refused += 1

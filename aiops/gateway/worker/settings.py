@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aiops.gateway.shared import deployment
+from aiops.gateway.shared.deployment import Deployment
 from aiops.spec import env_file
 from aiops.spec.choosing.rules import RoutingTable
 
@@ -23,6 +25,7 @@ class Settings:
     ``routing`` is None for a release of an aiops that had no routing rules: it has no routing hook either.
     ``expose``: what of LiteLLM's port is opened. ``addresses``: where the active providers are, as ``host:port``; None
     for a release of an aiops that did not write them down. ``free``: the providers that send no bill, or None likewise.
+    ``deployment``: what is shared with other gateways; None: nothing.
     ``over_budget_status``: HTTP, of a key that has spent its budget.
     """
 
@@ -41,6 +44,7 @@ class Settings:
     expose: tuple[str, ...] = ()
     addresses: tuple[str, ...] | None = None
     free: tuple[str, ...] | None = None
+    deployment: Deployment | None = None
     over_budget_status: int = 429
 
     @property
@@ -67,6 +71,7 @@ def load(directory: Path) -> Settings:
         expose=tuple(data.get("expose", ())),
         addresses=tuple(data["addresses"]) if "addresses" in data else None,
         free=tuple(data["free"]) if "free" in data else None,
+        deployment=deployment.parse(data),
         over_budget_status=int(data.get("over_budget_status", 429)),
     )
 
@@ -95,6 +100,8 @@ def read_secrets(settings: Settings, secrets: Path) -> dict[str, str]:
         raise ValueError(f"{', '.join(missing)} is not set: put it into {path}")
     for variable, name in settings.secrets.items():
         values[variable] = _file(name, secrets)
+    if settings.deployment is not None:
+        values[deployment.REDIS_VARIABLE] = settings.deployment.redis_url(secrets)
     return values
 
 

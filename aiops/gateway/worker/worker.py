@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from aiops.gateway.worker.desk import Desk
     from aiops.gateway.worker.extension import Extension
 
+DISPENSABLE = ("master", "accountant", "store", "redis")  # for a while
 # Longer than any common client keeps an idle connection, so that the client closes first and nothing races.
 KEEP_ALIVE_SECONDS = 75
 DRAIN_TICK = 0.05
@@ -111,7 +112,9 @@ class Worker:
             "master": "lost" if self._master_lost else "pass",
             **(self._desk.checks() if self._desk is not None else {}),
         }
-        if status == "ready" and any(checks.get(name, "pass") != "pass" for name in ("master", "accountant", "store")):
+        if status == "ready" and any(
+            checks.get(name, "pass") != "pass" for name in ("master", "accountant", "store", "redis")
+        ):
             status = "degraded"
         if self._not_there:
             checks["port"] = f"this LiteLLM has no {', '.join(self._not_there)}"
@@ -157,6 +160,7 @@ class Worker:
                 generation=self._settings.generation,
                 over_budget_status=self._settings.over_budget_status,
                 url=f"http://{self._settings.host}:{self._settings.port}",
+                deployment=self._settings.deployment,
             )
             counting = desk.start()
             self._server = self._make_server(desk.front, dict(state or {}))

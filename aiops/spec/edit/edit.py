@@ -12,7 +12,7 @@ from aiops.spec.edit.references import forget, model_names
 from aiops.spec.shapes.model import ModelSpec
 from aiops.spec.shapes.provider_types import TYPES, same_model
 from aiops.spec.shapes.urls import without_endpoint
-from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, Sources
+from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, SETTINGS, Sources
 from aiops.spec.suggest import did_you_mean, listed
 from aiops.spec.yaml.splice import Splice
 from aiops.spec.yaml.yaml12 import Path, dotted
@@ -187,6 +187,28 @@ def set_value(sources: Sources, file: str, path: tuple[str, ...], value: Scalar)
     if current is missing or current != value or isinstance(current, bool) != isinstance(value, bool):
         splice.put(path, value)
     return _edit(sources, splice)
+
+
+def set_distributed(sources: Sources, database_url_file: str, redis_url_file: str) -> Edit:
+    """Several gateways share a Postgres and a Redis, whose URLs are in these files."""
+    settings = Splice(SETTINGS, sources.get(SETTINGS, b""))
+    path = ("deployment", "mode") if settings.get(("deployment", "mode")) is not None else ("mode",)
+    settings.put(path, "distributed")
+    settings = settings.again()
+    settings.put(("deployment", "database_url_file"), database_url_file)
+    settings = settings.again()
+    settings.put(("deployment", "redis_url_file"), redis_url_file)
+    return _edit(sources, settings)
+
+
+def set_standalone(sources: Sources) -> Edit:
+    """Everything in files of its own."""
+    settings = Splice(SETTINGS, sources.get(SETTINGS, b""))
+    if settings.get(("deployment",)) is not None:
+        settings.remove([("deployment",)])
+        settings = settings.again()
+    settings.put(("mode",), "standalone")
+    return _edit(sources, settings)
 
 
 def set_strategy(sources: Sources, strategy: Strategy, name: str | None = None) -> Edit:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiops.errors import InvalidState, Problem
 from aiops.spec.load.check import check
+from aiops.spec.load.deployment import check_deployment
 from aiops.spec.load.draft import Draft
 from aiops.spec.load.load_mappings import load_mappings, section
 from aiops.spec.load.ports import read_ports
@@ -95,15 +96,8 @@ def _settings(draft: Draft, data: dict[str, Any], problems: list[Problem]) -> No
     gateway = data.get("gateway")
     if isinstance(gateway, dict) and type(gateway.get("port")) is int:
         draft.gateway_port = gateway["port"]
-    if data.get("mode") == "distributed":
-        problems.append(
-            Problem(
-                SETTINGS,
-                doc.line(("mode",)),
-                "`mode: distributed` is not supported by this version",
-                "use `mode: standalone`",
-            )
-        )
+    if draft.settings is not None:
+        problems.extend(check_deployment(doc, data, draft.settings))
 
 
 def _providers(draft: Draft, data: dict[str, Any], env: Mapping[str, str], problems: list[Problem]) -> None:

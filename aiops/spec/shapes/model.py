@@ -322,6 +322,17 @@ class Container(Shape):
     engine: Literal["auto", "docker", "podman"] = "auto"
 
 
+class Deployment(Shape):
+    """Where keys, usage and counters are kept. The URLs hold passwords and stand in files, which are named as those of
+    keys are. ``replica``: how this gateway is called among several; None is the machine's name.
+    """
+
+    mode: Literal["standalone", "distributed"] | None = None
+    database_url_file: Annotated[str, Field(min_length=1)] | None = None
+    redis_url_file: Annotated[str, Field(min_length=1)] | None = None
+    replica: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] | None = None
+
+
 class Keys(Shape):
     """What holds for all keys. ``over_budget_status``: HTTP, of a key that has spent its budget."""
 
@@ -329,9 +340,10 @@ class Keys(Shape):
 
 
 class Settings(Shape):
-    """``aiops.yaml``."""
+    """``aiops.yaml``. ``mode`` is short for ``deployment.mode``."""
 
     gateway: Gateway
+    deployment: Deployment = Field(default_factory=Deployment.model_construct)
     mode: Literal["standalone", "distributed"] = "standalone"
     profile: Literal["cost", "dev", "prod"] = "dev"
     supervisor: Supervisor = "auto"
@@ -368,8 +380,8 @@ class DesiredState:
 
     @property
     def mode(self) -> str:
-        """``standalone``: distributed is refused when loading."""
-        return self.settings.mode
+        """``standalone`` or ``distributed``."""
+        return self.settings.deployment.mode or self.settings.mode
 
     @property
     def profile(self) -> str:

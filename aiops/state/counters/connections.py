@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 SENTINEL_PORT = 26379
+CONNECTING: ContextVar[bool] = ContextVar("CONNECTING", default=False)
+"""True in who connects to Redis now, wherever sentinels say that it is: for guards of what else may connect to."""
 
 
 class BadUrl(ValueError):

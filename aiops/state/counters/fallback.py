@@ -37,6 +37,12 @@ class Fallback:
         self._in_own: set[str] = set()  # ids that live there
         self._unsaid: OrderedDict[str, Said] = OrderedDict()
         self._stood_in: float | None = None  # since when it has not been said again; None: Redis decides
+        self._since: float | None = None
+
+    @property
+    def stands_in(self) -> float | None:
+        """For how many seconds the host's own counters have decided; None: Redis does."""
+        return None if self._since is None else monotonic() - self._since
 
     async def epoch(self) -> str:
         """Of those that decide now."""
@@ -57,7 +63,7 @@ class Fallback:
                 self._remember(demand.id, None)
                 raise
             else:
-                self._stood_in = None
+                self._stood_in = self._since = None
                 return decision
         await self._stand_in()
         decision = await self._own.reserve(demand)
@@ -116,7 +122,7 @@ class Fallback:
         await self._own.alive(owner)
         try:
             await self._first.alive(owner)
-            self._stood_in = None
+            self._stood_in = self._since = None
             for _ in range(min(AT_ONCE, len(self._unsaid))):
                 id, said = next(iter(self._unsaid.items()))
                 await (self._first.void(id) if said is None else self._first.settle(id, *said))
@@ -133,6 +139,7 @@ class Fallback:
 
     async def _stand_in(self) -> None:
         now = monotonic()
+        self._since = self._since or now
         if self._stood_in is None or now - self._stood_in >= AGAIN:
             await self._own.stand_in()
             self._stood_in = now

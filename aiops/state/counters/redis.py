@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from aiops.state.counters.sliding import SECOND
 SECONDS = 0.05
 CONNECTIONS = 32  # of one process
 OLDEST = 6
+CONNECTING = 4  # times as long as a question: a connection takes four of them
+LATE = 0.005  # seconds after its time that a timer of a process comes that had too much to do
 PATIENCE = 1.0  # seconds of a probe, which nobody waits for
 
 _METER = struct.Struct("<BBqqqq")
@@ -67,7 +70,10 @@ class Redis:
         say: Callable[[str], None] = lambda line: None,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        self._made, place = connections.factory(url, connect=connect, command=command, greet=self._greet)
+        self._made, place = connections.factory(
+            # The driver's own are for what nobody waits for any more: ours know when it is us who are late.
+            url, connect=CONNECTING * connect, command=CONNECTING * command, greet=self._greet,
+        )  # fmt: skip
         from redis.exceptions import NoScriptError, RedisError, ResponseError
 
         self._no_script, self._refusal, self._errors = NoScriptError, ResponseError, (RedisError, OSError)
@@ -82,6 +88,15 @@ class Redis:
     async def close(self) -> None:
         await self.breaker.close()
         await self._hang_up()
+
+    async def begin_epoch(self) -> None:
+        """Forget everything: the ledger has what these counters have not seen. For all who use this Redis."""
+        for run in (secrets.token_hex(16), ""):  # as if it had been another Redis for a moment
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._evaluate(self._keep, ("hello", run or self._run, secrets.token_hex(16)))
+            except (*self._errors, TimeoutError) as error:
+                raise Unavailable(f"{self._place}: {error}") from error
 
     async def epoch(self) -> str:
         epoch: bytes = (await self._ask(self._keep, "epoch"))[1]
@@ -127,7 +142,7 @@ class Redis:
         await self._wait_for_room()
         try:
             self.breaker.check()  # it may have been found out meanwhile
-            async with asyncio.timeout(self._seconds):
+            async with _patience(self._seconds if self._idle else CONNECTING * self._seconds):
                 answer = await self._evaluate(script, arguments)
                 if answer == b"!" or answer == [b"!"]:  # everything was deleted
                     await self._evaluate(self._keep, ("hello", self._run, secrets.token_hex(16)))
@@ -165,7 +180,11 @@ class Redis:
         try:
             if not connection.is_connected or connection._reader.at_eof():  # Redis closed it while nobody asked
                 await connection.disconnect(nowait=True)
-                await connection.connect()
+                connecting = connections.CONNECTING.set(True)
+                try:
+                    await connection.connect()
+                finally:
+                    connections.CONNECTING.reset(connecting)
             await connection.send_packed_command(connection.pack_command(*words), check_health=False)
             answer = await connection.read_response()
         except self._refusal:
@@ -221,6 +240,30 @@ class Redis:
         self._sweeping = {epoch: int(place)}
         if not int(place):
             await self._command("LREM", f"{self._prefix}old", 0, epoch)
+
+
+@asynccontextmanager
+async def _patience(seconds: float) -> AsyncIterator[None]:
+    """As ``asyncio.timeout``. A process that is late itself has not looked yet whether there is an answer: it is given
+    the time once more, and a busy machine is no outage."""
+    loop = asyncio.get_running_loop()
+    due = loop.time() + seconds
+    limit = asyncio.timeout(None)
+    waiting: asyncio.TimerHandle
+
+    def over() -> None:
+        nonlocal waiting
+        if loop.time() - due > LATE:
+            waiting = loop.call_later(seconds, limit.reschedule, 0.0)
+        else:
+            limit.reschedule(0.0)
+
+    waiting = loop.call_at(due, over)
+    try:
+        async with limit:
+            yield
+    finally:
+        waiting.cancel()
 
 
 def _literal(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, text, union
 
-from aiops.state.store import clock
+from aiops.state.store import clock, freeze
 from aiops.state.store.open import is_postgres
 from aiops.state.store.tables import changes, key_hashes, keys
 
@@ -30,7 +30,9 @@ class Change:
 
 def note(connection: Connection, kind: Kind, id: str) -> int:
     """Its number. To be called before the row is touched: on Postgres those who note wait for each other until they
-    have committed, so that nobody who has seen one number can find a lower one later, and nobody deadlocks."""
+    have committed, so that nobody who has seen one number can find a lower one later, and nobody deadlocks. Raises
+    Frozen."""
+    freeze.require_thawed(connection)
     if is_postgres(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     row = insert(changes).values(at=clock.now(), kind=kind, id=id).returning(changes.c.seq)

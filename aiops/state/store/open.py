@@ -91,6 +91,13 @@ def connect_parameters(url: str) -> dict[str, Any]:
     return {"connect_timeout": CONNECT_SECONDS, "application_name": "aiops", **_LIVENESS, **given}
 
 
+def place(url: str) -> str:
+    """Where a URL of Postgres leads to, for people: ``host:port/name``, without a password. Raises ValueError."""
+    given = connect_parameters(url)
+    host, port = given.get("host") or given.get("hostaddr") or "localhost", given.get("port")
+    return f"{host}{f':{port}' if port else ''}/{given.get('dbname') or given.get('user') or ''}"
+
+
 def _postgres(url: str, connections: int, statement_seconds: float) -> Engine:
     import psycopg
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, not_, or_, select, text, tuple_
 
 from aiops.state.shapes import Kind
-from aiops.state.store import clock, writing
+from aiops.state.store import clock, freeze, writing
 from aiops.state.store.changes import member_of
 from aiops.state.store.open import is_postgres
 from aiops.state.store.partitions import drop_before, make_partitions, runway
@@ -33,7 +33,8 @@ _COLUMNS = {field.name: _NAMES.get(field.name, field.name) for field in fields(U
 
 def ingest(connection: Connection, records: Iterable[Usage]) -> list[str]:
     """The ids of those that were not there yet; only they are added to the sums. In a transaction that may be tried
-    again (``open.transact``)."""
+    again (``open.transact``). Raises Frozen."""
+    freeze.require_thawed(connection)
     if is_postgres(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock_shared(:lock)"), {"lock": _LOCK})
     # In one order, so that two who put in the same rows wait for each other and do not deadlock.
@@ -49,6 +50,11 @@ def ingest(connection: Connection, records: Iterable[Usage]) -> list[str]:
         new += [batch[row.started, row.id] for row in rows]
     _add_up(connection, new)
     return [record.id for record in new]
+
+
+def bring(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Rows of another ledger's table, as they were read there; otherwise as ``ingest``."""
+    return ingest(connection, (_of_columns(row) for row in rows))
 
 
 def seeding(connection: Connection) -> None:
@@ -124,7 +130,11 @@ def _values(record: Usage) -> dict[str, Any]:
 
 
 def _record(row: Row[Any]) -> Usage:
-    values = dict(zip(_COLUMNS, row, strict=True))
+    return _of_columns(dict(zip(_COLUMNS.values(), row, strict=True)))
+
+
+def _of_columns(row: Mapping[str, Any]) -> Usage:
+    values = {name: row[column] for name, column in _COLUMNS.items()}
     return Usage(**{**values, "tags": tuple(values["tags"] or ())})
 
 

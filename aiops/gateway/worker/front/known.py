@@ -24,6 +24,10 @@ class Busy(Exception):
     """More keys are looked up at once than anybody waits for."""
 
 
+class Doubtful(Exception):
+    """What is known of keys may not be true any more."""
+
+
 class LookUp(Protocol):
     async def identity(self, hash: str) -> tuple[Identity | None, int]:
         """Whose key has this hash, None for nobody's, and the number of the last change that this contains.
@@ -34,10 +38,12 @@ class LookUp(Protocol):
 
 
 class Known:
-    """Identities by hash. ``ask`` is set when there is somebody to ask."""
+    """Identities by hash. ``ask`` is set when there is somebody to ask; ``doubt`` when what was said before may not
+    count any more: it gives the reason, empty for none."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.ask: LookUp | None = None
+        self.doubt: Callable[[], str] | None = None
         self._clock = clock
         self._known: dict[str, Identity] = {}
         self._nobody: dict[str, float] = {}  # until when
@@ -51,6 +57,8 @@ class Known:
 
     async def identity(self, hash: str) -> Identity | None:
         """None for nobody's. Raises what asking raises."""
+        if self.doubt is not None and (why := self.doubt()):
+            raise Doubtful(why)
         found = self._known.get(hash)
         if found is not None or self.ask is None or self._nobody.get(hash, 0.0) > self._clock():
             return found

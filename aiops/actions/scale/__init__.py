@@ -1,0 +1,1 @@
+"""From one box to several gateways that share a Postgres and a Redis, and back."""

@@ -1,0 +1,71 @@
+"""Gateways that share a Postgres and a Redis: the real command line and processes, each with a home of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.kit.gateway import Gateway
+
+HELLO = "hello, says somebody who is counted for some tokens"  # no less than what the double says that it read
+PRICED = "    cost_per_1k_tokens: 1.0\n"  # a token of any model costs a tenth of a cent
+
+
+def share(gateway: Gateway, database: str, redis: str, *, name: str = "box", profile: str = "dev") -> None:
+    """Before the first `up`: the files as config/distributed has them, and the URLs as secrets."""
+    gateway.init()
+    written = f"deployment:\n  database_url_file: database_url\n  redis_url_file: redis_url\n  replica: {name}\n"
+    mode = "mode: distributed\n\n" if name != "box-2" else ""  # one of them says it the long way
+    written += "" if mode else "  mode: distributed\n"
+    gateway.edit("aiops.yaml", "mode: standalone\n", mode + written)
+    gateway.edit("aiops.yaml", "profile: dev\n", f"profile: {profile}\n")
+    for name, url in (("database_url", database), ("redis_url", redis)):
+        secret(gateway.home / "secrets" / name, url)
+
+
+def secret(path: Path, text: str) -> Path:
+    path.write_text(f"{text}\n")
+    path.chmod(0o600)
+    return path
+
+
+def price(gateway: Gateway, provider: str) -> None:
+    written = f"    base_url: {provider}\n"
+    gateway.edit("providers.yaml", written, written + PRICED)
+
+
+@contextmanager
+def replicas(many: int, database: str, redis: str, provider: str, **options: str) -> Iterator[list[Gateway]]:
+    """Each with one worker, and `provider` as `one` with the models `alpha` and `beta`."""
+    made = [Gateway() for _ in range(many)]
+    try:
+        for number, gateway in enumerate(made, 1):
+            share(gateway, database, redis, name=f"box-{number}", **options)
+        made[0].must("database", "migrate")
+        for gateway in made:
+            gateway.must("up")
+            gateway.add("one", provider, "alpha", "beta")
+            price(gateway, provider)
+            gateway.must("apply")
+        yield made
+    finally:
+        for gateway in made:
+            gateway.destroy()
+
+
+def create(gateway: Gateway, *options: object) -> str:
+    """A key, as it is shown once."""
+    made = gateway.must("keys", "create", *options)
+    return str(made["key"])
+
+
+def ask(gateway: Gateway, key: str, client: httpx.Client | None = None, **more: Any) -> httpx.Response:
+    body = {"model": "alpha", "messages": [{"role": "user", "content": HELLO}], "max_tokens": 4, **more}
+    post = client.post if client is not None else httpx.post
+    options: dict[str, Any] = {} if client is not None else {"trust_env": False}
+    headers = {"authorization": f"Bearer {key}"}
+    return post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=30, **options)

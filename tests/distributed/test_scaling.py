@@ -1,0 +1,185 @@
+"""From one box to Postgres and Redis and back, while requests go on: nothing lost, nothing counted twice."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiops.demo.child import DemoProvider
+from tests.distributed.replicas import ask, create, price, secret
+from tests.kit.gateway import Gateway
+from tests.kit.postgres import Postgres
+from tests.kit.postgres import missing as no_postgres
+from tests.kit.redis import Redis
+from tests.kit.redis import missing as no_redis
+from tests.kit.servers import needed
+from tests.kit.waiting import until
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[DemoProvider]:
+    with DemoProvider.double(models=("alpha", "beta")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stores() -> Iterator[tuple[Postgres, Redis]]:
+    needed(no_postgres() or no_redis())
+    postgres, redis = Postgres(), Redis(requirepass="only-for-tests")
+    try:
+        yield postgres, redis
+    finally:
+        postgres.remove()
+        redis.remove()
+
+
+@pytest.fixture(scope="module")
+def box(provider: DemoProvider) -> Iterator[Gateway]:
+    gateway = Gateway()
+    try:
+        gateway.init()
+        gateway.up()
+        gateway.add("one", provider.url, "alpha", "beta")
+        price(gateway, provider.url)
+        gateway.must("apply")
+        yield gateway
+    finally:
+        gateway.destroy()
+
+
+@pytest.fixture(scope="module")
+def files(box: Gateway, stores: tuple[Postgres, Redis]) -> tuple[str, ...]:
+    """The options of `scale-out`."""
+    postgres, redis = stores
+    database = secret(box.home / "the-database-url", postgres.database())
+    return (
+        "--database-url-file",
+        str(database),
+        "--redis-url-file",
+        str(secret(box.home / "the-redis-url", redis.url)),
+    )
+
+
+@contextmanager
+def asked_all_the_time(gateway: Gateway, key: str) -> Iterator[Counter[int]]:
+    """By their statuses, each of three clients one after the other."""
+    statuses: Counter[int] = Counter()
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.is_set():
+            statuses[ask(gateway, key).status_code] += 1
+
+    threads = [threading.Thread(target=go_on, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: statuses, 20, "a first answer")
+        yield statuses
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(30)
+
+
+def books(gateway: Gateway) -> dict[str, Any]:
+    """What is known of keys and usage, once the ledger has all of it."""
+    proved = until(lambda: (found := gateway.cli("usage", "prove")).code == 0 and found.data, 20, "ledger = counters")
+    assert proved["ingested"]
+    assert proved["ok"]
+    (used,) = gateway.must("usage", "--by", "key", "--key", "ci")["usage"]
+    keys = gateway.must("keys", "list")["keys"]
+    return {"used": (used["requests"], used["cost"]), "keys": sorted(str(each) for each in keys)}
+
+
+def test_out_and_back_again_under_load_without_a_failed_request_and_with_everything_there(
+    box: Gateway, files: tuple[str, ...]
+) -> None:
+    key = create(box, "--alias", "ci", "--max-budget", 100, "--rpm-limit", 100000)
+    gone = create(box, "--alias", "gone")
+    box.must("keys", "revoke", "gone")
+    ask(box, key)
+    before = 1
+    for verb in (("scale-out", *files), ("scale-in",), ("scale-out", *files), ("scale-in",)):
+        with asked_all_the_time(box, key) as statuses:
+            done = box.must(*verb, "--reason", "a test")
+            assert done["outcome"] == "applied"
+            assert any("the same on both sides" in note for note in done["notes"])
+        assert set(statuses) == {200}, verb
+        before += statuses[200]
+        found = books(box)
+        assert found["used"][0] == before, verb
+        assert len(found["keys"]) == 1 + len([each for each in found["keys"] if "gone" in each])
+        assert ask(box, gone).status_code == 401
+    assert box.must("status")["mode"] == "standalone"
+    assert box.cli("scale-in").code == 4
+
+
+def test_what_is_not_fit_is_said_all_at_once_and_nothing_is_touched(
+    box: Gateway, stores: tuple[Postgres, Redis], tmp_path: Path
+) -> None:
+    evicting = Redis(maxmemory_policy="allkeys-lru", maxmemory="64mb")
+    try:
+        open_to_all = secret(tmp_path / "database", stores[0].url(password="wrong"))
+        open_to_all.chmod(0o644)
+        redis = secret(tmp_path / "redis", evicting.url)
+        before = box.snapshot()
+        refused = box.cli("scale-out", "--database-url-file", open_to_all, "--redis-url-file", redis)
+    finally:
+        evicting.remove()
+    assert refused.code == 4
+    for said in ("open to others (mode 644)", "password authentication failed", "maxmemory-policy allkeys-lru"):
+        assert said in refused.message
+    assert "wrong" not in refused.out + refused.err
+    assert box.snapshot() == before
+
+
+def test_no_other_verb_leaves_the_keys_behind(box: Gateway, files: tuple[str, ...]) -> None:
+    written = "deployment:\n  database_url_file: database_url\n  redis_url_file: redis_url"
+    secret(box.home / "secrets" / "database_url", Path(files[1]).read_text().strip())
+    secret(box.home / "secrets" / "redis_url", Path(files[3]).read_text().strip())
+    before = box.source("aiops.yaml").read_text()
+    box.edit("aiops.yaml", "mode: standalone\n", f"mode: distributed\n{written}\n")
+    try:
+        refused = box.cli("apply")
+        assert (refused.code, "scale-out" in refused.hint) == (4, True)
+    finally:
+        box.source("aiops.yaml").write_text(before)
+
+
+@pytest.mark.parametrize("step", ["stage", "confirm", "commit"])
+def test_killed_at_any_step_it_is_the_old_one_or_the_new_one_and_works_again(
+    box: Gateway, files: tuple[str, ...], step: str
+) -> None:
+    """What the next verb says; the old database takes changes again when it is the old one."""
+    journal = box.home / "state" / "journal"
+    running = subprocess.Popen(
+        box.argv("scale-out", *files, "--yes"), env=box.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    until(lambda: running.poll() is not None or (journal.exists() and reached(journal, step)), 60, f"`{step}`")
+    running.send_signal(signal.SIGKILL)
+    running.wait(10)
+    said = box.say("validate")
+    box.must("apply")
+    if box.must("status")["mode"] == "distributed":
+        box.must("scale-in")
+    create_when_thawed(box, f"after-{step}", said.err)
+    assert box.must("status")["mode"] == "standalone"
+
+
+def create_when_thawed(gateway: Gateway, alias: str, said: str) -> None:
+    until(lambda: gateway.cli("keys", "create", "--alias", alias).code == 0, 70, f"changes again; {said}")
+
+
+def reached(journal: Path, step: str) -> bool:
+    with suppress(OSError):
+        return step in (journal / "steps").read_text().split()
+    return False
