@@ -106,9 +106,14 @@ class ProcessSupervisor:
         return [pid for pid in self.pids() if pid not in self._accountant()] if self._master() is None else []
 
     def _accountant(self) -> list[int]:
-        """Its process, if there is one."""
-        pid = accounting.holder(self._instance.state)
-        return [pid] if pid else []
+        """Its processes: one that has just been started may not have asked the other to retire yet."""
+        arguments = f" --state {self._instance.state} --run "
+        return [
+            pid
+            for path in Path("/proc").iterdir()
+            if path.name.isdigit() and accounting.MODULE in (line := process.command_line(pid := int(path.name)))
+            if arguments in f"{line} "
+        ]
 
     def _master(self) -> int | None:
         """The master, if the pid file names a living process that is one: a stale file proves nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from aiops.verify.check import About, Absent, Check, Failed, Skipped
 from aiops.verify.client import Client
 from aiops.verify.lanes import Act, Job, Step, run
 
+KNOWN_SECONDS = 20.0  # until the accountant of a gateway that has just started says which keys there are
 WRONG_KEY = "sk-this-key-is-wrong-on-purpose"
 FALLBACK_HEADER = "x-litellm-attempted-fallbacks"
 
@@ -167,7 +169,11 @@ def _exact_models(client: Client, table: RouteTable) -> str:
 
 def _refused(client: Client, key: str | None) -> str:
     headers = {"authorization": f"Bearer {key}"} if key else {}
+    patience = time.monotonic() + KNOWN_SECONDS
     answer = client.request("GET", "/v1/models", headers=headers)
+    while answer.status_code == 503 and "retry-after" in answer.headers and time.monotonic() < patience:
+        time.sleep(0.2)  # who knows the keys has just been started
+        answer = client.request("GET", "/v1/models", headers=headers)
     if answer.status_code != 401:
         raise Failed(f"expected HTTP 401, got {answer.status_code}")
     return "HTTP 401"

@@ -70,12 +70,20 @@ class Keys:
 
     # --- asking -----------------------------------------------------------------------------------------------
 
-    def ask(self, shown: str, path: str = "/v1/chat/completions", **more: Any) -> httpx.Response:
-        """Each time on a new connection, so that any worker may answer."""
+    def ask(
+        self,
+        shown: str,
+        path: str = "/v1/chat/completions",
+        *,
+        again: str | None = None,
+        seconds: float = 30,
+        **more: Any,
+    ) -> httpx.Response:
+        """Each time on a new connection, so that any worker may answer. ``again``: the ``Idempotency-Key``."""
         body = {"model": "alpha", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4} | more
         body = {name: value for name, value in body.items() if value is not None}
-        headers = {"authorization": f"Bearer {shown}"}
-        return httpx.post(self._gateway.url + path, json=body, headers=headers, timeout=30, trust_env=False)
+        headers = {"authorization": f"Bearer {shown}"} | ({"idempotency-key": again} if again else {})
+        return httpx.post(self._gateway.url + path, json=body, headers=headers, timeout=seconds, trust_env=False)
 
     def get(self, shown: str, path: str) -> httpx.Response:
         return self._gateway.get(path, {"authorization": f"Bearer {shown}"})

@@ -95,10 +95,18 @@ class Faults:
     def _kill(pids: list[int]) -> bool:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        while any(process.is_alive(pid) for pid in pids):
+        # With threads it is a zombie for a moment before its parent can collect it.
+        while any(process.is_alive(pid) or _threads(pid) > 1 for pid in pids):
             time.sleep(0.002)
-        time.sleep(0.05)  # with threads it is a zombie a moment before its parent can collect it
+        time.sleep(0.05)
         return bool(pids)
+
+
+def _threads(pid: int) -> int:
+    try:
+        return len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except FileNotFoundError:
+        return 0
 
 
 def wrap(step: str, when: str, act: Callable[[master.Session], None]) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiops.gateway.accountant import managing
+from aiops.gateway.accountant import managing, repeats
 from aiops.gateway.accountant.changes import Changes
 from aiops.gateway.accountant.counters import CountersOf
 from aiops.gateway.accountant.database import Database, Unusable
@@ -130,6 +130,14 @@ class Accountant:
                 return accounting.Done()
             case accounting.Manage():
                 return await managing.manage(self._database, question)
+            case accounting.Begin():
+                return await repeats.begin(self._database, question)
+            case accounting.Finish():
+                return await repeats.finish(self._database, question)
+            case accounting.Abandon():
+                return await repeats.abandon(self._database, question)
+            case accounting.Renew():
+                return await repeats.renew(self._database, question)
             case _:
                 return None
 

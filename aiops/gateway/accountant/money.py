@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 
+from aiops.gateway.accountant import repeats
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.shared.accounting import Unseeded
 from aiops.state import rules
@@ -83,6 +84,7 @@ class Money:
                 has_it = done.epoch == marks.epoch(each.epoch)
                 settled.append(each if has_it else replace(each, epoch=marks.unsure(each.epoch)))
         await self._here(self._counters.gone(owner))
+        await repeats.bury(self._database, records)
         return settled
 
     async def seed(self, counters: Sequence[Unseeded], of: Opened) -> None:

@@ -114,7 +114,59 @@ class Applied(Said):
     seq: int
 
 
-Question = Hello | LookUp | Seed | Manage | Ingest | Applied
+@dataclass(frozen=True)
+class First(Message):
+    """The first request of those of ``key``, its id, that have this ``Idempotency-Key``; ``request``: its own id."""
+
+    key: str
+    idempotency_key: str
+    request: str
+
+
+@dataclass(frozen=True)
+class Begin(Said):
+    """Is this the first request of ``key`` with this ``Idempotency-Key``? Then it is, for ``seconds``. ``fingerprint``:
+    of what it asks. Answered with ``Begun``."""
+
+    word: ClassVar[str] = "begin"
+    key: str
+    idempotency_key: str
+    request: str
+    fingerprint: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Finish(Said):
+    """It was answered: keep that for ``seconds``. ``answer`` None: it is too large. Answered with ``Done``."""
+
+    word: ClassVar[str] = "finish"
+    key: str
+    idempotency_key: str
+    request: str
+    status: int
+    seconds: float
+    answer: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Abandon(Said):
+    """It failed: the next one is the first. Answered with ``Done``."""
+
+    word: ClassVar[str] = "abandon"
+    first: First = field(metadata={"of": First})
+
+
+@dataclass(frozen=True)
+class Renew(Said):
+    """These still run, and are known for another ``seconds``. Answered with ``Done``."""
+
+    word: ClassVar[str] = "renew"
+    seconds: float
+    firsts: tuple[First, ...] = field(default=(), metadata={"of": First, "many": True})
+
+
+Question = Hello | LookUp | Seed | Manage | Ingest | Applied | Begin | Finish | Abandon | Renew
 
 
 # --- the accountant says ----------------------------------------------------------------------------------------------
@@ -153,6 +205,18 @@ class Managed(Said):
 
 
 @dataclass(frozen=True)
+class Begun(Said):
+    """``request``: the id of the first one, empty when it is the one that was asked about. ``status`` None: it still
+    runs. ``answer`` None although it has a status: that was too large."""
+
+    word: ClassVar[str] = "begun"
+    request: str = ""
+    fingerprint: str = ""
+    status: int | None = None
+    answer: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Failed(Said):
     """It cannot be done now; for whoever runs the gateway, with what to type."""
 
@@ -178,13 +242,14 @@ class Store(Said):
     said: str = ""
 
 
-Answer = Welcome | Known | Done | Managed | Failed
+Answer = Welcome | Known | Done | Managed | Begun | Failed
 Push = Changed | Store
 
 _WORDS: Mapping[str, type[Question | Answer | Push]] = {
     each.word: each
     for each in (
-        Hello, LookUp, Seed, Manage, Ingest, Applied, Welcome, Known, Done, Managed, Failed, Changed, Store,
+        Hello, LookUp, Seed, Manage, Ingest, Applied, Begin, Finish, Abandon, Renew,
+        Welcome, Known, Done, Managed, Begun, Failed, Changed, Store,
     )
 }  # fmt: skip
 

@@ -68,6 +68,22 @@ class Accountant:
         """Have all that is in the spools now written to the ledger. Raises Away."""
         await self._ask(accounting.Ingest(), accounting.Done, SEED_SECONDS)
 
+    async def begin(self, question: accounting.Begin) -> accounting.Begun:
+        """Which is the first request with this ``Idempotency-Key``. Raises Away."""
+        return await self._ask(question, accounting.Begun, WAIT_SECONDS)
+
+    async def finish(self, question: accounting.Finish) -> None:
+        """Have its answer kept. Raises Away."""
+        await self._ask(question, accounting.Done, SEED_SECONDS)
+
+    async def abandon(self, first: accounting.First) -> None:
+        """It failed. Raises Away."""
+        await self._ask(accounting.Abandon(first), accounting.Done, SEED_SECONDS)
+
+    async def renew(self, firsts: Sequence[accounting.First], seconds: float) -> None:
+        """They still run. Raises Away."""
+        await self._ask(accounting.Renew(seconds, tuple(firsts)), accounting.Done, WAIT_SECONDS)
+
     # --- how it is --------------------------------------------------------------------------------------------
 
     @property
@@ -117,7 +133,13 @@ class Accountant:
                 self._forget(changed)
             case accounting.Store() as store:
                 self._store = store
-            case accounting.Known() | accounting.Done() | accounting.Managed() | accounting.Failed() as answer:
+            case (
+                accounting.Known()
+                | accounting.Done()
+                | accounting.Managed()
+                | accounting.Begun()
+                | accounting.Failed() as answer
+            ):
                 waiting = self._asked.pop(int(message.get("id", 0)), None)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)

@@ -40,6 +40,8 @@ class Board:
         self.routing_errors = 0
         self.deployments: frozenset[str] = frozenset()  # every id, none of which a caller is shown
         self.may_avoid = table.special.rate_limited is not None or table.special.error_threshold is not None
+        self.freed: Callable[[str, float], None] | None = None
+        """Told which provider is done with a request, and how many seconds it took."""
         self._clock = clock
         self._slots = slots
         self._worker = worker
@@ -141,6 +143,8 @@ class Board:
         place = self._place.get(provider)
         if place is not None:
             self._slots.put(self._worker, place, NUMBER_IN_FLIGHT, number)
+        if change < 0 and self.freed is not None:
+            self.freed(provider, self._clock() - call.began)
 
     def _avoid(self, provider: str, seconds: float | None, reason: int) -> None:
         if seconds is None or provider not in self._place:

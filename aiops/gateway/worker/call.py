@@ -7,7 +7,7 @@ hooks find it in the context and say which deployment is tried. So nothing count
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from enum import Enum
 
@@ -44,7 +44,9 @@ class Call:
     was tried before the one that answers. ``headers``: as they came, names in lower case. ``private``: it came
     by the private socket; ``proof``: aiops itself asks, by whichever. ``attempts``: how often a deployment was
     asked; ``fallbacks``: how often that was another one than before. ``began``: when the one that is asked was,
-    monotonic. ``final``: what asking the same again would not mend. The state is changed by ``ask``,
+    monotonic. ``final``: what asking the same again would not mend. ``queued``: seconds it waited for a
+    slot, None where there is no queue; ``turned_away``: it got none, and seconds after which it may. ``receive``:
+    returns when the client has left, once its body is read; None where nobody asks. The state is changed by ``ask``,
     ``answer``, ``fail`` and ``end`` alone, each of which says whether it was."""
 
     __slots__ = (
@@ -62,7 +64,10 @@ class Call:
         "private",
         "proof",
         "provider",
+        "queued",
+        "receive",
         "rule",
+        "turned_away",
     )
 
     def __init__(
@@ -83,6 +88,9 @@ class Call:
         self.fell_from = ""
         self.failure = ""
         self.final: Exception | None = None
+        self.queued: float | None = None
+        self.receive: Callable[[], Awaitable[object]] | None = None
+        self.turned_away: float | None = None
 
     @property
     def state(self) -> State:

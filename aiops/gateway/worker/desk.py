@@ -18,6 +18,7 @@ from aiops.gateway.worker.front.asgi import Application
 from aiops.gateway.worker.front.doors import Doors
 from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
+from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.reserve import Reserve
 from aiops.gateway.worker.prices import Prices, Ways
 from aiops.state.counters.fallback import Fallback
@@ -64,7 +65,8 @@ class Desk:
         self._reserve.seeder = self._seed
         self._reserve.over_budget_status = over_budget_status
         account = Account(self._spool, book, generation, replica(state))
-        self.front = Front(app, doors, health, self._known, self._reserve, account, self._accountant.manage)
+        self._once = Once(self._accountant, log.warning)
+        self.front = Front(app, doors, health, self._known, self._reserve, account, self._accountant.manage, self._once)
 
     def checks(self) -> dict[str, str]:
         """For ``/_health/ready``: what this worker can do without for a while."""
@@ -80,7 +82,12 @@ class Desk:
         return [
             asyncio.create_task(self._accountant.stay_connected()),
             asyncio.create_task(self._give_signs()),
+            asyncio.create_task(self._once.keep()),
         ]
+
+    async def finish(self, seconds: float) -> None:
+        """The last client is gone. What goes on without one has ``seconds``."""
+        await self._once.leave(seconds)
 
     async def leave(self) -> None:
         """The last request is over."""

@@ -13,6 +13,7 @@ from aiops.gateway.worker import request
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.call import Call
 from aiops.gateway.worker.prices import Ways
+from aiops.gateway.worker.queue import Queue
 from aiops.spec.choosing import choose
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.lookup import Resolver
@@ -43,6 +44,7 @@ class Dispatch:
     def __init__(self, board: Board, models: Models, chance: Callable[[], float] = random.random) -> None:
         self.board = board
         self.table = table = board.table
+        self.queue = Queue(board)
         self.checked: asyncio.Event | None = None
         self._resolver = Resolver(table)
         self._models = models

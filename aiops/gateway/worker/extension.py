@@ -68,6 +68,8 @@ class Extension:
             probe.proof.set(True)
             scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != MARK]}
         this = call.Call(scope["headers"], private=private or probe.private.get(), proof=probe.proof.get())
+        if scope["type"] == "http" and not private:
+            this.receive = receive
         call.current.set(this)
         self.active += 1
         try:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from aiops.gateway.worker.board import BROKE_OFF, Board
+from aiops.gateway.worker.board import BROKE_OFF, LIMITED, Board
 from aiops.gateway.worker.call import Call
 from aiops.gateway.worker.failure import UNSUPPORTED
 from aiops.gateway.worker.first_token import announces
@@ -48,6 +49,7 @@ class Reply:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [self._shown(pair) for pair in message.get("headers", ()) if not _leaks(pair[0])]
+            message["headers"] += _queue(self._call, message["status"])
             self._is_read = self._lists or message["status"] >= 400
             self._streams = _is_stream(message)
             if self._is_read or (self._call.provider and self._streams):
@@ -130,6 +132,15 @@ class Reply:
         head["headers"].append((PROVIDER_HEADER, self._call.provider.encode("latin-1", "replace")))
         if self._call.rule is not None:
             head["headers"].append((RULE_HEADER, self._call.rule))
+
+
+def _queue(call: Call, status: int) -> Headers:
+    """How long it waited for a slot; and when there should be one, for whom there was none."""
+    found = [] if call.queued is None else [(b"x-aiops-queue-seconds", f"{call.queued:.3f}".encode())]
+    if call.turned_away is not None and status == LIMITED:
+        seconds = str(math.ceil(call.turned_away)).encode()
+        found += [(b"x-aiops-queue-estimate", seconds), (b"retry-after", seconds)]
+    return found
 
 
 def _counted(headers: Headers, later: int) -> Iterable[tuple[bytes, bytes]]:

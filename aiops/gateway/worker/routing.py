@@ -9,6 +9,7 @@ docs/decisions/0016 says why it is done this way.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -20,9 +21,11 @@ from litellm.proxy._types import ProxyException
 from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 
 from aiops.gateway.worker import call, failure, unrouted
+from aiops.gateway.worker.board import BROKE_OFF
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front import let_in
 from aiops.gateway.worker.prices import Prices
+from aiops.gateway.worker.queue import TurnedAway
 from aiops.spec.names import HIDDEN
 from aiops.spec.shapes.provider_types import TYPES
 from aiops.state import rules
@@ -93,6 +96,8 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
             # LiteLLM tells failures apart by their class, in which a server's own 500 is as good as no connection.
             raise current.final
         again = current.deployment == deployment and current.in_flight
+        if not again:
+            await self._wait_in_line(self.dispatch, current, deployment, provider)
         self.dispatch.board.begin(current, deployment, provider)
         if again or deployment not in self.dispatch.passing:
             return None
@@ -104,6 +109,24 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         kwargs["model"] = f"{prefix}/{current.passed or current.name}"
         return kwargs
 
+    @staticmethod
+    async def _wait_in_line(dispatch: Dispatch, current: call.Call, deployment: str, provider: str) -> None:
+        """Until the provider has a slot. Raises LiteLLM's RateLimitError, after which fallbacks are tried."""
+        if dispatch.board.freed is None:
+            return  # nobody queues
+        if current.in_flight:  # a stream broke: it must not wait for the slot that it has itself
+            dispatch.board.failed(current, None, BROKE_OFF)
+        given = let_in.current.get()
+        key, weight = (given.identity.id, given.identity.weight) if given is not None else ("", 1.0)
+        try:
+            await dispatch.queue.enter(current, provider, key, weight)
+        except TurnedAway as refused:
+            current.turned_away = refused.wait
+            raise litellm.RateLimitError(
+                message=f"{refused}; ask again in {math.ceil(refused.wait)} s", llm_provider="", model=current.name
+            ) from None
+        current.turned_away = None
+
     async def async_post_call_failure_deployment_hook(
         self,
         request_data: Mapping[str, object],
@@ -113,7 +136,7 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
     ) -> None:
         """Called each time a deployment that was asked did not answer."""
         current = call.current.get()
-        if current is not None and self.dispatch is not None:
+        if current is not None and self.dispatch is not None and current.turned_away is None:
             self.dispatch.board.failed(current, *failure.of(exception))
             if current.deployment in self.dispatch.once_more and not failure.may_pass(exception):
                 current.final = exception

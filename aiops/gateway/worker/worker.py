@@ -180,6 +180,7 @@ class Worker:
             await self._drain(extension, deadline)
             exchange.close()
             await self._drain(extension, deadline)  # what arrived at the very last moment
+            await desk.finish(max(0.0, deadline - time.monotonic()))
             await self._leave_tallies(extension, board)
             await desk.leave()
             self._heirs.close()

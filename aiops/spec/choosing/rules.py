@@ -151,12 +151,22 @@ class MetadataRule:
 
 
 @dataclass(frozen=True)
+class QueueFacts:
+    """``most`` requests wait in one worker, each ``seconds`` at most."""
+
+    most: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class ProviderFacts:
-    """``parallel``: requests it answers at the same time. ``health_url``: what to ask without cost; None if nothing."""
+    """``parallel``: requests it answers at the same time. ``health_url``: what to ask without cost; None if nothing.
+    ``queue``: what comes beyond ``parallel`` waits; None: it is sent all the same."""
 
     parallel: int
     local: bool
     health_url: str | None = None
+    queue: QueueFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +218,9 @@ class RoutingTable:
         for later in ("same", "once_more"):  # as it was before there were any
             if not data[later]:
                 del data[later]
+        for facts in data["providers"].values():
+            if facts["queue"] is None:
+                del facts["queue"]
         return (json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
     @classmethod
@@ -224,11 +237,16 @@ class RoutingTable:
             sizes=tuple(SizeRule(**{**item, "group": _group(item["group"])}) for item in data["sizes"]),
             default=None if default is None else _group(default),
             metadata=tuple(MetadataRule(**item) for item in data["metadata"]),
-            providers={name: ProviderFacts(**facts) for name, facts in data["providers"].items()},
+            providers={name: _facts(facts) for name, facts in data["providers"].items()},
             special=Special(**data["special"]),
             same=data.get("same", {}),
             once_more=tuple(data.get("once_more", ())),
         )
+
+
+def _facts(data: dict[str, Any]) -> ProviderFacts:
+    queue = data.get("queue")
+    return ProviderFacts(**{**data, "queue": None if queue is None else QueueFacts(**queue)})
 
 
 def _group(data: dict[str, Any]) -> Group:

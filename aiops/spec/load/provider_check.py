@@ -25,6 +25,10 @@ def check_provider(
     yield from _options(doc, path, raw, kind if isinstance(kind, str) and kind in OPTIONS else None, models)
     yield from _sizes(doc, path, raw)
     yield from _prices(doc, path, raw, models)
+    if raw.get("queue") is not None and raw.get("max_parallel") is None:
+        where = (*path, "queue")
+        message = f"`{dotted(where)}` needs `max_parallel`: the requests beyond it wait"
+        yield Problem(doc.file, doc.line(where), message, "write for example `max_parallel: 4`")
 
 
 def link_local(doc: Document, path: Where, raw: Mapping[str, Any], url: str) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from aiops.spec.choosing.rules import (
     MetadataRule,
     PatternRule,
     ProviderFacts,
+    QueueFacts,
     RoutingTable,
     RuleKind,
     SizeRule,
@@ -238,6 +239,7 @@ class _Builder:
 
     def _providers(self, table: RoutingTable) -> Mapping[str, ProviderFacts]:
         used = {member.provider for group in table.groups() for member in group.members}
+        used |= {name for name, each in self.state.providers.items() if each.queue and each.status == "active"}
         return {name: _facts(self.state.providers[name]) for name in sorted(used)}
 
     def _source(self, path: Path) -> str:
@@ -255,7 +257,8 @@ def _hidden(provider: Provider, backend: str | None) -> Member:
 
 def _facts(provider: Provider) -> ProviderFacts:
     local = provider.root is not None and is_local(provider.root)
-    return ProviderFacts(provider.parallel, local, provider.health_url)
+    queue = QueueFacts(provider.queue.most, provider.queue.seconds) if provider.queue is not None else None
+    return ProviderFacts(provider.parallel, local, provider.health_url, queue)
 
 
 def _special(cases: SpecialCases) -> Special:

@@ -64,6 +64,7 @@ def _provider(provider: Provider) -> dict[str, Any]:
     key = f"env {provider.api_key_env}" if provider.api_key_env else None
     written = {
         "max_parallel": provider.max_parallel,
+        "queue": inline(provider.queue.model_dump()) if provider.queue is not None else None,
         "health_endpoint": provider.health_endpoint,
         "exact_url": provider.base_url if provider.exact_url else None,
         "same_server_as": provider.same_server_as,

@@ -100,6 +100,14 @@ class Service(Shape):
     exclusive_group: str | None = None
 
 
+class Queue(Shape):
+    """What comes while ``max_parallel`` requests are being answered waits: ``most`` of them in each worker, ``seconds``
+    at most."""
+
+    most: Annotated[int, Field(ge=1, le=100_000)] = 100
+    seconds: Annotated[float, Field(gt=0, le=3600)] = 60
+
+
 class Provider(Shape):
     """A server that answers model requests. ``base_url`` is expanded and normalised to the server's root.
 
@@ -118,6 +126,7 @@ class Provider(Shape):
     api_key_file: str | None = None
     billable: bool | None = None
     max_parallel: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    queue: Queue | None = None
     cost_per_1k_tokens: Prices | None = None
     options: dict[str, Any] = Field(default_factory=dict)  # checked by ``options.check_options``
     allow_link_local: bool = False

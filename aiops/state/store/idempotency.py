@@ -52,8 +52,12 @@ def finish(
     request_id: str,
     status: int,
     answer: Mapping[str, Any] | None,
+    seconds: float | None = None,
 ) -> bool:
-    """Keep the answer. False: it is not this request's any more."""
+    """Keep the answer, for ``seconds`` from now where that is said. False: it is not this request's any more."""
+    values: dict[str, Any] = {"status": status, "answer": None if answer is None else dict(answer)}
+    if seconds is not None:
+        values["expires_at"] = clock.now() + int(seconds * clock.SECOND)
     done = connection.execute(
         update(idempotency)
         .where(
@@ -61,9 +65,23 @@ def finish(
             idempotency.c.idempotency_key == idempotency_key,
             idempotency.c.request_id == request_id,
         )
-        .values(status=status, answer=None if answer is None else dict(answer))
+        .values(**values)
     )
     return done.rowcount > 0
+
+
+def renew(connection: Connection, key_id: str, idempotency_key: str, *, request_id: str, seconds: float) -> None:
+    """It still runs, and is known for another ``seconds``."""
+    connection.execute(
+        update(idempotency)
+        .where(
+            idempotency.c.key_id == key_id,
+            idempotency.c.idempotency_key == idempotency_key,
+            idempotency.c.request_id == request_id,
+            idempotency.c.status.is_(None),
+        )
+        .values(expires_at=clock.now() + int(seconds * clock.SECOND))
+    )
 
 
 def abandon(connection: Connection, key_id: str, idempotency_key: str, *, request_id: str) -> None:

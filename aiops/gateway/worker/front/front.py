@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from aiops.gateway.worker.front import asked, key, let_in, listing, management
 from aiops.gateway.worker.front.account import IDEMPOTENCY_KEY, Account
@@ -31,6 +32,7 @@ from aiops.gateway.worker.front.doors import WEBSOCKET, Doors, opens
 from aiops.gateway.worker.front.identify import identify
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.metering import Metering
+from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.passage import Passage
 from aiops.gateway.worker.front.proofs import is_proof
 from aiops.gateway.worker.front.refusals import send_refusal
@@ -39,6 +41,7 @@ from aiops.spec.shapes.exposed import OPENS
 from aiops.state import rules
 from aiops.state.rules import Refusal
 from aiops.state.shapes import Identity
+from aiops.state.usage.record import Outcome
 
 SERVED = "This port serves the API that models are asked with, and /v1/models."
 LARGEST_BODY = 512 * 1024 * 1024
@@ -57,6 +60,7 @@ class Front:
         reserve: Reserve,
         account: Account,
         manage: management.Ask | None = None,
+        once: Once | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.refused: Counter[str] = Counter()
@@ -67,6 +71,7 @@ class Front:
         self._reserve = reserve
         self._account = account
         self._manage = manage
+        self._once = once
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,10 +126,25 @@ class Front:
         if refused is not None or isinstance(wanted, Refusal):
             await self._refuse(scope, send, refused or wanted)  # type: ignore[arg-type]
             return
-        given = await self._reserve.reserve(uuid.uuid4().hex, identity, wanted, now)
+        again = header(scope, IDEMPOTENCY_KEY).decode("latin-1")
+        run = partial(self._answer, scope, identity, wanted)
+        # Whoever has the master key is many: what one was answered is not for the others.
+        if not again or not identity.id or self._once is None or scope["type"] != "http":
+            await run(uuid.uuid4().hex, receive, send)
+            return
+        refused = await self._once.answer(identity.id, again, scope, wanted.body, receive, send, run)
+        if refused is not None:
+            await self._refuse(scope, send, refused)
+
+    async def _answer(
+        self, scope: Scope, identity: Identity, wanted: Asked, id: str, receive: Receive, send: Send
+    ) -> Outcome | None:
+        """None: it was refused."""
+        now = self._clock()
+        given = await self._reserve.reserve(id, identity, wanted, now)
         if isinstance(given, Refusal):
             await self._refuse(scope, send, given)
-            return
+            return None
         let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models))
         if wanted.hides_usage:
             body = asked.with_usage(wanted)
@@ -138,6 +158,7 @@ class Front:
         accepted = self._account.accept(given, identity, scope["path"], idempotency_key, now)
         passage = Passage(given, accepted, Metering(hides_usage=wanted.hides_usage), self._reserve, self._account)
         await passage.run(self._app, scope, receive, send)
+        return passage.outcome
 
     async def _look(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
         """A list of models, an answer that its provider keeps, or a proof: nothing is counted."""

@@ -39,6 +39,7 @@ class Passage:
         self._left = False
         self._broke = False
         self._is_over = False
+        self.outcome: Outcome | None = None
 
     async def run(self, app: Application, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive_from, self._send_to = receive, send
@@ -102,7 +103,7 @@ class Passage:
         spent = self._account.spent(self._given, metering, call)
         if metering.ended and metering.status < 400 and not spent.estimated:
             self._reserve.lengths.note(self._given.asked.model, spent.tokens.completion)
-        outcome = self._outcome(call)
+        outcome = self.outcome = self._outcome(call)
         usage = self._account.usage(self._accepted, self._given, spent, metering, outcome, call, first=self._first)
         if self._given.settles:  # money is reserved
             self._account.ending(usage)

@@ -17,6 +17,7 @@ from aiops.gateway.worker.front.asgi import Message, Receive, Scope, Send
 from aiops.gateway.worker.front.doors import Doors
 from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
+from aiops.gateway.worker.front.once.once import Keeper, Once
 from aiops.gateway.worker.front.reserve import Reserve
 from aiops.gateway.worker.prices import Prices, Ways
 from aiops.state.counters.shared import Shared
@@ -144,7 +145,16 @@ class App:
 
 
 class Place:
-    def __init__(self, directory: Path, *identities: Identity, exposed: Iterable[str] = (), zone: Any = None) -> None:
+    """``keeper``: who keeps answers for retries."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *identities: Identity,
+        exposed: Iterable[str] = (),
+        zone: Any = None,
+        keeper: Keeper | None = None,
+    ) -> None:
         self.now = 1_793_000_000.0
         self.app, self.records, self.look_up = App(), Records(), LookUp(*identities)
         self.said: list[str] = []
@@ -165,6 +175,7 @@ class Place:
             self.reserve,
             account,
             self._manage,
+            Once(keeper, self.said.append) if keeper is not None else None,
             clock=lambda: self.now,
         )
 
