@@ -92,7 +92,7 @@ def asked_all_the_time(gateway: Gateway, key: str) -> Iterator[Counter[int]]:
 
 def books(gateway: Gateway) -> dict[str, Any]:
     """What is known of keys and usage, once the ledger has all of it."""
-    proved = until(lambda: (found := gateway.cli("usage", "prove")).code == 0 and found.data, 20, "ledger = counters")
+    proved = gateway.must("usage", "prove")
     assert proved["ingested"]
     assert proved["ok"]
     (used,) = gateway.must("usage", "--by", "key", "--key", "ci")["usage"]

@@ -80,6 +80,6 @@ def _begin_counters(directory: Path) -> None:
 
     counters = Shared(directory)
     try:
-        asyncio.run(counters.stand_in())
+        asyncio.run(counters.begin_epoch())
     finally:
         counters.close()

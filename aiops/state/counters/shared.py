@@ -123,6 +123,11 @@ class Shared:
         epoch, birth = self._run(self._stand_in)
         self._opened = replace(self._opened, epoch=epoch, birth=birth)
 
+    async def begin_epoch(self) -> None:
+        """Forget everything: the ledger has what these counters have not seen."""
+        epoch, birth = self._run(self._begin_epoch)
+        self._opened = replace(self._opened, epoch=epoch, birth=birth)
+
     # Each of these is one transaction.
 
     def _reserve(self, txn: Any, now: int, demand: Demand) -> Decision:
@@ -239,6 +244,10 @@ class Shared:
         for key in some:
             self._expire(txn, now, key)
         return len(some) == GIVEN_BACK
+
+    def _begin_epoch(self, txn: Any, now: int) -> tuple[str, int]:
+        txn.delete(keys.STANDING_IN)
+        return self._stand_in(txn, now)
 
     def _stand_in(self, txn: Any, now: int) -> tuple[str, int]:
         raw = txn.get(keys.STANDING_IN)
