@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.prices import Deployment, Tokens
+from aiops.spec.choosing.request_facts import CHARACTERS_PER_TOKEN
 
 LEAST = 256  # tokens of an answer whose length the client leaves open
 UNHEARD_OF = 1024  # the same, of a model that has not answered yet
@@ -36,16 +37,18 @@ class AnswerLengths:
 
 
 def at_most(asked: Asked, deployments: Sequence[Deployment], estimated: Tokens) -> Tokens:
-    """What money is reserved for: answers grow longer from one day to the next, and a budget must hold all the same."""
+    """What money is reserved for: answers grow longer from one day to the next, and a budget must hold all the same.
+    Of a prompt each character may be a token."""
     if asked.counts_only:
         return estimated
+    prompt = min(MOST, estimated.prompt * CHARACTERS_PER_TOKEN)
     known = [deployment.most for deployment in deployments if deployment.most is not None]
     longest = max(known, default=None)
     if asked.most is None:
         most = max(OPEN_ENDED if longest is None else longest, estimated.completion)
-        return Tokens(estimated.prompt, min(MOST, most * asked.answers))
+        return Tokens(prompt, min(MOST, most * asked.answers))
     most = asked.most if longest is None else min(asked.most, longest)
-    return Tokens(estimated.prompt, min(MOST, most * asked.answers))
+    return Tokens(prompt, min(MOST, most * asked.answers))
 
 
 def estimate(asked: Asked, deployments: Sequence[Deployment], lengths: AnswerLengths) -> Tokens:

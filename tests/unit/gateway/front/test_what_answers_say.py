@@ -71,3 +71,8 @@ def test_money_is_reserved_for_the_longest_answer_that_may_come(body: str, most:
     wanted = asked.read(CHAT, b"application/json", body.encode())
     found = at_most(wanted, there, estimate(wanted, there, lengths))
     assert found == Tokens(0, completion)
+
+
+def test_money_is_reserved_for_a_prompt_of_which_each_character_is_a_token() -> None:
+    wanted = asked.read(CHAT, b"application/json", '{"model":"a","max_tokens":1,"prompt":"你好世界"}'.encode())
+    assert at_most(wanted, [], estimate(wanted, [], AnswerLengths())) == Tokens(4, 1)
