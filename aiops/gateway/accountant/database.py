@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from aiops.errors import AiopsError
 from aiops.gateway.accountant.say import say
@@ -99,6 +100,12 @@ class Database:
         except AiopsError as error:
             self._failed(_text(error))
             raise Unusable(_text(error)) from error
+        except (DataError, IntegrityError):
+            raise  # of a value, not of the database
+        except DBAPIError as error:  # a lock, a time-out, a full disk: later, all of it
+            said = f"the database cannot be used: {error.orig}"
+            self._failed(said)
+            raise Unusable(said) from error
         self._failing_since = None
         if self.store.state == "lost":
             self._is(Store(WELL))

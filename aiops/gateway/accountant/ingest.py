@@ -15,6 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy.exc import DataError, IntegrityError
+
 from aiops.gateway.accountant.database import Unusable
 from aiops.gateway.accountant.say import say
 from aiops.gateway.shared.journald import WARNING
@@ -23,6 +25,8 @@ from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import File, Record
 
 TICK = 0.25
+# What a database says of a value that it cannot keep: whatever else is wrong is not the record's fault.
+UNFIT = (OverflowError, ValueError, TypeError, DataError, IntegrityError)
 BACKOFF_FIRST, BACKOFF_MOST = 0.5, 5.0
 
 
@@ -80,6 +84,12 @@ class Ingest:
                     say(f"the spool cannot be read: {error}", WARNING)
                 self._away = True
                 return False
+            except Exception as error:
+                # Nobody knows yet what this is. The keys are looked up meanwhile, and it is tried again.
+                if not self._away:
+                    say(f"the ledger cannot be written: {type(error).__name__}: {error}", WARNING)
+                self._away = True
+                return False
             self._away = False
             return True
 
@@ -126,7 +136,7 @@ class Ingest:
             await self._ledger.enter(records)
         except Unusable:
             raise
-        except Exception as error:
+        except UNFIT as error:
             if len(records) > 1:
                 for record in records:
                     await self._enter([record])

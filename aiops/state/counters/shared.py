@@ -36,7 +36,7 @@ from aiops.state.counters.meters import (
 )
 from aiops.state.counters.sliding import SECOND
 
-SIZE, MOST = 64 << 20, 1 << 30  # bytes of the file: at first, and as it grows
+SIZE, MOST = 4 << 20, 1 << 30  # bytes of the file: at first, and as it grows
 KEPT = 3600  # seconds that ids which have ended are known at least; twice that at most
 SCANNED, GIVEN_BACK, PRUNED = 1000, 256, 200  # at most in one sign of life
 OVER_FOR = 86_400  # seconds that a money counter is kept when its window is over

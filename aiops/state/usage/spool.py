@@ -263,7 +263,7 @@ def files(state: Path) -> list[File]:
 def set_aside(state: Path, usage: Usage) -> Path:
     """Keep a record that nobody can take. Where it is. Raises OSError."""
     path = state / DIRECTORY / SET_ASIDE
-    line = json.dumps(asdict(usage), ensure_ascii=False, default=str)
+    line = json.dumps(asdict(usage), default=str)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, f"{line}\n".encode())

@@ -20,6 +20,11 @@ IDEMPOTENCY_KEY = b"idempotency-key"
 LONGEST = 256  # characters of what a client chose: a name of a model, an end user
 
 
+def plain_text(said: str) -> str:
+    """What a client chose, as every database can keep it: no half of a surrogate pair, and no NUL."""
+    return said[:LONGEST].encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
 class Spool(Protocol):
     """Neither raises, nor waits."""
 
@@ -61,12 +66,12 @@ class Account:
             key=identity.id,
             team=identity.team,
             user=identity.user,
-            model=given.asked.model[:LONGEST],
-            path=path[:LONGEST],
+            model=plain_text(given.asked.model),
+            path=plain_text(path),
             started=int(now * 1e6),
             generation=self._generation,
             replica=self._replica,
-            end_user=given.asked.end_user,
+            end_user=None if given.asked.end_user is None else plain_text(given.asked.end_user),
             stream=given.asked.stream,
             tags=identity.tags,
             idempotency_key=idempotency_key,

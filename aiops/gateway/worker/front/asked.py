@@ -33,10 +33,13 @@ _COUNTED = frozenset(
 _OPERATORS = frozenset(
     {
         *("api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "model_list", "specific_deployment"),
+        *("router_settings_override", "user_config", "_router_weights"),
         *("input_cost_per_token", "output_cost_per_token", "litellm_params", "num_retries", "max_retries"),
     }
 )
-_FIELD = re.compile(rb'name="?(model|user)"?\s*(?:\r\n[^\r\n]+)*\r\n\r\n([^\r\n]*)\r\n', re.IGNORECASE)
+_FIELD = re.compile(
+    rb'name="?(model|user)"?[ \t;]{0,8}(?:\r\n[^\r\n]{1,512}){0,8}\r\n\r\n([^\r\n]*)\r\n', re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +97,7 @@ def with_usage(asked: Asked) -> bytes:
     given = said.get("stream_options")
     if given is not None or b"stream_options" in asked.body:
         options = {**given, "include_usage": True} if isinstance(given, dict) else {"include_usage": True}
-        return orjson.dumps({**said, "stream_options": options})
+        return json.dumps({**said, "stream_options": options}).encode()  # what orjson did not read it does not write
     start = asked.body.index(b"{") + 1
     return asked.body[:start] + b'"stream_options":{"include_usage":true},' + asked.body[start:]
 
@@ -148,6 +151,11 @@ def _not_theirs(said: Mapping[str, Any]) -> Iterator[str]:
     """LiteLLM goes by these: who is asked, at which address and price, how often; and what it puts into the request
     that it makes, in the place of what was looked at here."""
     yield from sorted(said.keys() & _OPERATORS)
+    if said.get("background") is True:  # its answer is fetched later, when nobody counts
+        yield "background"
+    name = said.get("model")
+    if isinstance(name, str) and "," in name:  # LiteLLM asks several at once, each at its own price
+        yield "model"
     hidden = said.get("extra_body")
     if isinstance(hidden, dict):
         yield from (f"extra_body.{name}" for name in sorted(hidden.keys() & _COUNTED))

@@ -73,7 +73,7 @@ class Known:
     def forget(self, hashes: Iterable[str] | None, seq: int) -> None:
         """What the change of this number made void; None: everything."""
         if hashes is None:
-            self._all_changed = max(self._all_changed, seq)
+            self._all_changed = seq  # of a database that was put back it may be an earlier one
             self._known.clear()
             self._nobody.clear()
             return

@@ -13,6 +13,7 @@ from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application, Headers, Message, Receive, Scope, Send
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.front.reserve import Reservation, Reserve
+from aiops.state.usage import settled
 from aiops.state.usage.record import Outcome
 from aiops.state.usage.spool import Accepted
 
@@ -107,7 +108,7 @@ class Passage:
         usage = self._account.usage(self._accepted, self._given, spent, metering, outcome, call, first=self._first)
         if self._given.settles:  # money is reserved
             self._account.ending(usage)
-        epoch = ""
+        epoch = settled.unsure(self._given.settles)  # cancelled meanwhile: it may be settled, or be settled later
         try:
             epoch = await self._reserve.settle(self._given, spent.tokens, spent.cost)
         finally:

@@ -140,13 +140,18 @@ def test_a_model_that_the_key_may_not_ask_for_is_403_and_nobody_is_asked(tmp_pat
         chat("alpha", fallbacks=["beta"]),
         chat("alpha", fallbacks=[{"model": "beta"}]),
         chat("alpha", context_window_fallbacks=[{"alpha": ["beta"]}]),
-        chat("alpha,beta"),
         b'{"model": "alpha", "messages": [], "model": "beta"}',
     ],
 )
 def test_no_detour_leads_to_a_model_that_the_key_may_not_ask_for(tmp_path: Path, body: Any) -> None:
     place = Place(tmp_path, identity(account(models=("alpha",))))
     assert ask(place, body=body).status == 403
+    assert not place.app.seen
+
+
+def test_a_key_asks_for_one_model_at_a_time(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity(account(models=())))
+    assert ask(place, body=chat("alpha,beta")).status == 400
     assert not place.app.seen
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
 
 from aiops.gateway.worker.front import asked, used
+from aiops.gateway.worker.front.account import plain_text
 from aiops.gateway.worker.front.estimate import OPEN_ENDED, AnswerLengths, at_most, estimate
 from aiops.gateway.worker.front.passage import _is_last
 from aiops.gateway.worker.prices import Deployment, Tokens
@@ -76,3 +80,31 @@ def test_money_is_reserved_for_the_longest_answer_that_may_come(body: str, most:
 def test_money_is_reserved_for_a_prompt_of_which_each_character_is_a_token() -> None:
     wanted = asked.read(CHAT, b"application/json", '{"model":"a","max_tokens":1,"prompt":"你好世界"}'.encode())
     assert at_most(wanted, [], estimate(wanted, [], AnswerLengths())) == Tokens(4, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"model":"a,b"}', "model"),
+        (b'{"model":"a","background":true}', "background"),
+        (b'{"model":"a","router_settings_override":{"fallbacks":[{"a":["b"]}]}}', "router_settings_override"),
+    ],
+)
+def test_no_other_model_and_no_later_answer_behind_the_counters_back(body: bytes, name: str) -> None:
+    assert asked.read(CHAT, b"application/json", body).not_theirs == (name,)
+
+
+def test_what_one_reader_of_json_takes_the_usage_can_be_asked_in() -> None:
+    body = b'{"model":"a","user":"\\ud83d","n":18446744073709551616,"stream":true,"stream_options":{}}'
+    said = json.loads(asked.with_usage(asked.read(CHAT, b"application/json", body)))
+    assert said["stream_options"] == {"include_usage": True}
+
+
+def test_what_a_client_chose_can_be_stored() -> None:
+    assert plain_text("abc\ud83d\0").encode() == "abc?\ufffd".encode()
+
+
+def test_a_form_of_lines_without_end_is_read_in_a_moment() -> None:
+    started = time.process_time()
+    asked.read("/v1/audio/transcriptions", b"multipart/form-data; boundary=x", b"name=model\r\n" * 100_000)
+    assert time.process_time() - started < 20  # it was hours

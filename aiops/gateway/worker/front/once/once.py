@@ -247,7 +247,7 @@ def fingerprint(scope: Scope, body: bytes) -> str:
     kind = header(scope, b"content-type")
     before, mark, boundary = kind.partition(b"boundary=")
     if mark and (boundary := boundary.split(b";", 1)[0].strip(b'" ')):
-        kind, body = before, body.replace(boundary, b"boundary")
+        kind, body = before, body.replace(boundary, b"")
     digest = hashlib.sha256()
     for part in (scope["path"].encode(), scope.get("query_string", b""), kind, body):
         digest.update(len(part).to_bytes(8, "big") + part)
