@@ -89,6 +89,13 @@ class Books:
         self.running.append(process)
         return process
 
+    @staticmethod
+    def listens(process: subprocess.Popen[bytes], number: int) -> bool:
+        """It has begun so far that this signal does not just end it."""
+        said = Path(f"/proc/{process.pid}/status").read_text()
+        caught = next(line for line in said.splitlines() if line.startswith("SigCgt:"))
+        return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
     def end(self, process: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> int:
         with_it = process.poll()
         if with_it is None:

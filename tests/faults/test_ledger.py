@@ -61,6 +61,7 @@ def test_workers_and_accountants_that_are_killed_at_random_lose_and_double_nothi
             accountant = here.accountant()
     asked(here, 50)
     here.end(workers[0])
+    until(lambda: here.listens(workers[1], signal.SIGTERM), 20, "the last one has begun")
     assert here.end(workers[1], signal.SIGTERM) == 0
     until(here.quiet, 20, "all that was written in the ledger")
     assert len(here.ledger()) > 400
