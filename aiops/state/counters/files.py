@@ -20,6 +20,8 @@ from typing import Any
 
 import lmdb
 
+from aiops.state.boot import boot, is_now
+
 FORMAT = 1
 NAME = "counters.mdb"
 READERS = 1024
@@ -105,10 +107,6 @@ def allocate(path: Path, size: int) -> None:
         os.posix_fallocate(file.fileno(), 0, size)
 
 
-def boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
 def begin_epoch(txn: Any, now: int) -> None:
     """``now``: microseconds since 1970."""
     txn.put(_META_KEY, _META.pack(FORMAT, now, boot().encode(), secrets.token_hex(16).encode()))
@@ -176,7 +174,7 @@ def _identity(env: Any, clock: Callable[[], int]) -> tuple[str, int]:
     if len(raw) != _META.size or _META.unpack(raw)[0] != FORMAT:
         raise _Unusable("another version of aiops made it")
     _, birth, booted, name = _META.unpack(raw)
-    if booted.decode() != boot():
+    if not is_now(booted.rstrip(b"\0").decode()):
         raise _Unusable("it is from before the machine was started")
     return name.decode(), birth
 

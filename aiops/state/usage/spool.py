@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from aiops.state.boot import boot, is_now
 from aiops.state.usage.record import Usage
 
 DIRECTORY: Final = "spool"
@@ -306,8 +307,8 @@ def done(file: File) -> int:
     """How much of it is in the ledger. What another boot noted counts as nothing: a power cut may have taken the
     ledger's last commits and spared the note."""
     try:
-        boot, offset = file.done_file.read_text().split()
-        return int(offset) if boot == _boot() else 0
+        noted, offset = file.done_file.read_text().split()
+        return int(offset) if is_now(noted) else 0
     except (OSError, ValueError):
         return 0
 
@@ -315,7 +316,7 @@ def done(file: File) -> int:
 def note_done(file: File, offset: int) -> None:
     """Raises OSError: then more than necessary is read again, which changes nothing."""
     draft = file.path.with_suffix(".done.new")
-    draft.write_text(f"{_boot()} {offset}\n")
+    draft.write_text(f"{boot()} {offset}\n")
     draft.replace(file.done_file)
 
 
@@ -340,7 +341,3 @@ def birth(pid: int) -> int:
 def is_alive(file: File) -> bool:
     """Whether whoever writes to it may go on doing so."""
     return birth(file.pid) == file.born
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
