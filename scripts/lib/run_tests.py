@@ -108,6 +108,8 @@ def end_what_is_left(part: Part) -> None:
     """Gateways that were started for real outlive a pytest that is killed: they have become our children."""
     for pid in Path("/proc/thread-self/children").read_text().split():
         with suppress(OSError):
+            if os.waitpid(int(pid), os.WNOHANG)[0]:
+                continue  # it had ended, and its parent was not there to collect it
             line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             say(f"left behind by {part.name}, and ended: {line or pid}")
     server.end_descendants()

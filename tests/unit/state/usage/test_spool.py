@@ -209,7 +209,9 @@ def test_how_much_is_in_the_ledger_is_remembered_until_the_next_boot(
     assert spool.done(file) == 0
     spool.note_done(file, 77)
     assert spool.done(file) == 77
-    monkeypatch.setattr(spool, "_boot", lambda: "another")
+    another = tmp_path / "boot_id"
+    another.write_text("another\n")
+    monkeypatch.setattr("aiops.state.boot._ID", another)
     assert spool.done(file) == 0, "a power cut may have taken the ledger's last rows"
     spool.remove(file)
     assert list((tmp_path / "spool").iterdir()) == []
