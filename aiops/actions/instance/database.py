@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,15 +10,17 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from aiops.errors import Precondition
-from aiops.gateway.shared import deployment, pointer
+from aiops.gateway.shared import accounting, deployment, pointer
 from aiops.gateway.shared.deployment import Deployment
 from aiops.host import files
+from aiops.host import master as control
 from aiops.host.instance import Instance
 from aiops.state.store import schema
 from aiops.state.store.open import engine as opened
 from aiops.state.store.open import place
 
 NAME = "aiops.db"
+BEGIN_SECONDS = 5.0  # until an accountant that was started has made it
 
 
 def path(instance: Instance) -> Path:
@@ -60,10 +63,12 @@ def named(where: Path | str) -> str:
 
 @contextmanager
 def engine(instance: Instance, *, check: bool = True) -> Iterator[Engine]:
-    """One that is empty gets its tables, but for one that is shared. Raises Precondition when there is no instance,
-    WrongSchema when its tables are another aiops', unless ``check`` is false."""
+    """One that is empty gets its tables, but for one that is shared. Raises Precondition when there is no instance, or
+    no database where a gateway runs; WrongSchema when its tables are another aiops', unless ``check`` is false."""
     instance.require()
     found = where(instance)
+    if isinstance(found, Path) and not found.exists():
+        _require_nobody_has_one(instance, found)
     made = opened(found, connections=1)
     try:
         if check:
@@ -73,6 +78,23 @@ def engine(instance: Instance, *, check: bool = True) -> Iterator[Engine]:
         yield made
     finally:
         made.dispose()
+
+
+def _require_nobody_has_one(instance: Instance, missing: Path) -> None:
+    """A gateway that runs has its keys from a database: one made here would be another. Raises Precondition."""
+    if not accounting.holder(instance.state):
+        told = control.status(instance.run)
+        if told is None or told.accountant is None:
+            return
+        until = time.monotonic() + BEGIN_SECONDS  # it has only begun
+        while not missing.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+    if not missing.exists():
+        raise Precondition(
+            f"the gateway runs, and its database {missing} is not there",
+            f"to put a copy back: `{instance.command} down`, copy it there, `{instance.command} up`; without a copy,"
+            " wait a few seconds until the gateway has made an empty one, and make all keys anew",
+        )
 
 
 def require_shared(instance: Instance) -> None:

@@ -30,6 +30,7 @@ from aiops.state.store import identity
 
 DATABASE = "aiops.db"
 LAST_SECONDS = 2.0  # at the end, to write what is in the spools
+NO_CHANGE = -1  # a number that no change has: whoever was told it forgets everything again at the next welcome
 ALONE_SECONDS = 60.0  # without a master and without workers, until there is nothing more to do
 
 
@@ -80,6 +81,7 @@ class Accountant:
             asyncio.create_task(each)
             for each in (
                 self._database.keep_checking(),
+                self._database.until_gone(),
                 self._changes.follow(),
                 self._ingest.forever(),
                 self._presence.keep_true(self._server, self._changes),
@@ -89,6 +91,8 @@ class Accountant:
         ]
         work.append(asyncio.create_task(self._told_to_end()))
         done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        if self._database.is_gone:  # what the workers know is of none that anybody can change any more
+            self._server.tell(Changed(NO_CHANGE))
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)

@@ -89,7 +89,9 @@ class _File:
     def _ask(self) -> int | None:
         with suppress(sqlite3.Error):
             if self._connection is None:
-                self._connection = sqlite3.connect(self._path, timeout=0.0, isolation_level=None)
+                self._connection = sqlite3.connect(
+                    f"{self._path.absolute().as_uri()}?mode=rw", uri=True, timeout=0.0, isolation_level=None
+                )
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         self.close()
         return None

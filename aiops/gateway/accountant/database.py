@@ -28,10 +28,15 @@ Work = Callable[[Connection], T]
 
 LOST_SECONDS = 3.0  # of nothing but failures, until it counts as lost: one that restarts is not news
 CHECK_SECONDS = 2.0  # between looks at a schema that is not ours, or at a database that is away
+FILE_SECONDS = 0.5  # between looks whether SQLite's file is the one that is open
 
 
 class Unusable(Exception):
     """The database cannot be used now; the text is for whoever runs the gateway, with what to type."""
+
+
+class Gone(Unusable):
+    """SQLite's file was removed, or another one is in its place: what is open is nobody else's any more."""
 
 
 class Database:
@@ -39,13 +44,14 @@ class Database:
 
     def __init__(self, where: Path | str, told: Callable[[Store], None]) -> None:
         self.engine = opening.engine(where)
-        self._own = isinstance(where, Path)
+        self._path = where if isinstance(where, Path) else None
+        self._file: tuple[int, int] | None = None  # device and inode, of what is open
         self._reader = ThreadPoolExecutor(1, "reads")
         self._writer = ThreadPoolExecutor(1, "writes")
         self._told = told
         self._failing_since: float | None = None
         self.store = Store("unknown", "the database was not asked yet")
-        if self._own:
+        if self._path is not None:
             event.listen(self.engine, "connect", _durable)
 
     async def read(self, work: Work[T]) -> T:
@@ -73,6 +79,12 @@ class Database:
             await self.check()
             await asyncio.sleep(CHECK_SECONDS)
 
+    async def until_gone(self) -> None:
+        """Until cancelled. Raises Gone: then only another process can go on, with what is there."""
+        while True:
+            self._require_file()
+            await asyncio.sleep(FILE_SECONDS)
+
     async def check(self) -> None:
         """Say how it is. One of SQLite that is empty gets our tables."""
         loop = asyncio.get_running_loop()
@@ -82,6 +94,7 @@ class Database:
             self._failed(_text(error))
             return
         self._failing_since = None
+        self._file = self._file or self._found()
         self._is(found)
 
     def close(self) -> None:
@@ -93,6 +106,7 @@ class Database:
     async def _do(self, thread: ThreadPoolExecutor, how: Callable[[], T]) -> T:
         if not self.usable:
             raise Unusable(self.store.said)
+        self._require_file()  # what is written into a file that was removed is lost
         try:
             done = await asyncio.get_running_loop().run_in_executor(thread, how)
         except Frozen as error:  # it is there, and answers who reads
@@ -115,9 +129,29 @@ class Database:
         with opening.reading(self.engine) as connection:
             return work(connection)
 
+    @property
+    def is_gone(self) -> bool:
+        """SQLite's file was removed, or another one is in its place."""
+        return self._file is not None and self._found() != self._file
+
+    def _require_file(self) -> None:
+        """Raises Gone."""
+        if self.is_gone:
+            raise Gone(f"the database {self._path} was removed or replaced while it was in use")
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat() if self._path is not None else None
+        except FileNotFoundError:
+            return None
+        except OSError:  # nobody knows: a disk that does not answer
+            return self._file
+        return (found.st_dev, found.st_ino) if found is not None else None
+
     def _schema(self) -> Store:
+        self._require_file()
         state = schema.schema_state(self.engine)
-        if self._own and state == schema.Behind(0):
+        if self._path is not None and state == schema.Behind(0):
             schema.migrate(self.engine)
             return Store(WELL)
         try:
