@@ -131,7 +131,7 @@ def allow(identity: Identity, path: str, models: Iterable[str], now: float, area
 def may_ask(account: Account, model: str) -> bool:
     """Whether its models are held to none, or this is one of them."""
     allowed = account.models
-    return not allowed or any(_means(each, model) for each in allowed)
+    return not allowed or any(means(each, model) for each in allowed)
 
 
 def lists(identity: Identity, model: str) -> bool:
@@ -139,7 +139,13 @@ def lists(identity: Identity, model: str) -> bool:
     return all(may_ask(account, model) for account in identity.accounts)
 
 
-def _means(allowed: str, model: str) -> bool:
+def is_one_model(name: str) -> bool:
+    """Rather than a pattern, or one of LiteLLM's names of many."""
+    return name not in (ALL, TEAMS, NONE) and not _is_pattern(name)
+
+
+def means(allowed: str, model: str) -> bool:
+    """Whether a name or a pattern (``gpt-*``) is one of this model."""
     if allowed in (ALL, TEAMS):
         return True
     return allowed != NONE and (allowed == model or (_is_pattern(allowed) and fnmatchcase(model, allowed)))
@@ -201,11 +207,11 @@ def counts(identity: Identity, model: str, now: float, zone: tzinfo = UTC) -> Co
     for account in identity.accounts:
         counted += _limits(account, account.limits, None)
         for name, limits in account.by_model.items():
-            if _means(name, model):
+            if means(name, model):
                 counted += _limits(account, limits, name)
         budgets: list[tuple[Budget, str | None]] = [(budget, None) for budget in account.budgets]
         for name, several in account.budgets_by_model.items():
-            if _means(name, model):
+            if means(name, model):
                 budgets += [(budget, name) for budget in several]
         for budget, only in budgets:
             meter = money_meter(account, budget, now, only, zone)

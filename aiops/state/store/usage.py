@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, not_, or_, select, text, tuple_
 
+from aiops.state import rules
 from aiops.state.shapes import Kind
 from aiops.state.store import clock, freeze, writing
 from aiops.state.store.changes import member_of
@@ -74,7 +75,8 @@ def spent(
     not_in: InCounter | None = None,
 ) -> int:
     """Nano-dollars of an account from ``begins`` until before ``ends`` (seconds since 1970; None: all after), by when
-    its requests were started. ``not_in``: without those that this counter has.
+    its requests were started. ``model``: of this one alone, or of all that this pattern means. ``not_in``: without
+    those that this counter has.
 
     Whole days (of UTC) come from the sums by day, which are kept when rows are dropped; what a window has of its first
     and last day only, from the rows.
@@ -231,14 +233,19 @@ def _sum(
     model: str | None,
     not_in: InCounter | None,
 ) -> int:
-    if model is not None:
+    if model is not None and rules.is_one_model(model):
         where.append(table.c.model == model)
     if not_in is not None:
         epoch, mark = not_in
         of_these = table.c.epoch.startswith(f"{epoch} ", autoescape=True)
         in_it = and_(of_these, table.c.epoch.contains(f" {mark} ", autoescape=True))
         where.append(not_(or_(table.c.epoch == epoch, in_it)))
-    return int(connection.scalar(select(func.coalesce(func.sum(table.c.cost), 0)).where(*where)) or 0)
+    total = func.coalesce(func.sum(table.c.cost), 0)
+    if model is None or rules.is_one_model(model):
+        return int(connection.scalar(select(total).where(*where)) or 0)
+    # No database matches a pattern as a request is matched.
+    by_model = connection.execute(select(table.c.model, total).where(*where).group_by(table.c.model))
+    return sum(int(cost) for served, cost in by_model if rules.means(model, served))
 
 
 def _date(days: int) -> date:

@@ -211,6 +211,31 @@ def test_what_was_spent_is_told_of_any_window_to_the_nano_dollar(engine: Engine)
                     assert found == expected, (begins, ends, kind, model, epoch)
 
 
+def test_a_pattern_of_models_is_told_what_all_of_its_models_spent(engine: Engine) -> None:
+    """Matched as a request is: in the sums by day and in the rows, and without what the counter has."""
+    models = ("gpt-4o", "gpt-4o-mini", "GPT-4o", "claude", "gpt")
+    records = [
+        used(f"{model} {days} {epoch}", NOON - days * DAY, model=model, cost=10**number, epoch=epoch)
+        for number, model in enumerate(models)
+        for days in (0, 2)
+        for epoch in ("e1 key:0:30d:gpt-%2A ", "e2 ")
+    ]
+    with transaction(engine) as connection:
+        usage.ingest(connection, records)
+        for pattern, whose in (
+            ("gpt-*", "gpt-4o gpt-4o-mini"),
+            ("gpt-4?", "gpt-4o"),
+            ("*", " ".join(models)),
+            ("all-proxy-models", " ".join(models)),
+            ("no-default-models", ""),
+        ):
+            expected = sum(each.cost or 0 for each in records if each.model in whose.split())
+            begins = NOON - 3 * DAY + 5
+            assert usage.spent(connection, "key", "k", begins, NOON + 1, model=pattern) == expected, pattern
+            counter = ("e1", "key:0:30d:gpt-%2A")
+            assert usage.spent(connection, "key", "k", begins, NOON + 1, model=pattern, not_in=counter) * 2 == expected
+
+
 def test_pages_of_the_ledger_have_every_request_once(engine: Engine) -> None:
     records = [used(f"{number:03}", NOON + number // 5) for number in range(50)]
     with transaction(engine) as connection:
