@@ -57,12 +57,16 @@ class Money:
         loop = asyncio.get_running_loop()
         # What nobody has a budget for is written also while nobody counts. That others stand in for a while is no
         # reason not to tell the counters that come back.
-        counts = any(each.cost and each.key for each in records)
-        epoch = await self._here(self._lasting.epoch()) if counts else ""
+        if any(each.cost and each.key for each in records):
+            await self._here(self._lasting.epoch())  # whoever cannot ask for it later holds up nobody until then
 
         def enter(connection: Connection) -> None:
             inserted = set(usage.ingest(connection, records))
             new = [each for each in records if each.id in inserted and each.cost and each.key]
+            if not new:
+                return
+            # Now that nothing is seeded: counters that were lost while this waited for its turn are others.
+            epoch = asyncio.run_coroutine_threadsafe(self._here(self._lasting.epoch()), loop).result()
             who = self._identities(connection, {each.key for each in new})
             posts = [post for each in new for post in _posts(who[each.key], each, epoch)]
             if posts:  # before the commit: killed in between, it is done again, and counted once
