@@ -20,6 +20,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from aiops.gateway.accountant.database import Unusable
 from aiops.gateway.accountant.say import say
 from aiops.gateway.shared.journald import WARNING
+from aiops.state.store.open import reason
 from aiops.state.usage import spool
 from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import File, Record
@@ -87,7 +88,7 @@ class Ingest:
             except Exception as error:
                 # Nobody knows yet what this is. The keys are looked up meanwhile, and it is tried again.
                 if not self._away:
-                    say(f"the ledger cannot be written: {type(error).__name__}: {error}", WARNING)
+                    say(f"the ledger cannot be written: {type(error).__name__}: {reason(error)}", WARNING)
                 self._away = True
                 return False
             self._away = False
@@ -141,7 +142,8 @@ class Ingest:
                 for record in records:
                     await self._enter([record])
                 return
-            say(f"a record is no use to the ledger ({error}), see {spool.set_aside(self._state, records[0])}", WARNING)
+            why, aside = reason(error), spool.set_aside(self._state, records[0])
+            say(f"a record is no use to the ledger ({why}), see {aside}", WARNING)
 
     async def _bury(self, files: list[File], process: _Process) -> None:
         left = await self._ledger.settle(files[0].stem, list(process.under_way.values()))

@@ -14,8 +14,13 @@ from aiops.gateway.accountant.say import say
 from aiops.gateway.shared import accounting, protocol
 from aiops.gateway.shared.accounting import Answer, Push, Question
 from aiops.gateway.shared.journald import WARNING
+from aiops.state.store.open import reason
 
 MOST_UNREAD = 16 * 1024 * 1024  # bytes that a worker leaves in its socket: it hangs, and asks again when it does not
+
+
+class TooMuch(Exception):
+    """More than whoever listens takes in one line: the connection would be given up."""
 
 
 @dataclass(eq=False)
@@ -29,8 +34,12 @@ class Peer:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def say(self, message: Answer | Push, id: int | None = None) -> None:
+        """Raises TypeError for what is no JSON, and TooMuch."""
         numbered = {} if id is None else {"id": id}
-        self.writer.write(protocol.encode({**numbered, **message.plain()}))
+        line = protocol.encode({**numbered, **message.plain()})
+        if len(line) > protocol.MAX_LINE:
+            raise TooMuch
+        self.writer.write(line)
         if self.writer.transport.get_write_buffer_size() > MOST_UNREAD:
             self.writer.transport.abort()
 
@@ -115,13 +124,14 @@ class Server:
             task.add_done_callback(peer.tasks.discard)
 
     async def _answer(self, peer: Peer, question: Question, id: int) -> None:
-        answer: Answer | None
         try:
             answer = await self._reply(peer, question)
+            if answer is not None:
+                peer.say(answer, id)
         except Unusable as error:
-            answer = accounting.Failed(str(error))
+            peer.say(accounting.Failed(str(error)), id)
+        except TooMuch:
+            peer.say(accounting.Failed("too much for one answer: ask for a page"), id)
         except Exception as error:  # one question that is not understood is no reason to leave the others alone
-            say(f"`{question.word}` failed: {type(error).__name__}: {error}", WARNING)
-            answer = accounting.Failed(f"the accountant failed: {type(error).__name__}")
-        if answer is not None:
-            peer.say(answer, id)
+            say(f"`{question.word}` failed: {type(error).__name__}: {reason(error)}", WARNING)
+            peer.say(accounting.Failed(f"the accountant failed: {type(error).__name__}"), id)

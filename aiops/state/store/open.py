@@ -36,7 +36,10 @@ class Unavailable(Precondition):
 def engine(
     where: Path | str, *, connections: int = CONNECTIONS, statement_seconds: float = STATEMENT_SECONDS
 ) -> Engine:
-    """Opens nothing yet. A path is SQLite's; its directory has to be there. Raises ValueError for another URL."""
+    """Opens nothing yet. A path is SQLite's; its directory has to be there. Raises ValueError for another URL.
+
+    What an error says of a statement is without its parameters: hashes of keys, and tags, have no place in logs.
+    """
     if isinstance(where, Path):
         return _sqlite(where, connections)
     if not where.startswith(("postgresql://", "postgres://")):
@@ -49,7 +52,13 @@ def is_postgres(of: Connection | Engine) -> bool:
 
 
 def _sqlite(path: Path, connections: int) -> Engine:
-    made = create_engine(f"sqlite:///{path}", pool_size=connections, max_overflow=0, pool_timeout=BUSY_SECONDS)
+    made = create_engine(
+        f"sqlite:///{path}",
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+        hide_parameters=True,
+    )
 
     @event.listens_for(made, "do_connect")
     def before(*_: Any) -> None:
@@ -115,6 +124,7 @@ def _postgres(url: str, connections: int, statement_seconds: float) -> Engine:
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS + statement_seconds,
         pool_pre_ping=True,
+        hide_parameters=True,
     )
 
     @event.listens_for(made, "connect")
@@ -182,12 +192,14 @@ def _explained() -> Iterator[None]:
     except DBAPIError as error:
         if not lost(error):
             raise
-        raise Unavailable(f"the database cannot be used: {_reason(error)}", _hint(error)) from error
+        raise Unavailable(f"the database cannot be used: {reason(error)}", _hint(error)) from error
 
 
-def _reason(error: DBAPIError) -> str:
-    """The driver's own words, on one line. libpq never repeats a password."""
-    return " ".join(str(error.orig).split())
+def reason(error: BaseException) -> str:
+    """What it says, on one line, without the row that it is about. libpq never repeats a password."""
+    orig = getattr(error, "orig", None)
+    primary = getattr(getattr(orig, "diag", None), "message_primary", None)  # psycopg's DETAIL has the whole row
+    return " ".join(str(primary or orig or error).split())
 
 
 def _hint(error: DBAPIError) -> str:

@@ -8,12 +8,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
+from sqlalchemy.exc import IntegrityError
 
 from aiops.state.store import changes, keys, open, schema, usage
 from aiops.state.store.open import reading
 from aiops.state.store.open import writing as transaction
 from aiops.state.store.rows import Key
+from aiops.state.store.tables import key_hashes
 
 
 def test_the_file_and_its_journal_are_the_owners_alone(empty: Engine, where: Path) -> None:
@@ -23,6 +25,15 @@ def test_the_file_and_its_journal_are_the_owners_alone(empty: Engine, where: Pat
         files = sorted(where.parent.glob("aiops.db*"))
         assert [path.name for path in files] == ["aiops.db", "aiops.db-shm", "aiops.db-wal"]
         assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def test_what_an_error_says_has_no_hash_in_it(engine: Engine) -> None:
+    with pytest.raises(IntegrityError) as caught, transaction(engine) as connection:
+        for _ in range(2):
+            connection.execute(insert(key_hashes).values(hash="of-a-key", key_id="k", created_at=0))
+    assert "UNIQUE" in str(caught.value)
+    assert "of-a-key" not in str(caught.value)
+    assert open.engine("postgresql://nobody@127.0.0.1:1/none").hide_parameters
 
 
 def test_who_reads_waits_for_no_writer_and_sees_one_state(engine: Engine) -> None:
