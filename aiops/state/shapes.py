@@ -39,7 +39,7 @@ class Account:
     ``models``: names and patterns (``gpt-*``) that may be asked for; empty: all. ``by_model``: limits for one model
     alone, ``budgets_by_model`` likewise. ``base``: nano-dollars spent before aiops counted, or what a reset set, valid
     from ``base_at`` (seconds since 1970); ``bases``: another one for the budget of a duration (None: ``ever``). Each
-    reset makes a new ``epoch``, so that no counter is ever lowered.
+    reset makes a new ``epoch``, so that no counter is ever lowered, and so does each end of a budget.
     ``changed_at``: when anything of it was decided last, also a budget that it is lent.
     """
 

@@ -113,6 +113,25 @@ def test_a_budget_that_is_given_later_has_all_of_its_window_also_what_is_under_w
     here.require_exact()
 
 
+def test_a_budget_that_was_away_for_a_while_has_what_was_spent_meanwhile(here: Books) -> None:
+    here.serving()
+    worker = here.worker()
+    asked(here, 50)
+    here.end(worker, signal.SIGTERM)
+    here.give(max_budget=None, budget_duration=None, rpm_limit=10**6)
+    ignorant = here.worker()
+    asks(here, ignorant)
+    asked(here, 50)
+    here.give(max_budget=10**12, budget_duration="30d")
+    worker = here.worker()
+    asks(here, worker)
+    asked(here, 50)
+    for each in (ignorant, worker):
+        here.end(each, signal.SIGTERM)
+    until(here.quiet, 20, "all that was written in the ledger")
+    here.require_exact()
+
+
 def test_a_backup_that_holds_the_database_for_a_while_loses_nothing(here: Books) -> None:
     here.serving()
     worker = here.worker()

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Table
 
+from aiops.state.administration import epochs
 from aiops.state.store import audit, changes, rows, tables, writing
 from aiops.state.store.audit import Act
 from aiops.state.store.changes import Kind, member_id
@@ -45,6 +46,7 @@ class Done(Generic[R]):
 def add(connection: Connection, row: R, by: Actor, verb: str) -> Done[R]:
     """Raises Exists."""
     kind, table = _OF[type(row)]
+    row = epochs.first(connection, row)
     seq = changes.note(connection, kind, identity(row))
     now = writing.add(connection, table, replace(row, created_by=by.who, updated_by=by.who))
     _tell(connection, by, verb, kind, identity(now), None, plain(now))
@@ -65,6 +67,7 @@ def change(
         return Done(row, None)
     kind, table = _OF[type(row)]
     seq = changes.note(connection, kind, identity(row))
+    changed = epochs.follow(connection, row, changed)
     now = writing.replace(connection, table, replace(changed, updated_by=by.who))
     before, after = plain(row), plain(now)
     names = [name for name in after if before[name] != after[name]]
@@ -79,6 +82,8 @@ def remove(connection: Connection, row: rows.Limited, by: Actor, verb: str) -> i
     """The number of the change."""
     kind, table = _OF[type(row)]
     seq = changes.note(connection, kind, identity(row))
+    if isinstance(row, rows.Budget):
+        epochs.borrowers(connection, row.id)
     writing.remove(connection, table, **{column.name: getattr(row, column.name) for column in table.primary_key})
     _tell(connection, by, verb, kind, identity(row), plain(row), None)
     return seq

@@ -30,4 +30,4 @@ def exists(connection: Connection, table: Table, id: str) -> bool:
 def anew(row: rows.Counted, spent: int, at: int) -> dict[str, Any]:
     """Its counters begin again, under another epoch, with ``spent`` nano-dollars; what was before stays in the
     ledger. ``at``: microseconds."""
-    return {"base_spend": spent, "base_at": at, "base_windows": None, "epoch": row.epoch + 1}
+    return {"base_spend": spent, "base_at": at, "base_windows": None, "epoch": row.reset_epoch()}

@@ -46,7 +46,7 @@ def spent(connection: Connection, row: Counted, lent: Budget | None, now: float,
     """``now``: seconds since 1970."""
     first = next(iter(_budgets(row, lent)), None)
     current = window(first.budget_duration if first else row.budget_duration, now, zone)
-    total = usage.spent(connection, _kind(row), identity(row), 0, None) + (row.base_spend if row.epoch == 0 else 0)
+    total = usage.spent(connection, _kind(row), identity(row), 0, None) + row.spent_before()
     if current.ends is None and not row.base_at:
         return Spent(total, total)  # all of it is one window
     return Spent(_within(connection, row, current, None), total)

@@ -48,7 +48,8 @@ class Limited:
 
 @dataclass(frozen=True, kw_only=True)
 class Counted(Limited):
-    """Whom requests are counted for. ``epoch`` has to grow when ``base_spend`` is set, see ``state/shapes.Account``."""
+    """Whom requests are counted for. Counters are of an ``epoch``, see ``state/shapes.Account``: above 0 it grows, and
+    ``base_spend`` is what a reset set; at 0 and below it falls, and that is what was spent before aiops counted."""
 
     budget_id: str | None = None
     models: tuple[str, ...] | None = None
@@ -58,6 +59,18 @@ class Counted(Limited):
     base_spend: int = 0
     base_at: int = 0
     base_windows: Mapping[str, int] | None = None
+
+    def next_epoch(self) -> int:
+        """For other counters that begin with the same base."""
+        return self.epoch + 1 if self.epoch > 0 else self.epoch - 1
+
+    def reset_epoch(self) -> int:
+        """For other counters that begin with another base."""
+        return max(self.epoch, 0) + 1
+
+    def spent_before(self) -> int:
+        """Nano-dollars that are in no ledger of aiops."""
+        return self.base_spend if self.epoch <= 0 else 0
 
     def base_of(self, duration: str | None) -> int:
         """Nano-dollars of the budget with this duration; as ``state/shapes.Account`` has it."""

@@ -84,7 +84,7 @@ def _stands(connection: Connection, kind: str) -> Iterator[tuple[str, int]]:
     for *id, epoch, spend in connection.execute(select(*names, table.c.epoch, table.c.base_spend)):
         theirs, spent = remembered.get(member_id(*id) if kind == "member" else id[0], (None, 0))
         if theirs is not None:
-            yield theirs, spend if epoch == 0 else spent
+            yield theirs, spend if epoch <= 0 else spent
 
 
 def digest(row: rows.Limited) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import Column, Connection, select
 
 from aiops.errors import Precondition
 from aiops.state import windows
+from aiops.state.administration import epochs
 from aiops.state.administration import keys as administration
 from aiops.state.administration.journal import Actor, identity
 from aiops.state.shapes import Kind
@@ -208,9 +209,8 @@ class _Work:
             count.spend += 1
         if settings or spent:
             self.note()
-            row = writing.replace(
-                self.connection, TABLES[taken.kind], replace(row, **settings, **spent, updated_by=self.by.who)
-            )
+            changed = epochs.follow(self.connection, row, replace(row, **settings, **spent, updated_by=self.by.who))
+            row = writing.replace(self.connection, TABLES[taken.kind], changed)
         elif not kept_here:
             count.same += 1
         version = known.version if touched else row.version
@@ -238,7 +238,7 @@ class _Work:
             if theirs
             else None,
             "base_at": self.now,
-            "epoch": row.epoch + 1,
+            "epoch": row.reset_epoch(),
         }
 
     def _own(self, taken: Taken, row: rows.Limited, duration: str | None) -> int:

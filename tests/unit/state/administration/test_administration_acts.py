@@ -270,3 +270,71 @@ def test_who_deletes_a_user_revokes_their_keys_and_they_leave_their_teams(engine
             users.create(connection, UserRequest.of({"user_email": "a@b.c"}), ANN)
         assert users.delete(connection, user, ANN).keys == (made.row.id,)
         assert users.memberships(connection, "ada") == []
+
+
+def test_a_budget_that_ends_takes_its_counters_with_it_and_leaves_what_was_spent_before(engine: Engine) -> None:
+    """Given back in the same window it would find a counter without what was spent between."""
+
+    def epoch(connection: Connection) -> int:
+        whose = identity.by_id(connection, id)
+        assert whose is not None
+        return whose.accounts[0].epoch
+
+    with writing(engine) as connection:
+        row = create(connection, max_budget=10, budget_duration="30d", spend=3).row
+        id = row.id
+        seen = {epoch(connection)}
+        for fields, ends in (
+            ({"rpm_limit": 5}, False),
+            ({"max_budget": 20}, False),
+            ({"budget_limits": [{"max_budget": 1, "budget_duration": "1d"}]}, False),
+            ({"model_max_budget": {"gpt-*": {"max_budget": 1, "budget_duration": "1d"}}}, False),
+            ({"budget_limits": None}, True),
+            ({"model_max_budget": {"gpt-*": {"max_budget": 1, "budget_duration": "7d"}}}, True),
+            ({"model_max_budget": None}, True),
+            ({"budget_duration": "7d"}, True),
+            ({"max_budget": None, "budget_duration": None}, True),
+            ({"max_budget": 10, "budget_duration": "30d"}, False),
+        ):
+            row = keys.change(connection, row, KeyRequest.of(fields), ANN).row
+            assert (epoch(connection) not in seen) == ends, fields
+            seen.add(epoch(connection))
+            assert spend.spent(connection, row, None, row.base_at / clock.SECOND).total == 3 * NANO
+        row = keys.reset_spend(connection, row, 0, ANN).row
+        assert epoch(connection) not in seen
+        seen.add(epoch(connection))
+        keys.change(connection, row, KeyRequest.of({"max_budget": None, "budget_duration": None}), ANN)
+        assert epoch(connection) not in seen
+
+
+def test_a_lent_budget_that_ends_takes_the_counters_of_all_who_were_lent_it(engine: Engine) -> None:
+    def accounts(connection: Connection) -> dict[str, tuple[int, float]]:
+        whose = identity.by_id(connection, key.id)
+        assert whose is not None
+        return {each.kind: (each.epoch, each.changed_at) for each in whose.accounts}
+
+    def begun_anew(connection: Connection, before: dict[str, tuple[int, float]]) -> set[str]:
+        """Whose counters are others, which are told what the ledger says because something was decided since."""
+        now = accounts(connection)
+        assert all(now[kind][1] > before[kind][1] for kind in now if now[kind][0] != before[kind][0])
+        return {kind for kind in now if now[kind][0] != before[kind][0]}
+
+    with writing(engine) as connection:
+        lent = budgets.create(connection, BudgetRequest.of({"max_budget": 5, "budget_duration": "30d"}), ANN).row
+        team = teams.create(
+            connection, TeamRequest.of({"team_id": "t", "team_member_budget": 1, "budget_id": lent.id}), ANN
+        ).row
+        members.add(connection, team, Member("u"), by=ANN)
+        key = create(connection, team_id="t", user_id="u", budget_id=lent.id).row
+    with writing(engine) as connection:
+        before = accounts(connection)
+        lent = budgets.change(connection, lent, BudgetRequest.of({"budget_duration": "7d"}), ANN).row
+        assert begun_anew(connection, before) == {"key", "team"}
+        before = accounts(connection)
+        team = teams.change(
+            connection, teams.get(connection, "t"), TeamRequest.of({"team_member_budget": None}), ANN
+        ).row
+        assert begun_anew(connection, before) == {"member"}
+        before = accounts(connection)
+        budgets.delete(connection, lent, ANN)
+        assert begun_anew(connection, before) == {"key", "team"}
