@@ -27,6 +27,9 @@ def _read(ctx: click.Context, field: click.Parameter, value: Any) -> Any:
         return None
     if value in (NONE, (NONE,)):
         return _Null()
+    words = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(word, str) and not word.strip(" ,") for word in words):  # a variable of a script that is not set
+        raise click.BadParameter(f"is empty: leave it out, or write `{NONE}`", ctx, field)
     try:
         return field.read(value)
     except ValueError as error:

@@ -24,6 +24,8 @@ MASTER = Identity(id="", hash="", name="the master key", alias=None, accounts=()
 ALL, TEAMS, NONE = "all-proxy-models", "all-team-models", "no-default-models"
 """LiteLLM's names that are no names of models: everything; what the team may, which its own account says; nothing."""
 
+SPECIAL = (ALL, TEAMS, NONE)
+
 ROUTE_GROUPS = frozenset(
     {"llm_api_routes", "openai_routes", "anthropic_routes", "google_routes", "info_routes", "management_routes"}
 )
@@ -103,7 +105,7 @@ def valid(identity: Identity, now: float) -> Refusal | None:
             kind="expired_key",
             param=identity.name,
             code="401",
-            message=f"Authentication Error - Expired Key. {_whose(identity)} expired at {_shown(identity.expires)}.",
+            message=f"Authentication Error - Expired Key. {_ended(identity)} expired at {_shown(identity.expires)}.",
         )
     return None
 
@@ -141,7 +143,7 @@ def lists(identity: Identity, model: str) -> bool:
 
 def is_one_model(name: str) -> bool:
     """Rather than a pattern, or one of LiteLLM's names of many."""
-    return name not in (ALL, TEAMS, NONE) and not _is_pattern(name)
+    return name not in SPECIAL and not _is_pattern(name)
 
 
 def means(allowed: str, model: str) -> bool:
@@ -352,6 +354,12 @@ def _of(identity: Identity, counted: Counted | None) -> str:
 
 def _whose(identity: Identity) -> str:
     return f"The key {identity.name}" + (f" ({identity.alias})" if identity.alias else "")
+
+
+def _ended(identity: Identity) -> str:
+    """One that was replaced has no name any more but that of the other one."""
+    whose = _whose(identity)
+    return f"The key that was replaced by t{whose[1:]}" if identity.replaced else whose
 
 
 def _label(account: Account) -> str:

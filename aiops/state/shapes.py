@@ -66,9 +66,10 @@ class Account:
 @dataclass(frozen=True, kw_only=True)
 class Identity:
     """A key and everybody it counts for, the key's own account first. ``hash``: of the key that was shown, which may
-    be one that a rotation left valid until ``expires``. ``admin``: may use the management API. ``routes``: paths or
-    LiteLLM's groups of them that it is held to; empty: all that models are asked with. ``weight``: its share where
-    requests wait for their turn. Times are seconds since 1970. ``version`` grows with each change.
+    be one that a rotation left valid until ``expires``: then it is ``replaced``, and ``name`` is that of the key in its
+    place. ``admin``: may use the management API. ``routes``: paths or LiteLLM's groups of them that it is held to;
+    empty: all that models are asked with. ``weight``: its share where requests wait for their turn. Times are seconds
+    since 1970. ``version`` grows with each change.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Identity:
     team: str | None = None
     user: str | None = None
     expires: float | None = None
+    replaced: bool = False
     admin: bool = False
     routes: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()

@@ -13,11 +13,12 @@ from aiops.actions.change.terms import Terms
 from aiops.actions.instance.database import engine
 from aiops.actions.instance.place import place
 from aiops.actions.instance.snapshot import Snapshot
+from aiops.actions.keys.served import not_served
 from aiops.actions.keys.which import with_team
 from aiops.errors import AiopsError
 from aiops.host.instance import Instance
 from aiops.output import Output
-from aiops.state.administration import keys, view, words
+from aiops.state.administration import keys, teams, view, words
 from aiops.state.administration.journal import Actor
 from aiops.state.administration.keys import Made
 from aiops.state.administration.requests import KeyRequest
@@ -40,20 +41,20 @@ class Created:
 def create(instance: Instance, fields: Mapping[str, Any], terms: Terms, out: Output) -> Created:
     """``fields``: by LiteLLM's names. Raises UsageError with every problem."""
 
-    def act(connection: Connection, by: Actor) -> tuple[Made, dict[str, Any]]:
+    def act(connection: Connection, by: Actor) -> tuple[Made, str, dict[str, Any]]:
         made = keys.create(connection, KeyRequest.of(with_team(connection, fields)), by)
-        return made, view.made(connection, made, clock.read(connection) / clock.SECOND)
+        may = words.may(made.row, teams.called(connection, [made.row]))
+        return made, may, view.made(connection, made, clock.read(connection) / clock.SECOND)
+
+    def tell(new: tuple[Made, str, dict[str, Any]]) -> list[str]:
+        row, may = new[0].row, new[1]
+        return [f"+ key {row.alias or row.id} ({row.name}): {may}", *not_served(instance, row)]
 
     with engine(instance) as database:
-        made, shape = administer(database, act, lambda new: [told(new[0])], terms, out)
+        made, _, shape = administer(database, act, tell, terms, out)
     if terms.dry_run:
         return Created("planned", made, "", {**shape, "token": None, "token_id": None})
     return Created("applied", made, made.key, shape)
-
-
-def told(made: Made) -> str:
-    row = made.row
-    return f"+ key {row.alias or row.id} ({row.name}): {words.may(row)}"
 
 
 def how_to_try(instance: Instance, made: Made) -> Iterator[str]:

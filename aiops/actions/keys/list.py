@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,8 @@ def list(
         tokens = find.hashes(connection, [each.id for each in page])
         lents = [spend.lent(connection, each) for each in page]
         spents = [spend.spent(connection, each, lent, now) for each, lent in zip(page, lents, strict=True)]
-        rows = [_row(each, spent, now) for each, spent in zip(page, spents, strict=True)]
+        called = teams.called(connection, page)
+        rows = [_row(each, spent, now, called) for each, spent in zip(page, spents, strict=True)]
         shapes = [
             litellm.key(each, tokens.get(each.id), spent, lent, now)
             for each, spent, lent in zip(page, spents, lents, strict=True)
@@ -67,7 +68,7 @@ def list(
     return Listed(rows, shapes, f"{last.created_at}-{last.id}" if last is not None else "")
 
 
-def _row(key: Key, spent: spend.Spent, now: float) -> Row:
+def _row(key: Key, spent: spend.Spent, now: float, called: Mapping[str, str]) -> Row:
     state = litellm.status(key, now)
     return {
         "alias": key.alias or "",
@@ -75,7 +76,7 @@ def _row(key: Key, spent: spend.Spent, now: float) -> Row:
         "id": key.id,
         "state": {"revoked": "blocked", "deleted": "revoked"}.get(state, state),
         "spent": money.shown(spent.window),
-        "may": words.may(key),
+        "may": words.may(key, called),
     }
 
 

@@ -10,7 +10,7 @@ from aiops.actions.instance.database import engine
 from aiops.actions.keys.which import key, named
 from aiops.host.instance import Instance
 from aiops.state import money
-from aiops.state.administration import litellm, spend, view, words
+from aiops.state.administration import litellm, spend, teams, view, words
 from aiops.state.store import audit, clock
 from aiops.state.store import keys as stored
 from aiops.state.store.open import reading
@@ -22,6 +22,7 @@ LINES = 5  # of the audit
 @dataclass(frozen=True)
 class Shown:
     row: Key
+    may: str
     state: str
     used: Sequence[spend.Used]
     total: int
@@ -34,7 +35,7 @@ class Shown:
         yield f"{'key:':<12}{row.name}" + (f", {row.alias}" if row.alias else "")
         yield f"{'id:':<12}{row.id}"
         yield f"{'state:':<12}{self.state}"
-        yield f"{'may:':<12}{words.may(row)}"
+        yield f"{'may:':<12}{self.may}"
         for each in self.used:
             yield f"{'spent:':<12}{words.used(each)}"
         if row.soft_budget is not None:
@@ -62,6 +63,7 @@ def show(instance: Instance, said: str) -> Shown:
         state = litellm.status(row, now)
         return Shown(
             row,
+            words.may(row, teams.called(connection, [row])),
             {"revoked": "blocked", "deleted": "revoked"}.get(state, state),
             spend.used(connection, row, lent, now),
             spend.spent(connection, row, lent, now).total,

@@ -11,11 +11,12 @@ from aiops.actions.change.administer import administer
 from aiops.actions.change.terms import Terms
 from aiops.actions.instance.database import engine
 from aiops.actions.keys.done import Done, called
+from aiops.actions.keys.served import not_served
 from aiops.actions.keys.which import key, named, with_team
 from aiops.errors import UsageError
 from aiops.host.instance import Instance
 from aiops.output import Output
-from aiops.state.administration import keys, view, words
+from aiops.state.administration import keys, teams, view, words
 from aiops.state.administration.journal import Actor
 from aiops.state.administration.requests import KeyRequest
 from aiops.state.store import clock
@@ -28,18 +29,19 @@ def update(instance: Instance, said: str, fields: Mapping[str, Any], terms: Term
         raise UsageError("nothing was said to change", f"`{instance.command} keys update --help` lists what can be")
     said = named(said)
 
-    def act(connection: Connection, by: Actor) -> tuple[Key, Key, int | None, dict[str, Any]]:
+    def act(connection: Connection, by: Actor) -> tuple[Key, Key, int | None, str, dict[str, Any]]:
         row = key(connection, said)
         done = keys.change(connection, row, KeyRequest.of(with_team(connection, fields)), by)
         shape = view.key(connection, done.row, clock.read(connection) / clock.SECOND)
-        return row, done.row, done.seq, shape
+        return row, done.row, done.seq, words.may(done.row, teams.called(connection, [done.row])), shape
 
-    def tell(found: tuple[Key, Key, int | None, dict[str, Any]]) -> list[str]:
-        before, after, seq, _ = found
-        return [f"key {called(before)}", *words.difference(before, after)] if seq is not None else []
+    def tell(found: tuple[Key, Key, int | None, str, dict[str, Any]]) -> list[str]:
+        before, after, seq, *_ = found
+        told = [f"key {called(before)}", *words.difference(before, after)] if seq is not None else []
+        return [*told, *not_served(instance, after)] if "models" in fields else told
 
     with engine(instance) as database:
-        _, row, seq, shape = administer(database, act, tell, terms, out)
+        _, row, seq, may, shape = administer(database, act, tell, terms, out)
     if seq is None:
         return Done("unchanged", row, f"no change: {called(row)} is so already", shape)
-    return Done("planned" if terms.dry_run else "applied", row, f"{called(row)}: {words.may(row)}", shape, seq)
+    return Done("planned" if terms.dry_run else "applied", row, f"{called(row)}: {may}", shape, seq)

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from sqlalchemy import ColumnElement, Connection, select
 
-from aiops.errors import UsageError
+from aiops.errors import UnknownName, UsageError
 from aiops.state import tokens
 from aiops.state.administration.request import Unknown
 from aiops.state.store import rows
+from aiops.state.store.clock import SECOND
 from aiops.state.store.tables import key_hashes, keys
 
 NEAR = 1000  # aliases that are looked through for one that is near
 SHOWN = "sk-..."
 
 
+class Revoked(Unknown):
+    """The key that was called so was revoked."""
+
+    def __init__(self, row: rows.Key, said: str) -> None:
+        self.kind = "key"
+        since = f"{datetime.fromtimestamp((row.revoked_at or 0) / SECOND, UTC):%Y-%m-%d %H:%M} UTC"
+        UnknownName.__init__(
+            self,
+            f"the key `{said}` ({row.name}) is revoked since {since}",
+            f"it is found by its id, {row.id}; `aiops keys create` makes another one",
+        )
+
+
 def key(connection: Connection, said: str, *, by_alias: bool = True) -> rows.Key:
     """By id, hash, alias, shown name (``sk-...abcd``) or the key itself; those that were revoked last.
 
-    Raises Unknown, which never repeats a key, and UsageError when several are meant.
+    Raises Unknown, which never repeats a key, for an alias that was a revoked key's Revoked, and UsageError when
+    several are meant.
     """
     if said.startswith(tokens.PREFIX) and not said.startswith(SHOWN):
         found = _by_hash(connection, tokens.hashed(said))
@@ -32,6 +49,8 @@ def key(connection: Connection, said: str, *, by_alias: bool = True) -> rows.Key
             return found
     if tokens.is_hash(said) and (found := _by_hash(connection, said)) is not None:
         return found
+    if by_alias and (ended := _revoked(connection, said)) is not None:
+        raise Revoked(ended, said)
     raise Unknown("key", said, _aliases(connection) if by_alias else ())
 
 
@@ -43,6 +62,14 @@ def hashes(connection: Connection, ids: list[str]) -> dict[str, str]:
         .order_by(key_hashes.c.expires_at.asc().nulls_last(), key_hashes.c.created_at)
     )
     return {row.key_id: row.hash for row in found}
+
+
+def _revoked(connection: Connection, alias: str) -> rows.Key | None:
+    """The one that was called so last."""
+    was = keys.c.alias.startswith(f"{alias} (revoked ", autoescape=True)
+    found = select(keys).where(was, keys.c.revoked_at.is_not(None)).order_by(keys.c.revoked_at.desc()).limit(1)
+    row = connection.execute(found).mappings().one_or_none()
+    return None if row is None else rows.read(rows.Key, row)
 
 
 def _by_hash(connection: Connection, hash: str) -> rows.Key | None:

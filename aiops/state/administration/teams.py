@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from aiops.errors import UsageError
 from aiops.state.administration import journal, keys, limits, members
 from aiops.state.administration.journal import Actor, Done
 from aiops.state.administration.request import UNSET, Invalid, Problem, Unknown, said
 from aiops.state.administration.requests import TeamRequest
-from aiops.state.store import budgets, clock, teams
-from aiops.state.store.rows import Budget, Team
+from aiops.state.store import budgets, clock, tables, teams
+from aiops.state.store.rows import Budget, Key, Team
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,13 @@ def get(connection: Connection, said: str) -> Team:
         return called[0]
     some = teams.page(connection)
     raise Unknown("team", said, [name for each in some for name in (each.id, each.alias) if name])
+
+
+def called(connection: Connection, many: Iterable[Key]) -> dict[str, str]:
+    """The aliases of their teams, by id; those without one, or that are none any more, are left out."""
+    ids = {each.team_id for each in many if each.team_id is not None}
+    found = connection.execute(select(tables.teams.c.id, tables.teams.c.alias).where(tables.teams.c.id.in_(ids)))
+    return {row.id: row.alias for row in found if row.alias}
 
 
 def create(connection: Connection, asked: TeamRequest, by: Actor) -> Done[Team]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,12 +16,12 @@ from aiops.state.store.rows import BudgetLimit, Counted, Key, Limited
 _DURATIONS = {"1d": "a day", "7d": "a week", "1w": "a week", "30d": "a month", "1mo": "a month", "1h": "an hour"}
 
 
-def may(row: Limited) -> str:
-    """What it may, in one line."""
-    return ", ".join(_may(row)) or "no limits"
+def may(row: Limited, teams: Mapping[str, str] = {}) -> str:
+    """What it may, in one line. ``teams``: how people call them, by id."""
+    return ", ".join(_may(row, teams)) or "no limits"
 
 
-def _may(row: Limited) -> Iterator[str]:
+def _may(row: Limited, teams: Mapping[str, str]) -> Iterator[str]:
     if isinstance(row, Counted) and row.models:
         yield "models " + " ".join(row.models)
     if row.rpm_limit is not None:
@@ -41,14 +41,14 @@ def _may(row: Limited) -> Iterator[str]:
     if isinstance(row, Counted) and row.budget_id is not None:
         yield f"as budget {row.budget_id}"
     if isinstance(row, Key):
-        yield from _of_key(row)
+        yield from _of_key(row, teams)
     if isinstance(row, Counted) and row.shadow:
         yield "limits in shadow: told, not enforced"
 
 
-def _of_key(row: Key) -> Iterator[str]:
+def _of_key(row: Key, teams: Mapping[str, str]) -> Iterator[str]:
     if row.team_id is not None:
-        yield f"team {row.team_id}"
+        yield f"team {teams.get(row.team_id, row.team_id)}"
     if row.user_id is not None:
         yield f"user {row.user_id}"
     if row.tags:

@@ -115,6 +115,7 @@ def _identity(row: RowMapping) -> Identity:
         team=row["team_id"],
         user=row["user_id"],
         expires=min(expiries, default=None),
+        replaced=row["hash_expires_at"] is not None,
         admin=row["admin"],
         routes=tuple(row["allowed_routes"] or ()),
         tags=tuple(row["tags"] or ()),

@@ -7,13 +7,14 @@ import json
 import sqlite3
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from aiops import cli
-from aiops.actions.keys import names
+from aiops.actions.keys import names, served
 from aiops.host.instance import locate
 from aiops.host.setup import make_instance
 from aiops.state import tokens
@@ -332,3 +333,45 @@ def test_a_shell_completes_aliases_without_the_store(home: Home) -> None:
     instance = locate(home.path)
     assert [alias for alias, _ in names.keys(instance)] == ["ci"]
     assert [alias for alias, _ in names.teams(instance)] == ["red"]
+
+
+def test_people_read_the_name_of_a_team_and_not_its_id(home: Home) -> None:
+    home.run("teams", "create", "red")
+    assert "no limits" not in (told := home.run("keys", "create", "--alias", "k", "--team", "red")[1])
+    assert "+ key k" in told and "): team red" in told
+    assert "team red" in home.run("keys", "list")[0]
+    assert "may:        team red" in home.run("keys", "show", "k")[0]
+    assert "team red" in home.run("keys", "update", "k", "--rpm-limit", "5")[0]
+
+
+@pytest.mark.parametrize("empty", ["--alias=", "--team= ", "--models=", "--models=,", "--user=", "--max-budget="])
+def test_what_is_empty_by_mistake_makes_no_key_that_may_everything(home: Home, empty: str) -> None:
+    option = empty.partition("=")[0]
+    _, said = home.run("keys", "create", "--alias", "k", *([empty] if option != "--alias" else ["--alias", ""]), code=2)
+    assert option in said and "is empty: leave it out, or write `none`" in said
+    assert home.run("keys", "list")[0].startswith("no keys")
+
+
+def test_a_revoked_key_is_told_as_such_by_the_alias_that_it_had(home: Home) -> None:
+    home.run("keys", "create", "--alias", "ci")
+    id = home.json("keys", "list")["keys"][0]["token"]
+    home.run("keys", "revoke", "ci")
+    _, said = home.run("keys", "update", "ci", "--rpm-limit", "5", code=3)
+    assert "the key `ci` (sk-..." in said and "is revoked since 20" in said and "is found by its id" in said
+    assert "state:      revoked" in home.run("keys", "show", id)[0]
+    home.run("keys", "create", "--alias", "ci")
+    assert "state:      active" in home.run("keys", "show", "ci")[0]
+
+
+def test_a_model_that_nothing_is_served_as_is_noticed_when_the_key_is_made(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes = SimpleNamespace(models=("gpt-4o", "llama-3")), SimpleNamespace(rules=(("claude-*", "asks llama-3"),))
+    monkeypatch.setattr(served, "Snapshot", lambda instance: SimpleNamespace(routes=routes))
+    models = "gpt-4,gpt-*,llama-3,claude-5,o1-*,all-team-models"
+    _, told = home.run("keys", "create", "--alias", "k", "--models", models)
+    assert "! nothing is served as `gpt-4`; did you mean `gpt-4o`?" in told
+    assert "! nothing is served as `o1-*`" in told
+    assert told.count("! nothing is served") == 2
+    assert "! nothing is served as `nope`" in home.run("keys", "update", "k", "--models", "nope")[1]
+    assert "! nothing" not in home.run("keys", "update", "k", "--rpm-limit", "4")[1]

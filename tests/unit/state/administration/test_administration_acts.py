@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, func, select
 
 from aiops.errors import Precondition
-from aiops.state import tokens
+from aiops.state import rules, tokens
 from aiops.state.administration import budgets, find, keys, listing, members, spend, teams, users
 from aiops.state.administration.journal import Actor
 from aiops.state.administration.request import Invalid, Unknown
@@ -338,3 +338,21 @@ def test_a_lent_budget_that_ends_takes_the_counters_of_all_who_were_lent_it(engi
         before = accounts(connection)
         budgets.delete(connection, lent, ANN)
         assert begun_anew(connection, before) == {"key", "team"}
+
+
+def test_the_old_one_of_a_rotated_key_expires_as_itself_and_not_as_the_new_one(engine: Engine) -> None:
+    with writing(engine) as connection:
+        made = create(connection, key_alias="ci")
+        new = keys.rotate(connection, made.row, KeyRequest(), ANN, grace=60)
+        later = clock.read(connection) / clock.SECOND + 61
+        old, current = (identity.by_hash(connection, tokens.hashed(each)) for each in (made.key, new.key))
+        assert old is not None and current is not None
+        assert rules.valid(current, later) is None
+        refused = rules.valid(old, later)
+        assert refused is not None
+        assert f"The key that was replaced by the key {new.row.name} (ci) expired at" in refused.message
+        own = keys.change(connection, new.row, KeyRequest.of({"duration": "30s"}), ANN).row
+        expired = identity.by_hash(connection, tokens.hashed(new.key))
+        assert expired is not None
+        said = rules.valid(expired, later)
+        assert said is not None and f"Key. The key {own.name} (ci) expired at" in said.message
