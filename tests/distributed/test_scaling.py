@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import threading
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.distributed.replicas import ask, create, price, secret
+from tests.distributed.replicas import ask, asked_all_the_time, create, price, secret
 from tests.kit.gateway import Gateway
 from tests.kit.postgres import Postgres
 from tests.kit.postgres import missing as no_postgres
@@ -66,28 +64,6 @@ def files(box: Gateway, stores: tuple[Postgres, Redis]) -> tuple[str, ...]:
         "--redis-url-file",
         str(secret(box.home / "the-redis-url", redis.url)),
     )
-
-
-@contextmanager
-def asked_all_the_time(gateway: Gateway, key: str) -> Iterator[Counter[int]]:
-    """By their statuses, each of three clients one after the other."""
-    statuses: Counter[int] = Counter()
-    over = threading.Event()
-
-    def go_on() -> None:
-        while not over.is_set():
-            statuses[ask(gateway, key).status_code] += 1
-
-    threads = [threading.Thread(target=go_on, daemon=True) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    try:
-        until(lambda: statuses, 20, "a first answer")
-        yield statuses
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join(30)
 
 
 def books(gateway: Gateway) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def read_url(file: Path, what: str, found: Fitness) -> str | None:
     except OSError as error:
         found.problems.append(f"{file}: {error.strerror}: it is to hold the URL of {what}")
         return None
+    except UnicodeDecodeError:
+        url = ""
     if mode & 0o077:
         found.problems.append(f"{file} is open to others (mode {mode:o}): `chmod 600 {file}`")
     if not url or "\n" in url:
@@ -111,7 +113,7 @@ def _examine_postgres(connection: Connection, place: str, strict: bool, found: F
             )
     else:
         others = len(replicas.live(connection, LIVE_SECONDS))
-        found.lines.append(f"{others} other gateway{'s' * (others != 1)} use it")
+        found.lines.append(f"{others} other gateway{' uses' if others == 1 else 's use'} it")
     if isinstance(state, schema.Ahead) and not state.readable:
         found.problems.append(f"PostgreSQL has schema {state.revision} of a newer aiops: `aiops upgrade` here first")
     needed = CONNECTIONS * (others + 1) * GENERATIONS
@@ -121,7 +123,7 @@ def _examine_postgres(connection: Connection, place: str, strict: bool, found: F
     )
     if int(free or 0) < needed:
         found.problems.append(
-            f"PostgreSQL has {free} connections left, and {others + 1} gateways need up to {needed}"
+            f"PostgreSQL has {free} connections left, and {others + 1} gateway{'s need' if others else ' needs'} up to {needed}"
             f" ({CONNECTIONS} each, for two generations): raise max_connections"
         )
 
