@@ -1,4 +1,4 @@
-"""Without Postgres: nothing begins, and what runs is closed with `profile: prod` and goes on with what it knows else."""
+"""Without Postgres nothing begins; what runs refuses keys with `profile: prod`, and else goes on with what it knows."""
 
 from __future__ import annotations
 

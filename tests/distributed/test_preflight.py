@@ -34,7 +34,7 @@ def test_all_that_is_wrong_with_both_is_said_at_once(monkeypatch: pytest.MonkeyP
         postgres.remove()
     said = [
         "clock of PostgreSQL is 60.",
-        "connections left, and 1 gateway needs up to 10",
+        "connections left, and one gateway needs up to 10",
         "maxmemory-policy allkeys-lru",
         "asks for no password",
         "clock of Redis is 60.",

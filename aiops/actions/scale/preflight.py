@@ -122,8 +122,9 @@ def _examine_postgres(connection: Connection, place: str, strict: bool, found: F
         text(f"SELECT {settings} - count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")  # noqa: S608
     )
     if int(free or 0) < needed:
+        need = f"{others + 1} gateways need" if others else "one gateway needs"
         found.problems.append(
-            f"PostgreSQL has {free} connections left, and {others + 1} gateway{'s need' if others else ' needs'} up to {needed}"
+            f"PostgreSQL has {free} connections left, and {need} up to {needed}"
             f" ({CONNECTIONS} each, for two generations): raise max_connections"
         )
 
