@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, delete, func, insert, select, text, tuple_
 
 from aiops.errors import Precondition
+from aiops.state.administration.declared import record
 from aiops.state.store import changes, clock, writing
 from aiops.state.store import usage as ledger
 from aiops.state.store.open import is_postgres
@@ -106,6 +107,7 @@ def bring(source: Connection, target: Connection, origin: str) -> list[Counted]:
             _audit(source, target, before or 0),
             _kept(source, target, idempotency),
             _named(source, target, imported),
+            _declared(source, target),
         ]
     )
 
@@ -167,6 +169,15 @@ def _named(source: Connection, target: Connection, table: Table) -> Counted:
         for ids in _parts(source.scalars(select(keys.c.id).where(keys.c.id.not_in(select(table.c.key_id))))):
             target.execute(delete(table).where(table.c.key_id.in_(ids)))
     return Counted(table.name, rows, arrived)
+
+
+def _declared(source: Connection, target: Connection) -> Counted:
+    """What a ``keys.yaml`` manages, beside what those of others do."""
+    mine, theirs = record.read(source).managed, record.read(target).managed
+    if mine:
+        record.write(target, record.Record(managed={**theirs, **mine}))
+    arrived = record.read(target).managed
+    return Counted(record.NAME, len(mine), sum(arrived.get(place) == each for place, each in mine.items()))
 
 
 def _usage(source: Connection, target: Connection, *, again: bool) -> Counted:

@@ -99,6 +99,25 @@ def test_out_and_back_again_under_load_without_a_failed_request_and_with_everyth
     assert box.cli("scale-in").code == 4
 
 
+def test_what_keys_yaml_manages_is_managed_by_it_on_the_other_side(box: Gateway, files: tuple[str, ...]) -> None:
+    written = box.home / "config" / "keys.yaml"
+    written.write_text("keys: {declared: {rpm_limit: 60}}\n")
+    before = box.snapshot()
+    refused = box.cli("scale-out", *files)
+    assert (refused.code, "keys.yaml" in refused.message, "apply" in refused.hint) == (4, True, True)
+    assert box.snapshot() == before
+    box.must("apply")
+    for verb in (("scale-out", *files), ("scale-in",)):
+        box.must(*verb)
+        assert "rows" not in box.must("plan"), verb
+        assert box.must("status")["drift"] == []
+    written.unlink()
+    gone = box.must("apply")["plan"]["rows"]
+    assert [each["detail"] for each in gone] == [
+        "blocked false -> true; not in keys.yaml any more; it stays, blocked, for reports"
+    ]
+
+
 def test_what_is_not_fit_is_said_all_at_once_and_nothing_is_touched(
     box: Gateway, stores: tuple[Postgres, Redis], tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ class Move:
         self._from: Connection | None = None
         self._to: Connection | None = None
         self._over = threading.Event()
+        self._renewing: threading.Thread | None = None
         self._frozen = False
         self._newest = 0
         self.counted: Sequence[Counted] = ()
@@ -48,7 +49,8 @@ class Move:
         schema.migrate(self._target)
         accountant.ingest(self._instance.run)
         self._freeze(FREEZE_SECONDS)
-        threading.Thread(target=self._renew, daemon=True).start()
+        self._renewing = threading.Thread(target=self._renew, daemon=True)
+        self._renewing.start()
         self._from = self._open.enter_context(open.reading(self._source))
         self._to = self._target.connect()
         self._to.begin()
@@ -126,6 +128,8 @@ class Move:
 
     def _close(self) -> None:
         self._over.set()
+        if self._renewing is not None:
+            self._renewing.join()  # it would freeze again what is thawed next
         if self._to is not None:
             self._to.close()  # what is not committed is gone
         self._from = self._to = None
