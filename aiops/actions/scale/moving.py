@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
@@ -24,6 +25,20 @@ FREEZE_SECONDS = 20.0  # without a sign of life of this process
 RENEW_SECONDS = 4.0
 ARRIVAL_SECONDS = 30.0
 LIVE_SECONDS = 20.0
+
+
+def put_aside(path: Path, generation: int) -> Path:
+    """A database of this gateway's own, out of the way of what generation ``generation`` uses. Raises OSError."""
+    aside = path.with_name(f"{path.name}.before-{generation}")
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was written last is in the journal alone
+    except sqlite3.Error as error:
+        raise OSError(0, str(error), str(path)) from error
+    path.rename(aside)
+    for rest in ("-wal", "-shm"):
+        path.with_name(path.name + rest).unlink(missing_ok=True)
+    return aside
 
 
 class Move:
