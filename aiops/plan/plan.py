@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from aiops.render.release import digest
 from aiops.spec.routes.routes import RouteTable, Unrouted
 from aiops.spec.routes.summary import Summary, summarise
 from aiops.spec.shapes.model import DesiredState
+from aiops.spec.sources import KEYS
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,22 @@ class Pending:
     own: Diff | None = None
     lost: bool = False
 
-    def lines(self) -> Iterator[str]:
-        """For people: the two apart from each other."""
+    def lines(self, rows: Sequence[str] = ()) -> Iterator[str]:
+        """For people: the two apart from each other. ``rows``: what becomes different for teams and keys."""
         fate = "lost with this" if self.lost else "live with this"
         yield f"edited by hand in {', '.join(self.files)}, not live yet, {fate}:"
-        yield from (f"  {line}" for line in self.edits.lines() or ["nothing that changes what is served"])
+        edited = KEYS in self.files
+        edits = self.edits.lines()
+        if edited and not self.lost:
+            edits, rows = [*edits, *rows], ()
+        elif edited:  # the rows that it would have changed were never planned
+            edits.append(f"what {KEYS} says of teams and keys")
+        yield from (f"  {line}" for line in edits or ["nothing that changes what is served"])
         if self.own is not None:
             yield "changed by this verb:"
-            yield from (f"  {line}" for line in self.own.lines() or ["nothing beyond that"])
+            yield from (f"  {line}" for line in [*self.own.lines(), *rows] or ["nothing beyond that"])
+        else:
+            yield from rows
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -79,7 +88,9 @@ class Plan:
         """For people: the changes, then what deserves attention."""
         attention = [f"! {item.model} is not served: {item.reason}" for item in self.newly_unrouted]
         attention += [f"! proving {model} calls a billable provider" for model in self.billable_probes]
-        return [*(self.diff if self.pending is None else self.pending).lines(), *map(str, self.rows), *attention]
+        rows = [str(change) for change in self.rows]
+        changes = [*self.diff.lines(), *rows] if self.pending is None else self.pending.lines(rows)
+        return [*changes, *attention]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""

@@ -14,7 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, delete, func, insert, select, text, tuple_
 
 from aiops.errors import Precondition
+from aiops.state.administration.declared import record
 from aiops.state.store import changes, clock, writing
+from aiops.state.store import usage as ledger
 from aiops.state.store.open import is_postgres
 from aiops.state.store.tables import (
     audit,
@@ -69,20 +71,25 @@ class Counted:
 def conflicts(source: Connection, target: Connection, origin: str) -> list[str]:
     """What cannot be brought, in words. ``origin``: the gateway that the source is of; what it brought itself before is
     none."""
-    if _mark(target, origin) is not None:
-        return []
     found = []
-    for table, column, what in (
-        (keys, keys.c.id, "key"), (keys, keys.c.alias, "key of the name"), (key_hashes, key_hashes.c.hash, "key"),
-        (teams, teams.c.id, "team"), (users, users.c.id, "user"), (budgets, budgets.c.id, "budget"),
-    ):  # fmt: skip
-        here = source.scalars(select(column).where(column.is_not(None)))
-        for values in _parts(here):
-            there = target.scalars(select(column).select_from(table).where(column.in_(values)))
-            found += [
-                f"the {what} `{value if column is not key_hashes.c.hash else value[:12]}` is there already"
-                for value in there
-            ]
+    if _mark(target, origin) is None:
+        for table, column, what in (
+            (keys, keys.c.id, "key"), (key_hashes, key_hashes.c.hash, "key"),
+            (teams, teams.c.id, "team"), (users, users.c.id, "user"), (budgets, budgets.c.id, "budget"),
+        ):  # fmt: skip
+            for values in _parts(source.scalars(select(column))):
+                there = target.scalars(select(column).select_from(table).where(column.in_(values)))
+                found += [
+                    f"the {what} `{value if column is not key_hashes.c.hash else value[:12]}` is there already"
+                    for value in there
+                ]
+    for table, what in ((keys, "key"), (teams, "team")):
+        named = source.execute(select(table.c.alias, table.c.id).where(table.c.alias.is_not(None)).order_by("alias"))
+        for rows in _parts(named):
+            whose = select(table.c.alias, table.c.id).where(table.c.alias.in_([row.alias for row in rows]))
+            ids = {(row.alias, row.id) for row in rows}
+            others = {row.alias for row in target.execute(whose) if (row.alias, row.id) not in ids}
+            found += [f"the {what} of the name `{name}` is there already" for name in sorted(others)]
     return found
 
 
@@ -100,6 +107,7 @@ def bring(source: Connection, target: Connection, origin: str) -> list[Counted]:
             _audit(source, target, before or 0),
             _kept(source, target, idempotency),
             _named(source, target, imported),
+            _declared(source, target),
         ]
     )
 
@@ -107,7 +115,10 @@ def bring(source: Connection, target: Connection, origin: str) -> list[Counted]:
 def land(source: Connection, target: Connection, origin: str) -> list[Counted]:
     """The rest, right before the target is committed: rows that every gateway writes to, and that everybody is to look
     again. Raises Differs."""
-    counted = [] if _mark(target, origin) is not None else [_sums(source, target, table) for table in SUMS]
+    counted = []
+    if _mark(target, origin) is None:
+        ledger.seeding(target)  # what others enter meanwhile would be counted, too
+        counted = [_sums(source, target, table) for table in SUMS]
     _remember(target, origin, newest(source))
     _go_on(target, changes.newest(source))
     return _same(counted)
@@ -160,9 +171,16 @@ def _named(source: Connection, target: Connection, table: Table) -> Counted:
     return Counted(table.name, rows, arrived)
 
 
-def _usage(source: Connection, target: Connection, *, again: bool) -> Counted:
-    from aiops.state.store import usage as ledger
+def _declared(source: Connection, target: Connection) -> Counted:
+    """What a ``keys.yaml`` manages, beside what those of others do."""
+    mine, theirs = record.read(source).managed, record.read(target).managed
+    if mine:
+        record.write(target, record.Record(managed={**theirs, **mine}))
+    arrived = record.read(target).managed
+    return Counted(record.NAME, len(mine), sum(arrived.get(place) == each for place, each in mine.items()))
 
+
+def _usage(source: Connection, target: Connection, *, again: bool) -> Counted:
     rows = money = arrived = arrived_money = 0
     for batch in _batches(source, usage):
         if again:  # the sums by day have those that were brought before
@@ -193,13 +211,14 @@ def _sums(source: Connection, target: Connection, table: Table) -> Counted:
 
 
 def _audit(source: Connection, target: Connection, since: int) -> Counted:
-    """Under new numbers, in the old order. What was brought before is there."""
-    before = _count(target, audit)[0]
-    rows = 0
+    """Under new numbers, in the old order. What was brought before is there. Others write lines meanwhile."""
+    rows = arrived = 0
     for batch in _batches(source, audit, audit.c.id > since):
-        target.execute(insert(audit), [{name: row[name] for name in row if name != "id"} for row in batch])
-        rows += len(batch)
-    return Counted(audit.name, rows, _count(target, audit)[0] - before)
+        lines = [{name: row[name] for name in row if name != "id"} for row in batch]
+        made = target.scalars(insert(audit).returning(audit.c.id, sort_by_parameter_order=True), lines).all()
+        there = select(func.count()).select_from(audit).where(audit.c.id.in_(made))
+        rows, arrived = rows + len(batch), arrived + (target.scalar(there) or 0)
+    return Counted(audit.name, rows, arrived)
 
 
 def _kept(source: Connection, target: Connection, table: Table) -> Counted:

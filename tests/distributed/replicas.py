@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import httpx
 
 from tests.kit.gateway import Gateway
+from tests.kit.waiting import until
 
 HELLO = "hello, says somebody who is counted for some tokens"  # no less than what the double says that it read
 PRICED = "    cost_per_1k_tokens: 1.0\n"  # a token of any model costs a tenth of a cent
@@ -69,3 +72,25 @@ def ask(gateway: Gateway, key: str, client: httpx.Client | None = None, **more: 
     options: dict[str, Any] = {} if client is not None else {"trust_env": False}
     headers = {"authorization": f"Bearer {key}"}
     return post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=30, **options)
+
+
+@contextmanager
+def asked_all_the_time(gateway: Gateway, key: str) -> Iterator[Counter[int]]:
+    """By their statuses, each of three clients one after the other."""
+    statuses: Counter[int] = Counter()
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.is_set():
+            statuses[ask(gateway, key).status_code] += 1
+
+    threads = [threading.Thread(target=go_on, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: statuses, 20, "a first answer")
+        yield statuses
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(30)

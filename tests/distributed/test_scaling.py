@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import threading
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.distributed.replicas import ask, create, price, secret
+from tests.distributed.replicas import ask, asked_all_the_time, create, price, secret
 from tests.kit.gateway import Gateway
 from tests.kit.postgres import Postgres
 from tests.kit.postgres import missing as no_postgres
@@ -68,28 +66,6 @@ def files(box: Gateway, stores: tuple[Postgres, Redis]) -> tuple[str, ...]:
     )
 
 
-@contextmanager
-def asked_all_the_time(gateway: Gateway, key: str) -> Iterator[Counter[int]]:
-    """By their statuses, each of three clients one after the other."""
-    statuses: Counter[int] = Counter()
-    over = threading.Event()
-
-    def go_on() -> None:
-        while not over.is_set():
-            statuses[ask(gateway, key).status_code] += 1
-
-    threads = [threading.Thread(target=go_on, daemon=True) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    try:
-        until(lambda: statuses, 20, "a first answer")
-        yield statuses
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join(30)
-
-
 def books(gateway: Gateway) -> dict[str, Any]:
     """What is known of keys and usage, once the ledger has all of it."""
     proved = gateway.must("usage", "prove")
@@ -121,6 +97,25 @@ def test_out_and_back_again_under_load_without_a_failed_request_and_with_everyth
         assert ask(box, gone).status_code == 401
     assert box.must("status")["mode"] == "standalone"
     assert box.cli("scale-in").code == 4
+
+
+def test_what_keys_yaml_manages_is_managed_by_it_on_the_other_side(box: Gateway, files: tuple[str, ...]) -> None:
+    written = box.home / "config" / "keys.yaml"
+    written.write_text("keys: {declared: {rpm_limit: 60}}\n")
+    before = box.snapshot()
+    refused = box.cli("scale-out", *files)
+    assert (refused.code, "keys.yaml" in refused.message, "apply" in refused.hint) == (4, True, True)
+    assert box.snapshot() == before
+    box.must("apply")
+    for verb in (("scale-out", *files), ("scale-in",)):
+        box.must(*verb)
+        assert "rows" not in box.must("plan"), verb
+        assert box.must("status")["drift"] == []
+    written.unlink()
+    gone = box.must("apply")["plan"]["rows"]
+    assert [each["detail"] for each in gone] == [
+        "blocked false -> true; not in keys.yaml any more; it stays, blocked, for reports"
+    ]
 
 
 def test_what_is_not_fit_is_said_all_at_once_and_nothing_is_touched(

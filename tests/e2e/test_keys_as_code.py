@@ -47,7 +47,7 @@ def test_a_key_is_made_limited_changed_put_back_and_rolled_back_by_its_file(serv
     assert "rows" not in served.must("plan")
     write(served, "teams: {research: {rpm_limit: 600}}\nkeys: {ci: {team: research, models: [alpha], rpm_limit: 60}}\n")
     planned = served.say("plan").out
-    assert "+ team research: new, 600 requests a minute" in planned
+    assert "live with this:\n  + team research: new, 600 requests a minute\n" in planned
     said = "+ key ci: new, models alpha, 60 requests a minute, team research"
     assert f"{said}; its secret will be in {secret(served, 'ci')}" in planned
     assert not secret(served, "ci").exists()

@@ -85,9 +85,9 @@ def stored(before: Sources, after: Sources) -> set[str]:
         was, now = (declaration(read(sources[KEYS])) for sources in (before, after))
         with writing(database) as connection:
             administered.create(connection, KeyRequest.of({"key_alias": "nobody's"}), BY)
-            converge(connection, was, 1, BY, lambda *_: None)
+            converge(connection, was, "1", BY, lambda *_: None)
             assert compare(connection, was) == []
-            steps = converge(connection, now, 2, BY, lambda *_: None)
+            steps = converge(connection, now, "2", BY, lambda *_: None)
             assert compare(connection, now) == []
         database.dispose()
     assert all(step.row is not None and step.values != {} for step in steps)

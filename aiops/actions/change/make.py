@@ -30,7 +30,7 @@ from aiops.host.signals import undisturbed
 from aiops.output import Output, Progress
 from aiops.plan.plan import Plan
 from aiops.spec.shapes.secrets import EnvRef, secret_env
-from aiops.spec.sources import FILES, MAPPINGS, PROVIDERS, fingerprint
+from aiops.spec.sources import FILES, KEYS, MAPPINGS, PROVIDERS, fingerprint
 
 if TYPE_CHECKING:
     from aiops.actions.change.proofs import Prover
@@ -172,6 +172,11 @@ def _require_allowed(intent: Intent, prepared: Prepared) -> None:
             "keys and usage are in another database then, and would stay behind",
             f"`{instance.command} scale-out` and `{instance.command} scale-in` take them along",
         )
+    if intent.moves and prepared.plan.rows:
+        raise Precondition(
+            f"teams or keys are not as {KEYS} has them, and a database that is being moved takes no changes",
+            f"`{instance.command} plan` shows it, `{instance.command} apply` settles it first",
+        )
     # The rendered file is ours to write; an edit in it is somebody's work, and never silently lost.
     if not intent.dry_run and not intent.force and generated_is_edited(prepared.now):
         raise Precondition(
@@ -250,7 +255,7 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
         unproved=prover.unproved,
         confirm_seconds=prepared.state.verify.confirm_seconds,
         keep=prepared.state.settings.history.keep,
-        rows=prepared.rows,
+        rows=prepared.rows if not intent.moves else None,  # they are as declared, and so is what is brought over
     )
     # The HTTP client takes 0.1 s to import: that happens while the candidate starts.
     threading.Thread(target=prover.warm, daemon=True).start()

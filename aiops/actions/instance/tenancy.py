@@ -29,6 +29,7 @@ from aiops.state.administration.declared.converge import converge, take_back
 from aiops.state.administration.declared.entry import ROWS, Declaration, Entry
 from aiops.state.administration.journal import Actor
 from aiops.state.administration.request import Invalid
+from aiops.state.replica import replica
 from aiops.state.store import keys
 from aiops.state.store.open import reading, transact
 
@@ -50,7 +51,8 @@ class Rows:
         """All of it, or nothing. Raises AiopsError and OSError."""
         by = Actor(clock.who(), SOURCE, self.reason)
         with engine(self.instance) as database:
-            transact(database, lambda connection: converge(connection, self.declaration, generation, by, self._keep))
+            change = _change_of(self.instance, generation)
+            transact(database, lambda connection: converge(connection, self.declaration, change, by, self._keep))
 
     def take_back(self, generation: int) -> None:
         """The rows as they were. Raises AiopsError and OSError."""
@@ -103,7 +105,7 @@ def take_back_rows(instance: Instance, generation: int, aliases: Sequence[str]) 
     """What was done for a change that did not go live, with the secrets of keys that it made. Raises AiopsError."""
     by = Actor(clock.who(), SOURCE, f"generation {generation} did not go live")
     with engine(instance) as database:
-        transact(database, lambda connection: take_back(connection, generation, by))
+        transact(database, lambda connection: take_back(connection, _change_of(instance, generation), by))
         with reading(database) as connection:
             for path in (secret_file(instance, alias) for alias in aliases):
                 secret = (files.read(path) or b"").decode(errors="replace").strip()
@@ -140,6 +142,11 @@ def _served(now: Snapshot) -> Declaration:
     """As the committed generation has it."""
     content = now.committed.sources().get(KEYS) if now.committed is not None else None
     return declaration(read(content)) if content is not None else Declaration()
+
+
+def _change_of(instance: Instance, generation: int) -> str:
+    """Gateways that share a database count their generations each for itself."""
+    return f"{replica(instance.state)}/{generation}"
 
 
 def _change(instance: Instance, step: Step, by_hand: bool) -> Change:

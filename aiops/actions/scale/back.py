@@ -12,8 +12,9 @@ from aiops.actions.change.result import Result
 from aiops.actions.change.terms import Terms
 from aiops.actions.instance import database
 from aiops.actions.instance.snapshot import Snapshot
-from aiops.actions.scale.moving import LIVE_SECONDS, Move
+from aiops.actions.scale.moving import LIVE_SECONDS, Move, put_aside
 from aiops.errors import Precondition
+from aiops.host import files
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.spec.edit.edit import Edit, set_standalone
@@ -53,9 +54,8 @@ def scale_in(instance: Instance, terms: Terms, out: Output) -> Result:
 
     def begin() -> None:
         if path.exists():  # it was never used, or was left when somebody killed `scale-out` at the very end
-            path.rename(path.with_name(f"{path.name}.before-{now.generations.next_number()}"))
-            for rest in ("-wal", "-shm"):
-                path.with_name(path.name + rest).unlink(missing_ok=True)
+            with files.explained(path, "rename"):
+                put_aside(path, now.generations.next_number())
         move.begin()
         _begin_counters(instance.state / ALONE)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
@@ -26,6 +27,20 @@ ARRIVAL_SECONDS = 30.0
 LIVE_SECONDS = 20.0
 
 
+def put_aside(path: Path, generation: int) -> Path:
+    """A database of this gateway's own, out of the way of what generation ``generation`` uses. Raises OSError."""
+    aside = path.with_name(f"{path.name}.before-{generation}")
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was written last is in the journal alone
+    except sqlite3.Error as error:
+        raise OSError(0, str(error), str(path)) from error
+    path.rename(aside)
+    for rest in ("-wal", "-shm"):
+        path.with_name(path.name + rest).unlink(missing_ok=True)
+    return aside
+
+
 class Move:
     """Out of ``source`` into ``target``: paths or URLs. ``why``: for who cannot change anything meanwhile."""
 
@@ -38,6 +53,7 @@ class Move:
         self._from: Connection | None = None
         self._to: Connection | None = None
         self._over = threading.Event()
+        self._renewing: threading.Thread | None = None
         self._frozen = False
         self._newest = 0
         self.counted: Sequence[Counted] = ()
@@ -48,7 +64,8 @@ class Move:
         schema.migrate(self._target)
         accountant.ingest(self._instance.run)
         self._freeze(FREEZE_SECONDS)
-        threading.Thread(target=self._renew, daemon=True).start()
+        self._renewing = threading.Thread(target=self._renew, daemon=True)
+        self._renewing.start()
         self._from = self._open.enter_context(open.reading(self._source))
         self._to = self._target.connect()
         self._to.begin()
@@ -126,6 +143,8 @@ class Move:
 
     def _close(self) -> None:
         self._over.set()
+        if self._renewing is not None:
+            self._renewing.join()  # it would freeze again what is thawed next
         if self._to is not None:
             self._to.close()  # what is not committed is gone
         self._from = self._to = None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from aiops.actions.change.terms import Terms
 from aiops.actions.instance import database
 from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.scale import preflight
-from aiops.actions.scale.moving import Move
+from aiops.actions.scale.moving import Move, put_aside
 from aiops.actions.scale.preflight import Fitness
 from aiops.errors import Precondition
 from aiops.host.instance import Instance
@@ -115,14 +113,7 @@ async def _begin_counters(redis_url: str) -> None:
 
 def _put_aside(instance: Instance, generation: int) -> str:
     """What was in files of its own, out of the way of whoever comes back."""
-    path = database.path(instance)
-    aside = path.with_name(f"{path.name}.before-{generation}")
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:  # who closes last removes the journal
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        path.rename(aside)
-    except (OSError, sqlite3.Error) as error:
-        return f"the old database is frozen, and left where it is: {error}"
-    for rest in ("-wal", "-shm"):
-        path.with_name(path.name + rest).unlink(missing_ok=True)
-    return f"the old database is kept as {aside}"
+        return f"the old database is kept as {put_aside(database.path(instance), generation)}"
+    except OSError as error:
+        return f"the old database is frozen, and left where it is: {error.strerror or error}"

@@ -47,6 +47,8 @@ def read_url(file: Path, what: str, found: Fitness) -> str | None:
     except OSError as error:
         found.problems.append(f"{file}: {error.strerror}: it is to hold the URL of {what}")
         return None
+    except UnicodeDecodeError:
+        url = ""
     if mode & 0o077:
         found.problems.append(f"{file} is open to others (mode {mode:o}): `chmod 600 {file}`")
     if not url or "\n" in url:
@@ -111,7 +113,7 @@ def _examine_postgres(connection: Connection, place: str, strict: bool, found: F
             )
     else:
         others = len(replicas.live(connection, LIVE_SECONDS))
-        found.lines.append(f"{others} other gateway{'s' * (others != 1)} use it")
+        found.lines.append(f"{others} other gateway{' uses' if others == 1 else 's use'} it")
     if isinstance(state, schema.Ahead) and not state.readable:
         found.problems.append(f"PostgreSQL has schema {state.revision} of a newer aiops: `aiops upgrade` here first")
     needed = CONNECTIONS * (others + 1) * GENERATIONS
@@ -120,8 +122,9 @@ def _examine_postgres(connection: Connection, place: str, strict: bool, found: F
         text(f"SELECT {settings} - count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")  # noqa: S608
     )
     if int(free or 0) < needed:
+        need = f"{others + 1} gateways need" if others else "one gateway needs"
         found.problems.append(
-            f"PostgreSQL has {free} connections left, and {others + 1} gateways need up to {needed}"
+            f"PostgreSQL has {free} connections left, and {need} up to {needed}"
             f" ({CONNECTIONS} each, for two generations): raise max_connections"
         )
 

@@ -42,7 +42,7 @@ class Accountant:
         self._ids = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Answer]] = {}
         self._gone_since = time.monotonic()
-        self._hangs = False  # it was asked, and did not answer
+        self._hangs = False  # it was asked whose a key is, and did not answer
         self._store = accounting.Store(WELL)
         self._seq: int | None = None  # of the last change that was applied
 
@@ -177,7 +177,8 @@ class Accountant:
                         raise Away("the accountant went away before it had answered") from None
                     break
         except TimeoutError:
-            self._hangs = self._there.is_set()
+            if isinstance(question, accounting.LookUp):  # the others may simply take long
+                self._hangs = self._there.is_set()
             raise Away(f"the accountant does not answer within {seconds:g} s") from None
         if isinstance(answer, accounting.Failed):
             raise Away(answer.error)

@@ -240,6 +240,29 @@ def test_edits_that_a_rollback_takes_away_are_said_to_be_lost() -> None:
     assert lines[0] == "edited by hand in aiops.yaml, not live yet, lost with this:"
 
 
+def test_what_keys_yaml_changes_is_said_as_the_edit_that_it_is() -> None:
+    """Not below "nothing that changes what is served"."""
+    row, drifted = Change("+", "key", "ci", "new"), Change("~", "key", "ci", "rpm_limit 7 -> 9; changed by hand since")
+    one = replace(plan(), rows=(row,), pending=Pending(("keys.yaml",), Diff()))
+    assert one.lines() == ["edited by hand in keys.yaml, not live yet, live with this:", "  + key ci: new"]
+    own = Diff((Change("-", "provider", "a"),))
+    both = replace(one, pending=Pending(("keys.yaml",), Diff(), own))
+    assert both.lines() == [*one.lines(), "changed by this verb:", "  - provider a"]
+    back = replace(one, pending=Pending(("keys.yaml",), Diff(), Diff(), lost=True))
+    assert back.lines() == [
+        "edited by hand in keys.yaml, not live yet, lost with this:",
+        "  what keys.yaml says of teams and keys",
+        "changed by this verb:",
+        "  + key ci: new",
+    ]
+    elsewhere = replace(one, rows=(drifted,), pending=Pending(("aiops.yaml",), Diff()))
+    assert elsewhere.lines() == [
+        "edited by hand in aiops.yaml, not live yet, live with this:",
+        "  nothing that changes what is served",
+        str(drifted),
+    ]
+
+
 def test_what_was_without_a_route_before_is_not_said_with_each_plan() -> None:
     off = PROVIDERS.replace("h:1, models", "h:1, status: disabled, models")
     before = read_routes(release(providers=off)["routes.json"])

@@ -39,7 +39,7 @@ class LookUp(Protocol):
 
 class Known:
     """Identities by hash. ``ask`` is set when there is somebody to ask; ``doubt`` when what was said before may not
-    count any more: it gives the reason, empty for none."""
+    count any more: it gives the reason, empty for none. While there is one, only what is said now counts."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.ask: LookUp | None = None
@@ -56,19 +56,16 @@ class Known:
         return self._known.get(hash)
 
     async def identity(self, hash: str) -> Identity | None:
-        """None for nobody's. Raises what asking raises."""
+        """None for nobody's. Raises what asking raises, and Doubtful."""
         if self.doubt is not None and (why := self.doubt()):
-            raise Doubtful(why)
+            try:
+                return await self._said(hash)
+            except Exception as error:
+                raise Doubtful(why) from error
         found = self._known.get(hash)
         if found is not None or self.ask is None or self._nobody.get(hash, 0.0) > self._clock():
             return found
-        asking = self._asking.get(hash)
-        if asking is None:
-            if len(self._asking) >= MOST_ASKED:
-                raise Busy("too many keys are looked up at once")
-            asking = self._asking[hash] = asyncio.create_task(self._look_up(hash, self.ask))
-            asking.add_done_callback(lambda done: self._asked(hash, done))
-        return await asyncio.shield(asking)  # one who leaves takes nobody's answer along
+        return await self._said(hash)
 
     def forget(self, hashes: Iterable[str] | None, seq: int) -> None:
         """What the change of this number made void; None: everything."""
@@ -82,6 +79,18 @@ class Known:
             self._nobody.pop(hash, None)
             if hash in self._asking:
                 self._changed[hash] = seq
+
+    async def _said(self, hash: str) -> Identity | None:
+        """Now, by whoever is asked."""
+        if self.ask is None:
+            raise Doubtful("there is nobody to ask")
+        asking = self._asking.get(hash)
+        if asking is None:
+            if len(self._asking) >= MOST_ASKED:
+                raise Busy("too many keys are looked up at once")
+            asking = self._asking[hash] = asyncio.create_task(self._look_up(hash, self.ask))
+            asking.add_done_callback(lambda done: self._asked(hash, done))
+        return await asyncio.shield(asking)  # one who leaves takes nobody's answer along
 
     async def _look_up(self, hash: str, ask: LookUp) -> Identity | None:
         async with self._at_once:

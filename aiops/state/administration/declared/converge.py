@@ -29,9 +29,9 @@ VERB = "keys.yaml"
 BACK = "keys.yaml, taken back"
 
 
-def converge(connection: Connection, declaration: Declaration, generation: int, by: Actor, keep: Keep) -> list[Step]:
-    """Do it, for the change that makes ``generation``. ``keep``: given alias and secret of each key made, before
-    anything is committed. Raises Invalid and UsageError."""
+def converge(connection: Connection, declaration: Declaration, change: str, by: Actor, keep: Keep) -> list[Step]:
+    """Do it, for ``change``, a name that no other gateway on this database gives to one of its own. ``keep``: given
+    alias and secret of each key made, before anything is committed. Raises Invalid and UsageError."""
     steps = compare(connection, declaration)
     before = record.read(connection).managed
     done = [undo for step in steps if (undo := _take(connection, step, by, keep)) is not None]
@@ -48,15 +48,15 @@ def converge(connection: Connection, declaration: Declaration, generation: int, 
             managed[entry.place] = Managed(row.id, None)
         else:
             managed[entry.place] = Managed(row.id, _stored(was[row.id], columns(entry.kind)))
-    record.write(connection, Record(generation, managed, before, tuple(done)))
+    record.write(connection, Record(change, managed, before, tuple(done)))
     return steps
 
 
-def take_back(connection: Connection, generation: int, by: Actor) -> bool:
-    """What was done for the change that was to make ``generation``; whether there was something. A key that was made
+def take_back(connection: Connection, change: str, by: Actor) -> bool:
+    """What was done for ``change``; whether there was something. A key that was made
     for it is revoked."""
     found = record.read(connection)
-    if found.generation != generation:
+    if found.change != change:
         return False
     for each in reversed(found.undo):
         row = get(connection, each.kind, each.id)

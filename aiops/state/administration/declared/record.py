@@ -36,9 +36,10 @@ class Undo:
 
 @dataclass(frozen=True)
 class Record:
-    """``generation``: of the change that it was done for. ``managed`` by ``kind/name``; ``previous``: before that."""
+    """``change``: what it was done for, in the words of who did it; None when that was taken back. ``managed`` by
+    ``kind/name``; ``previous``: before that."""
 
-    generation: int | None = None
+    change: str | None = None
     managed: Mapping[str, Managed] = field(default_factory=dict)
     previous: Mapping[str, Managed] = field(default_factory=dict)
     undo: tuple[Undo, ...] = ()
@@ -50,7 +51,7 @@ def read(connection: Connection) -> Record:
         return Record()
     found = json.loads(text)
     return Record(
-        found["generation"],
+        found.get("change"),
         {place: Managed(**each) for place, each in found["managed"].items()},
         {place: Managed(**each) for place, each in found["previous"].items()},
         tuple(Undo(**each) for each in found["undo"]),

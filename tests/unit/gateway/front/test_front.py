@@ -88,6 +88,22 @@ def test_a_known_key_works_while_nobody_can_look_keys_up_and_an_unknown_one_is_t
     assert ask(place, key=MASTER).status == 200
 
 
+def test_in_doubt_a_key_counts_that_somebody_vouches_for_now_and_no_other(tmp_path: Path) -> None:
+    """What was known a moment ago does not: with `profile: prod`, while the database is away."""
+    place = Place(tmp_path, identity())
+    assert ask(place).status == 200
+    place.known.doubt = lambda: "the database is lost"
+    place.look_up.fails = TimeoutError("at 10.0.0.5")
+    refused = ask(place)
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    assert "the database is lost" in refused.error["message"]
+    assert ask(place, key=MASTER).status == 200
+    place.look_up.fails = None
+    assert ask(place).status == 200
+    place.look_up.known.clear()
+    assert ask(place).status == 401
+
+
 def test_a_change_is_heeded_at_the_next_request(tmp_path: Path) -> None:
     place = Place(tmp_path, identity())
     assert ask(place).status == 200

@@ -48,7 +48,7 @@ def apply(database: Engine, text: str, generation: int) -> dict[str, str]:
     """The secrets of new keys."""
     made: dict[str, str] = {}
     with writing(database) as connection:
-        converge(connection, of(text), generation, BY, made.__setitem__)
+        converge(connection, of(text), f"here/{generation}", BY, made.__setitem__)
     return made
 
 
@@ -167,9 +167,10 @@ def test_what_did_not_go_live_is_taken_back_once_and_only_for_its_own_generation
     apply(database, "keys: {old: {rpm_limit: 60}}", 1)
     made = apply(database, "teams: {research: }\nkeys: {old: {rpm_limit: 61}, new: {team: research}}", 2)
     with writing(database) as connection:
-        assert not take_back(connection, 3, BY)
-        assert take_back(connection, 2, BY)
-        assert not take_back(connection, 2, BY)
+        assert not take_back(connection, "here/3", BY)
+        assert not take_back(connection, "there/2", BY), "another gateway counts its own generations"
+        assert take_back(connection, "here/2", BY)
+        assert not take_back(connection, "here/2", BY)
     assert key(database, "old").rpm_limit == 60
     with reading(database) as connection:
         new = stored.get_by_hash(connection, tokens.hashed(made["new"]))
@@ -184,10 +185,10 @@ def test_a_transaction_that_fails_leaves_nothing(database: Engine) -> None:
         raise OSError("no room")
 
     with pytest.raises(OSError, match="no room"), writing(database) as connection:
-        converge(connection, of(FILE), 1, BY, no_room)
+        converge(connection, of(FILE), "here/1", BY, no_room)
     assert len(steps(database, FILE)) == 4
     with writing(database) as connection:
-        assert not take_back(connection, 1, BY)
+        assert not take_back(connection, "here/1", BY)
 
 
 def test_no_secret_is_remembered_with_it(database: Engine) -> None:
