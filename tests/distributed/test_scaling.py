@@ -17,28 +17,8 @@ from aiops.demo.child import DemoProvider
 from tests.distributed.replicas import ask, create, price, secret
 from tests.kit.gateway import Gateway
 from tests.kit.postgres import Postgres
-from tests.kit.postgres import missing as no_postgres
 from tests.kit.redis import Redis
-from tests.kit.redis import missing as no_redis
-from tests.kit.servers import needed
 from tests.kit.waiting import until
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[DemoProvider]:
-    with DemoProvider.double(models=("alpha", "beta")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stores() -> Iterator[tuple[Postgres, Redis]]:
-    needed(no_postgres() or no_redis())
-    postgres, redis = Postgres(), Redis(requirepass="only-for-tests")
-    try:
-        yield postgres, redis
-    finally:
-        postgres.remove()
-        redis.remove()
 
 
 @pytest.fixture(scope="module")

@@ -187,14 +187,14 @@ def test_what_another_program_changes_in_the_database_is_told_and_noted_when_all
             assert row is not None
             keys.replace(connection, replace(row, blocked=True))
             seq = changes.newest(connection)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not told or told[-1].seq < seq:
                 await asyncio.sleep(0.01)
         assert told[-1].hashes == (HASH,), "and no other key's"
         found, known = await worker.identity(HASH)
         assert found is not None
         assert (found.accounts[0].blocked, known >= seq) == (True, True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not (seen := applied(here)) or seen[0] < seq:
                 await asyncio.sleep(0.01)
         assert seen == (seq, 7, "http://here")
@@ -213,4 +213,4 @@ def test_one_that_hangs_is_ended_by_the_next_one(here: Books) -> None:
     before = here.serving()
     before.send_signal(signal.SIGSTOP)
     here.serving()
-    assert before.wait(5) == -signal.SIGKILL
+    assert before.wait(20) == -signal.SIGKILL

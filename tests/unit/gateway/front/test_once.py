@@ -88,42 +88,49 @@ def holds(place: Place) -> asyncio.Event:
 
 
 async def called(place: Place, times: int = 1) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(place.app.seen) < times:
             await asyncio.sleep(0.01)
 
 
-def leaves(body: dict[str, Any], when: asyncio.Event) -> Callable[[], Coroutine[Any, Any, dict[str, Any]]]:
-    """A client that sends this and hangs up ``when``."""
-    sent = False
+class Client:
+    """What its messages are received from: it sends a request, and hangs up ``when``. ``listens``: its request is read,
+    and it is waited for what comes next, as long as somebody else's answer is."""
 
-    async def receive() -> dict[str, Any]:
-        nonlocal sent
-        if not sent:
-            sent = True
-            return {"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}
-        await when.wait()
+    def __init__(self, when: asyncio.Event | None = None) -> None:
+        self.listens = asyncio.Event()
+        self._when = when or asyncio.Event()
+        self._sent = False
+
+    async def __call__(self) -> dict[str, Any]:
+        if not self._sent:
+            self._sent = True
+            return {"type": "http.request", "body": json.dumps(chat()).encode(), "more_body": False}
+        self.listens.set()
+        await self._when.wait()
         return {"type": "http.disconnect"}
 
-    return receive
+
+async def wait(*clients: Client) -> None:
+    """Until each of them waits."""
+    async with asyncio.timeout(20):
+        for each in clients:
+            await each.listens.wait()
 
 
 def is_replay(found: Answered) -> bool:
     return found.status == 200 and found.headers.get(REPLAY) == "true" and found.json == ANSWER
 
 
-def patient() -> Callable[[], Coroutine[Any, Any, dict[str, Any]]]:
-    return leaves(chat(), asyncio.Event())
-
-
 def test_a_retry_waits_for_the_first_one_and_gets_its_answer_and_both_are_charged_once(run: Any) -> None:
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place = worker(account(limits=Limits(rpm=1)))
         release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
+        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
         await called(place)
-        others = [asyncio.create_task(place.ask(headers=AGAIN, receive=patient())) for _ in range(3)]
-        await asyncio.sleep(0.05)
+        clients = [Client() for _ in range(3)]
+        others = [asyncio.create_task(place.ask(headers=AGAIN, receive=each)) for each in clients]
+        await wait(*clients)
         assert not any(other.done() for other in others)
         release.set()
         assert REPLAY not in (await first).headers
@@ -138,10 +145,12 @@ def test_a_retry_at_another_worker_waits_for_the_first_one_too(run: Any) -> None
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other = worker(), worker()
         release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
+        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
         await called(place)
-        retries = [asyncio.create_task(other.ask(headers=AGAIN, receive=patient())) for _ in range(2)]
-        await asyncio.sleep(0.15)
+        retries = [asyncio.create_task(other.ask(headers=AGAIN, receive=Client())) for _ in range(2)]
+        async with asyncio.timeout(20):
+            while kept.begun < 4:  # the first one itself, and three looks at it
+                await asyncio.sleep(0.01)
         assert not any(retry.done() for retry in retries)
         release.set()
         assert (await first).status == 200
@@ -156,7 +165,7 @@ def test_another_request_under_the_same_idempotency_key_is_refused_wherever_it_c
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other = worker(), worker()
         release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
+        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
         await called(place)
         refused = [await each.ask(headers=AGAIN, body=chat(user="me")) for each in (place, other)]
         release.set()
@@ -177,9 +186,9 @@ def test_a_first_one_that_failed_is_not_kept_and_the_retry_really_runs(run: Any,
         place, other = worker(), worker()
         place.app.status = status
         release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
+        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
         await called(place)
-        retry = asyncio.create_task(other.ask(headers=AGAIN, receive=patient()))
+        retry = asyncio.create_task(other.ask(headers=AGAIN, receive=Client()))
         release.set()
         assert (await first).status == status
         found = await retry
@@ -238,10 +247,11 @@ def test_an_answer_that_is_too_large_is_not_kept_and_its_retry_says_that_it_ran(
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other = worker(), worker()
         release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
+        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
         await called(place)
-        waiting = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        await asyncio.sleep(0.05)
+        client = Client()
+        waiting = asyncio.create_task(place.ask(headers=AGAIN, receive=client))
+        await wait(client)
         release.set()
         await first
         for found in (await waiting, await other.ask(headers=AGAIN)):
@@ -278,7 +288,7 @@ def test_a_client_that_leaves_finds_the_answer_when_it_comes_again(run: Any) -> 
                 raise ConnectionResetError
 
         place.front._app = watches
-        await place.ask(headers=AGAIN, receive=leaves(chat(), gone))
+        await place.ask(headers=AGAIN, receive=Client(gone))
         assert not left.is_set()
         assert [usage.outcome for usage in place.records.ended_] == ["answered"]
         assert is_replay(await worker().ask(headers=AGAIN))
@@ -290,14 +300,16 @@ def test_who_waits_and_leaves_is_not_waited_for(run: Any) -> None:
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other, gone = worker(), worker(), asyncio.Event()
         release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
+        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
         await called(place)
+        clients = [Client(gone), Client(gone)]
         waiting = [
-            asyncio.create_task(each.ask(headers=AGAIN, receive=leaves(chat(), gone))) for each in (place, other)
+            asyncio.create_task(each.ask(headers=AGAIN, receive=client))
+            for each, client in zip((place, other), clients, strict=True)
         ]
-        await asyncio.sleep(0.05)
+        await wait(*clients)
         gone.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert [found.status for found in await asyncio.gather(*waiting)] == [0, 0]
         release.set()
         assert (await first).status == 200
@@ -322,10 +334,11 @@ def test_while_the_accountant_is_away_a_worker_knows_its_own_and_says_that_nothi
         kept.away = True
         place = worker()
         release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
+        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
         await called(place)
-        retry = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        await asyncio.sleep(0.05)
+        client = Client()
+        retry = asyncio.create_task(place.ask(headers=AGAIN, receive=client))
+        await wait(client)
         release.set()
         assert (await first).headers[REPLAY] == "unavailable"
         assert is_replay(await retry)
@@ -343,13 +356,13 @@ def test_a_first_one_whose_host_is_gone_is_waited_for_until_its_lease_is_over_an
         same = once.fingerprint(scope, json.dumps(chat()).encode())
         gone = First("k1", "again", "elsewhere")
         await kept.begin(Begin("k1", "again", gone.request, same, 60))
-        retry = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        async with asyncio.timeout(5):
+        retry = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
+        async with asyncio.timeout(20):
             while kept.begun < 3:
                 await asyncio.sleep(0.01)
         assert not place.app.seen
         await kept.renew([gone], -1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             found = await retry
         assert (found.status, REPLAY in found.headers) == (200, False)
 
