@@ -325,9 +325,9 @@ def test_who_has_spent_its_budget_is_told_not_to_try_again(tmp_path: Path) -> No
     assert found.headers["x-should-retry"] == "false"
     assert "retry-after" not in found.headers
     assert place.records.ended_[0].cost == nano("0.02")
-    place.reserve.over_budget_status = 402
+    place.reserve.over_budget_status = 422
     found = ask(place)
-    assert (found.status, found.error["type"], found.error["code"]) == (402, "budget_exceeded", "402")
+    assert (found.status, found.error["type"], found.error["code"]) == (422, "budget_exceeded", "422")
 
 
 def test_a_budget_refuses_a_model_whose_price_nobody_knows_and_says_what_to_write(tmp_path: Path) -> None:

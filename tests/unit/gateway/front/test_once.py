@@ -71,7 +71,8 @@ def run(tmp_path: Path) -> Callable[[Test], None]:
                 return Place(own, identity(*limits), keeper=kept)
 
             try:
-                await test(kept, worker)
+                async with asyncio.timeout(60):  # some wait for one that may never end
+                    await test(kept, worker)
             finally:
                 database.close()
 
