@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,9 +20,16 @@ from aiops.spec.choosing.rules import ProviderFacts, QueueFacts, RoutingTable
 class Box:
     """A provider with one slot, as one of two workers sees it. ``order``: the keys in their turn."""
 
-    def __init__(self, most: int = 100, seconds: float = 30.0, slots: Slots | None = None, worker: int = 0) -> None:
+    def __init__(
+        self,
+        most: int = 100,
+        seconds: float = 30.0,
+        slots: Slots | None = None,
+        worker: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         facts = ProviderFacts(parallel=1, local=True, queue=QueueFacts(most, seconds))
-        self.board = Board(RoutingTable(providers={"box": facts}), slots or Slots(2, 1), worker)
+        self.board = Board(RoutingTable(providers={"box": facts}), slots or Slots(2, 1), worker, clock)
         self.queue = Queue(self.board)
         self.order: list[str] = []
 
@@ -107,6 +116,25 @@ def test_one_too_many_is_turned_away_with_an_estimate_and_so_is_one_whose_time_i
         with pytest.raises(TurnedAway, match=r"within 0\.2 s"):
             await waiting
         assert box.queue.waiting("box") == 0
+
+    asyncio.run(test())
+
+
+def test_the_estimate_goes_by_what_the_last_requests_took() -> None:
+    async def test() -> None:
+        now = [0.0]
+        box = Box(most=1, clock=lambda: now[0])
+        for _ in range(40):
+            call = await box.ask("k")
+            now[0] += 10.0
+            box.board.over(call)
+        await box.ask("first")
+        waiting = asyncio.create_task(box.wait("k"))
+        await box.waits(1)
+        with pytest.raises(TurnedAway) as full:
+            await box.ask("k")
+        assert full.value.wait == pytest.approx(20.0, rel=0.01)  # of the one that waits, and its own
+        waiting.cancel()
 
     asyncio.run(test())
 

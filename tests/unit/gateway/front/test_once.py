@@ -29,6 +29,7 @@ class Kept:
         self.database = database
         self.away = False
         self.begun = 0
+        self.renewed: list[tuple[str, float]] = []
 
     def _there(self) -> None:
         if self.away:
@@ -49,6 +50,7 @@ class Kept:
 
     async def renew(self, firsts: Sequence[First], seconds: float) -> None:
         self._there()
+        self.renewed += [(first.idempotency_key, seconds) for first in firsts]
         await repeats.renew(self.database, Renew(seconds, tuple(firsts)))
 
 
@@ -86,6 +88,11 @@ def holds(place: Place) -> asyncio.Event:
     release = asyncio.Event()
     place.app.before_piece = lambda number: release.wait()
     return release
+
+
+def once_of(place: Place) -> once.Once:
+    assert place.front._once is not None
+    return place.front._once
 
 
 async def called(place: Place, times: int = 1) -> None:
@@ -366,6 +373,47 @@ def test_a_first_one_whose_host_is_gone_is_waited_for_until_its_lease_is_over_an
         async with asyncio.timeout(20):
             found = await retry
         assert (found.status, REPLAY in found.headers) == (200, False)
+
+    run(test)
+
+
+def test_those_that_run_give_signs_of_life_so_that_nobody_elsewhere_takes_them_for_lost(
+    run: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(once, "SIGN_SECONDS", 0.01)
+
+    async def test(kept: Kept, worker: Callable[..., Place]) -> None:
+        place = worker()
+        release = holds(place)
+        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
+        await called(place)
+        keeping = asyncio.create_task(once_of(place).keep())
+        async with asyncio.timeout(20):
+            while not kept.renewed:
+                await asyncio.sleep(0.01)
+        assert kept.renewed[0] == ("again", once.LEASE_SECONDS)
+        release.set()
+        await first
+        keeping.cancel()
+
+    run(test)
+
+
+def test_a_worker_that_ends_waits_for_those_whose_clients_have_left(run: Any) -> None:
+    async def test(kept: Kept, worker: Callable[..., Place]) -> None:
+        place, gone = worker(), asyncio.Event()
+        release = holds(place)
+        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client(gone)))
+        await called(place)
+        gone.set()
+        leaving = asyncio.create_task(once_of(place).leave(20))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not leaving.done()
+        release.set()
+        await leaving
+        assert [usage.outcome for usage in place.records.ended_] == ["answered"]
+        await first
 
     run(test)
 

@@ -77,6 +77,8 @@ def test_what_is_refused_leaves_nothing_behind(engine: Engine) -> None:
             "budget_id": "names no budget: there is no `none`",
         }
         assert found["key_alias"].startswith("is taken: `ci` is sk-...")
+        for looks in (tokens.make(), tokens.hashed("sk-1")):
+            assert refused(connection, key_alias=looks) == {"key_alias": "looks like a key; choose a name"}
         assert refused(connection, budget_duration="1d") == {"budget_duration": "has no effect without `max_budget`"}
     with reading(engine) as connection:
         counted = [
