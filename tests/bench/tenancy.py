@@ -18,16 +18,7 @@ from tests.bench.sizes import busy
 from tests.kit.redis import Redis, missing
 
 PLENTY = 10**9  # requests and tokens: all that a key of many is counted on, and nothing is refused
-LIMITS = (
-    "--rpm-limit",
-    str(PLENTY),
-    "--tpm-limit",
-    str(PLENTY),
-    "--max-parallel-requests",
-    "1000",
-    "--max-budget",
-    "1000000",
-)
+LIMITS = tuple(f"--rpm-limit {PLENTY} --tpm-limit {PLENTY} --max-parallel-requests 1000 --max-budget 1000000".split())
 METERS = (
     Meter(name="key:k:rpm", what="requests", limit=PLENTY),
     Meter(name="key:k:tpm", what="tokens", limit=PLENTY),
