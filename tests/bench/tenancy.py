@@ -1,5 +1,5 @@
 """What keys cost: requests per second with a limited, budgeted key against the master key's, and one reservation in
-the counters that workers share, against the least that such a counter could be."""
+the counters that workers share, against the least that such a counter could take. And how soon a key is refused."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ METERS = (
     Meter(name="key:k:parallel", what="parallel", limit=1000),
     Meter(name="key:k:usd:0:ever:0", what="money", limit=10**18),
 )
+REFUSED_WITHIN = 1.0  # seconds
 PRICED = "    cost_per_1k_tokens: 0.001\n"
 
 
@@ -60,10 +61,12 @@ def _requests(session: Session) -> Iterator[Figure]:
         whose = {"the master key": instance.key, "a limited key": _key(instance)}
         for key in whose.values():
             busy(instance.url, key, "one", 1.0)
+        refused = [_revoked(instance, number) for number in range(session.rounds(20, 3))]
         found: dict[str, list[float]] = {name: [] for name in whose}
         for number in range(session.rounds(15, 5)):
             for name in list(whose) if number % 2 else reversed(whose):
                 found[name].append(busy(instance.url, whose[name], "one", seconds))
+    yield median("keys: revoked, until every worker refuses it", refused, limit=REFUSED_WITHIN)
     for name, samples in found.items():
         yield median(f"keys: requests with {name}, one worker", samples, "req/s")
     master, limited = found.values()
@@ -72,8 +75,15 @@ def _requests(session: Session) -> Iterator[Figure]:
     yield Figure("keys: a limited key, times the master key", middle(shares), "x", detail=detail, samples=tuple(shares))
 
 
-def _key(instance: Instance) -> str:
-    return str(instance.run("keys", "create", "--alias", "bench", *LIMITS).result["key"])
+def _key(instance: Instance, alias: str = "bench") -> str:
+    return str(instance.run("keys", "create", "--alias", alias, *LIMITS).result["key"])
+
+
+def _revoked(instance: Instance, number: int) -> float:
+    """Seconds, as the receipt has them."""
+    busy(instance.url, _key(instance, f"leaked {number}"), "one", 0.2)  # so that its worker knows it
+    receipt = instance.run("keys", "revoke", f"leaked {number}").result["receipt"]
+    return max(float(each["seconds"]) for each in receipt)
 
 
 # --- in the counters --------------------------------------------------------------------------------------------------
