@@ -101,6 +101,14 @@ async def called(place: Place, times: int = 1) -> None:
             await asyncio.sleep(0.01)
 
 
+async def begun(place: Place, client: Client | None = None) -> tuple[asyncio.Event, asyncio.Task[Answered]]:
+    """A first one that is answered when the event is set."""
+    release = holds(place)
+    first = asyncio.create_task(place.ask(headers=AGAIN, receive=client or Client()))
+    await called(place)
+    return release, first
+
+
 class Client:
     """What its messages are received from: it sends a request, and hangs up ``when``. ``listens``: its request is read,
     and it is waited for what comes next, as long as somebody else's answer is."""
@@ -133,9 +141,7 @@ def is_replay(found: Answered) -> bool:
 def test_a_retry_waits_for_the_first_one_and_gets_its_answer_and_both_are_charged_once(run: Any) -> None:
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place = worker(account(limits=Limits(rpm=1)))
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
-        await called(place)
+        release, first = await begun(place)
         clients = [Client() for _ in range(3)]
         others = [asyncio.create_task(place.ask(headers=AGAIN, receive=each)) for each in clients]
         await wait(*clients)
@@ -152,9 +158,7 @@ def test_a_retry_waits_for_the_first_one_and_gets_its_answer_and_both_are_charge
 def test_a_retry_at_another_worker_waits_for_the_first_one_too(run: Any) -> None:
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other = worker(), worker()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
-        await called(place)
+        release, first = await begun(place)
         retries = [asyncio.create_task(other.ask(headers=AGAIN, receive=Client())) for _ in range(2)]
         async with asyncio.timeout(20):
             while kept.begun < 4:  # the first one itself, and three looks at it
@@ -172,9 +176,7 @@ def test_a_retry_at_another_worker_waits_for_the_first_one_too(run: Any) -> None
 def test_another_request_under_the_same_idempotency_key_is_refused_wherever_it_comes(run: Any) -> None:
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other = worker(), worker()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
-        await called(place)
+        release, first = await begun(place)
         refused = [await each.ask(headers=AGAIN, body=chat(user="me")) for each in (place, other)]
         release.set()
         await first
@@ -193,9 +195,7 @@ def test_a_first_one_that_failed_is_not_kept_and_the_retry_really_runs(run: Any,
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other = worker(), worker()
         place.app.status = status
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
-        await called(place)
+        release, first = await begun(place)
         retry = asyncio.create_task(other.ask(headers=AGAIN, receive=Client()))
         release.set()
         assert (await first).status == status
@@ -254,9 +254,7 @@ def test_an_answer_that_is_too_large_is_not_kept_and_its_retry_says_that_it_ran(
 
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other = worker(), worker()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
-        await called(place)
+        release, first = await begun(place)
         client = Client()
         waiting = asyncio.create_task(place.ask(headers=AGAIN, receive=client))
         await wait(client)
@@ -307,9 +305,7 @@ def test_a_client_that_leaves_finds_the_answer_when_it_comes_again(run: Any) -> 
 def test_who_waits_and_leaves_is_not_waited_for(run: Any) -> None:
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other, gone = worker(), worker(), asyncio.Event()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
-        await called(place)
+        release, first = await begun(place)
         clients = [Client(gone), Client(gone)]
         waiting = [
             asyncio.create_task(each.ask(headers=AGAIN, receive=client))
@@ -341,9 +337,7 @@ def test_while_the_accountant_is_away_a_worker_knows_its_own_and_says_that_nothi
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         kept.away = True
         place = worker()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
-        await called(place)
+        release, first = await begun(place)
         client = Client()
         retry = asyncio.create_task(place.ask(headers=AGAIN, receive=client))
         await wait(client)
@@ -384,9 +378,7 @@ def test_those_that_run_give_signs_of_life_so_that_nobody_elsewhere_takes_them_f
 
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place = worker()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
-        await called(place)
+        release, first = await begun(place)
         keeping = asyncio.create_task(once_of(place).keep())
         async with asyncio.timeout(20):
             while not kept.renewed:
@@ -402,9 +394,7 @@ def test_those_that_run_give_signs_of_life_so_that_nobody_elsewhere_takes_them_f
 def test_a_worker_that_ends_waits_for_those_whose_clients_have_left(run: Any) -> None:
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, gone = worker(), asyncio.Event()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=Client(gone)))
-        await called(place)
+        release, first = await begun(place, Client(gone))
         gone.set()
         leaving = asyncio.create_task(once_of(place).leave(20))
         for _ in range(10):
