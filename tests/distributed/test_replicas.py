@@ -130,3 +130,26 @@ def test_without_postgres_known_keys_work_and_every_request_is_in_the_ledger_onc
 def requests_of(gateway: Gateway, alias: str) -> int:
     answer = gateway.cli("usage", "--by", "key", "--key", alias)
     return sum(row["requests"] for row in answer.data["usage"]) if answer.code == 0 else 0
+
+
+def test_with_the_profile_prod_no_key_but_the_master_key_works_without_postgres_and_none_comes_up(
+    stores: tuple[Postgres, Redis], provider: DemoProvider
+) -> None:
+    postgres, redis = stores
+    with replicas(1, postgres.database(), redis.url, provider.url, profile="prod") as (strict,):
+        key = create(strict, "--alias", "known")
+        assert ask(strict, key).status_code == 200
+        postgres.stop()
+        try:
+            until(lambda: ask(strict, key).status_code == 503, 30, "a known key's refusal")
+            assert ask(strict, strict.key).status_code == 200
+        finally:
+            postgres.start()
+        until(lambda: ask(strict, key).status_code == 200, 30, "its answer")
+        strict.must("down")
+        postgres.stop()
+        try:
+            refused = strict.cli("up")
+        finally:
+            postgres.start()
+        assert (refused.code, refused.data["error"]["code"]) == (4, "database_unavailable"), refused.err

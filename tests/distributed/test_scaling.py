@@ -100,6 +100,7 @@ def test_out_and_back_again_under_load_without_a_failed_request_and_with_everyth
         assert len(found["keys"]) == 1 + len([each for each in found["keys"] if "gone" in each])
         assert ask(box, gone).status_code == 401
     assert box.must("status")["mode"] == "standalone"
+    assert list((box.home / "state").glob("aiops.db.before-*")), "the files that were gone over from are kept"
     assert box.cli("scale-in").code == 4
 
 

@@ -88,6 +88,18 @@ def test_a_known_key_works_while_nobody_can_look_keys_up_and_an_unknown_one_is_t
     assert ask(place, key=MASTER).status == 200
 
 
+def test_while_nobody_can_vouch_for_keys_the_master_key_alone_works(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity())
+    assert ask(place).status == 200
+    place.known.doubt = lambda: "the database is away"
+    found = ask(place)
+    assert (found.status, found.headers["retry-after"]) == (503, "1")
+    assert "the database is away" in found.error["message"]
+    assert ask(place, key=MASTER).status == 200
+    place.known.doubt = lambda: ""
+    assert ask(place).status == 200
+
+
 def test_a_change_is_heeded_at_the_next_request(tmp_path: Path) -> None:
     place = Place(tmp_path, identity())
     assert ask(place).status == 200

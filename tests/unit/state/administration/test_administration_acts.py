@@ -14,6 +14,7 @@ from aiops.state.administration import budgets, find, keys, listing, members, sp
 from aiops.state.administration.journal import Actor
 from aiops.state.administration.request import Invalid, Unknown
 from aiops.state.administration.requests import (
+    KEY_TYPES,
     BudgetRequest,
     KeyRequest,
     Member,
@@ -51,6 +52,13 @@ def test_a_key_is_found_by_its_hash_and_stored_nowhere(engine: Engine) -> None:
         assert whose.expires == pytest.approx(made.row.created_at / clock.SECOND + 30 * 86_400)
         for table in tables.metadata.sorted_tables:
             assert made.key not in str(connection.execute(select(table)).all())
+
+
+def test_a_key_for_management_is_an_administrators_and_the_other_kinds_are_not(engine: Engine) -> None:
+    with writing(engine) as connection:
+        made = {kind: create(connection, key_type=kind).row for kind in KEY_TYPES}
+    assert [kind for kind, row in made.items() if row.admin] == ["management"]
+    assert made["read_only"].allowed_routes == ("info_routes",)
 
 
 def test_an_act_is_a_change_and_a_line_in_the_audit(engine: Engine) -> None:
