@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,8 @@ LOST_SECONDS = 2.0  # without Redis, until the worker says so
 
 
 class Desk:
-    """To be made after the fork. ``ways``: where a name leads to. Raises OSError when the state cannot be read."""
+    """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for
+    others. Raises OSError when the state cannot be read."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Desk:
         over_budget_status: int,
         url: str,
         deployment: Deployment | None = None,
+        same: Mapping[str, str] | None = None,
     ) -> None:
         owner = introspect.this_worker(os.getpid())
         self._known = Known()
@@ -66,7 +68,8 @@ class Desk:
         self._reserve.over_budget_status = over_budget_status
         account = Account(self._spool, book, generation, replica(state))
         self._once = Once(self._accountant, log.warning)
-        self.front = Front(app, doors, health, self._known, self._reserve, account, self._accountant.manage, self._once)
+        manage = self._accountant.manage
+        self.front = Front(app, doors, health, self._known, self._reserve, account, manage, self._once, same=same)
 
     def checks(self) -> dict[str, str]:
         """For ``/_health/ready``: what this worker can do without for a while."""
@@ -125,7 +128,7 @@ def open_counters(state: Path, redis_url: str | None = None) -> Counters | None:
 
     try:
         return opened(state, redis_url, log.warning).deciding
-    except OSError as error:
-        why = f"{state}: {error.strerror or error}"
+    except (OSError, Unavailable) as error:
+        why = f"{state}: {getattr(error, 'strerror', None) or error}"
         log.warning("limits and budgets cannot be counted: %s; requests pass uncounted", why)
         return None

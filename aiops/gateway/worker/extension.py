@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from aiops.gateway.worker import call, introspect, probe, put_off
 from aiops.gateway.worker.board import Board
+from aiops.gateway.worker.front.asgi import is_private
 from aiops.gateway.worker.front.proofs import MARK, is_proof
 from aiops.gateway.worker.reply import Reply
 
@@ -58,7 +59,7 @@ class Extension:
             await _answer(send, status, body)
             return
 
-        private = scope["client"] is None  # the private unix socket
+        private = is_private(scope)
         if private:
             if path == ROUTES and scope["type"] == "http":
                 await _answer(send, 200, introspect.describe(self._board))

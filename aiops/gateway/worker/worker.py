@@ -161,6 +161,7 @@ class Worker:
                 over_budget_status=self._settings.over_budget_status,
                 url=f"http://{self._settings.host}:{self._settings.port}",
                 deployment=self._settings.deployment,
+                same=board.table.same,
             )
             counting = desk.start()
             self._server = self._make_server(desk.front, dict(state or {}))

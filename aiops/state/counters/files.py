@@ -61,6 +61,8 @@ def open_counters(directory: Path, size: int, most: int, clock: Callable[[], int
             _set_aside(directory / NAME, why, say)
         except DAMAGED as error:
             _set_aside(directory / NAME, f"it cannot be read ({error})", say)
+        except lmdb.Error as error:  # of the disk, or of the system
+            raise OSError(f"{directory / NAME}: {error}") from error
         return _open(directory / NAME, size, most, clock)
 
 

@@ -16,6 +16,13 @@ class Application(Protocol):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
+def is_private(scope: Scope) -> bool:
+    """Whether it came by the worker's unix socket. Of a client that is gone already uvicorn does not know the address
+    either, so that alone says nothing."""
+    server = scope.get("server")
+    return scope["client"] is None and server is not None and server[1] is None
+
+
 def header(scope: Scope, name: bytes) -> bytes:
     """The first of that name, lower case; empty when there is none."""
     return next((bytes(value) for key, value in scope["headers"] if key == name), b"")

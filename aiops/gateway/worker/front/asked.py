@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -70,12 +71,16 @@ class Unreadable(ValueError):
     """What is wrong with a body, for its sender."""
 
 
-def read(path: str, content_type: bytes, body: bytes, query: bytes = b"") -> Asked:
-    """Raises Unreadable for a body of which nobody can say what it asks for."""
+def read(
+    path: str, content_type: bytes, body: bytes, query: bytes = b"", same: Mapping[str, str] = MappingProxyType({})
+) -> Asked:
+    """``same``: other names of served models, in whose place those are meant.
+
+    Raises Unreadable for a body of which nobody can say what it asks for."""
     kind = content_type.split(b";", 1)[0].strip().lower().decode("latin-1")
     form = kind in _FORMS
     said = _form(kind, body) if form else _json(body)
-    models = tuple(dict.fromkeys(_models(path, said, query)))
+    models = tuple(dict.fromkeys(same.get(name, name) for name in _models(path, said, query)))
     stream = said.get("stream") is True or ":streamGenerateContent" in path
     return Asked(
         models=models,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from aiops.gateway.worker.front import asked, key, let_in, listing, management
@@ -24,6 +24,7 @@ from aiops.gateway.worker.front.asgi import (
     Send,
     TooLarge,
     header,
+    is_private,
     read_body,
     replay,
 )
@@ -49,7 +50,8 @@ LARGEST_BODY = 512 * 1024 * 1024
 
 class Front:
     """Wraps the application of a worker. ``health``: the paths that it answers without a key. ``manage``: who answers
-    the management API; None: nobody, and it is not there. ``refused`` counts refusals by ``type`` for the metrics."""
+    the management API; None: nobody, and it is not there. ``same``: other names of served models.
+    ``refused`` counts refusals by ``type``."""
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class Front:
         account: Account,
         manage: management.Ask | None = None,
         once: Once | None = None,
+        same: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.refused: Counter[str] = Counter()
@@ -72,11 +75,12 @@ class Front:
         self._account = account
         self._manage = manage
         self._once = once
+        self._same = same or {}
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
-        if kind not in ("http", "websocket") or scope["client"] is None:  # the private unix socket
+        if kind not in ("http", "websocket") or is_private(scope):
             await self._app(scope, receive, send)
             return
         method = scope["method"] if kind == "http" else WEBSOCKET
@@ -215,7 +219,7 @@ class Front:
         if body is None:
             return None
         try:
-            wanted = asked.read(path, header(scope, b"content-type"), body, query)
+            wanted = asked.read(path, header(scope, b"content-type"), body, query, self._same)
             return _not_theirs(wanted) if identity.id and wanted.not_theirs else wanted
         except asked.Unreadable as error:
             if not identity.id:

@@ -211,6 +211,7 @@ class Place:
             "query_string": query,
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
             "client": ("203.0.113.9", 5),
+            "server": ("127.0.0.1", 4000),
             "extensions": {"websocket.http.response": {}},
         }
         found = Answered()

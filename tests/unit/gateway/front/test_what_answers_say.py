@@ -9,6 +9,7 @@ import pytest
 
 from aiops.gateway.worker.front import asked, used
 from aiops.gateway.worker.front.account import plain_text
+from aiops.gateway.worker.front.asgi import is_private
 from aiops.gateway.worker.front.estimate import OPEN_ENDED, AnswerLengths, at_most, estimate
 from aiops.gateway.worker.front.passage import _is_last
 from aiops.gateway.worker.prices import Deployment, Tokens
@@ -108,3 +109,16 @@ def test_a_form_of_lines_without_end_is_read_in_a_moment() -> None:
     started = time.process_time()
     asked.read("/v1/audio/transcriptions", b"multipart/form-data; boundary=x", b"name=model\r\n" * 100_000)
     assert time.process_time() - started < 20  # it was hours
+
+
+def test_another_name_of_a_model_is_that_model() -> None:
+    body = b'{"model":"llama3:latest","fallbacks":["b:latest"]}'
+    wanted = asked.read(CHAT, b"application/json", body, same={"llama3:latest": "llama3"})
+    assert wanted.models == ("llama3", "b:latest")
+
+
+@pytest.mark.parametrize(
+    ("server", "private"), [(("/run/4711.http", None), True), (("127.0.0.1", 4000), False), (None, False)]
+)
+def test_only_the_unix_socket_is_private_whoever_is_gone(server: object, private: bool) -> None:
+    assert is_private({"type": "http", "client": None, "server": server}) is private
