@@ -21,7 +21,7 @@ from aiops.state.usage.record import Usage
 from tests.kit.gateway import Gateway
 from tests.kit.waiting import until
 
-HEARD_SECONDS = 5.0
+HEARD_SECONDS = 20.0
 
 
 class Shown(str):

@@ -243,7 +243,7 @@ def test_a_client_that_leaves_in_a_stream_gives_its_slot_back_and_pays_for_what_
         for _ in range(20):
             next(lines)
     one.control(tokens=8, chunk_delay=0)
-    until(lambda: keys.ask(key).status_code == 200, 5, "a free slot")
+    until(lambda: keys.ask(key).status_code == 200, 20, "a free slot")
     left = next(used for used in keys.used(key, 2) if used.outcome == "left")
     assert left.estimated
     assert 0 < left.completion_tokens < 100

@@ -166,7 +166,7 @@ def test_of_several_accountants_that_start_at_once_one_is_left(here: Books) -> N
         return [process for process in crowd if process.poll() is None]
 
     until(lambda: len(left()) == 1 and accounting.holder(here.state) == left()[0].pid, 30, "one of them")
-    until(here.socket.exists, 5, "its socket")
+    until(here.socket.exists, 20, "its socket")
     assert {process.returncode for process in here.running if process is not worker} <= {0, None}
     asked(here, 20)
     here.end(worker, signal.SIGTERM)

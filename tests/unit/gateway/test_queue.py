@@ -46,7 +46,7 @@ class Box:
         self.board.over(await self.ask(key, weight))
 
     async def waits(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while self.queue.waiting("box") < count:
                 await asyncio.sleep(0)
 
@@ -78,7 +78,7 @@ def test_of_one_key_the_first_is_first() -> None:
         await box.waits(3)
         box.board.over(first)
         for task in tasks:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 box.board.over(await task)
 
     asyncio.run(test())
@@ -173,7 +173,7 @@ def test_who_is_cancelled_with_its_turn_in_hand_passes_it_on() -> None:
         while box.queue.waiting("box") == 2:
             await asyncio.sleep(0)
         tasks[0].cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await tasks[1]
         assert box.order == ["first", "b"]
 
@@ -190,7 +190,7 @@ def test_a_slot_that_another_worker_gives_back_is_seen() -> None:
         await asyncio.sleep(0.05)
         assert not waiting.done()
         there.board.over(taken)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await waiting
 
     asyncio.run(test())
