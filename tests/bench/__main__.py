@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import changes, command_line, routing, sizes, starting, store
+from tests.bench import changes, command_line, routing, sizes, starting, store, tenancy
 from tests.bench.figures import Figure, table
 from tests.bench.gateways import BenchError
 from tests.bench.session import Session
@@ -33,6 +33,7 @@ SECTIONS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "resolution": routing.resolution,
     "start": starting.start,
     "store": store.store,
+    "keys": tenancy.keys,
 }
 
 

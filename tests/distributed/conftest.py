@@ -7,11 +7,33 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
+from aiops.demo.child import DemoProvider
 from aiops.state.store import open
-from tests.kit.postgres import database, empty_database, migrated_template, postgres
-from tests.kit.redis import redis_server, redis_url
+from tests.kit.postgres import Postgres, database, empty_database, migrated_template, postgres
+from tests.kit.postgres import missing as no_postgres
+from tests.kit.redis import Redis, redis_server, redis_url
+from tests.kit.redis import missing as no_redis
+from tests.kit.servers import needed
 
 __all__ = ["database", "empty_database", "migrated_template", "postgres", "redis_server", "redis_url"]
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[DemoProvider]:
+    with DemoProvider.double(models=("alpha", "beta")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stores() -> Iterator[tuple[Postgres, Redis]]:
+    """Of one module: it may stop and freeze them."""
+    needed(no_postgres() or no_redis())
+    postgres, redis = Postgres(), Redis(requirepass="only-for-tests")
+    try:
+        yield postgres, redis
+    finally:
+        postgres.remove()
+        redis.remove()
 
 
 @pytest.fixture

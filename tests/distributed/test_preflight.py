@@ -69,6 +69,28 @@ def test_a_user_who_may_not_make_tables_is_told(postgres: Postgres) -> None:
     assert [problem for problem in found.problems if "may not make tables" in problem] == found.problems != []
 
 
+def test_a_postgres_that_takes_no_writes_is_told() -> None:
+    needed(no_postgres())
+    postgres = Postgres()
+    try:
+        postgres.execute("CREATE ROLE poor LOGIN PASSWORD 'poor'")
+        postgres.execute("ALTER ROLE poor SET default_transaction_read_only = on")
+        found = look(postgres.url(user="poor", password="poor"), None, strict=True)
+    finally:
+        postgres.remove()
+    assert any("takes no writes here" in each for each in found.problems), found.problems
+
+
+def test_a_redis_that_is_a_cluster_is_told() -> None:
+    needed(no_redis())
+    redis = Redis(cluster_enabled="yes")
+    try:
+        found = look(None, redis.url, strict=False)
+    finally:
+        redis.remove()
+    assert any("is a cluster" in each for each in found.problems), found.problems
+
+
 @pytest.mark.parametrize(
     ("content", "mode", "said"),
     [

@@ -15,28 +15,8 @@ from aiops.demo.child import DemoProvider
 from tests.distributed.replicas import ask, asked_all_the_time, create, price, secret
 from tests.kit.gateway import Gateway
 from tests.kit.postgres import Postgres
-from tests.kit.postgres import missing as no_postgres
 from tests.kit.redis import Redis
-from tests.kit.redis import missing as no_redis
-from tests.kit.servers import needed
 from tests.kit.waiting import until
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[DemoProvider]:
-    with DemoProvider.double(models=("alpha", "beta")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stores() -> Iterator[tuple[Postgres, Redis]]:
-    needed(no_postgres() or no_redis())
-    postgres, redis = Postgres(), Redis(requirepass="only-for-tests")
-    try:
-        yield postgres, redis
-    finally:
-        postgres.remove()
-        redis.remove()
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +76,7 @@ def test_out_and_back_again_under_load_without_a_failed_request_and_with_everyth
         assert len(found["keys"]) == 1 + len([each for each in found["keys"] if "gone" in each])
         assert ask(box, gone).status_code == 401
     assert box.must("status")["mode"] == "standalone"
+    assert list((box.home / "state").glob("aiops.db.before-*")), "the files that were gone over from are kept"
     assert box.cli("scale-in").code == 4
 
 

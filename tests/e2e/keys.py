@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine
 
+from aiops.demo.child import DemoProvider
 from aiops.state.store import keys, teams, usage
 from aiops.state.store.open import engine, reading, transact
 from aiops.state.store.rows import Key, Team
@@ -20,7 +21,7 @@ from aiops.state.usage.record import Usage
 from tests.kit.gateway import Gateway
 from tests.kit.waiting import until
 
-HEARD_SECONDS = 5.0
+HEARD_SECONDS = 20.0
 
 
 class Shown(str):
@@ -96,3 +97,21 @@ def keys_of(gateway: Gateway) -> Iterator[Keys]:
         yield Keys(gateway, database)
     finally:
         database.dispose()
+
+
+@contextmanager
+def priced(one: DemoProvider) -> Iterator[Gateway]:
+    """Two workers; a token of `alpha` costs a tenth of a cent."""
+    gateway = Gateway()
+    try:
+        gateway.init()
+        gateway.edit("aiops.yaml", "  # workers: 1\n", "  workers: 2\n")
+        gateway.up()
+        gateway.add("one", one.url, "alpha", "beta")
+        written = f"    base_url: {one.url}\n"
+        gateway.edit("providers.yaml", written, f"{written}    cost_per_1k_tokens: 1.0\n")
+        gateway.must("apply")
+        assert len(gateway.workers()) == 2
+        yield gateway
+    finally:
+        gateway.destroy()

@@ -150,7 +150,7 @@ def test_while_it_hangs_readiness_says_so_and_what_is_known_works(gateway: Gatew
     try:
         refused = gateway.get("/v1/models", {"authorization": "Bearer sk-nobody-knows-this-one"})
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        until(lambda: ready(gateway)[:2] == ("degraded", "lost"), 5, "readiness")
+        until(lambda: ready(gateway)[:2] == ("degraded", "lost"), 20, "readiness")
         name = ask(gateway)
     finally:
         os.kill(pid, signal.SIGCONT)

@@ -13,7 +13,7 @@ from aiops.demo.child import DemoProvider
 from tests.kit.gateway import Gateway
 from tests.kit.waiting import until
 
-LIVE_SECONDS = 1.0  # after `apply` has ended
+LIVE_SECONDS = 20.0  # that are waited for; it takes a tenth of one
 
 
 @pytest.fixture(scope="module")

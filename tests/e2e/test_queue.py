@@ -107,10 +107,19 @@ def test_who_leaves_while_waiting_is_never_asked_for(keys: Keys, one: DemoProvid
     assert Counter(each.outcome for each in keys.used(key, 4)) == {"answered": 3, "left": 1}
 
 
-def test_without_a_queue_nothing_waits_and_nothing_is_said(served: Gateway, keys: Keys, one: DemoProvider) -> None:
-    written = "    queue: {most: 16, seconds: 20}\n"
-    served.edit("providers.yaml", written, "")
+@pytest.fixture
+def without_a_queue(served: Gateway) -> Iterator[None]:
+    before = served.source("providers.yaml").read_text()
+    served.edit("providers.yaml", "    queue: {most: 16, seconds: 20}\n", "")
     served.must("apply")
+    yield
+    served.source("providers.yaml").write_text(before)
+    served.must("apply")
+
+
+def test_without_a_queue_nothing_waits_and_nothing_is_said(
+    without_a_queue: None, keys: Keys, one: DemoProvider
+) -> None:
     key = keys.make()
     one.forget_requests()
     one.control(delay=2)

@@ -6,7 +6,7 @@ from tests.effects.case import Case, Flips, Refuses, ShownBy
 
 SHARED = "deployment:\n  database_url_file: database_url\n  redis_url_file: redis_url"
 
-ON_ALL = "tests/distributed/test_replicas.py::test_a_revoked_key_is_refused_by_every_replica_within_a_second"
+ON_ALL = "tests/distributed/test_replicas.py::test_a_revoked_key_is_refused_by_every_replica_when_the_receipt_says_so"
 
 CASES: dict[str, Case] = {
     "gateway.host": Flips(

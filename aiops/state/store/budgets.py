@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection
 
-from aiops.state.store import changes, rows, writing
-from aiops.state.store.keys import Cursor
+from aiops.state.store import changes, writing
 from aiops.state.store.rows import Budget
 from aiops.state.store.tables import budgets
 
@@ -16,16 +15,9 @@ def get(connection: Connection, id: str) -> Budget | None:
     return writing.one(connection, Budget, budgets, {"id": id})
 
 
-def page(connection: Connection, *, after: Cursor | None = None, size: int = 100) -> list[Budget]:
+def page(connection: Connection, *, size: int = 100) -> list[Budget]:
     """The newest first."""
-    statement = select(*budgets.c).order_by(budgets.c.created_at.desc(), budgets.c.id.desc()).limit(size)
-    if after is not None:
-        statement = statement.where(tuple_(budgets.c.created_at, budgets.c.id) < tuple_(after.created_at, after.id))
-    return [rows.read(Budget, row) for row in connection.execute(statement).mappings()]
-
-
-def cursor(last: Budget) -> Cursor:
-    return Cursor(last.created_at, last.id)
+    return writing.newest(connection, Budget, budgets, size)
 
 
 def add(connection: Connection, budget: Budget) -> Budget:

@@ -66,11 +66,10 @@ def page(
     connection: Connection, *, after: Cursor | None = None, size: int = 100, filters: Filters | None = None
 ) -> list[Key]:
     """The newest first. A page that is full has ``cursor(page[-1])`` for the next."""
-    statement = select(*keys.c).where(*_conditions(filters or Filters()))
+    where = _conditions(filters or Filters())
     if after is not None:
-        statement = statement.where(tuple_(keys.c.created_at, keys.c.id) < tuple_(after.created_at, after.id))
-    statement = statement.order_by(keys.c.created_at.desc(), keys.c.id.desc()).limit(size)
-    return [rows.read(Key, row) for row in connection.execute(statement).mappings()]
+        where.append(tuple_(keys.c.created_at, keys.c.id) < tuple_(after.created_at, after.id))
+    return writing.newest(connection, Key, keys, size, *where)
 
 
 def cursor(last: Key) -> Cursor:

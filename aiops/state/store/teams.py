@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, select
 
 from aiops.state.store import changes, rows, writing
 from aiops.state.store.changes import member_id, member_of
-from aiops.state.store.keys import Cursor
 from aiops.state.store.rows import Member, Team
 from aiops.state.store.tables import team_members, teams
 
@@ -25,19 +24,10 @@ def get_by_alias(connection: Connection, alias: str) -> list[Team]:
     return [rows.read(Team, row) for row in found]
 
 
-def page(connection: Connection, *, after: Cursor | None = None, size: int = 100, user_id: str = "") -> list[Team]:
+def page(connection: Connection, *, size: int = 100, user_id: str = "") -> list[Team]:
     """The newest first; of ``user_id``: those that user is a member of."""
-    statement = select(*teams.c).order_by(teams.c.created_at.desc(), teams.c.id.desc()).limit(size)
-    if after is not None:
-        statement = statement.where(tuple_(teams.c.created_at, teams.c.id) < tuple_(after.created_at, after.id))
-    if user_id:
-        of = select(team_members.c.team_id).where(team_members.c.user_id == user_id)
-        statement = statement.where(teams.c.id.in_(of))
-    return [rows.read(Team, row) for row in connection.execute(statement).mappings()]
-
-
-def cursor(last: Team) -> Cursor:
-    return Cursor(last.created_at, last.id)
+    of = select(team_members.c.team_id).where(team_members.c.user_id == user_id)
+    return writing.newest(connection, Team, teams, size, *([teams.c.id.in_(of)] if user_id else []))
 
 
 def add(connection: Connection, team: Team) -> Team:

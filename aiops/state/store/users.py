@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection
 
 from aiops.state.store import changes, rows, writing
-from aiops.state.store.keys import Cursor
 from aiops.state.store.rows import User
 from aiops.state.store.tables import users
 
@@ -21,16 +20,9 @@ def get_by_email(connection: Connection, email: str) -> list[User]:
     return [rows.read(User, row) for row in found]
 
 
-def page(connection: Connection, *, after: Cursor | None = None, size: int = 100) -> list[User]:
+def page(connection: Connection, *, size: int = 100) -> list[User]:
     """The newest first."""
-    statement = select(*users.c).order_by(users.c.created_at.desc(), users.c.id.desc()).limit(size)
-    if after is not None:
-        statement = statement.where(tuple_(users.c.created_at, users.c.id) < tuple_(after.created_at, after.id))
-    return [rows.read(User, row) for row in connection.execute(statement).mappings()]
-
-
-def cursor(last: User) -> Cursor:
-    return Cursor(last.created_at, last.id)
+    return writing.newest(connection, User, users, size)
 
 
 def add(connection: Connection, user: User) -> User:

@@ -100,6 +100,12 @@ def one(connection: Connection, kind: type[R], table: Table, where: Mapping[str,
     return None if found is None else rows.read(kind, found)
 
 
+def newest(connection: Connection, kind: type[R], table: Table, size: int, *where: ColumnElement[bool]) -> list[R]:
+    """The rows that hold, the newest first."""
+    statement = table.select().where(*where).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(size)
+    return [rows.read(kind, row) for row in connection.execute(statement).mappings()]
+
+
 def given(*each: tuple[Callable[[Any, Any], Any], ColumnElement[Any], Any]) -> list[ColumnElement[bool]]:
     """Conditions as ``(operator.eq, column, value)``, without those whose value is None: not asked for."""
     return [compare(column, value) for compare, column, value in each if value is not None]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,9 +20,16 @@ from aiops.spec.choosing.rules import ProviderFacts, QueueFacts, RoutingTable
 class Box:
     """A provider with one slot, as one of two workers sees it. ``order``: the keys in their turn."""
 
-    def __init__(self, most: int = 100, seconds: float = 30.0, slots: Slots | None = None, worker: int = 0) -> None:
+    def __init__(
+        self,
+        most: int = 100,
+        seconds: float = 30.0,
+        slots: Slots | None = None,
+        worker: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         facts = ProviderFacts(parallel=1, local=True, queue=QueueFacts(most, seconds))
-        self.board = Board(RoutingTable(providers={"box": facts}), slots or Slots(2, 1), worker)
+        self.board = Board(RoutingTable(providers={"box": facts}), slots or Slots(2, 1), worker, clock)
         self.queue = Queue(self.board)
         self.order: list[str] = []
 
@@ -37,7 +46,7 @@ class Box:
         self.board.over(await self.ask(key, weight))
 
     async def waits(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while self.queue.waiting("box") < count:
                 await asyncio.sleep(0)
 
@@ -69,7 +78,7 @@ def test_of_one_key_the_first_is_first() -> None:
         await box.waits(3)
         box.board.over(first)
         for task in tasks:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 box.board.over(await task)
 
     asyncio.run(test())
@@ -111,6 +120,25 @@ def test_one_too_many_is_turned_away_with_an_estimate_and_so_is_one_whose_time_i
     asyncio.run(test())
 
 
+def test_the_estimate_goes_by_what_the_last_requests_took() -> None:
+    async def test() -> None:
+        now = [0.0]
+        box = Box(most=1, clock=lambda: now[0])
+        for _ in range(40):
+            call = await box.ask("k")
+            now[0] += 10.0
+            box.board.over(call)
+        await box.ask("first")
+        waiting = asyncio.create_task(box.wait("k"))
+        await box.waits(1)
+        with pytest.raises(TurnedAway) as full:
+            await box.ask("k")
+        assert full.value.wait == pytest.approx(20.0, rel=0.01)  # of the one that waits, and its own
+        waiting.cancel()
+
+    asyncio.run(test())
+
+
 @pytest.mark.parametrize("how", ["cancelled", "left"])
 def test_who_leaves_takes_nobodys_turn_and_is_charged_nothing(how: str) -> None:
     async def test() -> None:
@@ -145,7 +173,7 @@ def test_who_is_cancelled_with_its_turn_in_hand_passes_it_on() -> None:
         while box.queue.waiting("box") == 2:
             await asyncio.sleep(0)
         tasks[0].cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await tasks[1]
         assert box.order == ["first", "b"]
 
@@ -162,7 +190,7 @@ def test_a_slot_that_another_worker_gives_back_is_seen() -> None:
         await asyncio.sleep(0.05)
         assert not waiting.done()
         there.board.over(taken)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await waiting
 
     asyncio.run(test())

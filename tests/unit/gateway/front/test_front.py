@@ -341,6 +341,9 @@ def test_who_has_spent_its_budget_is_told_not_to_try_again(tmp_path: Path) -> No
     assert found.headers["x-should-retry"] == "false"
     assert "retry-after" not in found.headers
     assert place.records.ended_[0].cost == nano("0.02")
+    place.reserve.over_budget_status = 422
+    found = ask(place)
+    assert (found.status, found.error["type"], found.error["code"]) == (422, "budget_exceeded", "422")
 
 
 def test_a_budget_refuses_a_model_whose_price_nobody_knows_and_says_what_to_write(tmp_path: Path) -> None:
@@ -392,7 +395,7 @@ def test_counters_that_cannot_be_reached_refuse_nobody_and_are_told_later(tmp_pa
         raise Unavailable("the disk is full")
 
     place.counters.settle = away  # type: ignore[method-assign]
-    assert ask(place).status == 200
+    assert ask(place, body=chat(max_tokens=50)).status == 200
     place.counters.settle = settle  # type: ignore[method-assign]
     asyncio.run(place.reserve.sign_of_life())
     place.counters.reserve = away  # type: ignore[method-assign]
@@ -401,7 +404,7 @@ def test_counters_that_cannot_be_reached_refuse_nobody_and_are_told_later(tmp_pa
     del place.counters.reserve
     found = ask(place)
     assert found.status == 429
-    assert found.headers["x-ratelimit-remaining-tokens"] == "85"  # 15 of the first one, settled late
+    assert found.headers["x-ratelimit-remaining-tokens"] == "85"  # 15 of the first one, settled late: 60 were reserved
     assert place.said[-1] == "limits and budgets are counted again"
 
 

@@ -285,10 +285,15 @@ def test_a_client_that_leaves_in_a_stream_is_reckoned_by_what_it_had(tmp_path: P
     place.app.streams(*(event + b"\n\n" for event in WORDS.split(b"\n\n")[:-1]), TELLS, DONE)
 
     async def leaves() -> None:
-        going = asyncio.Event()
-        place.app.before_piece = lambda number: going.wait() if number == 2 else None
+        has_two = asyncio.Event()
+
+        async def no_more() -> None:
+            has_two.set()
+            await asyncio.Event().wait()
+
+        place.app.before_piece = lambda number: no_more() if number == 2 else None
         task = asyncio.create_task(place.ask(body=chat(stream=True)))
-        await asyncio.sleep(0.01)
+        await asyncio.wait_for(has_two.wait(), 20)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -29,6 +29,7 @@ class Kept:
         self.database = database
         self.away = False
         self.begun = 0
+        self.renewed: list[tuple[str, float]] = []
 
     def _there(self) -> None:
         if self.away:
@@ -49,6 +50,7 @@ class Kept:
 
     async def renew(self, firsts: Sequence[First], seconds: float) -> None:
         self._there()
+        self.renewed += [(first.idempotency_key, seconds) for first in firsts]
         await repeats.renew(self.database, Renew(seconds, tuple(firsts)))
 
 
@@ -71,7 +73,8 @@ def run(tmp_path: Path) -> Callable[[Test], None]:
                 return Place(own, identity(*limits), keeper=kept)
 
             try:
-                await test(kept, worker)
+                async with asyncio.timeout(60):  # some wait for one that may never end
+                    await test(kept, worker)
             finally:
                 database.close()
 
@@ -87,43 +90,61 @@ def holds(place: Place) -> asyncio.Event:
     return release
 
 
+def once_of(place: Place) -> once.Once:
+    assert place.front._once is not None
+    return place.front._once
+
+
 async def called(place: Place, times: int = 1) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(place.app.seen) < times:
             await asyncio.sleep(0.01)
 
 
-def leaves(body: dict[str, Any], when: asyncio.Event) -> Callable[[], Coroutine[Any, Any, dict[str, Any]]]:
-    """A client that sends this and hangs up ``when``."""
-    sent = False
+async def begun(place: Place, client: Client | None = None) -> tuple[asyncio.Event, asyncio.Task[Answered]]:
+    """A first one that is answered when the event is set."""
+    release = holds(place)
+    first = asyncio.create_task(place.ask(headers=AGAIN, receive=client or Client()))
+    await called(place)
+    return release, first
 
-    async def receive() -> dict[str, Any]:
-        nonlocal sent
-        if not sent:
-            sent = True
-            return {"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}
-        await when.wait()
+
+class Client:
+    """What its messages are received from: it sends a request, and hangs up ``when``. ``listens``: its request is read,
+    and it is waited for what comes next, as long as somebody else's answer is."""
+
+    def __init__(self, when: asyncio.Event | None = None) -> None:
+        self.listens = asyncio.Event()
+        self._when = when or asyncio.Event()
+        self._sent = False
+
+    async def __call__(self) -> dict[str, Any]:
+        if not self._sent:
+            self._sent = True
+            return {"type": "http.request", "body": json.dumps(chat()).encode(), "more_body": False}
+        self.listens.set()
+        await self._when.wait()
         return {"type": "http.disconnect"}
 
-    return receive
+
+async def wait(*clients: Client) -> None:
+    """Until each of them waits."""
+    async with asyncio.timeout(20):
+        for each in clients:
+            await each.listens.wait()
 
 
 def is_replay(found: Answered) -> bool:
     return found.status == 200 and found.headers.get(REPLAY) == "true" and found.json == ANSWER
 
 
-def patient() -> Callable[[], Coroutine[Any, Any, dict[str, Any]]]:
-    return leaves(chat(), asyncio.Event())
-
-
 def test_a_retry_waits_for_the_first_one_and_gets_its_answer_and_both_are_charged_once(run: Any) -> None:
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place = worker(account(limits=Limits(rpm=1)))
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        await called(place)
-        others = [asyncio.create_task(place.ask(headers=AGAIN, receive=patient())) for _ in range(3)]
-        await asyncio.sleep(0.05)
+        release, first = await begun(place)
+        clients = [Client() for _ in range(3)]
+        others = [asyncio.create_task(place.ask(headers=AGAIN, receive=each)) for each in clients]
+        await wait(*clients)
         assert not any(other.done() for other in others)
         release.set()
         assert REPLAY not in (await first).headers
@@ -137,11 +158,11 @@ def test_a_retry_waits_for_the_first_one_and_gets_its_answer_and_both_are_charge
 def test_a_retry_at_another_worker_waits_for_the_first_one_too(run: Any) -> None:
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other = worker(), worker()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        await called(place)
-        retries = [asyncio.create_task(other.ask(headers=AGAIN, receive=patient())) for _ in range(2)]
-        await asyncio.sleep(0.15)
+        release, first = await begun(place)
+        retries = [asyncio.create_task(other.ask(headers=AGAIN, receive=Client())) for _ in range(2)]
+        async with asyncio.timeout(20):
+            while kept.begun < 4:  # the first one itself, and three looks at it
+                await asyncio.sleep(0.01)
         assert not any(retry.done() for retry in retries)
         release.set()
         assert (await first).status == 200
@@ -155,9 +176,7 @@ def test_a_retry_at_another_worker_waits_for_the_first_one_too(run: Any) -> None
 def test_another_request_under_the_same_idempotency_key_is_refused_wherever_it_comes(run: Any) -> None:
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other = worker(), worker()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        await called(place)
+        release, first = await begun(place)
         refused = [await each.ask(headers=AGAIN, body=chat(user="me")) for each in (place, other)]
         release.set()
         await first
@@ -176,10 +195,8 @@ def test_a_first_one_that_failed_is_not_kept_and_the_retry_really_runs(run: Any,
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other = worker(), worker()
         place.app.status = status
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        await called(place)
-        retry = asyncio.create_task(other.ask(headers=AGAIN, receive=patient()))
+        release, first = await begun(place)
+        retry = asyncio.create_task(other.ask(headers=AGAIN, receive=Client()))
         release.set()
         assert (await first).status == status
         found = await retry
@@ -237,11 +254,10 @@ def test_an_answer_that_is_too_large_is_not_kept_and_its_retry_says_that_it_ran(
 
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other = worker(), worker()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        await called(place)
-        waiting = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        await asyncio.sleep(0.05)
+        release, first = await begun(place)
+        client = Client()
+        waiting = asyncio.create_task(place.ask(headers=AGAIN, receive=client))
+        await wait(client)
         release.set()
         await first
         for found in (await waiting, await other.ask(headers=AGAIN)):
@@ -278,7 +294,7 @@ def test_a_client_that_leaves_finds_the_answer_when_it_comes_again(run: Any) -> 
                 raise ConnectionResetError
 
         place.front._app = watches
-        await place.ask(headers=AGAIN, receive=leaves(chat(), gone))
+        await place.ask(headers=AGAIN, receive=Client(gone))
         assert not left.is_set()
         assert [usage.outcome for usage in place.records.ended_] == ["answered"]
         assert is_replay(await worker().ask(headers=AGAIN))
@@ -289,15 +305,15 @@ def test_a_client_that_leaves_finds_the_answer_when_it_comes_again(run: Any) -> 
 def test_who_waits_and_leaves_is_not_waited_for(run: Any) -> None:
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         place, other, gone = worker(), worker(), asyncio.Event()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        await called(place)
+        release, first = await begun(place)
+        clients = [Client(gone), Client(gone)]
         waiting = [
-            asyncio.create_task(each.ask(headers=AGAIN, receive=leaves(chat(), gone))) for each in (place, other)
+            asyncio.create_task(each.ask(headers=AGAIN, receive=client))
+            for each, client in zip((place, other), clients, strict=True)
         ]
-        await asyncio.sleep(0.05)
+        await wait(*clients)
         gone.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert [found.status for found in await asyncio.gather(*waiting)] == [0, 0]
         release.set()
         assert (await first).status == 200
@@ -321,11 +337,10 @@ def test_while_the_accountant_is_away_a_worker_knows_its_own_and_says_that_nothi
     async def test(kept: Kept, worker: Callable[..., Place]) -> None:
         kept.away = True
         place = worker()
-        release = holds(place)
-        first = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        await called(place)
-        retry = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        await asyncio.sleep(0.05)
+        release, first = await begun(place)
+        client = Client()
+        retry = asyncio.create_task(place.ask(headers=AGAIN, receive=client))
+        await wait(client)
         release.set()
         assert (await first).headers[REPLAY] == "unavailable"
         assert is_replay(await retry)
@@ -343,15 +358,52 @@ def test_a_first_one_whose_host_is_gone_is_waited_for_until_its_lease_is_over_an
         same = once.fingerprint(scope, json.dumps(chat()).encode())
         gone = First("k1", "again", "elsewhere")
         await kept.begin(Begin("k1", "again", gone.request, same, 60))
-        retry = asyncio.create_task(place.ask(headers=AGAIN, receive=patient()))
-        async with asyncio.timeout(5):
+        retry = asyncio.create_task(place.ask(headers=AGAIN, receive=Client()))
+        async with asyncio.timeout(20):
             while kept.begun < 3:
                 await asyncio.sleep(0.01)
         assert not place.app.seen
         await kept.renew([gone], -1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             found = await retry
         assert (found.status, REPLAY in found.headers) == (200, False)
+
+    run(test)
+
+
+def test_those_that_run_give_signs_of_life_so_that_nobody_elsewhere_takes_them_for_lost(
+    run: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(once, "SIGN_SECONDS", 0.01)
+
+    async def test(kept: Kept, worker: Callable[..., Place]) -> None:
+        place = worker()
+        release, first = await begun(place)
+        keeping = asyncio.create_task(once_of(place).keep())
+        async with asyncio.timeout(20):
+            while not kept.renewed:
+                await asyncio.sleep(0.01)
+        assert kept.renewed[0] == ("again", once.LEASE_SECONDS)
+        release.set()
+        await first
+        keeping.cancel()
+
+    run(test)
+
+
+def test_a_worker_that_ends_waits_for_those_whose_clients_have_left(run: Any) -> None:
+    async def test(kept: Kept, worker: Callable[..., Place]) -> None:
+        place, gone = worker(), asyncio.Event()
+        release, first = await begun(place, Client(gone))
+        gone.set()
+        leaving = asyncio.create_task(once_of(place).leave(20))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not leaving.done()
+        release.set()
+        await leaving
+        assert [usage.outcome for usage in place.records.ended_] == ["answered"]
+        await first
 
     run(test)
 

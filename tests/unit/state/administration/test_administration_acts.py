@@ -14,6 +14,7 @@ from aiops.state.administration import budgets, find, keys, listing, members, sp
 from aiops.state.administration.journal import Actor
 from aiops.state.administration.request import Invalid, Unknown
 from aiops.state.administration.requests import (
+    KEY_TYPES,
     BudgetRequest,
     KeyRequest,
     Member,
@@ -53,6 +54,13 @@ def test_a_key_is_found_by_its_hash_and_stored_nowhere(engine: Engine) -> None:
             assert made.key not in str(connection.execute(select(table)).all())
 
 
+def test_a_key_for_management_is_an_administrators_and_the_other_kinds_are_not(engine: Engine) -> None:
+    with writing(engine) as connection:
+        made = {kind: create(connection, key_type=kind).row for kind in KEY_TYPES}
+    assert [kind for kind, row in made.items() if row.admin] == ["management"]
+    assert made["read_only"].allowed_routes == ("info_routes",)
+
+
 def test_an_act_is_a_change_and_a_line_in_the_audit(engine: Engine) -> None:
     with writing(engine) as connection:
         made = create(connection, key_alias="ci")
@@ -77,6 +85,8 @@ def test_what_is_refused_leaves_nothing_behind(engine: Engine) -> None:
             "budget_id": "names no budget: there is no `none`",
         }
         assert found["key_alias"].startswith("is taken: `ci` is sk-...")
+        for looks in (tokens.make(), tokens.hashed("sk-1")):
+            assert refused(connection, key_alias=looks) == {"key_alias": "looks like a key; choose a name"}
         assert refused(connection, budget_duration="1d") == {"budget_duration": "has no effect without `max_budget`"}
     with reading(engine) as connection:
         counted = [

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from aiops.state.shapes import Kind
-from aiops.state.store import clock, usage
+from aiops.state.store import clock, freeze, usage
 from aiops.state.store.changes import member_id
 from aiops.state.store.open import reading
 from aiops.state.store.open import writing as transaction
@@ -56,6 +56,15 @@ def test_a_request_counts_once_however_often_it_is_put_in(engine: Engine) -> Non
         assert connection.scalar(select(func.count()).select_from(ledger)) == 5
         (total,) = usage.by(connection, ())
         assert (total.requests, total.cost, total.prompt_tokens) == (5, 10, 50)
+
+
+def test_a_ledger_that_is_being_moved_takes_nothing(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        freeze.freeze(connection, 60, "it is being moved")
+    with pytest.raises(freeze.Frozen), transaction(engine) as connection:
+        usage.ingest(connection, [used("1")])
+    with reading(engine) as connection:
+        assert usage.page(connection, usage.Which()) == []
 
 
 def test_what_is_put_in_by_a_transaction_that_fails_is_not_in_the_sums_either(engine: Engine) -> None:
