@@ -83,7 +83,7 @@ def zero_loss(session: Session) -> Iterator[Figure]:
         instance.add("steady", steady.url, "steady")
         target = Target(instance.url, instance.key, "steady", STREAM_TOKENS)
         began, seconds = time.perf_counter(), []
-        with BackgroundLoad(target, MIX, yields=False) as load:
+        with BackgroundLoad(target, MIX) as load:
             for number in range(changes):
                 seconds.append(one_of_four(instance, extra.url, number).seconds)
                 # Spread the changes over the requests, so that each of them meets its share.
@@ -103,7 +103,7 @@ def zero_loss(session: Session) -> Iterator[Figure]:
         steady = session.provider(stack, ("steady", "extra"), tokens=STREAM_TOKENS, chunk_delay=CHUNK_DELAY)
         stock = session.stock(stack, steady.url)
         stock.change(["steady"])
-        with BackgroundLoad(Target(stock.url, stock.key, "steady", STREAM_TOKENS), MIX, yields=False) as load:
+        with BackgroundLoad(Target(stock.url, stock.key, "steady", STREAM_TOKENS), MIX) as load:
             time.sleep(2)
             stock.change(["steady", "extra"])
             time.sleep(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import threading
 import time
@@ -20,7 +19,6 @@ from tests.load.clients import Ask, Target
 from tests.load.report import KindReport, LoadReport
 
 STREAMING = frozenset({"stream", "openai_stream"})
-NICE = 10  # a tenth of what others get while there is too little for all
 
 
 @dataclass(frozen=True)
@@ -54,21 +52,15 @@ def run(target: Target, stop: threading.Event, mix: Mix | None = None, report: L
 
 
 class BackgroundLoad:
-    """Load in a thread for the length of a ``with`` block; ``report`` grows meanwhile and is final afterwards.
+    """Load in a thread for the length of a ``with`` block; ``report`` grows meanwhile and is final afterwards."""
 
-    ``yields``: it asks as fast as its mix says whenever a processor is free, and does not slow down what it is beside.
-    """
-
-    def __init__(self, target: Target, mix: Mix | None = None, *, yields: bool = True) -> None:
+    def __init__(self, target: Target, mix: Mix | None = None) -> None:
         self.report = LoadReport()
-        self._yields = yields
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, args=(target, mix), name="load", daemon=True)
 
     def _work(self, target: Target, mix: Mix | None) -> None:
-        if self._yields:  # to Linux a thread is a process, nice(2)
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         try:
             run(target, self._stop, mix, self.report)
         except BaseException as error:
