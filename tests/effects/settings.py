@@ -78,6 +78,12 @@ CASES: dict[str, Case] = {
         '"over_budget_status": 422',
         live="tests/e2e/test_keys.py::test_a_key_that_has_spent_its_budget_is_told_so_with_the_status_of_the_settings",
     ),
+    "usage.keep_days": Flips(
+        "keep_days: 400",
+        "keep_days: 30",
+        '"usage_keep_days": 30',
+        live="tests/unit/gateway/test_accountant_upkeep.py::test_requests_are_dropped_when_they_are_older_than_they_are_kept",
+    ),
     "master_key_file": Flips(
         "master_key_file: /etc/aiops/key",
         "master_key_file: /etc/aiops/other",
