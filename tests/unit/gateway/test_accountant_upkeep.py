@@ -39,6 +39,7 @@ def used(id: int, days: float) -> Usage:
     )  # fmt: skip
 
 
+@pytest.mark.shows("aiops.yaml: usage.keep_days")
 def test_requests_are_dropped_when_they_are_older_than_they_are_kept(tmp_path: Path) -> None:
     generation(tmp_path, usage_keep_days=30)
     old = [used(number, 31) for number in range(BATCH + 5)]  # more than are dropped at once
