@@ -30,7 +30,7 @@ def levels(instance: Instance, meters: Sequence[Meter]) -> Mapping[str, Level] |
     except (OSError, ValueError, Unavailable):
         return None
     return {
-        meter.name: replace(level, meter=meter)
+        meter.name: level._replace(meter=meter)
         for meter, level in zip(meters, found_levels, strict=True)
         if level.used != _NOT_THERE
     }
