@@ -79,11 +79,15 @@ class Account:
         self._spool.accepted(accepted)
         return accepted
 
-    def spent(self, given: Reservation, metering: Metering, call: Call | None) -> Spent:
-        """What a request used that has ended, or was left."""
+    def spent(self, given: Reservation, metering: Metering, call: Call | None, written: int = 0) -> Spent:
+        """What a request used that has ended, or was left. ``written``: tokens that a provider usually has written by
+        now."""
         was_asked = call is None or bool(call.provider)
         if given.asked.counts_only or metering.status >= 400 or not was_asked:
             return Spent(Tokens(), 0, estimated=False)
+        if not metering.status:  # left before anything was said, and somebody worked for it
+            tokens = Tokens(max(1, given.estimated.prompt), min(written, given.estimated.completion))
+            return Spent(tokens, self._cost(given, tokens, call), estimated=True)
         tokens = metering.tokens(given.estimated.prompt)
         estimated = metering.estimated
         if estimated and metering.cost is not None:  # of a picture, or a voice: no tokens, but LiteLLM knows

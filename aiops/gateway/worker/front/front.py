@@ -26,7 +26,6 @@ from aiops.gateway.worker.front.asgi import (
     header,
     is_private,
     read_body,
-    replay,
 )
 from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.doors import WEBSOCKET, Doors, opens
@@ -156,12 +155,10 @@ class Front:
             scope = {**scope, "headers": [size if pair[0] == size[0] else pair for pair in scope["headers"]]}
         else:
             body = wanted.body
-        if scope["type"] == "http":
-            receive = replay(body, receive)
         idempotency_key = header(scope, IDEMPOTENCY_KEY).decode("latin-1")[:256] or None
         accepted = self._account.accept(given, identity, scope["path"], idempotency_key, now)
         passage = Passage(given, accepted, Metering(hides_usage=wanted.hides_usage), self._reserve, self._account)
-        await passage.run(self._app, scope, receive, send)
+        await passage.run(self._app, scope, body, receive, send)
         return passage.outcome
 
     async def _look(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:

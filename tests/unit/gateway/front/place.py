@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -216,8 +217,12 @@ class Place:
         }
         found = Answered()
 
+        said: list[Message] = [{"type": "http.request", "body": raw, "more_body": False}]
+
         async def give() -> Message:
-            return {"type": "http.request", "body": raw, "more_body": False}
+            if not said:
+                await asyncio.Event().wait()  # it stays until it is answered
+            return said.pop()
 
         async def send(message: Message) -> None:
             if message["type"].endswith("response.start"):
