@@ -13,6 +13,7 @@ from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application, Headers, Message, Receive, Scope, Send, left, replay
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.front.reserve import Reservation, Reserve
+from aiops.gateway.worker.prices import Tokens
 from aiops.state.usage import settled
 from aiops.state.usage.record import Outcome
 from aiops.state.usage.spool import Accepted
@@ -47,6 +48,8 @@ class Passage:
         self._left = False
         self._broke = False
         self._is_over = False
+        self._head: Message | None = None  # kept back
+        self._used: Tokens | None = None  # set when it is over
         self.outcome: Outcome | None = None
 
     async def run(self, app: Application, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
@@ -100,7 +103,8 @@ class Passage:
         if kind == "http.response.start":
             if not self._left or message["status"] < 400:  # or it is LiteLLM's word for a client that has left
                 self._metering.start(message["status"], message.get("headers", ()))
-            message["headers"] = self._with_limits(message.get("headers", []))
+            self._head = message  # it goes out with what follows: of a whole answer it is known then what is left
+            return
         elif kind == "http.response.body":
             more = bool(message.get("more_body"))
             body = message.get("body", b"")
@@ -113,6 +117,10 @@ class Passage:
             if more and not passed:
                 return
             message["body"] = passed
+            if self._head is not None:
+                head, self._head = self._head, None
+                head["headers"] = self._with_limits(head.get("headers", []))
+                await self._send_to(head)
         elif kind == "websocket.accept":
             self._metering.status = 101
         elif kind == "websocket.send":
@@ -124,7 +132,10 @@ class Passage:
         await self._send_to(message)
 
     def _with_limits(self, headers: Headers) -> Headers:
-        shown = limits_shown.shown(self._given.levels)
+        levels = self._given.levels
+        if self._used is not None:
+            levels = limits_shown.put_right(levels, self._given.estimated.total, self._used.total)
+        shown = limits_shown.shown(levels)
         if not shown:
             return headers
         return [pair for pair in headers if pair[0].lower() not in limits_shown.OURS] + shown
@@ -138,6 +149,7 @@ class Passage:
         seconds = time.monotonic() - began
         written = self._reserve.lengths.written(self._given.asked.model, seconds)
         spent = self._account.spent(self._given, metering, call, written)
+        self._used = spent.tokens
         if metering.ended and metering.status < 400 and not spent.estimated:
             self._reserve.lengths.note(self._given.asked.model, spent.tokens.completion, seconds)
         outcome = self.outcome = self._outcome(call)

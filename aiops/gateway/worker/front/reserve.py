@@ -107,7 +107,7 @@ class Reserve:
             self._is_away = False
             self._say("limits and budgets are counted again")
         if isinstance(decision, Refused):
-            return rules.over(identity, counts.counted, decision, now, self.over_budget_status)
+            return rules.over(identity, counts.counted, decision, now, self.over_budget_status, estimated.total)
         given.held = True
         given.levels = decision.levels
         given.settles = settled.settled(decision.epoch, _marks(level.meter for level in decision.levels))

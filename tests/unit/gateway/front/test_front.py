@@ -296,6 +296,25 @@ def test_one_more_request_than_the_limit_is_429_with_how_long_to_wait(tmp_path: 
     assert place.front.refused == {"rate_limit_error": 1}
 
 
+def test_a_large_request_says_what_is_left_and_not_that_nothing_is(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity(account(limits=Limits(tpm=1000))))
+    place.app.in_one = True
+    found = ask(place, body=chat(max_tokens=5000))
+    assert found.headers["x-ratelimit-remaining-tokens"] == "985"  # all of it was reserved, and 15 are used
+    assert found.headers["x-ratelimit-reset-tokens"] == "0ms"
+    refused = ask(place, body=chat(max_tokens=5000))
+    assert refused.status == 429
+    assert refused.headers["x-ratelimit-remaining-tokens"] == "985"
+    assert "Remaining: 985; this request may take 5010 (" in refused.error["message"]
+    assert ask(place, body=chat(max_tokens=900)).headers["x-ratelimit-remaining-tokens"] == "970"
+
+
+def test_a_stream_says_what_is_left_while_it_is_under_way(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity(account(limits=Limits(tpm=1000))))
+    place.app.streams(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n', b"data: [DONE]\n\n")
+    assert ask(place, body=chat(max_tokens=500, stream=True)).headers["x-ratelimit-remaining-tokens"] == "490"
+
+
 def test_answers_say_what_is_left(tmp_path: Path) -> None:
     limits = Limits(rpm=60, tpm=1000, parallel=4)
     place = Place(tmp_path, identity(account(limits=limits, budgets=(Budget(most=nano(5)),)),
