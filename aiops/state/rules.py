@@ -31,8 +31,8 @@ ROUTE_GROUPS = frozenset(
 )
 """LiteLLM's names of many paths at once that ``Identity.routes`` may have, beside paths and ``/v1/chat/*``."""
 
-Area = Literal["models", "listings", "management"]
-"""What a path is for: asking models, asking which there are, or administering keys."""
+Area = Literal["models", "listings", "management", "opened"]
+"""What a path is for: asking models, asking which there are, administering keys, or what `gateway.expose` opened."""
 
 _ANTHROPIC = ("/v1/messages",)
 _GOOGLE = ("/v1beta/models/", "/models/")

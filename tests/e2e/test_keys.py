@@ -128,9 +128,7 @@ def test_tokens_of_a_minute_are_what_was_used_and_not_what_was_guessed(keys: Key
     used = answer.json()["usage"]["total_tokens"]
     assert int(answer.headers["x-ratelimit-remaining-tokens"]) == 1000 - used
     second = keys.ask(key)
-    assert (
-        int(second.headers["x-ratelimit-remaining-tokens"]) == 1000 - used - second.json()["usage"]["total_tokens"]
-    )
+    assert int(second.headers["x-ratelimit-remaining-tokens"]) == 1000 - used - second.json()["usage"]["total_tokens"]
     refused = keys.ask(key, max_tokens=990)
     assert refused.status_code == 429
     assert f"Remaining: {refused.headers['x-ratelimit-remaining-tokens']}; this request may take" in refused.text

@@ -82,6 +82,8 @@ class Account:
     def spent(self, given: Reservation, metering: Metering, call: Call | None, written: int = 0) -> Spent:
         """What a request used that has ended, or was left. ``written``: tokens that a provider usually has written by
         now."""
+        if given.is_opened:
+            return _as_said(metering)
         was_asked = call is None or bool(call.provider)
         if given.asked.counts_only or metering.status >= 400 or not was_asked:
             return Spent(Tokens(), 0, estimated=False)
@@ -139,3 +141,11 @@ class Account:
         costs = [None if price is None else price.cost(tokens) for price in found]
         known = [cost for cost in costs if cost is not None]
         return min(max(known), money.MOST) if known else None
+
+
+def _as_said(metering: Metering) -> Spent:
+    """Of a request of which nothing is known but its answer."""
+    tokens = Tokens() if metering.estimated else metering.tokens(0)
+    if metering.cost is not None:
+        return Spent(tokens, min(money.nano(metering.cost), money.MOST), estimated=False)
+    return Spent(tokens, None if tokens.total else 0, estimated=False)

@@ -52,12 +52,13 @@ class Passage:
         self._used: Tokens | None = None  # set when it is over
         self.outcome: Outcome | None = None
 
-    async def run(self, app: Application, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        """``body``: what LiteLLM is given of it. ``receive``: what the client says after its body."""
-        is_http = scope["type"] == "http"
-        self._receive_from, self._send_to = replay(body, receive) if is_http else receive, send
+    async def run(self, app: Application, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> None:
+        """``body``: what LiteLLM is given of it; then ``receive`` is what the client says after it. None: nobody has
+        read it, and it is LiteLLM's to end."""
+        is_read = scope["type"] == "http" and body is not None
+        self._receive_from, self._send_to = replay(body, receive) if is_read else receive, send  # type: ignore[arg-type]
         try:
-            if is_http and not self._given.asked.background:
+            if is_read and not self._given.asked.background:
                 await self._until_left(app, scope, receive)
             else:
                 await app(scope, self._receive, self._send)
@@ -105,7 +106,7 @@ class Passage:
                 self._metering.start(message["status"], message.get("headers", ()))
             self._head = message  # it goes out with what follows: of a whole answer it is known then what is left
             return
-        elif kind == "http.response.body":
+        if kind == "http.response.body":
             more = bool(message.get("more_body"))
             body = message.get("body", b"")
             if self._first is None and body:
