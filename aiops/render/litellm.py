@@ -163,8 +163,8 @@ def _deployments(state: DesiredState, table: RouteTable) -> list[dict[str, Any]]
 def _plain(route: Route, provider: Provider) -> dict[str, Any]:
     identifier = identity(route.model, route.provider, route.backend_model)
     one = _deployment(route.model, Member(identifier, route.provider, route.backend_model), provider, route.mode)
-    # With `enforce_model_rate_limits`, else they would only be weights.
-    one["litellm_params"] |= {key: limit for key, limit in (("rpm", route.rpm), ("tpm", route.tpm)) if limit}
+    # Not among the parameters: of these LiteLLM makes a limit of requests at once, too.
+    one["model_info"] |= {key: limit for key, limit in (("rpm", route.rpm), ("tpm", route.tpm)) if limit}
     tell(one, route.params, route.facts)
     return _documented(one, route.info)
 

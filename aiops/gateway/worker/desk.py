@@ -20,9 +20,10 @@ from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.reserve import Reserve
+from aiops.gateway.worker.limits import Limits
 from aiops.gateway.worker.prices import Prices, Ways
 from aiops.state.counters.fallback import Fallback
-from aiops.state.counters.meters import Counters, Unavailable
+from aiops.state.counters.meters import Counters, Meter, Unavailable
 from aiops.state.replica import replica
 from aiops.state.usage.spool import Spool
 
@@ -37,7 +38,7 @@ LOST_SECONDS = 2.0  # without Redis, until the worker says so
 
 class Desk:
     """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for
-    others. Raises OSError when the state cannot be read."""
+    others. ``limited``: the meters of deployments that have some. Raises OSError when the state cannot be read."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Desk:
         url: str,
         deployment: Deployment | None = None,
         same: Mapping[str, str] | None = None,
+        limited: Mapping[str, tuple[Meter, ...]] | None = None,
     ) -> None:
         owner = introspect.this_worker(os.getpid())
         self._known = Known()
@@ -63,6 +65,7 @@ class Desk:
             self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
         self._counters = counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
+        self.limits = Limits(limited or {}, counters, owner, log.warning)
         self._reserve = Reserve(counters, book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
         self._reserve.over_budget_status = over_budget_status
@@ -101,6 +104,7 @@ class Desk:
         while True:
             try:
                 await self._reserve.sign_of_life()
+                await self.limits.say_again()
                 self._spool.flush()
             except Exception:
                 log.exception("a sign of life was not given; the next one is in a second")

@@ -150,7 +150,7 @@ class Front:
         if isinstance(given, Refusal):
             await self._refuse(scope, send, given)
             return None
-        let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models))
+        let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models, given.estimated.total))
         if wanted.hides_usage:
             body = asked.with_usage(wanted)
             size = (b"content-length", str(len(body)).encode())
