@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from aiops.gateway.shared import steady
 from aiops.gateway.shared.messages import Message, Plain
 
 SOCKET: Final = "accountant.sock"
 LOCK: Final = "accountant.lock"  # in the state directory: its holder, whose process id it has, is the accountant
 MODULE: Final = "aiops.gateway.accountant"
-WELL: Final = "pass"
+WELL: Final = steady.WELL
 
 
 def holder(state: Path) -> int:
@@ -234,12 +235,26 @@ class Changed(Said):
 
 
 @dataclass(frozen=True)
+class Condition(Message):
+    """As ``steady.Condition`` has it."""
+
+    state: str = steady.UNKNOWN
+    since: float = 0.0
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Store(Said):
-    """Unasked: how the database is. ``state``: WELL, lost, behind, ahead; ``said``: what is wrong, and what to type."""
+    """Unasked, with each change and each second: how the database is. ``state``: WELL, lost, unknown, behind, ahead;
+    ``said``: what is wrong, and what to type. ``counters``: the same of them. ``every``: seconds until it is said again
+    at the latest; 0: an older accountant, that says changes only."""
 
     word: ClassVar[str] = "store"
     state: str
     said: str = ""
+    since: float = 0.0
+    counters: Condition | None = field(default=None, metadata={"of": Condition})
+    every: float = 0.0
 
 
 Answer = Welcome | Known | Done | Managed | Begun | Failed

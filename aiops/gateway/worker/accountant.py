@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from aiops.gateway.shared import accounting, protocol
 from aiops.gateway.shared.accounting import WELL, Answer, Changed, Question
+from aiops.gateway.shared.steady import Condition
 from aiops.state import plain
 from aiops.state.shapes import Identity
 
@@ -21,6 +22,7 @@ SEED_SECONDS = 10.0  # a sum over the ledger
 MANAGE_SECONDS = 30.0
 AGAIN_FIRST, AGAIN_MOST = 0.05, 1.0
 LOST_SECONDS = 3.0  # without it until the worker says so: one that is started again is not news
+LATE = 2.5  # signs of life that are due
 
 A = TypeVar("A", bound=Answer)
 
@@ -44,6 +46,7 @@ class Accountant:
         self._gone_since = time.monotonic()
         self._hangs = False  # it was asked whose a key is, and did not answer
         self._store = accounting.Store(WELL)
+        self._signed_at = 0.0  # monotonic; of its last sign of life
         self._seq: int | None = None  # of the last change that was applied
 
     # --- what a worker asks -----------------------------------------------------------------------------------
@@ -93,6 +96,20 @@ class Accountant:
         return WELL if there and not self._hangs else "lost"
 
     @property
+    def answers(self) -> bool:
+        """It is connected, and gave its last sign of life in time."""
+        every = self._store.every
+        silent = every and time.monotonic() - self._signed_at > LATE * every
+        return self._there.is_set() and not self._hangs and not silent
+
+    @property
+    def said(self) -> tuple[Condition, Condition]:
+        """What it said last of the database and of the counters; of these an older one says nothing."""
+        store, counters = self._store, self._store.counters
+        shared = Condition(counters.state, counters.since, counters.why) if counters is not None else Condition(WELL)
+        return Condition(store.state, store.since, store.said), shared
+
+    @property
     def store(self) -> accounting.Store:
         """How the database is, by what was said last; ``unknown`` when that is over."""
         return self._store if self.state == WELL else accounting.Store("unknown", "the accountant does not answer")
@@ -132,7 +149,7 @@ class Accountant:
             case Changed() as changed:
                 self._forget(changed)
             case accounting.Store() as store:
-                self._store = store
+                self._store, self._signed_at = store, time.monotonic()
             case (
                 accounting.Known()
                 | accounting.Done()

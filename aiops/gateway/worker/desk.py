@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.deployment import REDIS_VARIABLE, Deployment
+from aiops.gateway.shared.steady import Condition
 from aiops.gateway.worker import introspect
 from aiops.gateway.worker.accountant import Accountant, Away
 from aiops.gateway.worker.front.account import Account
@@ -20,8 +21,8 @@ from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.reserve import Reserve
+from aiops.gateway.worker.lookout import Lookout
 from aiops.gateway.worker.prices import Prices, Ways
-from aiops.state.counters.fallback import Fallback
 from aiops.state.counters.meters import Counters, Unavailable
 from aiops.state.replica import replica
 from aiops.state.usage.spool import Spool
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("aiops.keys")
 
 SIGN_SECONDS = 1.0
-LOST_SECONDS = 2.0  # without Redis, until the worker says so
 
 
 class Desk:
@@ -62,23 +62,24 @@ class Desk:
         if deployment is not None and deployment.closed:
             self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
-        self._counters = counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
+        counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
         self._reserve = Reserve(counters, book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
         self._reserve.over_budget_status = over_budget_status
+        self._lookout = Lookout(self._accountant, counters, self._reserve, self._spool)
         account = Account(self._spool, book, generation, replica(state))
         self._once = Once(self._accountant, log.warning)
         manage = self._accountant.manage
         self.front = Front(app, doors, health, self._known, self._reserve, account, manage, self._once, same=same)
 
-    def checks(self) -> dict[str, str]:
-        """For ``/_health/ready``: what this worker can do without for a while."""
-        checks = {"accountant": self._accountant.state, "store": self._accountant.store.state}
-        if isinstance(self._counters, Fallback):
-            # Asked each second with the sign of life, if by nobody else. One that restarts is not news.
-            lost = (self._counters.stands_in or 0.0) >= LOST_SECONDS
-            checks["redis"] = "lost" if lost else accounting.WELL
-        return checks
+    @property
+    def closed(self) -> bool:
+        """A key is refused that nobody can vouch for now."""
+        return self._known.doubt is not None
+
+    def conditions(self) -> Mapping[str, Condition]:
+        """How what this worker can do without for a while is, by check."""
+        return self._lookout.conditions()
 
     def start(self) -> list[asyncio.Task[None]]:
         """What goes on beside the requests, until it is cancelled."""
@@ -102,6 +103,7 @@ class Desk:
             try:
                 await self._reserve.sign_of_life()
                 self._spool.flush()
+                self._lookout.look()
             except Exception:
                 log.exception("a sign of life was not given; the next one is in a second")
             await asyncio.sleep(SIGN_SECONDS)
