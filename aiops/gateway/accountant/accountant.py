@@ -16,18 +16,22 @@ from aiops.gateway.accountant.counters import CountersOf, Probe
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.accountant.holding import Holding
 from aiops.gateway.accountant.ingest import Ingest
+from aiops.gateway.accountant.metrics import Metrics
 from aiops.gateway.accountant.money import Money
 from aiops.gateway.accountant.presence import Presence
+from aiops.gateway.accountant.proving import Proving
 from aiops.gateway.accountant.say import say
 from aiops.gateway.accountant.server import Peer, Server
 from aiops.gateway.accountant.upkeep import keep_house
 from aiops.gateway.shared import accounting, deployment
 from aiops.gateway.shared.accounting import Answer, Changed, Question, Store
 from aiops.gateway.shared.deployment import Deployment
+from aiops.gateway.shared.metrics.memory import Memory
 from aiops.gateway.shared.steady import Condition
 from aiops.state import plain
 from aiops.state.replica import replica
 from aiops.state.store import identity
+from aiops.state.usage import spool
 
 DATABASE = "aiops.db"
 LAST_SECONDS = 2.0  # at the end, to write what is in the spools
@@ -68,9 +72,13 @@ class Accountant:
         self._counters = CountersOf(options.state, options.secrets, options.redis_url)
         self._probe = Probe(self._counters.committed, options.state, self._say_how)
         self._money = Money(self._database, self._counters.committed)
-        self._ingest = Ingest(options.state, self._money)
+        self._memory = Memory(options.state, f"{os.getpid()}.{spool.birth(os.getpid())}", say)
+        self._ingest = Ingest(options.state, self._money, lambda many: self._metrics.lost(many))
+        self._proving = Proving(self._database, self._counters.committed, self._ingest.once)
+        self._money.spent = self._proving.used
         self._presence = Presence(self._database, self._replica, options.deployment)
         self._server = Server(options.run, self._reply, self._presence.is_news)
+        self._metrics = Metrics(options.state, self._memory, self._database, self._probe, self._server, self._proving)
         self._over = asyncio.Event()
 
     async def run(self) -> None:
@@ -87,6 +95,8 @@ class Accountant:
                 self._database.keep_checking(),
                 self._probe.keep_checking(),
                 self._give_signs(),
+                self._proving.forever(),
+                self._metrics.keep(),
                 self._database.until_gone(),
                 self._changes.follow(),
                 self._ingest.forever(),
@@ -148,6 +158,8 @@ class Accountant:
                 return await repeats.abandon(self._database, question)
             case accounting.Renew():
                 return await repeats.renew(self._database, question)
+            case accounting.Scrape():
+                return accounting.Scraped(self._metrics.text(self._ingest))
             case _:
                 return None
 

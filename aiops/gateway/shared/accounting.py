@@ -167,7 +167,15 @@ class Renew(Said):
     firsts: tuple[First, ...] = field(default=(), metadata={"of": First, "many": True})
 
 
-Question = Hello | LookUp | Seed | Manage | Ingest | Applied | Begin | Finish | Abandon | Renew
+@dataclass(frozen=True)
+class Scrape(Said):
+    """What is counted, for ``/metrics``. Answered with ``Scraped``. An accountant that does not say ``Store`` each
+    second does not know this."""
+
+    word: ClassVar[str] = "scrape"
+
+
+Question = Hello | LookUp | Seed | Manage | Ingest | Applied | Begin | Finish | Abandon | Renew | Scrape
 
 
 # --- the accountant says ----------------------------------------------------------------------------------------------
@@ -218,6 +226,12 @@ class Begun(Said):
 
 
 @dataclass(frozen=True)
+class Scraped(Said):
+    word: ClassVar[str] = "scraped"
+    text: str
+
+
+@dataclass(frozen=True)
 class Failed(Said):
     """It cannot be done now; for whoever runs the gateway, with what to type."""
 
@@ -257,14 +271,14 @@ class Store(Said):
     every: float = 0.0
 
 
-Answer = Welcome | Known | Done | Managed | Begun | Failed
+Answer = Welcome | Known | Done | Managed | Begun | Scraped | Failed
 Push = Changed | Store
 
 _WORDS: Mapping[str, type[Question | Answer | Push]] = {
     each.word: each
     for each in (
-        Hello, LookUp, Seed, Manage, Ingest, Applied, Begin, Finish, Abandon, Renew,
-        Welcome, Known, Done, Managed, Begun, Failed, Changed, Store,
+        Hello, LookUp, Seed, Manage, Ingest, Applied, Begin, Finish, Abandon, Renew, Scrape,
+        Welcome, Known, Done, Managed, Begun, Scraped, Failed, Changed, Store,
     )
 }  # fmt: skip
 

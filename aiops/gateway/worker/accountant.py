@@ -87,6 +87,12 @@ class Accountant:
         """They still run. Raises Away."""
         await self._ask(accounting.Renew(seconds, tuple(firsts)), accounting.Done, WAIT_SECONDS)
 
+    async def scrape(self) -> str:
+        """What is counted, as Prometheus reads it. Raises Away."""
+        if not self._store.every:
+            raise Away("the accountant is of an older aiops, or was not heard yet")
+        return (await self._ask(accounting.Scrape(), accounting.Scraped, WAIT_SECONDS)).text
+
     # --- how it is --------------------------------------------------------------------------------------------
 
     @property
@@ -155,6 +161,7 @@ class Accountant:
                 | accounting.Done()
                 | accounting.Managed()
                 | accounting.Begun()
+                | accounting.Scraped()
                 | accounting.Failed() as answer
             ):
                 waiting = self._asked.pop(int(message.get("id", 0)), None)

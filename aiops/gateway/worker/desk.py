@@ -14,6 +14,7 @@ from aiops.gateway.shared.deployment import REDIS_VARIABLE, Deployment
 from aiops.gateway.shared.steady import Condition
 from aiops.gateway.worker import introspect
 from aiops.gateway.worker.accountant import Accountant, Away
+from aiops.gateway.worker.figures import Figures, without_accountant
 from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application
 from aiops.gateway.worker.front.doors import Doors
@@ -30,14 +31,16 @@ from aiops.state.usage.spool import Spool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiops.gateway.worker.readiness import Readiness
+
 log = logging.getLogger("aiops.keys")
 
 SIGN_SECONDS = 1.0
 
 
 class Desk:
-    """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for
-    others. Raises OSError when the state cannot be read."""
+    """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for others. ``says``: what
+    the worker says of itself. Raises OSError when the state cannot be read."""
 
     def __init__(
         self,
@@ -67,10 +70,24 @@ class Desk:
         self._reserve.seeder = self._seed
         self._reserve.over_budget_status = over_budget_status
         self._lookout = Lookout(self._accountant, counters, self._reserve, self._spool)
-        account = Account(self._spool, book, generation, replica(state))
+        self._state = state
+        self._figures = figures = Figures(state, owner, log.warning)
+        self.says: Callable[[], Readiness] | None = None
+        account = Account(self._spool, book, generation, replica(state), figures=figures)
         self._once = Once(self._accountant, log.warning)
-        manage = self._accountant.manage
-        self.front = Front(app, doors, health, self._known, self._reserve, account, manage, self._once, same=same)
+        self.front = Front(
+            app,
+            doors,
+            health,
+            self._known,
+            self._reserve,
+            account,
+            self._accountant.manage,
+            self._once,
+            same=same,
+            metrics=self._scrape,
+            figures=figures,
+        )
 
     @property
     def closed(self) -> bool:
@@ -104,9 +121,24 @@ class Desk:
                 await self._reserve.sign_of_life()
                 self._spool.flush()
                 self._lookout.look()
+                self._stand()
             except Exception:
                 log.exception("a sign of life was not given; the next one is in a second")
             await asyncio.sleep(SIGN_SECONDS)
+
+    def _stand(self) -> None:
+        self._figures.stand(
+            reservations=self._reserve.live,
+            waiting=self._spool.waiting,
+            stands_in=self._lookout.stands_in,
+            state=self.says().status if self.says is not None else "",
+        )
+
+    async def _scrape(self) -> str:
+        try:
+            return await self._accountant.scrape()
+        except Away:
+            return without_accountant(self._state)
 
     def _doubt(self) -> str:
         """Why nobody can vouch for a key now, empty when somebody can."""

@@ -64,9 +64,14 @@ class Lookout:
         }
 
     @property
+    def stands_in(self) -> bool:
+        """Counters of this host decide in the place of Redis, now."""
+        return isinstance(self._counters, Fallback) and self._counters.stands_in is not None
+
+    @property
     def _is_counted(self) -> bool:
         if isinstance(self._counters, Fallback):
-            return self._counters.stands_in is None  # asked each second with the sign of life, if by nobody else
+            return not self.stands_in  # asked each second with the sign of life, if by nobody else
         return self._counters is not None and self._reserve.available
 
 

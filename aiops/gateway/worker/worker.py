@@ -158,6 +158,7 @@ class Worker:
                 deployment=self._settings.deployment,
                 same=board.table.same,
             )
+            desk.says = self.readiness
             counting = desk.start()
             self._server = self._make_server(desk.front, dict(state or {}))
             exchange = await self._listen()
