@@ -82,8 +82,13 @@ class Redis:
         self._prefix, self._clock, self._seconds, self._place = prefix, clock, max(connect, command), place
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._run = ""
+        self._version = ""
         self._sweeping: dict[str, int] = {}
         self.breaker = Breaker(place, self._probe, say)
+
+    def __str__(self) -> str:
+        """Which one and where, for people; its version once it has answered."""
+        return self._place.replace("Redis", f"Redis {self._version}".strip(), 1)
 
     async def close(self) -> None:
         await self.breaker.close()
@@ -218,7 +223,7 @@ class Redis:
         hello = ("hello", run, secrets.token_hex(16))
         await connection.send_command("EVAL", self._keep.text, 0, self._prefix, now, *hello, check_health=False)
         await connection.read_response()
-        self._run = run
+        self._run, self._version = run, version
 
     async def _probe(self) -> None:
         try:
@@ -259,7 +264,7 @@ class _Patience:
         self._task, self._cancelled_before = task, task.cancelling()
         self._loop = asyncio.get_running_loop()
         self._due = self._loop.time() + self._seconds
-        self._waiting = self._loop.call_at(self._due, self._look)
+        self._waiting: asyncio.Handle = self._loop.call_at(self._due, self._look)
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._waiting.cancel()
