@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,24 +88,24 @@ class Proved:
         }
 
 
-def prove(instance: Instance) -> Proved:
-    """Of all keys that are not revoked, their teams, users and members. Raises Precondition when nothing was counted
-    here ever."""
+def prove(instance: Instance, of: Collection[str] | None = None) -> Proved:
+    """Of all keys that are not revoked, or those with these ids, their teams, users and members. Raises Precondition
+    when nothing was counted here ever."""
     with engine(instance) as database:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             ingested = accountant.ingest(instance.run)
-            found = Proved(_proofs(instance, database), ingested)
+            found = Proved(_proofs(instance, database, of), ingested)
             if found.ok or time.monotonic() > deadline:
                 return found
             time.sleep(LOOK_SECONDS)
 
 
-def _proofs(instance: Instance, database: Engine) -> list[Proof]:
+def _proofs(instance: Instance, database: Engine, of: Collection[str] | None) -> list[Proof]:
     # The counters first: what is settled after that may be in the ledger already, and is looked at once more.
     with reading(database) as connection:
         now = clock.read(connection) / clock.SECOND
-        meters = _meters(connection, now)
+        meters = _meters(connection, now, of)
     stand = levels(instance, [meter for meter, _, _ in meters])
     if stand is None:
         raise Precondition("no worker has counted anything here yet", f"`{instance.command} up` starts the gateway")
@@ -123,9 +123,10 @@ def _proofs(instance: Instance, database: Engine) -> list[Proof]:
     return proofs
 
 
-def _meters(connection: Connection, now: float) -> list[tuple[Meter, Account, str | None]]:
+def _meters(connection: Connection, now: float, of: Collection[str] | None) -> list[tuple[Meter, Account, str | None]]:
     found: dict[str, tuple[Meter, Account, str | None]] = {}
-    for id in connection.scalars(select(keys.c.id).where(keys.c.revoked_at.is_(None))).all():
+    live = connection.scalars(select(keys.c.id).where(keys.c.revoked_at.is_(None))).all()
+    for id in live if of is None else of:
         whose = identity.by_id(connection, id)
         for account in whose.accounts if whose is not None else ():
             several = [(budget, None) for budget in account.budgets]

@@ -66,14 +66,20 @@ class Desk:
         self._reserve = Reserve(counters, book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
         self._reserve.over_budget_status = over_budget_status
-        account = Account(self._spool, book, generation, replica(state))
+        self._replica = replica(state)
+        account = Account(self._spool, book, generation, self._replica)
         self._once = Once(self._accountant, log.warning)
         manage = self._accountant.manage
         self.front = Front(app, doors, health, self._known, self._reserve, account, manage, self._once, same=same)
 
     def checks(self) -> dict[str, str]:
-        """For ``/_health/ready``: what this worker can do without for a while."""
-        checks = {"accountant": self._accountant.state, "store": self._accountant.store.state}
+        """For ``/_health/ready``: which gateway this is, as the ledger and the others know it, and what this worker can
+        do without for a while."""
+        checks = {
+            "replica": self._replica,
+            "accountant": self._accountant.state,
+            "store": self._accountant.store.state,
+        }
         if isinstance(self._counters, Fallback):
             # Asked each second with the sign of life, if by nobody else. One that restarts is not news.
             lost = (self._counters.stands_in or 0.0) >= LOST_SECONDS

@@ -159,7 +159,7 @@ class Worker:
                 run=self._given.directory,
                 generation=self._settings.generation,
                 over_budget_status=self._settings.over_budget_status,
-                url=f"http://{self._settings.host}:{self._settings.port}",
+                url=_url(self._settings.host, self._settings.port),
                 deployment=self._settings.deployment,
                 same=board.table.same,
             )
@@ -370,3 +370,7 @@ class Worker:
             sock.close()
         else:
             self._adopt(sock)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
