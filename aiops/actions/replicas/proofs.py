@@ -141,7 +141,7 @@ class Run:
             return None
         amount = self.load.affordable * max(priced)
         tenant = self.keys.make("budget", max_budget=amount)
-        spending = budget.spend(tenant, self.reached, self.load.spending, self.load.at_once)
+        spending = budget.spend(tenant, self.reached, self.load.spending, self.load.at_once, known.slowest)
         spent = [row.cost or 0 for row in self.ledger.rows([tenant])]
         self._check("budget:spent", budget.overspent, amount, spent)
         self._check("budget:refused", budget.refusals, amount, sum(spent), spending, self.reached)

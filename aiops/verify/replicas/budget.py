@@ -33,11 +33,12 @@ class Spending:
         return [reply for reply in self.replies if reply.final]
 
 
-def spend(tenant: Tenant, replicas: Sequence[Replica], many: int, at_once: int) -> Spending:
-    """Ask ``many`` times at most, all replicas in turn, until one has refused for good; then each of them once."""
+def spend(tenant: Tenant, replicas: Sequence[Replica], many: int, at_once: int, seconds: float) -> Spending:
+    """Ask ``many`` times at most, all replicas in turn, until one has refused for good; then each of them once.
+    ``seconds``: that an answer takes; one after the other is how the last of a budget is spent."""
     spent = Event()
     waits: list[Reply] = []
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS + many * seconds
 
     def one(number: int) -> Reply | None:
         while not spent.is_set():
@@ -70,6 +71,8 @@ def refusals(budget: int, spent: int, spending: Spending, replicas: Sequence[Rep
     if spending.final and spent < budget:
         first = spending.final[0]
         raise Failed(f"{first.replica.name} refused for good when {dollars(spent)} of {dollars(budget)} were spent")
+    if spent < budget:
+        raise Failed(f"{dollars(spent)} of {dollars(budget)} could be spent, and then: {spending.replies[-1]}")
     last = {reply.replica.id: reply for reply in spending.replies}
     lets = [f"{replica.name} ({last[replica.id]})" for replica in replicas if not last[replica.id].final]
     if lets:

@@ -14,7 +14,9 @@ from aiops.verify.client import reason
 from aiops.verify.side_by_side import side_by_side
 
 # A budget reserves a token for each character, so that no template around it can cost more than was reserved.
-WORDS = "Say ok. " + "This is a check of limits, budgets and accounting, and the answer is thrown away. " * 5
+WORDS = (
+    "This is a check of limits, budgets and accounting: the answer is thrown away. Say ok, and nothing more than that."
+)
 CHARACTERS = len(WORDS)
 
 
@@ -58,7 +60,8 @@ class Reply:
 @dataclass
 class Tenant:
     """``id``: of its key, which is ``shown`` nowhere else. ``answered``: requests by the id of the replica;
-    ``unclear``: requests of which only the ledger can tell whether they were let in."""
+    ``unclear``: requests of which only the ledger can tell whether they were let in. ``slowest``: seconds of an
+    answer."""
 
     id: str
     alias: str
@@ -67,6 +70,7 @@ class Tenant:
     timeout: float
     answered: Counter[str] = field(default_factory=Counter)
     unclear: Counter[str] = field(default_factory=Counter)
+    slowest: float = 0.0
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def ask(self, replica: Replica) -> Reply:
@@ -76,6 +80,7 @@ class Tenant:
         with self._lock:
             if reply.answered:
                 self.answered[replica.id] += 1
+                self.slowest = max(self.slowest, reply.ended - reply.began)
             elif reply.may_be_in:
                 self.unclear[replica.id] += 1
         return reply
