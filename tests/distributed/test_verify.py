@@ -27,10 +27,7 @@ VERIFY = ("verify", "--suite", "distributed")
 @pytest.fixture(scope="module")
 def three(stores: tuple[Postgres, Redis], provider: DemoProvider) -> Iterator[list[Gateway]]:
     postgres, redis = stores
-    with replicas(3, postgres.database(), redis.url, provider.url) as made:
-        for gateway in made[1:]:
-            secret(gateway.home / "secrets" / "master_key", made[0].key)
-            gateway.must("restart")
+    with replicas(3, postgres.database(), redis.url, provider.url, one_master_key=True) as made:
         yield made
 
 

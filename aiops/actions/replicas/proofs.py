@@ -21,6 +21,7 @@ from aiops.output import Output
 from aiops.verify.check import Check, Failed, Skipped, timed
 from aiops.verify.client import Client
 from aiops.verify.replicas import budget, limits, reach, refusing
+from aiops.verify.replicas.budget import Spending
 from aiops.verify.replicas.tenant import Replica, Reply, Tenant
 from aiops.verify.side_by_side import side_by_side
 
@@ -106,8 +107,13 @@ class Run:
     def _requests(self) -> tuple[Tenant, list[Reply]]:
         limit = self.load.limit
         tenant = self.keys.make("requests", rpm_limit=limit)
-        burst = tenant.burst(self.reached, self.load.burst, self.load.at_once)
-        self._check("limit:requests", limits.requests, limit, burst)
+        burst: list[Reply] = []
+
+        def ask() -> str:
+            burst.extend(tenant.burst(self.reached, self.load.burst, self.load.at_once))
+            return limits.requests(limit, burst)
+
+        self._check("limit:requests", ask)
         self._check("limit:retry-after", limits.retry_after, burst)
         return tenant, burst
 
@@ -141,10 +147,17 @@ class Run:
             return None
         amount = self.load.affordable * max(priced)
         tenant = self.keys.make("budget", max_budget=amount)
-        spending = budget.spend(tenant, self.reached, self.load.spending, self.load.at_once, known.slowest)
-        spent = [row.cost or 0 for row in self.ledger.rows([tenant])]
-        self._check("budget:spent", budget.overspent, amount, spent)
-        self._check("budget:refused", budget.refusals, amount, sum(spent), spending, self.reached)
+        spending: list[Spending] = []
+        spent: list[int] = []
+
+        def spend() -> str:
+            many, at_once = self.load.spending, self.load.at_once
+            spending.append(budget.spend(tenant, self.reached, many, at_once, known.slowest))
+            spent.extend(row.cost or 0 for row in self.ledger.rows([tenant]))
+            return budget.overspent(amount, spent)
+
+        self._check("budget:spent", spend)
+        self._check("budget:refused", budget.refusals, amount, sum(spent), spending[0], self.reached)
         return tenant
 
     def _spent_already(self) -> None:
@@ -165,9 +178,10 @@ class Run:
         if spender is None:
             raise Skipped("nothing has a price here, so there is no sum to compare")
         proved = prove_usage(self.instance, [spender.id])
+        said = "; ".join(str(proof)[2:] for proof in proved.proofs)  # without their signs
         if not proved.ok:
-            raise Failed("; ".join(map(str, proved.proofs)))
-        return "; ".join(str(proof).removeprefix("✓ ") for proof in proved.proofs)
+            raise Failed(said)
+        return said
 
     # --- a key that must not be let in any more ---------------------------------------------------------------
 

@@ -60,6 +60,6 @@ def _own(replica: Replica) -> str:
     if not is_loopback(urlsplit(replica.url).hostname or ""):
         return ""
     return (
-        f"; that is the loopback address of its own host: if it is another one, `--at {replica.name}=URL` says where it"
-        " is reached from here"
+        f"; each host has such an address of its own: if {replica.name} is on another one than this,"
+        f" `--at {replica.name}=URL` says where it is reached from here"
     )
