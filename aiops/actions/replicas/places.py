@@ -50,7 +50,7 @@ def given_back(instance: Instance, database: Engine, tenant: Tenant, replies: Se
     held = [level.used for level in stand.values()] if stand is not None else []
     if not held or any(held):
         raise Failed(f"everything has ended, and {held or 'nobody knows how many'} places are taken")
-    return f"{len(replies)} requests one after the other passed, and no place is taken at the end"
+    return f"one after the other, {len(replies)} of {len(replies)} passed, and no place is taken at the end"
 
 
 @contextmanager
