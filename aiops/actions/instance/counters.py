@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from aiops.actions.instance.database import shared
 from aiops.host.instance import Instance
 from aiops.state.counters.meters import Counters, Level, Meter, Unavailable
 from aiops.state.counters.opened import ALONE
+from aiops.state.counters.standing import standing
 
 PATIENCE_SECONDS = 2.0
-_NOT_THERE = -1  # no counter stands below nothing
 
 T = TypeVar("T")
 
@@ -23,15 +22,7 @@ def levels(instance: Instance, meters: Sequence[Meter]) -> Mapping[str, Level] |
 
     Nothing is counted by it.
     """
-    marked = [replace(meter, base=_NOT_THERE) for meter in meters]
-    found_levels = ask(instance, lambda counters: counters.levels(marked))
-    if found_levels is None:
-        return None
-    return {
-        meter.name: replace(level, meter=meter)
-        for meter, level in zip(meters, found_levels, strict=True)
-        if level.used != _NOT_THERE
-    }
+    return ask(instance, lambda counters: standing(counters, meters))
 
 
 def ask(instance: Instance, question: Callable[[Counters], Awaitable[T]]) -> T | None:

@@ -13,7 +13,7 @@ from aiops.verify.replicas.tenant import Replica
 HEALTH = "/_health/ready"
 WELL = "pass"
 LOOKS = 3  # on connections of their own: workers may differ
-STORES = ("accountant", "store", "redis")
+STORES = ("accountant", "store", "redis", "counters", "usage")
 
 
 def identity(replica: Replica, names: Mapping[str, str], timeout: float) -> str:
@@ -21,7 +21,7 @@ def identity(replica: Replica, names: Mapping[str, str], timeout: float) -> str:
     Raises Failed."""
     checks = health(replica, timeout)
     who = checks.get("replica")
-    if who is None:
+    if not who:
         raise Failed(f"who answers at {replica.url} does not say which gateway it is: `aiops upgrade` it")
     if who != replica.id:
         other = names.get(who, "another gateway")
@@ -30,7 +30,7 @@ def identity(replica: Replica, names: Mapping[str, str], timeout: float) -> str:
 
 
 def stores(replica: Replica, timeout: float) -> str:
-    """What it says of its accountant, its database and its counters, of several workers. Raises Failed."""
+    """What several of its workers say of its accountant, its database, its counters and its disk. Raises Failed."""
     seen: dict[str, str] = {}
     for _ in range(LOOKS):
         checks = health(replica, timeout)
