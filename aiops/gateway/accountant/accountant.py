@@ -102,7 +102,7 @@ class Accountant:
                 self._ingest.forever(),
                 self._presence.keep_true(self._server, self._changes),
                 self._watch_for_loneliness(),
-                keep_house(self._database),
+                keep_house(self._database, self._options.state),
             )
         ]
         work.append(asyncio.create_task(self._told_to_end()))

@@ -22,9 +22,10 @@ from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.reserve import Reserve
+from aiops.gateway.worker.limits import Limits
 from aiops.gateway.worker.lookout import Lookout
 from aiops.gateway.worker.prices import Prices, Ways
-from aiops.state.counters.meters import Counters, Unavailable
+from aiops.state.counters.meters import Counters, Meter, Unavailable
 from aiops.state.replica import replica
 from aiops.state.usage.spool import Spool
 
@@ -39,8 +40,9 @@ SIGN_SECONDS = 1.0
 
 
 class Desk:
-    """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for others. ``says``: what
-    the worker says of itself. Raises OSError when the state cannot be read."""
+    """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for others. ``limited``:
+    the meters of deployments that have some. ``says``: what the worker says of itself. Raises OSError when the state
+    cannot be read."""
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Desk:
         url: str,
         deployment: Deployment | None = None,
         same: Mapping[str, str] | None = None,
+        limited: Mapping[str, tuple[Meter, ...]] | None = None,
     ) -> None:
         owner = introspect.this_worker(os.getpid())
         self._known = Known()
@@ -66,6 +69,7 @@ class Desk:
             self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
         counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
+        self.limits = Limits(limited or {}, counters, owner, log.warning)
         self._reserve = Reserve(counters, book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
         self._reserve.over_budget_status = over_budget_status
@@ -119,6 +123,7 @@ class Desk:
         while True:
             try:
                 await self._reserve.sign_of_life()
+                await self.limits.say_again()
                 self._spool.flush()
                 self._lookout.look()
                 self._stand()

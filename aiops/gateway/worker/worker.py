@@ -117,7 +117,7 @@ class Worker:
 
     async def serve(self) -> int:
         # These import LiteLLM: not before the master has prepared its environment.
-        from aiops.gateway.worker import limits, probe, routing, selfcheck, upstream_routes, warmth
+        from aiops.gateway.worker import probe, routing, selfcheck, upstream_routes, warmth
         from aiops.gateway.worker.desk import Desk
         from aiops.gateway.worker.extension import HEALTH, Extension
 
@@ -135,8 +135,8 @@ class Worker:
             loop.add_signal_handler(number, self._drain_now)
         async with app.router.lifespan_context(app) as state:
             board = Board(self._settings.routing or RoutingTable(), self._given.slots, self._given.index)
-            limits.spare_proofs()
             models = routing.LiteLLMModels()
+            models.count_no_limits()
             board.deployments = models.deployments()
             routing.instance.dispatch = dispatch = Dispatch(board, models)
             warming = warmth.keep_watch(dispatch)
@@ -157,7 +157,9 @@ class Worker:
                 url=f"http://{self._settings.host}:{self._settings.port}",
                 deployment=self._settings.deployment,
                 same=board.table.same,
+                limited=models.limited(),
             )
+            routing.instance.limits = desk.limits
             desk.says = self.readiness
             counting = desk.start()
             self._server = self._make_server(desk.front, dict(state or {}))

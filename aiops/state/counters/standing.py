@@ -14,7 +14,7 @@ async def standing(counters: Counters, meters: Sequence[Meter]) -> Mapping[str, 
     """By the meters' names, without money counters that are not there. Raises Unavailable."""
     found = await counters.levels([replace(meter, base=_NOT_THERE) for meter in meters])
     return {
-        meter.name: replace(level, meter=meter)
+        meter.name: level._replace(meter=meter)
         for meter, level in zip(meters, found, strict=True)
         if level.used != _NOT_THERE
     }

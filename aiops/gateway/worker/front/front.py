@@ -27,7 +27,6 @@ from aiops.gateway.worker.front.asgi import (
     header,
     is_private,
     read_body,
-    replay,
 )
 from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.doors import WEBSOCKET, Doors, opens
@@ -38,9 +37,11 @@ from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.passage import Passage
 from aiops.gateway.worker.front.proofs import is_proof
 from aiops.gateway.worker.front.refusals import send_refusal
-from aiops.gateway.worker.front.reserve import Reserve
-from aiops.spec.shapes.exposed import OPENS
+from aiops.gateway.worker.front.reserve import Reservation, Reserve
+from aiops.gateway.worker.prices import Tokens
+from aiops.spec.shapes.exposed import OPENS, SHOWN_ONLY
 from aiops.state import rules
+from aiops.state.held import is_held
 from aiops.state.rules import Refusal
 from aiops.state.shapes import Identity
 from aiops.state.usage.record import Outcome
@@ -157,19 +158,17 @@ class Front:
         if isinstance(given, Refusal):
             await self._refuse(scope, send, given)
             return None
-        let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models))
+        let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models, given.estimated.total))
         if wanted.hides_usage:
             body = asked.with_usage(wanted)
             size = (b"content-length", str(len(body)).encode())
             scope = {**scope, "headers": [size if pair[0] == size[0] else pair for pair in scope["headers"]]}
         else:
             body = wanted.body
-        if scope["type"] == "http":
-            receive = replay(body, receive)
         idempotency_key = header(scope, IDEMPOTENCY_KEY).decode("latin-1")[:256] or None
         accepted = self._account.accept(given, identity, scope["path"], idempotency_key, now)
         passage = Passage(given, accepted, Metering(hides_usage=wanted.hides_usage), self._reserve, self._account)
-        await passage.run(self._app, scope, receive, send)
+        await passage.run(self._app, scope, body, receive, send)
         return passage.outcome
 
     async def _look(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
@@ -196,13 +195,26 @@ class Front:
             await self._app(scope, receive, send)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
-        """What the operator opened, all of which is an administrator's."""
-        refused = rules.valid(identity, self._clock()) or (None if identity.admin else _only_admins(scope["path"]))
+        """What the operator opened, all of which is an administrator's. Nobody can say beforehand what is used there,
+        so whoever is held to something stays out; of the others it is written down what is said of it."""
+        path, now = scope["path"], self._clock()
+        refused = rules.allow(identity, path, (), now, "opened")
+        if refused is None and not identity.admin:
+            refused = _only_admins(path)
+        if refused is None and is_held(identity):
+            refused = _only_free(path)
         if refused is not None:
             await self._refuse(scope, send, refused)
             return
-        let_in.current.set(let_in.LetIn(identity, scope["path"]))
-        await self._app(scope, receive, send)
+        let_in.current.set(let_in.LetIn(identity, path))
+        if opens(scope.get("method", WEBSOCKET), path) in SHOWN_ONLY:
+            await self._app(scope, receive, send)
+            return
+        given = Reservation(uuid.uuid4().hex, Asked(), Tokens(), (), is_opened=True)
+        accepted = self._account.accept(given, identity, path, None, now)
+        await Passage(given, accepted, Metering(), self._reserve, self._account).run(
+            self._app, scope, None, receive, send
+        )
 
     async def _administer(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
         refused = rules.allow(identity, scope["path"], (), self._clock(), "management")
@@ -278,6 +290,14 @@ def _not_here(method: str, path: str) -> Refusal:
 
 def _only_admins(path: str) -> Refusal:
     message = f"{path[:200]} answers to the master key, or a key of an administrator, only."
+    return Refusal(status=403, kind="auth_error", code="403", message=message)
+
+
+def _only_free(path: str) -> Refusal:
+    message = (
+        f"{path[:200]} was opened with `gateway.expose`: nothing is counted there, so a key with a limit, a budget or a"
+        " list of models may not use it. The master key may, or a key of an administrator without any."
+    )
     return Refusal(status=403, kind="auth_error", code="403", message=message)
 
 

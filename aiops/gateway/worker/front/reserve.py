@@ -33,7 +33,8 @@ Seeder = Callable[[Sequence[accounting.Unseeded]], Awaitable[None]]
 @dataclass
 class Reservation:
     """``settles``: the money counters that it is reserved in, as the ledger says it (``usage/settled.py``). ``held``:
-    there is something to put right at the end."""
+    there is something to put right at the end. ``is_opened``: by a door that the operator opened, where nobody knows
+    what is asked."""
 
     id: str
     asked: Asked
@@ -43,6 +44,7 @@ class Reservation:
     settles: str = ""
     levels: tuple[Level, ...] = ()
     counts: Counts = field(default_factory=Counts)
+    is_opened: bool = False
 
 
 class Reserve:
@@ -109,7 +111,7 @@ class Reserve:
             self._is_away = False
             self._say("limits and budgets are counted again")
         if isinstance(decision, Refused):
-            return rules.over(identity, counts.counted, decision, now, self.over_budget_status)
+            return rules.over(identity, counts.counted, decision, now, self.over_budget_status, estimated.total)
         given.held = True
         self.live += 1
         given.levels = decision.levels
