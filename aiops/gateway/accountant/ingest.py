@@ -127,7 +127,9 @@ class Ingest:
         first = file.path not in process.offsets
         offset = process.offsets.get(file.path, 0)
         known = spool.done(file) if first else offset
-        while True:
+        # What comes meanwhile is for the next time: others have written something, too.
+        end = file.path.stat().st_size
+        while offset < end:
             part = spool.read(file.path, offset)
             if part.offset == offset:
                 break
