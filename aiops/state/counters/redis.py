@@ -259,7 +259,7 @@ class _Patience:
         self._task, self._cancelled_before = task, task.cancelling()
         self._loop = asyncio.get_running_loop()
         self._due = self._loop.time() + self._seconds
-        self._waiting = self._loop.call_at(self._due, self._look)
+        self._waiting: asyncio.Handle = self._loop.call_at(self._due, self._look)
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._waiting.cancel()
