@@ -44,7 +44,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway/accountant": {"gateway/shared", "spec", "state"},
     "gateway/master": {"gateway/shared", "gateway/worker", "spec"},
     "demo": set(),
-    "__main__": {"cli"},
+    "quick_dataclasses": set(),
+    "__main__": {"cli", "quick_dataclasses"},
 }
 # What one noun of actions may know of another, beyond `change` and `instance`, which all of them may.
 BETWEEN_NOUNS = {
