@@ -20,10 +20,12 @@ from aiops.gateway.accountant.money import Money
 from aiops.gateway.accountant.presence import Presence
 from aiops.gateway.accountant.say import say
 from aiops.gateway.accountant.server import Peer, Server
+from aiops.gateway.accountant.sharing import Sharing
 from aiops.gateway.accountant.upkeep import keep_house
 from aiops.gateway.shared import accounting, deployment
 from aiops.gateway.shared.accounting import Answer, Changed, Question, Store
 from aiops.gateway.shared.deployment import Deployment
+from aiops.gateway.shared.sightings import Sightings
 from aiops.state import plain
 from aiops.state.replica import replica
 from aiops.state.store import identity
@@ -64,6 +66,7 @@ class Accountant:
         self._changes = Changes(self._database, where, self._changed)
         self._counters = CountersOf(options.state, options.secrets, options.redis_url)
         self._money = Money(self._database, self._counters.committed)
+        self._sharing = Sharing(self._replica, self._counters.committed.redis)
         self._ingest = Ingest(options.state, self._money)
         self._presence = Presence(self._database, self._replica, options.deployment)
         self._server = Server(options.run, self._reply, self._presence.is_news)
@@ -85,6 +88,7 @@ class Accountant:
                 self._changes.follow(),
                 self._ingest.forever(),
                 self._presence.keep_true(self._server, self._changes),
+                self._sharing.go_on(lambda: self._server.workers),
                 self._watch_for_loneliness(),
                 keep_house(self._database),
             )
@@ -123,6 +127,9 @@ class Accountant:
                 return self._welcome(peer, question)
             case accounting.LookUp():
                 return await self._look_up(question.hash)
+            case accounting.Seen():
+                self._sharing.seen(peer, Sightings.of(question.sightings))
+                return None
             case accounting.Seed():
                 await self._money.seed(
                     question.counters, self._counters.generation(peer.hello.generation if peer.hello else 0)
@@ -150,7 +157,7 @@ class Accountant:
         peer.hello, peer.applied = hello, None
         peer.say(self._database.store)
         self._presence.is_news()
-        return accounting.Welcome(self._replica, self._changes.seq)
+        return accounting.Welcome(self._replica, self._changes.seq, shares=True)
 
     async def _look_up(self, hash: str) -> Answer:
         # Before the look-up: what is changed meanwhile is told afterwards, and looked up again.

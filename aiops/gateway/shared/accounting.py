@@ -115,6 +115,15 @@ class Applied(Said):
 
 
 @dataclass(frozen=True)
+class Seen(Said):
+    """All that a worker has seen of its providers itself, see ``sightings``. Not answered; whoever has said it is told
+    ``Elsewhere``. Only to be said to an accountant whose ``Welcome`` says that it shares."""
+
+    word: ClassVar[str] = "seen"
+    sightings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class First(Message):
     """The first request of those of ``key``, its id, that have this ``Idempotency-Key``; ``request``: its own id."""
 
@@ -166,7 +175,7 @@ class Renew(Said):
     firsts: tuple[First, ...] = field(default=(), metadata={"of": First, "many": True})
 
 
-Question = Hello | LookUp | Seed | Manage | Ingest | Applied | Begin | Finish | Abandon | Renew
+Question = Hello | LookUp | Seed | Manage | Ingest | Applied | Seen | Begin | Finish | Abandon | Renew
 
 
 # --- the accountant says ----------------------------------------------------------------------------------------------
@@ -174,11 +183,13 @@ Question = Hello | LookUp | Seed | Manage | Ingest | Applied | Begin | Finish | 
 
 @dataclass(frozen=True)
 class Welcome(Said):
-    """``seq``: of the last change there is; None while the database does not say."""
+    """``seq``: of the last change there is; None while the database does not say. ``shares``: what workers have seen,
+    with others."""
 
     word: ClassVar[str] = "welcome"
     replica: str
     seq: int | None = None
+    shares: bool = False
 
 
 @dataclass(frozen=True)
@@ -242,14 +253,22 @@ class Store(Said):
     said: str = ""
 
 
+@dataclass(frozen=True)
+class Elsewhere(Said):
+    """Unasked: all that workers and gateways have seen, the one that hears it included."""
+
+    word: ClassVar[str] = "elsewhere"
+    sightings: Mapping[str, Any]
+
+
 Answer = Welcome | Known | Done | Managed | Begun | Failed
-Push = Changed | Store
+Push = Changed | Store | Elsewhere
 
 _WORDS: Mapping[str, type[Question | Answer | Push]] = {
     each.word: each
     for each in (
-        Hello, LookUp, Seed, Manage, Ingest, Applied, Begin, Finish, Abandon, Renew,
-        Welcome, Known, Done, Managed, Begun, Failed, Changed, Store,
+        Hello, LookUp, Seed, Manage, Ingest, Applied, Seen, Begin, Finish, Abandon, Renew,
+        Welcome, Known, Done, Managed, Begun, Failed, Changed, Store, Elsewhere,
     )
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ from aiops.gateway.shared import accounting
 from aiops.gateway.shared.deployment import REDIS_VARIABLE, Deployment
 from aiops.gateway.worker import introspect
 from aiops.gateway.worker.accountant import Accountant, Away
+from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application
 from aiops.gateway.worker.front.doors import Doors
@@ -22,6 +23,7 @@ from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.reserve import Reserve
 from aiops.gateway.worker.limits import Limits
 from aiops.gateway.worker.prices import Prices, Ways
+from aiops.gateway.worker.telling import Telling
 from aiops.state.counters.fallback import Fallback
 from aiops.state.counters.meters import Counters, Meter, Unavailable
 from aiops.state.replica import replica
@@ -37,8 +39,9 @@ LOST_SECONDS = 2.0  # without Redis, until the worker says so
 
 
 class Desk:
-    """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for
-    others. ``limited``: the meters of deployments that have some. Raises OSError when the state cannot be read."""
+    """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for others. ``limited``:
+    the meters of deployments that have some. ``board`` and ``places``: what others are told of providers, see
+    ``telling``. Raises OSError when the state cannot be read."""
 
     def __init__(
         self,
@@ -56,11 +59,15 @@ class Desk:
         deployment: Deployment | None = None,
         same: Mapping[str, str] | None = None,
         limited: Mapping[str, tuple[Meter, ...]] | None = None,
+        board: Board,
+        places: Mapping[str, str],
     ) -> None:
         owner = introspect.this_worker(os.getpid())
         self._known = Known()
         self._accountant = Accountant(run, generation, url, self._forget)
         self._known.ask = self._accountant
+        self._telling = Telling(board, places, self._accountant.tell)
+        self._accountant.elsewhere = self._telling.hear
         if deployment is not None and deployment.closed:
             self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
@@ -89,6 +96,7 @@ class Desk:
             asyncio.create_task(self._accountant.stay_connected()),
             asyncio.create_task(self._give_signs()),
             asyncio.create_task(self._once.keep()),
+            asyncio.create_task(self._telling.go_on()),
         ]
 
     async def finish(self, seconds: float) -> None:

@@ -21,7 +21,7 @@ from litellm.proxy._types import ProxyException
 from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 from litellm.router_utils.pre_call_checks.model_rate_limit_check import ModelRateLimitingCheck
 
-from aiops.gateway.worker import call, failure, limits, probe, unrouted
+from aiops.gateway.worker import call, failure, limits, places, probe, unrouted
 from aiops.gateway.worker.board import BROKE_OFF
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front import let_in
@@ -228,6 +228,11 @@ class LiteLLMModels:
     def count_no_limits() -> None:
         """LiteLLM does not count ``rate_limit``: it would for each worker alone, and proofs too. ``limits`` does."""
         litellm.callbacks[:] = [each for each in litellm.callbacks if type(each) is not ModelRateLimitingCheck]
+
+    def places(self) -> dict[str, str]:
+        """What each provider is called where others listen."""
+        router = proxy_server.llm_router
+        return places.places(router.model_list) if router is not None else {}
 
     def limited(self) -> dict[str, tuple[Meter, ...]]:
         """The meters of each deployment that has some."""

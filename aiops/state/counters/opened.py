@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiops.state.counters.meters import Counters
+
+if TYPE_CHECKING:
+    from aiops.state.counters.redis import Redis
 
 ALONE = "counters"  # below the state directory
 STANDING_IN = "counters-standing-in"
@@ -15,10 +19,11 @@ STANDING_IN = "counters-standing-in"
 @dataclass(frozen=True)
 class Opened:
     """``deciding``: for who reserves. ``lasting``: those whose epoch a row of the ledger bears that is counted for
-    good, never the ones that stand in for a while."""
+    good, never the ones that stand in for a while. ``redis``: where gateways meet, if there is one."""
 
     deciding: Counters
     lasting: Counters
+    redis: Redis | None = None
 
 
 def opened(state: Path, redis_url: str | None, say: Callable[[str], None], *, seconds: float | None = None) -> Opened:
@@ -34,4 +39,4 @@ def opened(state: Path, redis_url: str | None, say: Callable[[str], None], *, se
 
     patience = redis.SECONDS if seconds is None else seconds
     first = redis.Redis(redis_url, connect=patience, command=patience, say=say)
-    return Opened(Fallback(first, Shared(state / STANDING_IN, say=say)), first)
+    return Opened(Fallback(first, Shared(state / STANDING_IN, say=say)), first, first)
