@@ -59,6 +59,7 @@ class Sharing:
             if self._listeners:
                 self._tell()  # those on this host, who need not wait for Redis
                 if await self._meet():
+                    self._listeners &= set(connected())
                     self._tell()
 
     def all(self) -> Sightings:

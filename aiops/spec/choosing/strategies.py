@@ -270,6 +270,7 @@ RANKINGS: dict[Strategy, Ranking] = {
     Strategy.COST_BASED: Ranking(_cost_based, _cost),
 }
 """Every strategy there is; a test compares it with the names that are accepted."""
+_PERIOD = 100  # weights are mostly percents: then it is where they are again
 _TAKE_TURNS = (Strategy.ROUND_ROBIN, Strategy.WEIGHTED_ROUND_ROBIN)
 
 
@@ -278,6 +279,6 @@ def turns(group: Group, taken: int) -> dict[str, float]:
     begun: dict[str, float] = {}
     if group.strategy in _TAKE_TURNS:
         nobody: Any = None  # they ask for nothing but the turns
-        for _ in range(taken % len(group.members)):
+        for _ in range(taken % _PERIOD):
             RANKINGS[group.strategy].order(group.members, Ask(nobody, nobody, nobody, begun, takes_turn=True))
     return begun
