@@ -9,10 +9,11 @@ from aiops.spec.choosing.rules import Member, Strategy
 from aiops.spec.routes.deployments import ANY_MODEL, hidden_members, hidden_name, identity
 from aiops.spec.routes.documentation import together
 from aiops.spec.routes.routes import Info, Route, RouteTable, is_alone
-from aiops.spec.shapes.model import DesiredState, Gateway, Provider
+from aiops.spec.shapes.model import DesiredState, Provider
 from aiops.spec.shapes.options import Params
 from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY, Mode
 from aiops.spec.shapes.secrets import MASTER_KEY_ENV, key_variable
+from aiops.spec.shapes.settings import Gateway
 from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
 from aiops.spec.yaml.yaml_text import block
 

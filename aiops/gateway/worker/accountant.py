@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from aiops.gateway.shared import accounting, protocol
 from aiops.gateway.shared.accounting import WELL, Answer, Changed, Question
+from aiops.gateway.shared.steady import Condition
 from aiops.state import plain
 from aiops.state.shapes import Identity
 
@@ -21,6 +22,7 @@ SEED_SECONDS = 10.0  # a sum over the ledger
 MANAGE_SECONDS = 30.0
 AGAIN_FIRST, AGAIN_MOST = 0.05, 1.0
 LOST_SECONDS = 3.0  # without it until the worker says so: one that is started again is not news
+LATE = 2.5  # signs of life that are due
 
 A = TypeVar("A", bound=Answer)
 
@@ -47,6 +49,7 @@ class Accountant:
         """Told what others have seen. May raise ValueError."""
         self._shares = False
         self._store = accounting.Store(WELL)
+        self._signed_at = 0.0  # monotonic; of its last sign of life
         self._seq: int | None = None  # of the last change that was applied
 
     # --- what a worker asks -----------------------------------------------------------------------------------
@@ -92,6 +95,12 @@ class Accountant:
         if self._writer is not None and self._shares and self._there.is_set():
             self._writer.write(protocol.encode(seen.plain()))
 
+    async def scrape(self) -> str:
+        """What is counted, as Prometheus reads it. Raises Away."""
+        if not self._store.every:
+            raise Away("the accountant is of an older aiops, or was not heard yet")
+        return (await self._ask(accounting.Scrape(), accounting.Scraped, WAIT_SECONDS)).text
+
     # --- how it is --------------------------------------------------------------------------------------------
 
     @property
@@ -99,6 +108,20 @@ class Accountant:
         """``pass`` or ``lost``."""
         there = self._there.is_set() or time.monotonic() - self._gone_since < LOST_SECONDS
         return WELL if there and not self._hangs else "lost"
+
+    @property
+    def answers(self) -> bool:
+        """It is connected, and gave its last sign of life in time."""
+        every = self._store.every
+        silent = every and time.monotonic() - self._signed_at > LATE * every
+        return self._there.is_set() and not self._hangs and not silent
+
+    @property
+    def said(self) -> tuple[Condition, Condition]:
+        """What it said last of the database and of the counters; of these an older one says nothing."""
+        store, counters = self._store, self._store.counters
+        shared = Condition(counters.state, counters.since, counters.why) if counters is not None else Condition(WELL)
+        return Condition(store.state, store.since, store.said), shared
 
     @property
     def store(self) -> accounting.Store:
@@ -143,12 +166,13 @@ class Accountant:
             case Changed() as changed:
                 self._forget(changed)
             case accounting.Store() as store:
-                self._store = store
+                self._store, self._signed_at = store, time.monotonic()
             case (
                 accounting.Known()
                 | accounting.Done()
                 | accounting.Managed()
                 | accounting.Begun()
+                | accounting.Scraped()
                 | accounting.Failed() as answer
             ):
                 waiting = self._asked.pop(int(message.get("id", 0)), None)
