@@ -103,7 +103,8 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
             raise current.final
         again = current.deployment == deployment and current.in_flight
         if not again:
-            await self._give_back(current)  # LiteLLM says nothing of a stream that broke, when it asks the next one
+            if current.held is not None:
+                await self._give_back(current)  # LiteLLM says nothing of a stream that broke, when it asks the next one
             if is_limited:
                 await self._within_its_limit(current, deployment, current.name)
             await self._wait_in_line(self.dispatch, current, deployment, provider)
@@ -173,7 +174,8 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         current = call.current.get()
         if current is None or self.dispatch is None:
             return
-        await self._give_back(current)
+        if current.held is not None:
+            await self._give_back(current)
         if current.in_flight and current.turned_away is None:  # else nobody was asked
             self.dispatch.board.failed(current, *failure.of(exception))
             if current.deployment in self.dispatch.once_more and not failure.may_pass(exception):
