@@ -20,11 +20,14 @@ from tests.kit.waiting import until
 
 PROVIDER = "x-aiops-provider"
 COOLDOWN = 6
+TRIES = range(8)
+LIMITED = "\n".join(
+    f"  limited-{number}: {{provider: one, backend_model: alpha, rate_limit: {{rpm: 12}}}}" for number in TRIES
+)
 MAPPINGS = f"""\
 exact_matches:
-  limited: {{provider: one, backend_model: alpha, rate_limit: {{rpm: 12}}}}
+{LIMITED}
   stood-in: {{provider: one, backend_model: alpha, rate_limit: {{rpm: 4}}}}
-  after: {{provider: one, backend_model: alpha, rate_limit: {{rpm: 6}}}}
 load_balancing:
   pool:
     strategy: direct
@@ -71,9 +74,25 @@ def calm(three: list[Gateway], provider: DemoProvider, second: DemoProvider) -> 
 
 
 def burst(gateways: list[Gateway], model: str, many: int) -> Counter[int]:
-    with ThreadPoolExecutor(2 * len(gateways)) as pool:
+    with ThreadPoolExecutor(len(gateways)) as pool:
         chosen = [gateways[number % len(gateways)] for number in range(many)]
         return Counter(pool.map(lambda gateway: ask(gateway, gateway.key, model=model).status_code, chosen))
+
+
+def limited(gateways: list[Gateway], tries: range) -> Counter[int]:
+    """Of 24 requests to a model that lets 12 a minute pass. A gateway that has no answer of Redis within 50 ms goes on
+    alone, and says so: on a machine that has too much to do another model is asked for then."""
+    for number in tries:
+        before = outages(gateways)
+        found = burst(gateways, f"limited-{number}", 24)
+        if outages(gateways) == before:
+            return found
+    raise AssertionError("Redis was never quick enough")
+
+
+def outages(gateways: list[Gateway]) -> int:
+    lines = (line for gateway in gateways for line in gateway.must("logs", "-n", "5000")["lines"])
+    return sum("Redis at" in line and "cannot be used" in line for line in lines)
 
 
 def avoided(gateway: Gateway) -> list[str]:
@@ -93,7 +112,7 @@ def posts(provider: DemoProvider) -> int:
 
 
 def test_a_models_limit_of_12_lets_12_pass_over_three_gateways(three: list[Gateway]) -> None:
-    assert burst(three, "limited", 30) == {200: 12, 429: 18}
+    assert limited(three, TRIES[:4]) == {200: 12, 429: 12}
 
 
 def test_who_fails_one_gateway_is_avoided_by_the_others_within_two_seconds(
@@ -158,7 +177,7 @@ def test_without_redis_each_goes_on_alone_and_they_share_again_when_it_is_back_w
         provider.control(mode="ok")
         until(lambda: not any(avoided(gateway) for gateway in three), 3 * COOLDOWN, "the end of what was avoided")
     until(lambda: all(ready(gateway) for gateway in three), 20, "Redis again")
-    assert burst(three, "after", 15) == {200: 6, 429: 9}
+    assert limited(three, TRIES[4:]) == {200: 12, 429: 12}
     assert [gateway.pids() for gateway in three] == before
 
 
