@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 from aiops.actions.instance.database import shared
 from aiops.host.instance import Instance
-from aiops.state.counters.meters import Level, Meter, Unavailable
+from aiops.state.counters.meters import Counters, Level, Meter, Unavailable
 from aiops.state.counters.opened import ALONE
 from aiops.state.counters.standing import standing
 
 PATIENCE_SECONDS = 2.0
+
+T = TypeVar("T")
 
 
 def levels(instance: Instance, meters: Sequence[Meter]) -> Mapping[str, Level] | None:
@@ -19,29 +22,34 @@ def levels(instance: Instance, meters: Sequence[Meter]) -> Mapping[str, Level] |
 
     Nothing is counted by it.
     """
+    return ask(instance, lambda counters: standing(counters, meters))
+
+
+def ask(instance: Instance, question: Callable[[Counters], Awaitable[T]]) -> T | None:
+    """What these counters answer. None: nobody counts here, or they do not answer."""
     found = shared(instance)
     if found is None and not (instance.state / ALONE).is_dir():
         return None
     try:
         redis_url = found.redis_url(instance.secrets) if found is not None else None
-        return asyncio.run(_standing(instance, redis_url, meters))
+        return asyncio.run(_ask(instance, redis_url, question))
     except (OSError, ValueError, Unavailable):
         return None
 
 
-async def _standing(instance: Instance, redis_url: str | None, meters: Sequence[Meter]) -> Mapping[str, Level]:
+async def _ask(instance: Instance, redis_url: str | None, question: Callable[[Counters], Awaitable[T]]) -> T:
     if redis_url is not None:
         from aiops.state.counters.redis import Redis
 
         redis = Redis(redis_url, connect=PATIENCE_SECONDS, command=PATIENCE_SECONDS)
         try:
-            return await standing(redis, meters)
+            return await question(redis)
         finally:
             await redis.close()
     from aiops.state.counters.shared import Shared
 
     counters = Shared(instance.state / ALONE)
     try:
-        return await standing(counters, meters)
+        return await question(counters)
     finally:
         counters.close()

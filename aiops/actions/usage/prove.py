@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,24 +88,25 @@ class Proved:
         }
 
 
-def prove(instance: Instance) -> Proved:
-    """Of all keys that are not revoked, their teams, users and members. Raises Precondition when nothing was counted
-    here ever."""
+def prove(instance: Instance, of: Collection[str] | None = None) -> Proved:
+    """Of all keys that are not revoked, or those with these ids, their teams, users and members. Raises Precondition
+    when nothing was counted here ever."""
     with engine(instance) as database:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             ingested = accountant.ingest(instance.run)
-            found = Proved(_proofs(instance, database), ingested)
+            found = Proved(_proofs(instance, database, of), ingested)
             if found.ok or time.monotonic() > deadline:
                 return found
             time.sleep(LOOK_SECONDS)
 
 
-def _proofs(instance: Instance, database: Engine) -> list[Proof]:
+def _proofs(instance: Instance, database: Engine, of: Collection[str] | None) -> list[Proof]:
     # The counters first: what is settled after that may be in the ledger already, and is looked at once more.
     with reading(database) as connection:
         now = clock.read(connection) / clock.SECOND
-        ids = connection.scalars(select(keys.c.id).where(keys.c.revoked_at.is_(None))).all()
+        live = select(keys.c.id).where(keys.c.revoked_at.is_(None))
+        ids = connection.scalars(live).all() if of is None else of
         counted = budgets.of_keys(connection, ids, now)
     stand = levels(instance, [each.meter for each in counted])
     if stand is None:

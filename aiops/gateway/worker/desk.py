@@ -41,8 +41,8 @@ SIGN_SECONDS = 1.0
 
 class Desk:
     """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for others. ``limited``:
-    the meters of deployments that have some. ``says``: what the worker says of itself. Raises OSError when the state
-    cannot be read."""
+    the meters of deployments that have some. ``says``: what the worker says of itself. ``replica``: which gateway this
+    is, as the ledger and the other ones know it. Raises OSError when the state cannot be read."""
 
     def __init__(
         self,
@@ -77,7 +77,8 @@ class Desk:
         self._state = state
         self._figures = figures = Figures(state, owner, log.warning)
         self.says: Callable[[], Readiness] | None = None
-        account = Account(self._spool, book, generation, replica(state), figures=figures)
+        self.replica = replica(state)
+        account = Account(self._spool, book, generation, self.replica, figures=figures)
         self._once = Once(self._accountant, log.warning)
         self.front = Front(
             app,

@@ -111,7 +111,7 @@ class Worker:
             {"master": master, **(self._desk.conditions() if self._desk is not None else {})},
             drains=self._role == protocol.DRAINING,
             closed=self._desk is not None and self._desk.closed,
-            said={"role": self._role, "extension": "pass"},
+            said={"role": self._role, "extension": "pass", "replica": self._desk.replica if self._desk else ""},
             notes=self._not_there,
         )
 
@@ -154,7 +154,7 @@ class Worker:
                 run=self._given.directory,
                 generation=self._settings.generation,
                 over_budget_status=self._settings.over_budget_status,
-                url=f"http://{self._settings.host}:{self._settings.port}",
+                url=_url(self._settings.host, self._settings.port),
                 deployment=self._settings.deployment,
                 same=board.table.same,
                 limited=models.limited(),
@@ -368,3 +368,7 @@ class Worker:
             sock.close()
         else:
             self._adopt(sock)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
