@@ -121,7 +121,7 @@ class Worker:
         # These import LiteLLM: not before the master has prepared its environment.
         from aiops.gateway.worker import probe, routing, selfcheck, upstream_routes, warmth
         from aiops.gateway.worker.desk import Desk
-        from aiops.gateway.worker.extension import HEALTH, Extension
+        from aiops.gateway.worker.extension import OWN, Extension
 
         collecting = asyncio.create_task(collector.collect_between_callbacks())
         os.environ.update(self._given.environment)
@@ -150,7 +150,7 @@ class Worker:
             self._desk = desk = Desk(
                 extension,
                 self._doors,
-                frozenset(HEALTH),
+                OWN,
                 models.prices(self._settings.free),
                 dispatch.ways,
                 state=self._given.state,
