@@ -129,7 +129,7 @@ class Accountant:
                 )
                 return accounting.Done()
             case accounting.Ingest():
-                if not await self._ingest.once():
+                if not await self._ingest.once(again=True):
                     raise Unusable("not everything can be written to the ledger now")
                 return accounting.Done()
             case accounting.Manage():

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.deployment import REDIS_VARIABLE, Deployment
-from aiops.gateway.worker import introspect
 from aiops.gateway.worker.accountant import Accountant, Away
 from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application
@@ -55,7 +54,6 @@ class Desk:
         deployment: Deployment | None = None,
         same: Mapping[str, str] | None = None,
     ) -> None:
-        owner = introspect.this_worker(os.getpid())
         self._known = Known()
         self._accountant = Accountant(run, generation, url, self._forget)
         self._known.ask = self._accountant
@@ -63,7 +61,7 @@ class Desk:
             self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
         self._counters = counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
-        self._reserve = Reserve(counters, book, ways, owner, log.warning)
+        self._reserve = Reserve(counters, book, ways, self._spool.owner, log.warning)
         self._reserve.seeder = self._seed
         self._reserve.over_budget_status = over_budget_status
         account = Account(self._spool, book, generation, replica(state))

@@ -126,9 +126,12 @@ class _Unusable(Exception):
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    with (directory / "opening.lock").open("w") as lock:
+    lock = os.open(directory / "opening.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def _open(path: Path, size: int, most: int, clock: Callable[[], int]) -> Opened:
