@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 1.0  # no request waits for the accountant
 
 class CountersOf:
     """``redis_url``: of the committed generation, None for the memory that the workers of this host share. Raises
-    OSError, and ValueError for a URL that cannot be one."""
+    ValueError for a URL that cannot be one."""
 
     def __init__(self, state: Path, secrets: Path, redis_url: str | None) -> None:
         self._state, self._secrets = state, secrets

@@ -119,14 +119,8 @@ class Desk:
             raise Unavailable(str(away)) from away
 
 
-def open_counters(state: Path, redis_url: str | None = None) -> Counters | None:
-    """On a disk that cannot be written to there are none, and that is said. Raises ValueError for a URL that cannot be
-    Redis'."""
+def open_counters(state: Path, redis_url: str | None = None) -> Counters:
+    """Raises ValueError for a URL that cannot be Redis'."""
     from aiops.state.counters.opened import opened
 
-    try:
-        return opened(state, redis_url, log.warning).deciding
-    except (OSError, Unavailable) as error:
-        why = f"{state}: {getattr(error, 'strerror', None) or error}"
-        log.warning("limits and budgets cannot be counted: %s; requests pass uncounted", why)
-        return None
+    return opened(state, redis_url, log.warning).deciding

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiops.state.counters.meters import Counters
+
+if TYPE_CHECKING:
+    from aiops.state.counters.later import Later
+    from aiops.state.counters.shared import Shared
 
 ALONE = "counters"  # below the state directory
 STANDING_IN = "counters-standing-in"
@@ -23,15 +28,28 @@ class Opened:
 
 def opened(state: Path, redis_url: str | None, say: Callable[[str], None], *, seconds: float | None = None) -> Opened:
     """``redis_url`` None: this host's alone. ``seconds``: that a question to Redis may take, for who is in no hurry.
-    Raises OSError, and ``connections.BadUrl``."""
-    from aiops.state.counters.shared import Shared
-
+    Those of the host that cannot be opened, on a full disk, are tried again later. Raises ``connections.BadUrl``."""
     if redis_url is None:
-        alone = Shared(state / ALONE, say=say)
+        alone = _of_host(state / ALONE, say)
         return Opened(alone, alone)
     from aiops.state.counters import redis
     from aiops.state.counters.fallback import Fallback
 
     patience = redis.SECONDS if seconds is None else seconds
     first = redis.Redis(redis_url, connect=patience, command=patience, say=say)
-    return Opened(Fallback(first, Shared(state / STANDING_IN, say=say)), first)
+    return Opened(Fallback(first, _of_host(state / STANDING_IN, say)), first)
+
+
+def _of_host(directory: Path, say: Callable[[str], None]) -> Shared | Later:
+    from aiops.state.counters.later import Later, reason
+    from aiops.state.counters.shared import Shared
+
+    def make() -> Shared:
+        return Shared(directory, say=say)
+
+    try:
+        return make()
+    except OSError as error:
+        why = reason(directory, error)
+        say(f"the counters cannot be opened, and are tried again: {why}")
+        return Later(directory, make, why)
