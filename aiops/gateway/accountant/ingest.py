@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -54,11 +54,15 @@ class _Process:
 
 
 class Ingest:
-    def __init__(self, state: Path, ledger: Ledger) -> None:
+    """``lost`` is called with how many requests were, with a process that was killed."""
+
+    def __init__(self, state: Path, ledger: Ledger, lost: Callable[[int], None] = lambda many: None) -> None:
         self._state = state
         self._ledger = ledger
-        self._processes: dict[str, _Process] = {}
+        self._lost = lost
+        self._all_at = time.monotonic()  # when the ledger was known to have all that there was
         self._read_back_at = 0.0  # monotonic
+        self._processes: dict[str, _Process] = {}
         self._one_at_a_time = asyncio.Lock()
         self._away = False
 
@@ -77,6 +81,7 @@ class Ingest:
         """All that is there now. False when the database, or the disk, is in the way of it: then later. ``again``: also
         what was set aside, which is tried now and then otherwise."""
         async with self._one_at_a_time:
+            began = time.monotonic()
             try:
                 if again or time.monotonic() >= self._read_back_at:
                     await self._read_back()
@@ -97,7 +102,7 @@ class Ingest:
                     say(f"the ledger cannot be written: {type(error).__name__}: {reason(error)}", WARNING)
                 self._away = True
                 return False
-            self._away = False
+            self._away, self._all_at = False, began
             return True
 
     async def _read_back(self) -> None:
@@ -117,6 +122,15 @@ class Ingest:
             return False
         return True
 
+    def behind(self) -> tuple[int, float]:
+        """Bytes of usage on disk that are not in the ledger yet, and for how many seconds there have been some."""
+        left = 0
+        for file in spool.files(self._state):
+            offset = self._processes.get(file.owner, _Process()).offsets.get(file.path)
+            with suppress(OSError):  # read to its end meanwhile, and removed
+                left += max(0, file.path.stat().st_size - (spool.done(file) if offset is None else offset))
+        return left, time.monotonic() - self._all_at if left else 0.0
+
     async def _take(self, files: list[File]) -> None:
         owner = files[0].owner
         # Asked before its files are read: what is dead writes nothing more.
@@ -135,7 +149,9 @@ class Ingest:
         first = file.path not in process.offsets
         offset = process.offsets.get(file.path, 0)
         known = spool.done(file) if first else offset
-        while True:
+        # What comes meanwhile is for the next time: others have written something, too.
+        end = file.path.stat().st_size
+        while offset < end:
             part = spool.read(file.path, offset)
             if part.offset == offset:
                 break
@@ -173,7 +189,8 @@ class Ingest:
         if left:
             await self._enter(left)
             lost = sum(usage.outcome == "lost" for usage in left)
-            say(f"process {files[0].pid} was killed: {lost} requests are accounted as lost", WARNING)
+            say(f"process {files[0].owner} was killed: {lost} requests are accounted as lost", WARNING)
+            self._lost(lost)
         for file in files:
             _remove(file, process)
         with suppress(OSError):

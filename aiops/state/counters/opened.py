@@ -25,10 +25,22 @@ class Opened:
     deciding: Counters
     lasting: Counters
 
+    @property
+    def kind(self) -> str:
+        return "lmdb" if self.deciding is self.lasting else "redis"
 
-def opened(state: Path, redis_url: str | None, say: Callable[[str], None], *, seconds: float | None = None) -> Opened:
+
+def opened(
+    state: Path,
+    redis_url: str | None,
+    say: Callable[[str], None],
+    *,
+    seconds: float | None = None,
+    probed: bool = False,
+) -> Opened:
     """``redis_url`` None: this host's alone. ``seconds``: that a question to Redis may take, for who is in no hurry.
-    Those of the host that cannot be opened, on a full disk, are tried again later. Raises ``connections.BadUrl``."""
+    Those of the host that cannot be opened, on a full disk, are tried again later. ``probed``: whoever asks for it says
+    himself how Redis is. Raises ``connections.BadUrl``."""
     if redis_url is None:
         alone = _of_host(state / ALONE, say)
         return Opened(alone, alone)
@@ -36,7 +48,8 @@ def opened(state: Path, redis_url: str | None, say: Callable[[str], None], *, se
     from aiops.state.counters.fallback import Fallback
 
     patience = redis.SECONDS if seconds is None else seconds
-    first = redis.Redis(redis_url, connect=patience, command=patience, say=say)
+    told = _nobody if probed else say
+    first = redis.Redis(redis_url, connect=patience, command=patience, say=told)
     return Opened(Fallback(first, _of_host(state / STANDING_IN, say)), first)
 
 
@@ -53,3 +66,7 @@ def _of_host(directory: Path, say: Callable[[str], None]) -> Shared | Later:
         why = reason(directory, error)
         say(f"the counters cannot be opened, and are tried again: {why}")
         return Later(directory, make, why)
+
+
+def _nobody(_: str) -> None:
+    pass

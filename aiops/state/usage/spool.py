@@ -30,7 +30,7 @@ from typing import Final, Literal
 
 from aiops.state.boot import boot, is_now
 from aiops.state.usage.record import Usage
-from aiops.state.usage.writer import birth, hold, is_held, namespace, this_process
+from aiops.state.usage.writer import hold, lives, this_process
 
 DIRECTORY: Final = "spool"
 SUFFIX: Final = ".spool"
@@ -223,19 +223,15 @@ def encode(record: Record, kind: Kind = "ended") -> bytes:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-_NAME = re.compile(r"((\d+)\.(\d+)(?:@(\d+))?)\.(\d+)\.spool")
+_NAME = re.compile(r"(\d+\.\d+(?:@\d+)?)\.(\d+)\.spool")
 
 
 @dataclass(frozen=True)
 class File:
-    """One spool file, and whose it is. ``owner``: the process, as it is also called among the owners of reservations.
-    ``namespace``: in which it has its ``pid``, see ``writer``."""
+    """One spool file, and whose it is. ``owner``: the process, as the owners of reservations are called, too."""
 
     path: Path
     owner: str
-    pid: int
-    born: int
-    namespace: int
     number: int
 
     @property
@@ -259,9 +255,8 @@ def files(state: Path) -> list[File]:
     for path in (state / DIRECTORY).glob(f"*{SUFFIX}"):
         words = _NAME.fullmatch(path.name)
         if words is not None:
-            pid, born, namespace, number = (int(word or 0) for word in words.groups()[1:])
-            found.append(File(path, words[1], pid, born, namespace, number))
-    return sorted(found, key=lambda file: (file.pid, file.born, file.namespace, file.number))
+            found.append(File(path, words[1], int(words[2])))
+    return sorted(found, key=lambda file: (file.owner, file.number))
 
 
 def read(path: Path, offset: int, most: int = 1 << 20) -> Part:
@@ -326,9 +321,7 @@ def is_alive(file: File) -> bool:
     """Whether whoever writes to it, the last one of its process, may go on doing so. Raises OSError.
 
     It opens the next one, and locks it, before it closes this one."""
-    if file.namespace == namespace() and birth(file.pid) == file.born:
-        return True  # also when it is of an aiops that locks nothing
-    while not is_held(file.path):
+    while not lives(file.path, file.owner):
         later = file.path.with_name(f"{file.owner}.{file.number + 1}{SUFFIX}")
         if not later.exists():
             return False

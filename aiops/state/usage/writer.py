@@ -1,4 +1,5 @@
-"""Whether whoever writes a spool lives: it holds a lock on the file, which the kernel takes back when it dies.
+"""Whether whoever writes a spool, or counts for `/metrics`, lives: it holds a lock on the file, which the kernel takes
+back when it dies.
 
 A process id alone says nothing where containers share a state directory and not their processes: there the living of
 another one look as if they were dead, and two of them may have the same id.
@@ -8,10 +9,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+_NAME: Final = re.compile(r"(\d+)\.(\d+)(?:@(\d+))?")
 _FIRST_NAMESPACE: Final = 0xEFFFFFFC  # PROC_PID_INIT_INO in the kernel's proc_ns.h: that of the machine itself
 
 
@@ -39,6 +42,14 @@ def this_process() -> str:
     namespace of its own ``4711.8812345@4026532001``."""
     where = namespace()
     return f"{os.getpid()}.{birth('self')}{f'@{where}' if where else ''}"
+
+
+def lives(path: Path, process: str) -> bool:
+    """Whether the process of this name, which writes this file, may go on doing so. Raises OSError."""
+    found = _NAME.fullmatch(process)
+    pid, born, where = (int(word or 0) for word in found.groups()) if found is not None else (0, 0, 0)
+    # In this namespace it is seen, also when it is of an aiops that locks nothing.
+    return (where == namespace() and birth(pid) == born) or is_held(path)
 
 
 def hold(descriptor: int) -> None:

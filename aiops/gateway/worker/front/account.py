@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from aiops.gateway.worker.call import Call
+from aiops.gateway.worker.figures import Figures
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.front.reserve import Reservation
 from aiops.gateway.worker.prices import Prices, Tokens
@@ -45,16 +46,23 @@ class Spent:
 
 
 class Account:
-    """One per worker. ``replica``: the host's name in the ledger."""
+    """One per worker. ``replica``: the host's name in the ledger. ``figures``: what is counted for ``/metrics``."""
 
     def __init__(
-        self, spool: Spool, book: Prices, generation: int, replica: str, clock: Callable[[], float] = time.time
+        self,
+        spool: Spool,
+        book: Prices,
+        generation: int,
+        replica: str,
+        clock: Callable[[], float] = time.time,
+        figures: Figures | None = None,
     ) -> None:
         self._spool = spool
         self._book = book
         self._generation = generation
         self._replica = replica
         self._clock = clock
+        self._figures = figures
 
     def accept(
         self, given: Reservation, identity: Identity, path: str, idempotency_key: str | None, now: float
@@ -77,6 +85,8 @@ class Account:
             idempotency_key=idempotency_key,
         )
         self._spool.accepted(accepted)
+        if self._figures is not None:
+            self._figures.let_in()
         return accepted
 
     def spent(self, given: Reservation, metering: Metering, call: Call | None, written: int = 0) -> Spent:
@@ -103,6 +113,8 @@ class Account:
     def ended(self, usage: Usage, epoch: str) -> None:
         """``epoch``: in which counters it is settled."""
         self._spool.ended(replace(usage, epoch=epoch))
+        if self._figures is not None:
+            self._figures.ended(usage.outcome, usage.status)
 
     def usage(
         self,

@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from aiops.gateway.worker.front import asked, key, let_in, listing, management
+from aiops.gateway.worker.figures import Figures
+from aiops.gateway.worker.front import asked, key, let_in, listing, management, metrics
 from aiops.gateway.worker.front.account import IDEMPOTENCY_KEY, Account
 from aiops.gateway.worker.front.asgi import (
     Application,
@@ -52,8 +53,8 @@ LARGEST_BODY = 512 * 1024 * 1024
 
 class Front:
     """Wraps the application of a worker. ``health``: the paths that it answers without a key. ``manage``: who answers
-    the management API; None: nobody, and it is not there. ``same``: other names of served models.
-    ``refused`` counts refusals by ``type``."""
+    the management API; None: nobody, and it is not there. ``same``: other names of served models. ``metrics``: who says
+    what is counted, likewise. ``refused`` counts refusals by ``type``."""
 
     def __init__(
         self,
@@ -66,6 +67,8 @@ class Front:
         manage: management.Ask | None = None,
         once: Once | None = None,
         same: Mapping[str, str] | None = None,
+        metrics: metrics.Ask | None = None,
+        figures: Figures | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.refused: Counter[str] = Counter()
@@ -78,6 +81,8 @@ class Front:
         self._manage = manage
         self._once = once
         self._same = same or {}
+        self._metrics = metrics
+        self._figures = figures
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,6 +98,9 @@ class Front:
         if method == "OPTIONS" and (wanted := _preflight(scope)) and self._doors.usual(wanted, path):
             # A browser asks before it sends anything, and has no key then. LiteLLM's CORS layer answers.
             await self._app(scope, receive, send)
+            return
+        if path == metrics.PATH and method == "GET" and self._metrics is not None:
+            await self._measure(scope, send, self._metrics)
             return
         managed = self._manage is not None and kind == "http" and management.is_managed(method, path)
         usual = not managed and self._doors.usual(method, path)
@@ -151,7 +159,7 @@ class Front:
         if isinstance(given, Refusal):
             await self._refuse(scope, send, given)
             return None
-        let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models))
+        let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models, given.estimated.total))
         if wanted.hides_usage:
             body = asked.with_usage(wanted)
             size = (b"content-length", str(len(body)).encode())
@@ -219,6 +227,18 @@ class Front:
         assert self._manage is not None
         await management.manage(self._manage, scope, receive, send, identity)
 
+    async def _measure(self, scope: Scope, send: Send, ask: metrics.Ask) -> None:
+        if not metrics.is_near(scope):
+            who = await identify(list(key.given(scope["headers"], scope.get("query_string", b""))), self._known)
+            if isinstance(who, Refusal):
+                await self._refuse(scope, send, who, b"Bearer")
+                return
+            refused = rules.valid(who, self._clock()) or (None if who.admin else metrics.ONLY_ADMINS)
+            if refused is not None:
+                await self._refuse(scope, send, refused)
+                return
+        await metrics.answer(ask, send)
+
     async def _read(self, scope: Scope, receive: Receive, identity: Identity) -> Asked | Refusal | None:
         path, query = scope["path"], scope.get("query_string", b"")
         if scope["type"] == "websocket":
@@ -243,6 +263,8 @@ class Front:
 
     async def _refuse(self, scope: Scope, send: Send, refusal: Refusal, challenge: bytes = b"") -> None:
         self.refused[refusal.kind] += 1
+        if self._figures is not None:
+            self._figures.refused(refusal)
         more = [(b"www-authenticate", challenge)] if challenge and refusal.status == 401 else None
         await send_refusal(scope, send, refusal, more)
 

@@ -162,6 +162,8 @@ class Passage:
             epoch = await self._reserve.settle(self._given, spent.tokens, spent.cost)
         finally:
             self._account.ended(usage, epoch)
+            if call is not None and call.held is not None:
+                await call.held.settle(spent.tokens.total)
 
     def _outcome(self, call: Call | None) -> Outcome:
         if self._left:

@@ -63,6 +63,8 @@ class Reserve:
         self.seeder: Seeder | None = None
         self.over_budget_status = rules.OVER_BUDGET
         self.over_in_shadow: Counter[str] = Counter()
+        self.live = 0
+        """Requests that hold room now."""
         self._counters = counters
         self._book = book
         self._ways = ways
@@ -111,6 +113,7 @@ class Reserve:
         if isinstance(decision, Refused):
             return rules.over(identity, counts.counted, decision, now, self.over_budget_status, estimated.total)
         given.held = True
+        self.live += 1
         given.levels = decision.levels
         given.settles = settled.settled(decision.epoch, _marks(level.meter for level in decision.levels))
         for level in decision.over:
@@ -123,6 +126,7 @@ class Reserve:
         if not given.held or self._counters is None:
             return given.settles
         given.held = False
+        self.live -= 1
         epoch = await self._settle(self._counters, given.id, tokens.total, cost or 0)
         return given.settles if epoch == settled.epoch(given.settles) else settled.unsure(given.settles)
 
