@@ -176,8 +176,8 @@ def test_who_writes_in_another_pid_namespace_is_not_taken_for_dead_until_it_is(t
 def test_a_file_that_was_left_for_the_next_one_is_no_sign_of_death(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "birth", lambda pid: -1)  # as seen from elsewhere
     written = Spool(tmp_path, lambda line: None, largest=500)
+    monkeypatch.setattr(writer, "birth", lambda pid: -1)  # as seen from elsewhere
     written.accepted(accepted("first"))
     (first,) = spool.files(tmp_path)
     assert spool.is_alive(first)

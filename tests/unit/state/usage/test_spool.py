@@ -17,6 +17,7 @@ import pytest
 from aiops.state.usage import aside, spool
 from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import Accepted, Spool
+from aiops.state.usage.writer import this_process
 
 USAGE = Usage(
     id="r1",
@@ -86,7 +87,7 @@ def test_what_was_written_is_read_as_it_was(tmp_path: Path, said: list[str]) -> 
     written.ending(replace(USAGE, epoch=""))
     written.ended(USAGE)
     (file,) = spool.files(tmp_path)
-    assert (file.pid, spool.is_alive(file)) == (os.getpid(), True)
+    assert (file.owner, spool.is_alive(file)) == (this_process(), True)
     part = spool.read(file.path, 0)
     assert part.records == (("accepted", accepted("r1")), ("ending", replace(USAGE, epoch="")), ("ended", USAGE))
     assert (part.torn, part.offset) == (0, file.path.stat().st_size)
