@@ -235,6 +235,11 @@ class File:
     number: int
 
     @property
+    def pid(self) -> int:
+        """In the PID namespace of that process."""
+        return int(self.owner.partition(".")[0])
+
+    @property
     def done_file(self) -> Path:
         return self.path.with_suffix(".done")
 
