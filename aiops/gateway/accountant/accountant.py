@@ -33,7 +33,7 @@ from aiops.gateway.shared.steady import Condition
 from aiops.state import plain
 from aiops.state.replica import replica
 from aiops.state.store import identity
-from aiops.state.usage import spool
+from aiops.state.usage.writer import this_process
 
 DATABASE = "aiops.db"
 LAST_SECONDS = 2.0  # at the end, to write what is in the spools
@@ -75,7 +75,7 @@ class Accountant:
         self._probe = Probe(self._counters.committed, options.state, self._say_how)
         self._money = Money(self._database, self._counters.committed)
         self._sharing = Sharing(self._replica, self._counters.committed.redis)
-        self._memory = Memory(options.state, f"{os.getpid()}.{spool.birth(os.getpid())}", say)
+        self._memory = Memory(options.state, this_process(), say)
         self._ingest = Ingest(options.state, self._money, lambda many: self._metrics.lost(many))
         self._proving = Proving(self._database, self._counters.committed, self._ingest.once)
         self._money.spent = self._proving.used
@@ -152,7 +152,7 @@ class Accountant:
                 )
                 return accounting.Done()
             case accounting.Ingest():
-                if not await self._ingest.once():
+                if not await self._ingest.once(again=True):
                     raise Unusable("not everything can be written to the ledger now")
                 return accounting.Done()
             case accounting.Manage():

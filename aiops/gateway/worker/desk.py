@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.deployment import REDIS_VARIABLE, Deployment
 from aiops.gateway.shared.steady import Condition
-from aiops.gateway.worker import introspect
 from aiops.gateway.worker.accountant import Accountant, Away
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.figures import Figures, without_accountant
@@ -66,7 +65,6 @@ class Desk:
         board: Board,
         places: Mapping[str, str],
     ) -> None:
-        owner = introspect.this_worker(os.getpid())
         self._known = Known()
         self._accountant = Accountant(run, generation, url, self._forget)
         self._known.ask = self._accountant
@@ -76,6 +74,7 @@ class Desk:
             self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
         counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
+        owner = self._spool.owner
         self.limits = Limits(limited or {}, counters, owner, log.warning)
         self._reserve = Reserve(counters, book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
@@ -169,14 +168,8 @@ class Desk:
             raise Unavailable(str(away)) from away
 
 
-def open_counters(state: Path, redis_url: str | None = None) -> Counters | None:
-    """On a disk that cannot be written to there are none, and that is said. Raises ValueError for a URL that cannot be
-    Redis'."""
+def open_counters(state: Path, redis_url: str | None = None) -> Counters:
+    """Raises ValueError for a URL that cannot be Redis'."""
     from aiops.state.counters.opened import opened
 
-    try:
-        return opened(state, redis_url, log.warning).deciding
-    except (OSError, Unavailable) as error:
-        why = f"{state}: {getattr(error, 'strerror', None) or error}"
-        log.warning("limits and budgets cannot be counted: %s; requests pass uncounted", why)
-        return None
+    return opened(state, redis_url, log.warning).deciding
