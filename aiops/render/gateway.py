@@ -34,6 +34,8 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
         "environment": [variable for variable, source in needed.items() if isinstance(source, EnvRef)],
         "secrets": {variable: source.path for variable, source in needed.items() if isinstance(source, FileRef)},
     }
+    if gateway.admin_port is not None:
+        data["admin"] = {"host": gateway.admin_host, "port": gateway.admin_port}
     if state.mode == "distributed":
         deployment = state.settings.deployment
         data["deployment"] = {

@@ -16,6 +16,15 @@ CASES: dict[str, Case] = {
         live=True,
     ),
     "gateway.port": Flips("port: 4000", "port: 4001", '"port": 4001', live=True),
+    "gateway.admin_port": Flips(
+        "  retries: 0", "  retries: 0\n  admin_port: 4001", '"admin": {"host": "127.0.0.1", "port": 4001}', live=True
+    ),
+    "gateway.admin_host": Flips(
+        "  retries: 0",
+        "  retries: 0\n  admin_port: 4001\n  admin_host: 127.0.0.2",
+        '"admin": {"host": "127.0.0.2", "port": 4001}',
+        live=True,
+    ),
     "gateway.workers": Flips(
         "workers: 1",
         "workers: 2",

@@ -37,7 +37,7 @@ LOST_SECONDS = 2.0  # without Redis, until the worker says so
 
 class Desk:
     """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for
-    others. Raises OSError when the state cannot be read."""
+    others. ``apart``: the management API has a port of its own. Raises OSError when the state cannot be read."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Desk:
         over_budget_status: int,
         url: str,
         deployment: Deployment | None = None,
+        apart: bool = False,
         same: Mapping[str, str] | None = None,
     ) -> None:
         owner = introspect.this_worker(os.getpid())
@@ -69,7 +70,9 @@ class Desk:
         account = Account(self._spool, book, generation, replica(state))
         self._once = Once(self._accountant, log.warning)
         manage = self._accountant.manage
-        self.front = Front(app, doors, health, self._known, self._reserve, account, manage, self._once, same=same)
+        self.front = Front(
+            app, doors, health, self._known, self._reserve, account, manage, self._once, apart=apart, same=same
+        )
 
     def checks(self) -> dict[str, str]:
         """For ``/_health/ready``: what this worker can do without for a while."""

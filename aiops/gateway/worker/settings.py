@@ -23,6 +23,7 @@ class Settings:
     """One generation as the gateway sees it. Seconds are floats; ``secrets`` maps a variable to its file.
 
     ``routing`` is None for a release of an aiops that had no routing rules: it has no routing hook either.
+    ``admin``: host and port of the management API; None: on the public port.
     ``expose``: what of LiteLLM's port is opened. ``addresses``: where the active providers are, as ``host:port``; None
     for a release of an aiops that did not write them down. ``free``: the providers that send no bill, or None likewise.
     ``deployment``: what is shared with other gateways; None: nothing.
@@ -41,6 +42,7 @@ class Settings:
     environment: tuple[str, ...] = ()
     master_key_file: str | None = None
     routing: RoutingTable | None = None
+    admin: tuple[str, int] | None = None
     expose: tuple[str, ...] = ()
     addresses: tuple[str, ...] | None = None
     free: tuple[str, ...] | None = None
@@ -68,6 +70,7 @@ def load(directory: Path) -> Settings:
         environment=tuple(data["environment"]),
         master_key_file=data["master_key_file"],
         routing=_routing(directory / "release" / ROUTING_FILE),
+        admin=(str(admin["host"]), int(admin["port"])) if (admin := data.get("admin")) else None,
         expose=tuple(data.get("expose", ())),
         addresses=tuple(data["addresses"]) if "addresses" in data else None,
         free=tuple(data["free"]) if "free" in data else None,

@@ -50,6 +50,8 @@ def summarise(state: DesiredState) -> Summary:
 
 
 _UNSET: Mapping[tuple[str, str], tuple[Any, ...]] = {
+    ("gateway", "admin_host"): ("127.0.0.1",),
+    ("gateway", "admin_port"): (None,),
     ("gateway", "expose"): ((),),
     ("gateway", "retries"): (None,),
     ("verify", "every_model"): (False,),

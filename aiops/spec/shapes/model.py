@@ -284,11 +284,15 @@ class Port(Shape):
 class Gateway(Shape):
     """The listening process. Times are seconds. ``expose``: what of LiteLLM's own is opened on the port.
 
+    ``admin_port``: where the management API answers; None is on ``port``, with all the rest.
+
     ``retries``: None is one more try where nobody else can answer, and only after what passes by itself.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)]
+    admin_host: str = "127.0.0.1"
+    admin_port: Annotated[int, Field(ge=1024, le=65535)] | None = None  # the gateway itself has no right to lower ones
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     drain_seconds: Annotated[float, Field(ge=0, le=604800)] = 3600
     request_timeout: Seconds = 600

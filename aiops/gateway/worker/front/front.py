@@ -24,6 +24,7 @@ from aiops.gateway.worker.front.asgi import (
     Send,
     TooLarge,
     header,
+    is_admins,
     is_private,
     read_body,
     replay,
@@ -50,8 +51,8 @@ LARGEST_BODY = 512 * 1024 * 1024
 
 class Front:
     """Wraps the application of a worker. ``health``: the paths that it answers without a key. ``manage``: who answers
-    the management API; None: nobody, and it is not there. ``same``: other names of served models.
-    ``refused`` counts refusals by ``type``."""
+    the management API; None: nobody, and it is not there. ``apart``: it has a port of its own. ``same``: other names of
+    served models. ``refused`` counts refusals by ``type``."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Front:
         account: Account,
         manage: management.Ask | None = None,
         once: Once | None = None,
+        apart: bool = False,
         same: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -75,6 +77,7 @@ class Front:
         self._account = account
         self._manage = manage
         self._once = once
+        self._apart = apart
         self._same = same or {}
         self._clock = clock
 
@@ -93,6 +96,10 @@ class Front:
             await self._app(scope, receive, send)
             return
         managed = self._manage is not None and kind == "http" and management.is_managed(method, path)
+        admins = self._apart and is_admins(scope)
+        if managed and self._apart and not admins:
+            await self._refuse(scope, send, management.ELSEWHERE)
+            return
         usual = not managed and self._doors.usual(method, path)
         if not usual and not managed and not self._doors.opened(method, path):
             bare = path.rstrip("/")
@@ -103,6 +110,9 @@ class Front:
             # LiteLLM would redirect, and not every client follows a POST.
             path = bare
             scope = {**scope, "path": bare, "raw_path": scope.get("raw_path", b"").rstrip(b"/")}
+        if admins and usual and not self._doors.lists(method, path):
+            await self._refuse(scope, send, management.NOT_FOR_MODELS)
+            return
         # Of the management API `?key=` says which key is asked about, not who asks.
         query = b"" if managed else scope.get("query_string", b"")
         identity = await identify(list(key.given(scope["headers"], query)), self._known)

@@ -13,7 +13,7 @@ from aiops.gateway.shared.accounting import Manage, Managed, Unseeded
 from aiops.gateway.worker import call
 from aiops.gateway.worker.front import let_in
 from aiops.gateway.worker.front.account import Account
-from aiops.gateway.worker.front.asgi import Message, Receive, Scope, Send
+from aiops.gateway.worker.front.asgi import ADMIN, Message, Receive, Scope, Send
 from aiops.gateway.worker.front.doors import Doors
 from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
@@ -154,6 +154,7 @@ class Place:
         exposed: Iterable[str] = (),
         zone: Any = None,
         keeper: Keeper | None = None,
+        apart: bool = False,
     ) -> None:
         self.now = 1_793_000_000.0
         self.app, self.records, self.look_up = App(), Records(), LookUp(*identities)
@@ -176,6 +177,7 @@ class Place:
             account,
             self._manage,
             Once(keeper, self.said.append) if keeper is not None else None,
+            apart=apart,
             clock=lambda: self.now,
         )
 
@@ -198,6 +200,7 @@ class Place:
         receive: Receive | None = None,
         kind: str = "http",
         query: bytes = b"",
+        by_admin: bool = False,
     ) -> Answered:
         given = {"content-type": "application/json", **headers}
         if key is not None:
@@ -212,6 +215,7 @@ class Place:
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
             "client": ("203.0.113.9", 5),
             "server": ("127.0.0.1", 4000),
+            "state": {ADMIN: True} if by_admin else {},
             "extensions": {"websocket.http.response": {}},
         }
         found = Answered()
