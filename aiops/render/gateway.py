@@ -44,6 +44,8 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
             "replica": deployment.replica,
             "profile": state.profile,
         }
+        if (cache := state.settings.cache) is not None:
+            data["cache"] = {"ttl": cache.ttl, "most_bytes": cache.most_bytes}
     if (status := state.settings.keys.over_budget_status) != Keys().over_budget_status:
         data["over_budget_status"] = status  # a release that does not need it stays the same
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -72,6 +72,18 @@ CASES: dict[str, Case] = {
     "deployment.replica": Flips(
         "mode: standalone", f"mode: distributed\n{SHARED}\n  replica: box-7", '"box-7"', live=ON_ALL
     ),
+    "cache.ttl": Flips(
+        "mode: standalone",
+        f"mode: distributed\n{SHARED}\ncache: {{ttl: 300}}",
+        '"ttl": 300.0',
+        live="tests/distributed/test_response_cache.py::test_an_answer_ends_with_its_time",
+    ),
+    "cache.most_bytes": Flips(
+        "mode: standalone",
+        f"mode: distributed\n{SHARED}\ncache: {{ttl: 300, most_bytes: 1048576}}",
+        '"most_bytes": 1048576',
+        live="tests/distributed/test_response_cache.py::test_all_that_is_kept_is_never_more_than_the_bound",
+    ),
     "profile": ShownBy(),
     "supervisor": ShownBy(),
     "container.image": ShownBy(),

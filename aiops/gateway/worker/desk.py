@@ -15,12 +15,15 @@ from aiops.gateway.worker import introspect
 from aiops.gateway.worker.accountant import Accountant, Away
 from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application
+from aiops.gateway.worker.front.cached.cache import Cache
+from aiops.gateway.worker.front.cached.question import Routes
 from aiops.gateway.worker.front.doors import Doors
 from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.reserve import Reserve
 from aiops.gateway.worker.prices import Prices, Ways
+from aiops.gateway.worker.settings import Cache as CacheSettings
 from aiops.state.counters.fallback import Fallback
 from aiops.state.counters.meters import Counters, Unavailable
 from aiops.state.replica import replica
@@ -37,7 +40,8 @@ LOST_SECONDS = 2.0  # without Redis, until the worker says so
 
 class Desk:
     """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for
-    others. ``apart``: the management API has a port of its own. Raises OSError when the state cannot be read."""
+    others. ``apart``: the management API has a port of its own. ``definitions``: by the id of a deployment, see
+    ``cached.question``. Raises OSError when the state cannot be read."""
 
     def __init__(
         self,
@@ -53,6 +57,8 @@ class Desk:
         over_budget_status: int,
         url: str,
         deployment: Deployment | None = None,
+        cache: CacheSettings | None = None,
+        definitions: Mapping[str, str] | None = None,
         apart: bool = False,
         same: Mapping[str, str] | None = None,
     ) -> None:
@@ -70,8 +76,14 @@ class Desk:
         account = Account(self._spool, book, generation, replica(state))
         self._once = Once(self._accountant, log.warning)
         manage = self._accountant.manage
+        self._cache = None
+        if deployment is not None and cache is not None:
+            from aiops.state.answers.kept import Kept  # hardly any gateway has one
+
+            kept = Kept(os.environ[REDIS_VARIABLE], cache.ttl, cache.most_bytes, log.warning)
+            self._cache = Cache(kept, Routes(ways, book, definitions or {}))
         self.front = Front(
-            app, doors, health, self._known, self._reserve, account, manage, self._once, apart=apart, same=same
+            app, doors, health, self._known, self._reserve, account, manage, self._once, self._cache, apart, same
         )
 
     def checks(self) -> dict[str, str]:
@@ -97,6 +109,8 @@ class Desk:
 
     async def leave(self) -> None:
         """The last request is over."""
+        if self._cache is not None:
+            await self._cache.leave()
         await self._reserve.leave()
         self._spool.close()
 

@@ -163,6 +163,8 @@ class Worker:
                 over_budget_status=self._settings.over_budget_status,
                 url=f"http://{self._settings.host}:{self._settings.port}",
                 deployment=self._settings.deployment,
+                cache=self._settings.cache,
+                definitions=models.definitions() if self._settings.cache is not None else None,
                 apart=self._settings.admin is not None,
                 same=board.table.same,
             )

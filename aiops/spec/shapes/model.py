@@ -343,12 +343,21 @@ class Keys(Shape):
     over_budget_status: Literal[429, 422, 400] = 429
 
 
+class Cache(Shape):
+    """Answers that are given again to whoever asks the same with the same key, for ``ttl`` seconds; ``most_bytes``: of
+    all that are kept, by all gateways that share them."""
+
+    ttl: Seconds
+    most_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = 256 << 20
+
+
 class Settings(Shape):
     """``aiops.yaml``. ``mode`` is short for ``deployment.mode``."""
 
     gateway: Gateway
     deployment: Deployment = Field(default_factory=Deployment.model_construct)
     mode: Literal["standalone", "distributed"] = "standalone"
+    cache: Cache | None = None
     profile: Literal["cost", "dev", "prod"] = "dev"
     supervisor: Supervisor = "auto"
     container: Container = Field(default_factory=Container.model_construct)

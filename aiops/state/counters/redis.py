@@ -142,7 +142,7 @@ class Redis:
         await self._wait_for_room()
         try:
             self.breaker.check()  # it may have been found out meanwhile
-            async with _patience(self._seconds if self._idle else CONNECTING * self._seconds):
+            async with patience(self._seconds if self._idle else CONNECTING * self._seconds):
                 answer = await self._evaluate(script, arguments)
                 if answer == b"!" or answer == [b"!"]:  # everything was deleted
                     await self._evaluate(self._keep, ("hello", self._run, secrets.token_hex(16)))
@@ -243,7 +243,7 @@ class Redis:
 
 
 @asynccontextmanager
-async def _patience(seconds: float) -> AsyncIterator[None]:
+async def patience(seconds: float) -> AsyncIterator[None]:
     """As ``asyncio.timeout``. A process that is late itself has not looked yet whether there is an answer: it is given
     the time once more, and a busy machine is no outage."""
     loop = asyncio.get_running_loop()

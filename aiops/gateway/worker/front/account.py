@@ -82,7 +82,7 @@ class Account:
     def spent(self, given: Reservation, metering: Metering, call: Call | None) -> Spent:
         """What a request used that has ended, or was left."""
         was_asked = call is None or bool(call.provider)
-        if given.asked.counts_only or metering.status >= 400 or not was_asked:
+        if metering.cached or given.asked.counts_only or metering.status >= 400 or not was_asked:
             return Spent(Tokens(), 0, estimated=False)
         tokens = metering.tokens(given.estimated.prompt)
         estimated = metering.estimated

@@ -30,6 +30,7 @@ from aiops.gateway.worker.front.asgi import (
     replay,
 )
 from aiops.gateway.worker.front.asked import Asked
+from aiops.gateway.worker.front.cached.cache import Cache
 from aiops.gateway.worker.front.doors import WEBSOCKET, Doors, opens
 from aiops.gateway.worker.front.identify import identify
 from aiops.gateway.worker.front.known import Known
@@ -64,6 +65,7 @@ class Front:
         account: Account,
         manage: management.Ask | None = None,
         once: Once | None = None,
+        cache: Cache | None = None,
         apart: bool = False,
         same: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
@@ -77,6 +79,7 @@ class Front:
         self._account = account
         self._manage = manage
         self._once = once
+        self._cache = cache
         self._apart = apart
         self._same = same or {}
         self._clock = clock
@@ -170,8 +173,12 @@ class Front:
             receive = replay(body, receive)
         idempotency_key = header(scope, IDEMPOTENCY_KEY).decode("latin-1")[:256] or None
         accepted = self._account.accept(given, identity, scope["path"], idempotency_key, now)
-        passage = Passage(given, accepted, Metering(hides_usage=wanted.hides_usage), self._reserve, self._account)
-        await passage.run(self._app, scope, receive, send)
+        metering, app = Metering(hides_usage=wanted.hides_usage), self._app
+        passage = Passage(given, accepted, metering, self._reserve, self._account)
+        asks = self._cache.question(scope, identity, wanted) if self._cache is not None else None
+        if self._cache is not None and asks is not None:
+            app = self._cache.before(app, asks, metering)
+        await passage.run(app, scope, receive, send)
         return passage.outcome
 
     async def _look(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
