@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from aiops.errors import Problem
 from aiops.spec.shapes.mappings import Chain, ExactMatch, Mappings
-from aiops.spec.shapes.model import Port, Provider, Settings
+from aiops.spec.shapes.model import Provider, Settings
 from aiops.spec.shapes.options import check_options
+from aiops.spec.shapes.port import Port
 from aiops.spec.shapes.provider_types import Mode
 from aiops.spec.shapes.tenancy import Tenancy
 from aiops.spec.sources import MAPPINGS

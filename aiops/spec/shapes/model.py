@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from aiops.spec.choosing import sizes
+from aiops.spec.shapes.cache import Cache
 from aiops.spec.shapes.exposed import Group
 from aiops.spec.shapes.mappings import Chain, ExactMatch, Mappings
 from aiops.spec.shapes.options import Value
 from aiops.spec.shapes.options import params as litellm_params
+from aiops.spec.shapes.port import Port
 from aiops.spec.shapes.provider_types import MODELS, TYPES, Mode, ProviderType
 from aiops.spec.shapes.shape import Shape
 from aiops.spec.shapes.supervisors import Supervisor
@@ -266,21 +268,6 @@ class Provider(Shape):
         return {model.name: model for model in reversed(self.models)}  # the first, where a name is written twice
 
 
-class Port(Shape):
-    """One entry of ``ports.yaml``. ``service``: the systemd unit that listens there. ``health_check`` is shown to
-    people and never run; ``line`` is where the entry stands."""
-
-    port: Annotated[int, Field(ge=1, le=65535)]
-    protocol: Literal["http", "https", "tcp"] = "http"
-    required: bool = False
-    service: str | None = None
-    description: str | None = None
-    health_check: str | None = None
-    notes: str | None = None
-    status: Literal["used", "reserved"] = "used"
-    line: int = 0
-
-
 class Gateway(Shape):
     """The listening process. Times are seconds. ``expose``: what of LiteLLM's own is opened on the port.
 
@@ -341,14 +328,6 @@ class Keys(Shape):
     """What holds for all keys. ``over_budget_status``: HTTP, of a key that has spent its budget."""
 
     over_budget_status: Literal[429, 422, 400] = 429
-
-
-class Cache(Shape):
-    """Answers that are given again to whoever asks the same with the same key, for ``ttl`` seconds; ``most_bytes``: of
-    all that are kept, by all gateways that share them."""
-
-    ttl: Seconds
-    most_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = 256 << 20
 
 
 class Settings(Shape):

@@ -14,6 +14,8 @@ from aiops.gateway.worker import call
 from aiops.gateway.worker.front import let_in
 from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import ADMIN, Message, Receive, Scope, Send
+from aiops.gateway.worker.front.cached.cache import Cache, Store
+from aiops.gateway.worker.front.cached.question import Routes
 from aiops.gateway.worker.front.doors import Doors
 from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
@@ -145,7 +147,7 @@ class App:
 
 
 class Place:
-    """``keeper``: who keeps answers for retries."""
+    """``keeper``: who keeps answers for retries. ``store``: who keeps them for whoever asks the same."""
 
     def __init__(
         self,
@@ -154,6 +156,7 @@ class Place:
         exposed: Iterable[str] = (),
         zone: Any = None,
         keeper: Keeper | None = None,
+        store: Store | None = None,
         apart: bool = False,
     ) -> None:
         self.now = 1_793_000_000.0
@@ -168,6 +171,7 @@ class Place:
         self.ledger: dict[str, int] = {}  # by name of a counter
         self.reserve.seeder = self._seed
         account = Account(self.records, book, 7, "here")
+        self.routes = Routes(lambda name: Ways(), book, {"d1": "as it was"})
         self.front = Front(
             self.app,
             Doors(exposed),
@@ -177,6 +181,7 @@ class Place:
             account,
             self._manage,
             Once(keeper, self.said.append) if keeper is not None else None,
+            Cache(store, self.routes) if store is not None else None,
             apart=apart,
             clock=lambda: self.now,
         )
