@@ -89,8 +89,7 @@ def question(scope: Scope, identity: Identity, asked: Asked, routes: Routes) -> 
     if "no-store" in controls:
         return None
     whose = ("key", identity.id) if identity.id else (MASTER, "")
-    allowed = [account.models for account in identity.accounts]
-    parts = (*whose, allowed, scope["path"], scope.get("query_string", b""), leads_to, sorted(headers), body)
+    parts = (*whose, scope["path"], scope.get("query_string", b""), leads_to, sorted(headers), body)
     return Question(_digest(*parts), looks="no-cache" not in controls, keeps=True)
 
 
