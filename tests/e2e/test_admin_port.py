@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import openai
@@ -14,8 +15,10 @@ from litellm.proxy.client import Client as ManagementClient
 from litellm.proxy.client.exceptions import UnauthorizedError
 
 from aiops.demo.child import DemoProvider
+from tests.docs.console import Shell, commands
 from tests.kit.gateway import GENERATION, Gateway, Poller
 from tests.kit.waiting import free_port, until
+from tests.kit.warm.product import BIN, ROOT
 from tests.load import BackgroundLoad, Mix, Target
 
 COMMENTED = "  # admin_port: 4001"
@@ -178,3 +181,16 @@ def test_a_master_that_is_killed_leaves_the_port_to_the_next_one_and_nobody_is_r
     assert teams(plain, at(admin)).status_code == 200
     moves(plain, f"  admin_port: {admin}", COMMENTED)
     until(lambda: refuses(admin), 20, "the port's end")
+
+
+def test_every_command_of_the_page(plain: Gateway, tmp_path: Path) -> None:
+    env = {
+        **plain.env,
+        "PATH": f"{BIN}:{plain.env['PATH']}",
+        "AIOPS_HOME": str(plain.home),
+        "PORT": str(plain.port),
+        "ADMIN_PORT": str(free_port()),
+    }
+    shell = Shell(tmp_path, env)
+    for command in commands((ROOT / "docs" / "management-api.md").read_text()):
+        shell.run(command)
