@@ -63,6 +63,7 @@ def _lines(context: Context, now: Situation, routes: bool) -> Iterator[str]:
     for sentence in now.health.why:
         yield f"{'why:':<12}{sentence}"
     lines = {
+        "ready": now.routes.readiness.status,
         "gateway": now.gateway_state + (f" at {now.url}" if now.url and now.gateway_state not in DOWN else ""),
         "admin": f"the management API at {now.admin_url}" if now.admin_url and now.gateway_state not in DOWN else "",
         "generation": f"{now.generation or now.desired_generation or 'none yet'}"

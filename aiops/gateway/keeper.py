@@ -116,5 +116,10 @@ class Keeper:
             self._stop_workers()
 
 
+def main() -> int:
+    """Keep a master that is given our own arguments; the exit code."""
+    return Keeper([sys.executable, "-m", "aiops.gateway", *sys.argv[1:]]).run()
+
+
 if __name__ == "__main__":
-    sys.exit(Keeper([sys.executable, "-m", "aiops.gateway", *sys.argv[1:]]).run())
+    sys.exit(main())

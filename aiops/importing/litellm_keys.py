@@ -5,7 +5,10 @@ from __future__ import annotations
 from aiops.importing.report import Fate
 
 _D, _N = Fate.DECISION, Fate.DROPPED
-_LOGGING = "sent what LiteLLM logs elsewhere; this version of aiops does not: `aiops logs` shows them"
+_LOGGING = (
+    "sent what LiteLLM logs or counts elsewhere; this version of aiops does not: `aiops logs` shows it, and /metrics "
+    "has numbers under names of aiops' own (docs/http.md)"
+)
 _CACHE = (
     "on one machine answers are not cached; after `aiops scale-out`, `cache: {ttl: SECONDS}` in aiops.yaml caches them"
     " in Redis, those of each key for itself"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from aiops.spec.routes.routes import RouteTable
-from aiops.spec.shapes.model import DesiredState, Keys
+from aiops.spec.shapes.model import DesiredState
 from aiops.spec.shapes.secrets import EnvRef, FileRef, secret_env
+from aiops.spec.shapes.settings import Keys, Usage
 
 NAME = "gateway.json"
 
@@ -48,4 +49,6 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
             data["cache"] = {"ttl": cache.ttl, "most_bytes": cache.most_bytes}
     if (status := state.settings.keys.over_budget_status) != Keys().over_budget_status:
         data["over_budget_status"] = status  # a release that does not need it stays the same
+    if (days := state.settings.usage.keep_days) != Usage().keep_days:
+        data["usage_keep_days"] = days
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -9,10 +9,11 @@ from aiops.spec.choosing.rules import Member, Strategy
 from aiops.spec.routes.deployments import ANY_MODEL, hidden_members, hidden_name, identity
 from aiops.spec.routes.documentation import together
 from aiops.spec.routes.routes import Info, Route, RouteTable, is_alone
-from aiops.spec.shapes.model import DesiredState, Gateway, Provider
+from aiops.spec.shapes.model import DesiredState, Provider
 from aiops.spec.shapes.options import Params
 from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY, Mode
 from aiops.spec.shapes.secrets import MASTER_KEY_ENV, key_variable
+from aiops.spec.shapes.settings import Gateway
 from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
 from aiops.spec.yaml.yaml_text import block
 
@@ -162,8 +163,8 @@ def _deployments(state: DesiredState, table: RouteTable) -> list[dict[str, Any]]
 def _plain(route: Route, provider: Provider) -> dict[str, Any]:
     identifier = identity(route.model, route.provider, route.backend_model)
     one = _deployment(route.model, Member(identifier, route.provider, route.backend_model), provider, route.mode)
-    # With `enforce_model_rate_limits`, else they would only be weights.
-    one["litellm_params"] |= {key: limit for key, limit in (("rpm", route.rpm), ("tpm", route.tpm)) if limit}
+    # Not among the parameters: of these LiteLLM makes a limit of requests at once, too.
+    one["model_info"] |= {key: limit for key, limit in (("rpm", route.rpm), ("tpm", route.tpm)) if limit}
     tell(one, route.params, route.facts)
     return _documented(one, route.info)
 

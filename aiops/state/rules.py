@@ -31,8 +31,8 @@ ROUTE_GROUPS = frozenset(
 )
 """LiteLLM's names of many paths at once that ``Identity.routes`` may have, beside paths and ``/v1/chat/*``."""
 
-Area = Literal["models", "listings", "management"]
-"""What a path is for: asking models, asking which there are, or administering keys."""
+Area = Literal["models", "listings", "management", "opened"]
+"""What a path is for: asking models, asking which there are, administering keys, or what `gateway.expose` opened."""
 
 _ANTHROPIC = ("/v1/messages",)
 _GOOGLE = ("/v1beta/models/", "/models/")
@@ -275,17 +275,23 @@ OVER_BUDGET = 429  # where `keys.over_budget_status` does not say otherwise
 
 
 def over(
-    identity: Identity, counted: Iterable[Counted], refused: Refused, now: float, spent: int = OVER_BUDGET
+    identity: Identity,
+    counted: Iterable[Counted],
+    refused: Refused,
+    now: float,
+    spent: int = OVER_BUDGET,
+    tokens: int = 0,
 ) -> Refusal:
     """What a client is told whose request found ``refused.level`` full. ``spent``: the status where that is a budget
-    which nothing under way can give room in; one that only waits for others is told to come again."""
-    found = _over(identity, counted, refused, now)
+    which nothing under way can give room in; one that only waits for others is told to come again. ``tokens``: that it
+    may take."""
+    found = _over(identity, counted, refused, now, tokens)
     if found.final:
         found = replace(found, status=spent, code=str(spent))
     return replace(found, levels=refused.levels)
 
 
-def _over(identity: Identity, counted: Iterable[Counted], refused: Refused, now: float) -> Refusal:
+def _over(identity: Identity, counted: Iterable[Counted], refused: Refused, now: float, tokens: int) -> Refusal:
     level = refused.level
     mine = next((each for each in counted if each.meter.name == level.meter.name), None)
     whose = _of(identity, mine)
@@ -298,13 +304,17 @@ def _over(identity: Identity, counted: Iterable[Counted], refused: Refused, now:
         "tokens": f"{level.meter.limit} tokens in {SLIDING} seconds",
         "parallel": f"{level.meter.limit} requests at once",
     }[level.meter.what]
+    if level.left and tokens > level.left:
+        needs = f"; this request may take {tokens} (prompt and answer; `max_tokens` makes it less)"
+    else:
+        needs = ""
     when = f" Limit resets at: {_shown(now + wait)}." if level.meter.what != "parallel" else ""
     return Refusal(
         status=429,
         kind="rate_limit_error",
         code="429",
         message=f"Rate limit exceeded for {whose}: {most}. Limit type: {limit}. "
-        f"Current limit: {level.meter.limit}, Remaining: 0.{when}",
+        f"Current limit: {level.meter.limit}, Remaining: {level.left}{needs}.{when}",
         wait=wait,
         limit=limit,
         resets=now + wait,

@@ -42,12 +42,16 @@ def price(gateway: Gateway, provider: str) -> None:
 
 
 @contextmanager
-def replicas(many: int, database: str, redis: str, provider: str, **options: str) -> Iterator[list[Gateway]]:
+def replicas(
+    many: int, database: str, redis: str, provider: str, *, one_master_key: bool = False, **options: str
+) -> Iterator[list[Gateway]]:
     """Each with one worker, and `provider` as `one` with the models `alpha` and `beta`."""
     made = [Gateway() for _ in range(many)]
     try:
         for number, gateway in enumerate(made, 1):
             share(gateway, database, redis, name=f"box-{number}", **options)
+            if one_master_key:
+                secret(gateway.home / "secrets" / "master_key", made[0].key)
         made[0].must("database", "migrate")
         for gateway in made:
             gateway.must("up")

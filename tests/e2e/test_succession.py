@@ -22,6 +22,7 @@ from aiops.host import master as control
 from aiops.host.master import Session
 from tests.kit.gateway import Gateway
 from tests.kit.waiting import until
+from tests.kit.warm.session import starts
 from tests.load import BackgroundLoad, Mix, Target
 
 MIX = Mix(pause=0.02, idle_seconds=0.5)
@@ -40,7 +41,7 @@ class Keeper:
 
 
 class Containers:
-    """Their first processes are started for real, and so are the masters these start; that of `running` need not be."""
+    """Their first processes and the masters of these are forked from a warm process, but for one container."""
 
     def __init__(self, instance: Gateway) -> None:
         self.instance = instance
@@ -55,7 +56,7 @@ class Containers:
         environment = {**self.instance.env, "AIOPS_CONTAINER": name, "AIOPS_IMAGE": f"image-{image}"}
         log = self.instance.home / f"{name}.log"
         with log.open("wb") as file:
-            process = subprocess.Popen(argv, env=environment, stdout=file, stderr=file, start_new_session=True)
+            process = starts.popen(argv, env=environment, stdout=file, stderr=file, start_new_session=True)
         made = Keeper(name, process, log)
         self._made.append(made)
         return made
@@ -149,6 +150,7 @@ def test_a_new_master_that_is_killed_on_approval_leaves_the_old_one_serving(cont
     assert containers.status()["state"] == "serving"
 
 
+@pytest.mark.real_start
 def test_once_a_change_is_confirmed_the_new_one_stays_and_the_old_container_ends(
     containers: Containers, load: None
 ) -> None:

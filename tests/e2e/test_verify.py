@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -122,3 +123,35 @@ def test_a_model_name_litellm_cannot_put_into_a_header_is_refused_before_it_is_t
     assert done.code == 3
     assert f"LiteLLM cannot serve the model name `{name}`: it has characters beyond Latin-1" in done.message
     assert name not in gateway.models()
+
+
+def test_of_one_gateway_the_same_is_proved_over_its_workers(gateway: Gateway) -> None:
+    """What a budget would show needs a price; that one which is spent is heeded does not."""
+    said = gateway.say("verify", "--suite", "distributed")
+    assert said.code == 0, said.out
+    assert "there is one replica" in said.err and "tiny requests to `alpha`" in said.err
+    assert re.search(r"^✓ limit:requests: 6 of 18 requests passed", said.out, re.MULTILINE)
+    for id in ("limit:retry-after", "limit:parallel:free", "usage:rows", "keys:removed"):
+        assert f"✓ {id}: " in said.out
+    assert re.search(r"^– budget:spent: `alpha` costs nothing", said.out, re.MULTILINE)
+    assert re.search(r"^✓ budget:heeded:\S+: refused for good", said.out, re.MULTILINE)
+    assert re.search(r"^✓ block:\S+: refused after 0\.\d\d s", said.out, re.MULTILINE)
+    assert gateway.must("keys", "list")["keys"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--model", "alhpa"), 3, "did you mean `alpha`?"),
+        (("--at", "box-2"), 2, "write it as box-2=http://10.0.0.2:4000"),
+        (("--all",), 2, "run one after the other"),
+    ],
+)
+def test_a_suite_that_cannot_be_made_is_refused_before_any_key_is(
+    arguments: tuple[str, ...], code: int, said: str, gateway: Gateway
+) -> None:
+    before = gateway.must("keys", "list", "--all")["keys"]
+    refused = gateway.cli("verify", "--suite", "distributed", *arguments)
+    assert (refused.code, said in refused.hint) == (code, True), refused.err
+    assert gateway.must("keys", "list", "--all")["keys"] == before
+    assert gateway.cli("verify", "--wait").code == 2

@@ -99,6 +99,12 @@ CASES: dict[str, Case] = {
         '"over_budget_status": 422',
         live="tests/e2e/test_keys.py::test_a_key_that_has_spent_its_budget_is_told_so_with_the_status_of_the_settings",
     ),
+    "usage.keep_days": Flips(
+        "keep_days: 400",
+        "keep_days: 30",
+        '"usage_keep_days": 30',
+        live=True,
+    ),
     "master_key_file": Flips(
         "master_key_file: /etc/aiops/key",
         "master_key_file: /etc/aiops/other",

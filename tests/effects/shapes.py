@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from aiops.spec.shapes import mappings, model, port, tenancy
+from aiops.spec.shapes import mappings, model, tenancy
 from aiops.spec.shapes.shape import Shape
 from aiops.spec.sources import KEYS, MAPPINGS, PORTS, PROVIDERS, SETTINGS
 
@@ -17,7 +17,7 @@ from aiops.spec.sources import KEYS, MAPPINGS, PORTS, PROVIDERS, SETTINGS
 ROOTS: dict[str, type[BaseModel]] = {
     f"{SETTINGS}:": model.Settings,
     f"{PROVIDERS}: providers.*": model.Provider,
-    f"{PORTS}: *": port.Port,
+    f"{PORTS}: *": model.Port,
     f"{KEYS}:": tenancy.Tenancy,
     f"{MAPPINGS}: exact_matches.*": mappings.ExactMatch,
     f"{MAPPINGS}: fallback_chains.*": mappings.Chain,

@@ -6,7 +6,9 @@ import itertools
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -39,11 +41,11 @@ def missing() -> str | None:
 
 
 class Postgres(Server):
-    """``settings``: of postgresql.conf, beside the fast ones."""
+    """``settings``: of postgresql.conf, beside the fast ones. ``tls``: its URLs want TLS, and its certificate."""
 
     quickly = signal.SIGQUIT  # it has children
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, *, tls: bool = False, **settings: str) -> None:
         super().__init__("postgres", "postgres")
         found = binaries()
         assert found is not None
@@ -52,6 +54,7 @@ class Postgres(Server):
         self._names = (f"test_{number}" for number in itertools.count(1))
         self.port = free_port()
         self.settings = {**FAST, **settings}
+        self._options = ""  # of its URLs
         password = self.directory / "password"
         password.write_text(PASSWORD)
         password.chmod(0o644)
@@ -60,6 +63,10 @@ class Postgres(Server):
                 str(found / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "scram-sha-256",
                 f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync",
             )  # fmt: skip
+            if tls:
+                certificate, key = map(str, self.certificate())
+                self.settings |= {"ssl": "on", "ssl_cert_file": certificate, "ssl_key_file": key}
+                self._options = f"?sslmode=verify-full&sslrootcert={certificate}"
             self.start()
 
     def start(self) -> None:
@@ -83,8 +90,21 @@ class Postgres(Server):
         self.stop(how)
         self.start()
 
+    def freeze(self) -> None:
+        """It accepts connections and answers nothing, until ``thaw``."""
+        self._tell_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._tell_all(signal.SIGCONT)
+
+    def _tell_all(self, number: int) -> None:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for pid in (self.pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def url(self, database: str = "postgres", user: str = "postgres", password: str = PASSWORD) -> str:
-        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}{self._options}"
 
     def database(self, template: str = "template1") -> str:
         """The URL of a new one. Dropped with the server."""
@@ -93,7 +113,7 @@ class Postgres(Server):
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        name = sql.Identifier(url.rpartition("/")[2])
+        name = sql.Identifier(urlsplit(url).path.strip("/"))
         self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
     def execute(self, statement: str | sql.Composed) -> None:

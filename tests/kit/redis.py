@@ -19,19 +19,27 @@ def missing() -> str | None:
 
 
 class Redis(Server):
-    """``settings``: of redis.conf, such as ``requirepass``. Nothing is kept over a restart, unless one says so."""
+    """``settings``: of redis.conf, such as ``requirepass``. Nothing is kept over a restart, unless one says so.
+    ``tls``: its URL is that of another port, which speaks TLS."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, *, tls: bool = False, **settings: str) -> None:
         super().__init__("redis", "nobody")
         self.port = free_port()
         self.settings = settings
         with self.removed_on_failure():
+            if tls:
+                certificate, key = map(str, self.certificate())
+                files = {"tls_cert_file": certificate, "tls_key_file": key, "tls_ca_cert_file": certificate}
+                self.settings = settings | files | {"tls_port": str(free_port()), "tls_auth_clients": "no"}
             self.start()
 
     @property
     def url(self) -> str:
         password = self.settings.get("requirepass")
-        return f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}/0"
+        who = f":{password}@" if password else ""
+        if secure := self.settings.get("tls_port"):
+            return f"rediss://{who}127.0.0.1:{secure}/0?ssl_ca_certs={self.settings['tls_ca_cert_file']}"
+        return f"redis://{who}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         settings = {
@@ -65,6 +73,20 @@ class Redis(Server):
     def thaw(self) -> None:
         self.send(signal.SIGCONT)
 
+    def follow(self, master: Redis) -> None:
+        """Be its replica."""
+        self.ask("REPLICAOF", "127.0.0.1", str(master.port))
+
+    def ask(self, *words: str) -> bytes:
+        """One command, as it comes; what it answers, as that comes."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+            said = [("AUTH", password)] if (password := self.settings.get("requirepass")) else []
+            for command in (*said, words):
+                packed = "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in command)
+                connection.sendall(f"*{len(command)}\r\n{packed}".encode())
+                answer = connection.recv(65536)
+            return answer
+
     def _answers(self) -> bool:
         assert self.running, f"Redis ended:\n{self.log.read_text()}"
         try:
@@ -74,6 +96,37 @@ class Redis(Server):
                 return probe.recv(64).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
+
+
+class Sentinel(Server):
+    """One of them, of ``redis-server --sentinel``, that watches ``master`` by this name."""
+
+    def __init__(self, name: str, master: Redis, quorum: int) -> None:
+        super().__init__("sentinel", "nobody")
+        self.port, self._name = free_port(), name
+        settings = self.directory / "sentinel.conf"  # which it writes to
+        password = master.settings.get("requirepass")
+        settings.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {self.directory}\n"
+            f"sentinel monitor {name} 127.0.0.1 {master.port} {quorum}\n"
+            f"sentinel down-after-milliseconds {name} 500\nsentinel failover-timeout {name} 3000\n"
+            + (f"sentinel auth-pass {name} {password}\n" if password else "")
+        )
+        settings.chmod(0o666)
+        with self.removed_on_failure():
+            self.spawn(str(shutil.which("redis-server")), str(settings), "--sentinel")
+            until(lambda: self._says(b"PING\r\n").startswith(b"+PONG"), 20, "the sentinel's answer")
+
+    def knows_a_replica(self) -> bool:
+        return b"name" in self._says(f"SENTINEL REPLICAS {self._name}\r\n".encode())
+
+    def _says(self, question: bytes) -> bytes:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+                connection.sendall(question)
+                return connection.recv(65536)
+        except OSError:
+            return b""
 
 
 @pytest.fixture(scope="session")

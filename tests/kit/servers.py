@@ -54,6 +54,19 @@ class Server:
             as_user = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
         return ["setpriv", *as_user, "--pdeathsig=QUIT", "--", *argv]
 
+    def certificate(self) -> tuple[Path, Path]:
+        """A certificate of 127.0.0.1 that vouches for itself, and its key: the server's own files."""
+        certificate, key = self.directory / "certificate.pem", self.directory / "key.pem"
+        self.run(
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=tests",
+            "-addext", "subjectAltName=IP:127.0.0.1",
+        )  # fmt: skip
+        self.directory.chmod(0o755)
+        certificate.chmod(0o644)
+        key.chmod(0o600)
+        return certificate, key
+
     def run(self, *argv: str) -> None:
         done = subprocess.run(self.argv(argv), cwd=self.directory, capture_output=True, text=True)
         assert done.returncode == 0, f"{argv[0]}: {done.stdout}{done.stderr}"

@@ -52,6 +52,8 @@ BETWEEN_NOUNS = {
     ("actions/service", "actions/route"),  # whether providers answer is what the workers say of routes
     ("actions/member", "actions/teams"),  # a member is one of a team
     ("actions/model", "actions/provider"),  # a model is pulled by the provider that will serve it
+    ("actions/replicas", "actions/keys"),  # `verify` of replicas does what `keys revoke` does, and reads its receipt
+    ("actions/replicas", "actions/usage"),  # and what `usage prove` does
 }
 
 # Verbs whose action could not bear their name, with the words that it bears instead.

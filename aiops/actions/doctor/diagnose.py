@@ -102,6 +102,12 @@ def _gateway(instance: Instance) -> Iterator[Finding]:
     now = look(instance)
     well = now.gateway_state == "running"
     yield Finding(well, f"the gateway is {now.gateway_state}", f"{instance.command} up; {instance.command} logs")
+    ready = now.routes.readiness
+    for lack in ready.lacks:
+        mend = "database check" if lack.check == "store" else "logs"
+        yield Finding(False, f"{ready.status}: {lack}", f"{instance.command} {mend}")
+    if ready.status == "ready":
+        yield Finding(True, "the gateway is ready")
     for sentence in [*now.drift, *now.notes]:
         yield Finding(sentence in now.passing, sentence)
     yield from unit_findings(instance, now)

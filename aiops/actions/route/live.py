@@ -14,6 +14,7 @@ from aiops.gateway.shared.messages import Status, Worker
 PATH = "/_aiops/routes"
 Told = Mapping[str, Any]  # what a worker answers
 
+FROM_GOOD_TO_BAD = ("ready", "degraded", "draining", "not_ready")
 SECONDS = 2.0  # for a worker to answer: it only has to look into its own memory
 
 
@@ -46,6 +47,32 @@ class ProviderState:
 
 
 @dataclass(frozen=True)
+class Lack:
+    """What the gateway has to do without: by the word that ``/_health/ready`` has for it, since when, what happens
+    meanwhile, and why."""
+
+    check: str
+    state: str
+    since: str
+    effect: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.check} is {self.state} since {self.since}: {self.effect}" + (f" ({self.why})" * bool(self.why))
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """``status``: that of the worker that is worst off; empty when none has told."""
+
+    status: str = ""
+    lacks: tuple[Lack, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"status": self.status or None, "why": [asdict(each) for each in self.lacks]}
+
+
+@dataclass(frozen=True)
 class LiveRoutes:
     """``silent``: which workers did not tell, so that their part is missing."""
 
@@ -55,6 +82,7 @@ class LiveRoutes:
     providers: tuple[ProviderState, ...] = ()
     routing_errors: int = 0
     silent: tuple[str, ...] = ()
+    readiness: Readiness = Readiness()
 
     def to_json(self) -> dict[str, Any]:
         fallbacks = [each for each in self.served if each.after and each.answered]
@@ -147,7 +175,17 @@ def merged(
         providers=_providers([row for told in serving for row in told["providers"]]),
         routing_errors=sum(told["routing_errors"] for told in serving),
         silent=tuple(silent),
+        readiness=_worst([told["readiness"] for told in serving if "readiness" in told]),
     )
+
+
+def _worst(told: Sequence[Told]) -> Readiness:
+    found = max(told, key=lambda each: FROM_GOOD_TO_BAD.index(each["status"]), default=None)
+    if found is None:  # by workers of an older aiops
+        return Readiness()
+    names = Lack.__dataclass_fields__
+    lacks = tuple(Lack(**{name: str(each.get(name, "")) for name in names}) for each in found["why"])
+    return Readiness(str(found["status"]), lacks)
 
 
 def _order(each: Served) -> tuple[str, int, str, str]:

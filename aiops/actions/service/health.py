@@ -42,9 +42,12 @@ def judge(
     providers: Mapping[str, Facts],
     dead: Mapping[str, str],
     unproved: Collection[str],
+    *,
+    refuses: bool = False,
 ) -> Health:
     """``gateway``: its state; ``serves``: whether any generation does; ``reasons``: why it is not simply running.
-    ``dead``: provider -> why it does not answer. ``unproved``: those that were put into service without a proof."""
+    ``dead``: provider -> why it does not answer. ``unproved``: those that were put into service without a proof.
+    ``refuses``: every key but the master key."""
     if not serves or gateway not in ANSWERS:
         return Health("down", tuple(reasons) or (f"the gateway is {gateway}",))
     why = [
@@ -56,6 +59,8 @@ def judge(
     known = len(table.routes) + len(table.unrouted)
     if known and not any(_answered(route, table, dead) for route in table.routes):
         return Health("down", ("nobody answers any model", *why))
+    if refuses:
+        return Health("down", tuple(why))
     return Health("degraded" if why or gateway == "degraded" else "ok", tuple(why))
 
 

@@ -91,6 +91,7 @@ class Situation:
         return {
             "health": self.health.word,
             "why": list(self.health.why),
+            "readiness": self.routes.readiness.to_json(),
             "generation": self.generation,
             "desired_generation": self.desired_generation,
             "supervisor": self.supervisor,
@@ -196,7 +197,10 @@ def _health(
     providers = now.routes[1].providers if now.routes else {}
     answers = state in ANSWERS
     dead = dead_providers(table, providers, seen.providers, _reach) if answers else {}
-    return judge(state, serving is not None, reasons, table, providers, dead, unproved)
+    ready = seen.readiness if answers else live.Readiness()
+    why = [*reasons, *map(str, ready.lacks)]
+    refuses = ready.status == "not_ready"
+    return judge(state, serving is not None, why, table, providers, dead, unproved, refuses=refuses)
 
 
 def _reach(addresses: Collection[reach.Address]) -> dict[reach.Address, str]:

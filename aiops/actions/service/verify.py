@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aiops.actions.instance.drift import drift
 from aiops.actions.instance.snapshot import Snapshot
@@ -16,34 +14,11 @@ from aiops.host.ports import url_of
 from aiops.output import Output
 from aiops.spec.routes.routes import RouteTable
 from aiops.verify import diagnose, suites
-from aiops.verify.check import Check, failures, junit
+from aiops.verify.check import Check
 from aiops.verify.client import Client
 from aiops.verify.lanes import lanes
 from aiops.verify.unproved import still
-
-
-@dataclass(frozen=True)
-class Verified:
-    """What was proved, and what was not."""
-
-    suite: str
-    checks: tuple[Check, ...]
-
-    @property
-    def ok(self) -> bool:
-        return not failures(self.checks)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return {status: sum(check.status == status for check in self.checks) for status in ("pass", "fail", "skip")}
-
-    @property
-    def summary(self) -> str:
-        return ", ".join(f"{number} {status}" for status, number in self.counts.items())
-
-    def to_json(self) -> dict[str, Any]:
-        checks = [check.to_json() for check in self.checks]
-        return {"ok": self.ok, "suite": self.suite, **self.counts, "checks": checks}
+from aiops.verify.verified import Verified, verified
 
 
 def verify(instance: Instance, suite: str, billable: bool, report: Path | None, out: Output) -> Verified:
@@ -51,11 +26,7 @@ def verify(instance: Instance, suite: str, billable: bool, report: Path | None, 
 
     Raises Precondition when there is nothing to prove, or the report cannot be written. A failed check is no error.
     """
-    checks = prove(instance, out, suite, billable)
-    if report is not None:
-        with files.explained(report, "write"):
-            files.write(report.absolute(), junit(checks, suite))
-    return Verified(suite, tuple(checks))
+    return verified(suite, prove(instance, out, suite, billable), report)
 
 
 def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[Check]:

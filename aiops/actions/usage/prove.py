@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Engine, select
 
 from aiops.actions.instance.counters import levels
 from aiops.actions.instance.database import engine
 from aiops.errors import Precondition
 from aiops.host import accountant
 from aiops.host.instance import Instance
-from aiops.state import money, rules
+from aiops.state import money
 from aiops.state.counters.meters import Meter
-from aiops.state.shapes import Account
-from aiops.state.store import clock, identity, usage
+from aiops.state.store import clock
 from aiops.state.store.open import reading
 from aiops.state.store.tables import keys
+from aiops.state.usage import budgets
 
 PATIENCE_SECONDS = 5.0  # for what is between the counters and the ledger while requests end
 LOOK_SECONDS = 0.2
@@ -88,50 +88,37 @@ class Proved:
         }
 
 
-def prove(instance: Instance) -> Proved:
-    """Of all keys that are not revoked, their teams, users and members. Raises Precondition when nothing was counted
-    here ever."""
+def prove(instance: Instance, of: Collection[str] | None = None) -> Proved:
+    """Of all keys that are not revoked, or those with these ids, their teams, users and members. Raises Precondition
+    when nothing was counted here ever."""
     with engine(instance) as database:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             ingested = accountant.ingest(instance.run)
-            found = Proved(_proofs(instance, database), ingested)
+            found = Proved(_proofs(instance, database, of), ingested)
             if found.ok or time.monotonic() > deadline:
                 return found
             time.sleep(LOOK_SECONDS)
 
 
-def _proofs(instance: Instance, database: Engine) -> list[Proof]:
+def _proofs(instance: Instance, database: Engine, of: Collection[str] | None) -> list[Proof]:
     # The counters first: what is settled after that may be in the ledger already, and is looked at once more.
     with reading(database) as connection:
         now = clock.read(connection) / clock.SECOND
-        meters = _meters(connection, now)
-    stand = levels(instance, [meter for meter, _, _ in meters])
+        live = select(keys.c.id).where(keys.c.revoked_at.is_(None))
+        ids = connection.scalars(live).all() if of is None else of
+        counted = budgets.of_keys(connection, ids, now)
+    stand = levels(instance, [each.meter for each in counted])
     if stand is None:
         raise Precondition("no worker has counted anything here yet", f"`{instance.command} up` starts the gateway")
     proofs = []
     with reading(database) as connection:
-        for meter, account, model in meters:
-            level = stand.get(meter.name)
-            begins = max(float(meter.window), account.base_at)
-            spent = usage.spent(connection, account.kind, account.id, begins, meter.ends, model=model)
+        for each in counted:
+            level = stand.get(each.meter.name)
             settled = None if level is None else level.used - level.reserved
+            account, model = each.account, each.model
             whose = f"{account.kind} {account.name or account.id}{f' on {model}' if model else ''}"
-            ends = f" ({meter.name.rpartition(':usd:')[2]})"
+            ends = f" ({each.meter.name.rpartition(':usd:')[2]})"
             reserved = level.reserved if level is not None else 0
-            proofs.append(Proof(whose + ends, meter, meter.base + spent, settled, reserved))
+            proofs.append(Proof(whose + ends, each.meter, budgets.spent(connection, each), settled, reserved))
     return proofs
-
-
-def _meters(connection: Connection, now: float) -> list[tuple[Meter, Account, str | None]]:
-    found: dict[str, tuple[Meter, Account, str | None]] = {}
-    for id in connection.scalars(select(keys.c.id).where(keys.c.revoked_at.is_(None))).all():
-        whose = identity.by_id(connection, id)
-        for account in whose.accounts if whose is not None else ():
-            several = [(budget, None) for budget in account.budgets]
-            for model, budgets in account.budgets_by_model.items():
-                several += [(budget, model) for budget in budgets]  # type: ignore[misc]
-            for budget, of in several:
-                meter = rules.money_meter(account, budget, now, of)
-                found.setdefault(meter.name, (meter, account, of))
-    return [*found.values()]

@@ -12,25 +12,32 @@ from pathlib import Path
 
 from aiops.gateway.accountant import managing, repeats
 from aiops.gateway.accountant.changes import Changes
-from aiops.gateway.accountant.counters import CountersOf
+from aiops.gateway.accountant.counters import CountersOf, Probe
 from aiops.gateway.accountant.database import Database, Unusable
 from aiops.gateway.accountant.holding import Holding
 from aiops.gateway.accountant.ingest import Ingest
+from aiops.gateway.accountant.metrics import Metrics
 from aiops.gateway.accountant.money import Money
 from aiops.gateway.accountant.presence import Presence
+from aiops.gateway.accountant.proving import Proving
 from aiops.gateway.accountant.say import say
 from aiops.gateway.accountant.server import Peer, Server
 from aiops.gateway.accountant.upkeep import keep_house
 from aiops.gateway.shared import accounting, deployment
 from aiops.gateway.shared.accounting import Answer, Changed, Question, Store
 from aiops.gateway.shared.deployment import Deployment
+from aiops.gateway.shared.metrics.memory import Memory
+from aiops.gateway.shared.steady import Condition
 from aiops.state import plain
 from aiops.state.replica import replica
 from aiops.state.store import identity
+from aiops.state.usage import spool
 
 DATABASE = "aiops.db"
 LAST_SECONDS = 2.0  # at the end, to write what is in the spools
 NO_CHANGE = -1  # a number that no change has: whoever was told it forgets everything again at the next welcome
+SIGN_SECONDS = 1.0  # between two signs of life for the workers
+LOOK_UP_SECONDS = 1.8  # a worker waits for two
 ALONE_SECONDS = 60.0  # without a master and without workers, until there is nothing more to do
 
 
@@ -60,20 +67,25 @@ class Accountant:
         self._replica = replica(options.state)
         self._parent = os.getppid()
         where = options.database_url or options.state / DATABASE
-        self._database = Database(where, self._store)
+        self._database = Database(where, self._say_how)
         self._changes = Changes(self._database, where, self._changed)
         self._counters = CountersOf(options.state, options.secrets, options.redis_url)
+        self._probe = Probe(self._counters.committed, options.state, self._say_how)
         self._money = Money(self._database, self._counters.committed)
-        self._ingest = Ingest(options.state, self._money)
+        self._memory = Memory(options.state, f"{os.getpid()}.{spool.birth(os.getpid())}", say)
+        self._ingest = Ingest(options.state, self._money, lambda many: self._metrics.lost(many))
+        self._proving = Proving(self._database, self._counters.committed, self._ingest.once)
+        self._money.spent = self._proving.used
         self._presence = Presence(self._database, self._replica, options.deployment)
         self._server = Server(options.run, self._reply, self._presence.is_news)
+        self._metrics = Metrics(options.state, self._memory, self._database, self._probe, self._server, self._proving)
         self._over = asyncio.Event()
 
     async def run(self) -> None:
         """Until it is told to end, or there is nobody left to work for."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._over.set)
-        await self._database.check()
+        await asyncio.gather(self._database.check(), self._probe.check())
         Holding(self._options.state)  # nobody else writes from here on
         await self._server.listen()
         say("serves")
@@ -81,12 +93,16 @@ class Accountant:
             asyncio.create_task(each)
             for each in (
                 self._database.keep_checking(),
+                self._probe.keep_checking(),
+                self._give_signs(),
+                self._proving.forever(),
+                self._metrics.keep(),
                 self._database.until_gone(),
                 self._changes.follow(),
                 self._ingest.forever(),
                 self._presence.keep_true(self._server, self._changes),
                 self._watch_for_loneliness(),
-                keep_house(self._database),
+                keep_house(self._database, self._options.state),
             )
         ]
         work.append(asyncio.create_task(self._told_to_end()))
@@ -142,26 +158,37 @@ class Accountant:
                 return await repeats.abandon(self._database, question)
             case accounting.Renew():
                 return await repeats.renew(self._database, question)
+            case accounting.Scrape():
+                return accounting.Scraped(self._metrics.text(self._ingest))
             case _:
                 return None
 
     def _welcome(self, peer: Peer, hello: accounting.Hello) -> Answer:
         # Before it is told of changes: it applies what it is welcomed with, and says so.
         peer.hello, peer.applied = hello, None
-        peer.say(self._database.store)
+        peer.say(self._how())
         self._presence.is_news()
         return accounting.Welcome(self._replica, self._changes.seq)
 
     async def _look_up(self, hash: str) -> Answer:
         # Before the look-up: what is changed meanwhile is told afterwards, and looked up again.
         seq = self._changes.seq or 0
-        found = await self._database.read(lambda connection: identity.by_hash(connection, hash))
+        found = await self._database.read(lambda connection: identity.by_hash(connection, hash), LOOK_UP_SECONDS)
         return accounting.Known(plain.of(found) if found is not None else None, seq)
 
     # --- what workers are told --------------------------------------------------------------------------------
 
-    def _store(self, store: Store) -> None:
-        self._server.tell(store)
+    def _say_how(self, _: Condition) -> None:
+        self._server.tell(self._how())
+
+    def _how(self) -> Store:
+        store, counters = self._database.condition, accounting.Condition(**vars(self._probe.condition))
+        return Store(store.state, store.why, store.since, counters, SIGN_SECONDS)
+
+    async def _give_signs(self) -> None:
+        while True:
+            await asyncio.sleep(SIGN_SECONDS)
+            self._server.tell(self._how())
 
     def _changed(self, changed: Changed) -> None:
         self._server.tell(changed)

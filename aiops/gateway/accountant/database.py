@@ -1,14 +1,17 @@
-"""The database as the accountant uses it: a thread that reads and one that writes, and how it is.
+"""The database as the accountant uses it: a thread that reads, one that writes and one that probes, and how it is.
 
-A look-up never waits for a writer, and a writer that waits for a backup holds up no look-up.
+A look-up never waits for a writer, and a writer that waits for a backup holds up no look-up. How it is the probe says,
+and nobody else: one that hangs keeps its thread, and is known by its silence.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,17 +20,18 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from aiops.errors import AiopsError
 from aiops.gateway.accountant.say import say
-from aiops.gateway.shared.accounting import WELL, Store
 from aiops.gateway.shared.journald import WARNING
+from aiops.gateway.shared.steady import LOST, WELL, Condition, Steady
 from aiops.state.store import open as opening
 from aiops.state.store import schema
-from aiops.state.store.freeze import Frozen
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-LOST_SECONDS = 3.0  # of nothing but failures, until it counts as lost: one that restarts is not news
-CHECK_SECONDS = 2.0  # between looks at a schema that is not ours, or at a database that is away
+PROBE_SECONDS = 2.0  # for a probe to be answered
+EVERY_SECONDS = 1.0  # a probe
+FIRST_SECONDS = 30.0  # for SQLite's tables to be made
+READ_SECONDS = 6.0  # longer than a statement may take: a server that hangs does not end it
 FILE_SECONDS = 0.5  # between looks whether SQLite's file is the one that is open
 
 
@@ -39,24 +43,71 @@ class Gone(Unusable):
     """SQLite's file was removed, or another one is in its place: what is open is nobody else's any more."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """By a probe. ``seconds``: until the answer."""
+
+    state: str
+    why: str
+    seconds: float
+    described: str = ""
+
+
+class _Thread(ThreadPoolExecutor):
+    """``works``: on something that has not ended."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(1, name)
+        self.works = False
+
+    def submit(self, how: Any, /, *arguments: Any, **named: Any) -> Any:
+        return super().submit(self._work, how, *arguments, **named)
+
+    def _work(self, how: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        self.works = True
+        try:
+            return how(*arguments, **named)
+        finally:
+            self.works = False
+
+
 class Database:
     """``where``: SQLite's path, or a Postgres URL. ``told`` is called with each change of how it is."""
 
-    def __init__(self, where: Path | str, told: Callable[[Store], None]) -> None:
+    def __init__(self, where: Path | str, told: Callable[[Condition], None]) -> None:
         self.engine = opening.engine(where)
+        self._where = where
         self._path = where if isinstance(where, Path) else None
         self._file: tuple[int, int] | None = None  # device and inode, of what is open
-        self._reader = ThreadPoolExecutor(1, "reads")
-        self._writer = ThreadPoolExecutor(1, "writes")
+        self._reader = _Thread("reads")
+        self._writer = _Thread("writes")
+        self._prober = _Thread("probes")
+        self._probing: asyncio.Future[Found] | None = None
+        self._steady = Steady(why="the database was not asked yet")
+        self._said = self._steady.is_now
+        self._described = False
         self._told = told
-        self._failing_since: float | None = None
-        self.store = Store("unknown", "the database was not asked yet")
+        self.probed = 0.0
+        """Seconds that the last probe took which was answered."""
         if self._path is not None:
             event.listen(self.engine, "connect", _durable)
 
-    async def read(self, work: Work[T]) -> T:
-        """In a transaction that sees one state of it. Raises Unusable."""
-        return await self._do(self._reader, lambda: self._reading(work))
+    @property
+    def kind(self) -> str:
+        return "sqlite" if self._path is not None else "postgres"
+
+    @property
+    def condition(self) -> Condition:
+        """WELL, ``lost``, ``unknown``, or of a schema that is not ours: ``behind``, ``ahead``."""
+        return self._steady.is_now
+
+    async def read(self, work: Work[T], seconds: float = READ_SECONDS) -> T:
+        """In a transaction that sees one state of it. Raises Unusable, after ``seconds`` at most."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._do(self._reader, lambda: self._reading(work))
+        except TimeoutError:
+            raise Unusable(f"the database does not answer within {seconds:g} s") from None
 
     async def write(self, work: Work[T]) -> T:
         """In a transaction, committed when ``work`` returns; tried again where another one was in the way, so ``work``
@@ -71,13 +122,14 @@ class Database:
     @property
     def usable(self) -> bool:
         """Its schema is one that this aiops can use, as far as is known."""
-        return self.store.state in (WELL, "lost")
+        return self.condition.state in (WELL, LOST)
 
     async def keep_checking(self) -> None:
         """Until cancelled: whether it is there, and its schema ours."""
         while True:
+            began = time.monotonic()
             await self.check()
-            await asyncio.sleep(CHECK_SECONDS)
+            await asyncio.sleep(max(0.0, EVERY_SECONDS - (time.monotonic() - began)))
 
     async def until_gone(self) -> None:
         """Until cancelled. Raises Gone: then only another process can go on, with what is there."""
@@ -86,44 +138,53 @@ class Database:
             await asyncio.sleep(FILE_SECONDS)
 
     async def check(self) -> None:
-        """Say how it is. One of SQLite that is empty gets our tables."""
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.run_in_executor(self._writer, self._schema)
-        except AiopsError as error:
-            self._failed(_text(error))
+        """Ask it how it is. One of SQLite that is empty gets our tables."""
+        first = self._path is not None and self.condition.state == "unknown"
+        patience = FIRST_SECONDS if first else PROBE_SECONDS
+        if self._probing is None:  # one that hangs still does, and is the answer when it comes
+            self._probing = asyncio.get_running_loop().run_in_executor(self._prober, self._look)
+        done, _ = await asyncio.wait({self._probing}, timeout=patience)
+        if not done:
+            self._is(self._steady.failed(time.time(), f"the database does not answer within {patience:g} s"))
             return
-        self._failing_since = None
+        probing, self._probing = self._probing, None
+        try:
+            found = probing.result()
+        except AiopsError as error:
+            self._is(self._steady.failed(time.time(), _text(error)))
+            return
+        except DBAPIError as error:
+            self._is(self._steady.failed(time.time(), f"the database cannot be used: {opening.reason(error)}"))
+            return
         self._file = self._file or self._found()
-        self._is(found)
+        self.probed = found.seconds
+        if found.state != WELL:
+            self._is(self._steady.says(found.state, time.time(), found.why))
+            return
+        if not self._described:
+            self._described = True
+            say(f"database: {found.described}, schema {schema.OURS}, answers in {found.seconds * 1000:.1f} ms")
+        self._is(self._steady.well(time.time()))
 
     def close(self) -> None:
         """What is under way is not waited for: nothing is noted that was not done."""
-        for thread in (self._reader, self._writer):
+        for thread in (self._reader, self._writer, self._prober):
             thread.shutdown(wait=False, cancel_futures=True)
         self.engine.dispose()
 
-    async def _do(self, thread: ThreadPoolExecutor, how: Callable[[], T]) -> T:
-        if not self.usable:
-            raise Unusable(self.store.said)
+    async def _do(self, thread: _Thread, how: Callable[[], T]) -> T:
+        # Behind what hangs nobody has to stand in a queue.
+        if not self.usable or (self.condition.state == LOST and thread.works):
+            raise Unusable(self.condition.why)
         self._require_file()  # what is written into a file that was removed is lost
         try:
-            done = await asyncio.get_running_loop().run_in_executor(thread, how)
-        except Frozen as error:  # it is there, and answers who reads
-            raise Unusable(_text(error)) from error
+            return await asyncio.get_running_loop().run_in_executor(thread, how)
         except AiopsError as error:
-            self._failed(_text(error))
             raise Unusable(_text(error)) from error
         except (DataError, IntegrityError):
             raise  # of a value, not of the database
         except DBAPIError as error:  # a lock, a time-out, a full disk: later, all of it
-            said = f"the database cannot be used: {error.orig}"
-            self._failed(said)
-            raise Unusable(said) from error
-        self._failing_since = None
-        if self.store.state == "lost":
-            self._is(Store(WELL))
-        return done
+            raise Unusable(f"the database cannot be used: {error.orig}") from error
 
     def _reading(self, work: Work[T]) -> T:
         with opening.reading(self.engine) as connection:
@@ -148,33 +209,38 @@ class Database:
             return self._file
         return (found.st_dev, found.st_ino) if found is not None else None
 
-    def _schema(self) -> Store:
+    def _look(self) -> Found:
         self._require_file()
+        began = time.monotonic()
         state = schema.schema_state(self.engine)
+        seconds = time.monotonic() - began
         if self._path is not None and state == schema.Behind(0):
             schema.migrate(self.engine)
-            return Store(WELL)
-        try:
-            schema.check(self.engine)
-        except schema.WrongSchema as error:
-            return Store("behind" if isinstance(state, schema.Behind) else "ahead", _text(error))
-        return Store(WELL)
+        elif not isinstance(state, schema.Ok):
+            try:
+                schema.check(self.engine)
+            except schema.WrongSchema as error:
+                return Found("behind" if isinstance(state, schema.Behind) else "ahead", _text(error), seconds)
+        return Found(WELL, "", seconds, "" if self._described else described(self.engine, self._where))
 
-    def _failed(self, why: str) -> None:
-        now = time.monotonic()
-        self._failing_since = self._failing_since or now
-        if self.store.state != WELL or now - self._failing_since >= LOST_SECONDS:
-            self._is(Store("lost", why))
-
-    def _is(self, store: Store) -> None:
-        before, self.store = self.store, store
-        if store.state == before.state:
+    def _is(self, changed: bool) -> None:
+        before, self._said = self._said, self.condition
+        if not changed:
             return
-        if store.state != WELL:
-            say(f"the database is {store.state}: {store.said}", WARNING)
+        if not self.condition.is_well:
+            say(f"the database is {self.condition.state}: {self.condition.why}", WARNING)
         elif before.state != "unknown":
-            say("the database can be used again")
-        self._told(store)
+            say(f"the database can be used again, after {self.condition.since - before.since:.0f} s")
+        self._told(self.condition)
+
+
+def described(engine: Engine, where: Path | str) -> str:
+    """Which one it is and where, without a password."""
+    if isinstance(where, Path):
+        return f"SQLite {sqlite3.sqlite_version} at {where}"
+    with opening.reading(engine) as connection:
+        version = str(connection.exec_driver_sql("SHOW server_version").scalar()).split()[0]
+    return f"PostgreSQL {version} at {opening.place(where)}"
 
 
 def _durable(raw: Any, _: Any) -> None:

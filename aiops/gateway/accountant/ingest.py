@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -52,9 +53,13 @@ class _Process:
 
 
 class Ingest:
-    def __init__(self, state: Path, ledger: Ledger) -> None:
+    """``lost`` is called with how many requests were, with a process that was killed."""
+
+    def __init__(self, state: Path, ledger: Ledger, lost: Callable[[int], None] = lambda many: None) -> None:
         self._state = state
         self._ledger = ledger
+        self._lost = lost
+        self._all_at = time.monotonic()  # when the ledger was known to have all that there was
         self._processes: dict[tuple[int, int], _Process] = {}
         self._one_at_a_time = asyncio.Lock()
         self._away = False
@@ -73,6 +78,7 @@ class Ingest:
     async def once(self) -> bool:
         """All that is there now. False when the database, or the disk, is in the way of it: then later."""
         async with self._one_at_a_time:
+            began = time.monotonic()
             try:
                 for _, files in groupby(spool.files(self._state), key=lambda file: file.owner):
                     await self._take(list(files))
@@ -91,8 +97,17 @@ class Ingest:
                     say(f"the ledger cannot be written: {type(error).__name__}: {reason(error)}", WARNING)
                 self._away = True
                 return False
-            self._away = False
+            self._away, self._all_at = False, began
             return True
+
+    def behind(self) -> tuple[int, float]:
+        """Bytes of usage on disk that are not in the ledger yet, and for how many seconds there have been some."""
+        left = 0
+        for file in spool.files(self._state):
+            offset = self._processes.get(file.owner, _Process()).offsets.get(file.path)
+            with suppress(OSError):  # read to its end meanwhile, and removed
+                left += max(0, file.path.stat().st_size - (spool.done(file) if offset is None else offset))
+        return left, time.monotonic() - self._all_at if left else 0.0
 
     async def _take(self, files: list[File]) -> None:
         owner = files[0].owner
@@ -112,7 +127,9 @@ class Ingest:
         first = file.path not in process.offsets
         offset = process.offsets.get(file.path, 0)
         known = spool.done(file) if first else offset
-        while True:
+        # What comes meanwhile is for the next time: others have written something, too.
+        end = file.path.stat().st_size
+        while offset < end:
             part = spool.read(file.path, offset)
             if part.offset == offset:
                 break
@@ -151,6 +168,7 @@ class Ingest:
             await self._enter(left)
             lost = sum(usage.outcome == "lost" for usage in left)
             say(f"process {files[0].pid} was killed: {lost} requests are accounted as lost", WARNING)
+            self._lost(lost)
         for file in files:
             _remove(file, process)
         with suppress(OSError):

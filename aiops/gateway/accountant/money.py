@@ -9,7 +9,7 @@ and nothing not at all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
@@ -51,6 +51,8 @@ class Money:
         self._lasting = counters.lasting
         self._known: dict[str, Identity | None] = {}
         self._seq: int | None = None
+        self.spent: Callable[[set[str]], None] = lambda ids: None
+        """Called with the ids of keys that have spent something, when it is in the ledger."""
 
     async def enter(self, records: Sequence[Usage]) -> None:
         """Into the ledger, and into counters that do not have it. Raises Unusable: then it is to be done again."""
@@ -73,6 +75,7 @@ class Money:
                 asyncio.run_coroutine_threadsafe(self._post(posts), loop).result()
 
         await self._database.write(enter)
+        self.spent({each.key for each in records if each.cost and each.key})
 
     async def settle(self, owner: str, records: Sequence[Record]) -> list[Usage]:
         """What a dead process had under way: what it had begun to settle is settled, if it was not; of the rest nobody

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from aiops.gateway.worker import put_off, runtime
 from aiops.gateway.worker.board import Board
+from aiops.gateway.worker.readiness import Readiness
 from aiops.gateway.worker.settings import CONFIG_FILE, MASTER_KEY_VARIABLE, Settings
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import RoutingTable
@@ -147,5 +148,5 @@ async def _serve_once(directory: Path) -> None:
 
 
 class _Nobody:
-    def readiness(self) -> tuple[str, dict[str, object]]:
-        return "ready", {}
+    def readiness(self) -> Readiness:
+        return Readiness("ready", {})

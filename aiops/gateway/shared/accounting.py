@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from aiops.gateway.shared import steady
 from aiops.gateway.shared.messages import Message, Plain
 
 SOCKET: Final = "accountant.sock"
 LOCK: Final = "accountant.lock"  # in the state directory: its holder, whose process id it has, is the accountant
 MODULE: Final = "aiops.gateway.accountant"
-WELL: Final = "pass"
+WELL: Final = steady.WELL
 
 
 def holder(state: Path) -> int:
@@ -166,7 +167,15 @@ class Renew(Said):
     firsts: tuple[First, ...] = field(default=(), metadata={"of": First, "many": True})
 
 
-Question = Hello | LookUp | Seed | Manage | Ingest | Applied | Begin | Finish | Abandon | Renew
+@dataclass(frozen=True)
+class Scrape(Said):
+    """What is counted, for ``/metrics``. Answered with ``Scraped``. An accountant that does not say ``Store`` each
+    second does not know this."""
+
+    word: ClassVar[str] = "scrape"
+
+
+Question = Hello | LookUp | Seed | Manage | Ingest | Applied | Begin | Finish | Abandon | Renew | Scrape
 
 
 # --- the accountant says ----------------------------------------------------------------------------------------------
@@ -217,6 +226,12 @@ class Begun(Said):
 
 
 @dataclass(frozen=True)
+class Scraped(Said):
+    word: ClassVar[str] = "scraped"
+    text: str
+
+
+@dataclass(frozen=True)
 class Failed(Said):
     """It cannot be done now; for whoever runs the gateway, with what to type."""
 
@@ -234,22 +249,36 @@ class Changed(Said):
 
 
 @dataclass(frozen=True)
+class Condition(Message):
+    """As ``steady.Condition`` has it."""
+
+    state: str = steady.UNKNOWN
+    since: float = 0.0
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Store(Said):
-    """Unasked: how the database is. ``state``: WELL, lost, behind, ahead; ``said``: what is wrong, and what to type."""
+    """Unasked, with each change and each second: how the database is. ``state``: WELL, lost, unknown, behind, ahead;
+    ``said``: what is wrong, and what to type. ``counters``: the same of them. ``every``: seconds until it is said again
+    at the latest; 0: an older accountant, that says changes only."""
 
     word: ClassVar[str] = "store"
     state: str
     said: str = ""
+    since: float = 0.0
+    counters: Condition | None = field(default=None, metadata={"of": Condition})
+    every: float = 0.0
 
 
-Answer = Welcome | Known | Done | Managed | Begun | Failed
+Answer = Welcome | Known | Done | Managed | Begun | Scraped | Failed
 Push = Changed | Store
 
 _WORDS: Mapping[str, type[Question | Answer | Push]] = {
     each.word: each
     for each in (
-        Hello, LookUp, Seed, Manage, Ingest, Applied, Begin, Finish, Abandon, Renew,
-        Welcome, Known, Done, Managed, Begun, Failed, Changed, Store,
+        Hello, LookUp, Seed, Manage, Ingest, Applied, Begin, Finish, Abandon, Renew, Scrape,
+        Welcome, Known, Done, Managed, Begun, Scraped, Failed, Changed, Store,
     )
 }  # fmt: skip
 

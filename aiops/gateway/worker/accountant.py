@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from aiops.gateway.shared import accounting, protocol
 from aiops.gateway.shared.accounting import WELL, Answer, Changed, Question
+from aiops.gateway.shared.steady import Condition
 from aiops.state import plain
 from aiops.state.shapes import Identity
 
@@ -21,6 +22,7 @@ SEED_SECONDS = 10.0  # a sum over the ledger
 MANAGE_SECONDS = 30.0
 AGAIN_FIRST, AGAIN_MOST = 0.05, 1.0
 LOST_SECONDS = 3.0  # without it until the worker says so: one that is started again is not news
+LATE = 2.5  # signs of life that are due
 
 A = TypeVar("A", bound=Answer)
 
@@ -44,6 +46,7 @@ class Accountant:
         self._gone_since = time.monotonic()
         self._hangs = False  # it was asked whose a key is, and did not answer
         self._store = accounting.Store(WELL)
+        self._signed_at = 0.0  # monotonic; of its last sign of life
         self._seq: int | None = None  # of the last change that was applied
 
     # --- what a worker asks -----------------------------------------------------------------------------------
@@ -84,6 +87,12 @@ class Accountant:
         """They still run. Raises Away."""
         await self._ask(accounting.Renew(seconds, tuple(firsts)), accounting.Done, WAIT_SECONDS)
 
+    async def scrape(self) -> str:
+        """What is counted, as Prometheus reads it. Raises Away."""
+        if not self._store.every:
+            raise Away("the accountant is of an older aiops, or was not heard yet")
+        return (await self._ask(accounting.Scrape(), accounting.Scraped, WAIT_SECONDS)).text
+
     # --- how it is --------------------------------------------------------------------------------------------
 
     @property
@@ -91,6 +100,20 @@ class Accountant:
         """``pass`` or ``lost``."""
         there = self._there.is_set() or time.monotonic() - self._gone_since < LOST_SECONDS
         return WELL if there and not self._hangs else "lost"
+
+    @property
+    def answers(self) -> bool:
+        """It is connected, and gave its last sign of life in time."""
+        every = self._store.every
+        silent = every and time.monotonic() - self._signed_at > LATE * every
+        return self._there.is_set() and not self._hangs and not silent
+
+    @property
+    def said(self) -> tuple[Condition, Condition]:
+        """What it said last of the database and of the counters; of these an older one says nothing."""
+        store, counters = self._store, self._store.counters
+        shared = Condition(counters.state, counters.since, counters.why) if counters is not None else Condition(WELL)
+        return Condition(store.state, store.since, store.said), shared
 
     @property
     def store(self) -> accounting.Store:
@@ -132,12 +155,13 @@ class Accountant:
             case Changed() as changed:
                 self._forget(changed)
             case accounting.Store() as store:
-                self._store = store
+                self._store, self._signed_at = store, time.monotonic()
             case (
                 accounting.Known()
                 | accounting.Done()
                 | accounting.Managed()
                 | accounting.Begun()
+                | accounting.Scraped()
                 | accounting.Failed() as answer
             ):
                 waiting = self._asked.pop(int(message.get("id", 0)), None)

@@ -40,8 +40,8 @@ class Board:
         self.routing_errors = 0
         self.deployments: frozenset[str] = frozenset()  # every id, none of which a caller is shown
         self.may_avoid = table.special.rate_limited is not None or table.special.error_threshold is not None
-        self.freed: Callable[[str, float], None] | None = None
-        """Told which provider is done with a request, and how many seconds it took."""
+        self.freed: Callable[[str, float | None], None] | None = None
+        """Told which provider is done with a request, and how many seconds it took; None: it was called off."""
         self._clock = clock
         self._slots = slots
         self._worker = worker
@@ -116,7 +116,7 @@ class Board:
             if not call.proof:
                 self._tally(call, now).answered += 1
         if ended in IN_FLIGHT:
-            self._count(call, -1)
+            self._count(call, -1, called_off=ended is State.WORKING)
         if call.provider:
             left = self._by_name[call.name] - 1
             if left:
@@ -136,7 +136,7 @@ class Board:
         """Tokens of one answer, its prompt included."""
         self.minutes.deployment(self._clock(), deployment).tokens += tokens
 
-    def _count(self, call: Call, change: int) -> None:
+    def _count(self, call: Call, change: int, *, called_off: bool = False) -> None:
         provider, deployment = call.provider, call.deployment
         self._asked[deployment] = self._asked.get(deployment, 0) + change
         number = self._mine[provider] = self._mine.get(provider, 0) + change
@@ -144,7 +144,7 @@ class Board:
         if place is not None:
             self._slots.put(self._worker, place, NUMBER_IN_FLIGHT, number)
         if change < 0 and self.freed is not None:
-            self.freed(provider, self._clock() - call.began)
+            self.freed(provider, None if called_off else self._clock() - call.began)
 
     def _avoid(self, provider: str, seconds: float | None, reason: int) -> None:
         if seconds is None or provider not in self._place:

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from enum import Enum
 
+from aiops.gateway.worker.limits import Held
+
 current: ContextVar[Call | None] = ContextVar("aiops_call", default=None)
 """The request that is being answered; None outside of one."""
 
@@ -45,9 +47,10 @@ class Call:
     by the private socket; ``proof``: aiops itself asks, by whichever. ``attempts``: how often a deployment was
     asked; ``fallbacks``: how often that was another one than before. ``began``: when the one that is asked was,
     monotonic. ``final``: what asking the same again would not mend. ``queued``: seconds it waited for a
-    slot, None where there is no queue; ``turned_away``: it got none, and seconds after which it may. ``receive``:
-    returns when the client has left, once its body is read; None where nobody asks. The state is changed by ``ask``,
-    ``answer``, ``fail`` and ``end`` alone, each of which says whether it was."""
+    slot, None where there is no queue; ``turned_away``: it got none, and seconds after which it may. ``held``: of the
+    limit of the deployment that is asked; ``full``: seconds after which a limit that it found full has room.
+    ``receive``: returns when the client has left, once its body is read; None where nobody asks. The state is changed
+    by ``ask``, ``answer``, ``fail`` and ``end`` alone, each of which says whether it was."""
 
     __slots__ = (
         "_state",
@@ -58,7 +61,9 @@ class Call:
         "fallbacks",
         "fell_from",
         "final",
+        "full",
         "headers",
+        "held",
         "name",
         "passed",
         "private",
@@ -91,6 +96,8 @@ class Call:
         self.queued: float | None = None
         self.receive: Callable[[], Awaitable[object]] | None = None
         self.turned_away: float | None = None
+        self.held: Held | None = None
+        self.full: float | None = None
 
     @property
     def state(self) -> State:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.deployment import REDIS_VARIABLE, Deployment
+from aiops.gateway.shared.steady import Condition
 from aiops.gateway.worker import introspect
 from aiops.gateway.worker.accountant import Accountant, Away
+from aiops.gateway.worker.figures import Figures, without_accountant
 from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application
 from aiops.gateway.worker.front.cached.cache import Cache
@@ -22,26 +24,29 @@ from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.reserve import Reserve
+from aiops.gateway.worker.limits import Limits
+from aiops.gateway.worker.lookout import Lookout
 from aiops.gateway.worker.prices import Prices, Ways
 from aiops.gateway.worker.settings import Cache as CacheSettings
-from aiops.state.counters.fallback import Fallback
-from aiops.state.counters.meters import Counters, Unavailable
+from aiops.state.counters.meters import Counters, Meter, Unavailable
 from aiops.state.replica import replica
 from aiops.state.usage.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiops.gateway.worker.readiness import Readiness
+
 log = logging.getLogger("aiops.keys")
 
 SIGN_SECONDS = 1.0
-LOST_SECONDS = 2.0  # without Redis, until the worker says so
 
 
 class Desk:
-    """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for
-    others. ``apart``: the management API has a port of its own. ``definitions``: by the id of a deployment, see
-    ``cached.question``. Raises OSError when the state cannot be read."""
+    """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for others. ``limited``:
+    the meters of deployments that have some. ``says``: what the worker says of itself. ``replica``: which gateway this
+    is, as the ledger and the other ones know it. ``apart``: the management API has a port of its own. ``definitions``:
+    by the id of a deployment, see ``cached.question``. Raises OSError when the state cannot be read."""
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class Desk:
         definitions: Mapping[str, str] | None = None,
         apart: bool = False,
         same: Mapping[str, str] | None = None,
+        limited: Mapping[str, tuple[Meter, ...]] | None = None,
     ) -> None:
         owner = introspect.this_worker(os.getpid())
         self._known = Known()
@@ -69,13 +75,18 @@ class Desk:
         if deployment is not None and deployment.closed:
             self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
-        self._counters = counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
+        counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
+        self.limits = Limits(limited or {}, counters, owner, log.warning)
         self._reserve = Reserve(counters, book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
         self._reserve.over_budget_status = over_budget_status
-        account = Account(self._spool, book, generation, replica(state))
+        self._lookout = Lookout(self._accountant, counters, self._reserve, self._spool)
+        self._state = state
+        self._figures = figures = Figures(state, owner, log.warning)
+        self.says: Callable[[], Readiness] | None = None
+        self.replica = replica(state)
+        account = Account(self._spool, book, generation, self.replica, figures=figures)
         self._once = Once(self._accountant, log.warning)
-        manage = self._accountant.manage
         self._cache = None
         if deployment is not None and cache is not None:
             from aiops.state.answers.kept import Kept  # hardly any gateway has one
@@ -83,17 +94,29 @@ class Desk:
             kept = Kept(os.environ[REDIS_VARIABLE], cache.ttl, cache.most_bytes, log.warning)
             self._cache = Cache(kept, Routes(ways, book, definitions or {}))
         self.front = Front(
-            app, doors, health, self._known, self._reserve, account, manage, self._once, self._cache, apart, same
+            app,
+            doors,
+            health,
+            self._known,
+            self._reserve,
+            account,
+            self._accountant.manage,
+            self._once,
+            cache=self._cache,
+            apart=apart,
+            same=same,
+            metrics=self._scrape,
+            figures=figures,
         )
 
-    def checks(self) -> dict[str, str]:
-        """For ``/_health/ready``: what this worker can do without for a while."""
-        checks = {"accountant": self._accountant.state, "store": self._accountant.store.state}
-        if isinstance(self._counters, Fallback):
-            # Asked each second with the sign of life, if by nobody else. One that restarts is not news.
-            lost = (self._counters.stands_in or 0.0) >= LOST_SECONDS
-            checks["redis"] = "lost" if lost else accounting.WELL
-        return checks
+    @property
+    def closed(self) -> bool:
+        """A key is refused that nobody can vouch for now."""
+        return self._known.doubt is not None
+
+    def conditions(self) -> Mapping[str, Condition]:
+        """How what this worker can do without for a while is, by check."""
+        return self._lookout.conditions()
 
     def start(self) -> list[asyncio.Task[None]]:
         """What goes on beside the requests, until it is cancelled."""
@@ -118,10 +141,27 @@ class Desk:
         while True:
             try:
                 await self._reserve.sign_of_life()
+                await self.limits.say_again()
                 self._spool.flush()
+                self._lookout.look()
+                self._stand()
             except Exception:
                 log.exception("a sign of life was not given; the next one is in a second")
             await asyncio.sleep(SIGN_SECONDS)
+
+    def _stand(self) -> None:
+        self._figures.stand(
+            reservations=self._reserve.live,
+            waiting=self._spool.waiting,
+            stands_in=self._lookout.stands_in,
+            state=self.says().status if self.says is not None else "",
+        )
+
+    async def _scrape(self) -> str:
+        try:
+            return await self._accountant.scrape()
+        except Away:
+            return without_accountant(self._state)
 
     def _doubt(self) -> str:
         """Why nobody can vouch for a key now, empty when somebody can."""

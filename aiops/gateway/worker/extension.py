@@ -14,6 +14,7 @@ from aiops.gateway.worker import call, introspect, probe, put_off
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.front.asgi import is_private
 from aiops.gateway.worker.front.proofs import MARK, is_proof
+from aiops.gateway.worker.readiness import Readiness
 from aiops.gateway.worker.reply import Reply
 
 Scope = MutableMapping[str, Any]
@@ -34,9 +35,7 @@ class Application(Protocol):
 class Health(Protocol):
     """What the health endpoints ask the worker."""
 
-    def readiness(self) -> tuple[str, dict[str, Any]]:
-        """``(status, checks)``; status is one of ready, degraded, not_ready, draining."""
-        ...
+    def readiness(self) -> Readiness: ...
 
 
 class Extension:
@@ -62,7 +61,8 @@ class Extension:
         private = is_private(scope)
         if private:
             if path == ROUTES and scope["type"] == "http":
-                await _answer(send, 200, introspect.describe(self._board))
+                told = {**introspect.describe(self._board), "readiness": self._health.readiness().told()}
+                await _answer(send, 200, told)
                 return
             self._take_probe(scope)
         elif is_proof(scope["headers"]):
@@ -94,13 +94,20 @@ class Extension:
         return 200, {"status": "ok"}
 
     def ready(self) -> tuple[int, dict[str, Any]]:
-        status, checks = self._health.readiness()
-        code = 200 if status in ("ready", "degraded") else 503
-        return code, {"status": status, "generation": self._generation, "checks": checks}
+        now = self._health.readiness()
+        return _code(now), {"generation": self._generation, **now.shown()}
 
     def ready_plain(self) -> tuple[int, dict[str, Any]]:
-        status, _ = self._health.readiness()
-        return (200, {"status": "ok"}) if status in ("ready", "degraded") else (503, {"status": status})
+        now = self._health.readiness()
+        return _code(now), {"status": "ok" if now.serves else now.status}
+
+    def ready_as_litellm(self) -> tuple[int, dict[str, Any]]:
+        now = self._health.readiness()
+        return _code(now), now.as_litellm()
+
+
+def _code(now: Readiness) -> int:
+    return 200 if now.serves else 503
 
 
 HEALTH: dict[str, Callable[[Extension], tuple[int, dict[str, Any]]]] = {
@@ -108,6 +115,7 @@ HEALTH: dict[str, Callable[[Extension], tuple[int, dict[str, Any]]]] = {
     "/_health/ready": Extension.ready,
     "/health/live": Extension.live,
     "/health/ready": Extension.ready_plain,
+    "/health/readiness": Extension.ready_as_litellm,
 }
 
 

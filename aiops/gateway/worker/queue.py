@@ -149,8 +149,9 @@ class Queue:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await line.freed.wait()
 
-    def _freed(self, provider: str, seconds: float) -> None:
+    def _freed(self, provider: str, seconds: float | None) -> None:
         line = self._lines.get(provider)
         if line is not None:
-            line.mean += _LATEST * (seconds - line.mean)
+            if seconds is not None:
+                line.mean += _LATEST * (seconds - line.mean)
             line.freed.set()

@@ -135,12 +135,19 @@ class Reply:
 
 
 def _queue(call: Call, status: int) -> Headers:
-    """How long it waited for a slot; and when there should be one, for whom there was none."""
+    """How long it waited for a slot; and when there should be one, or room in a limit, for whom there was none."""
     found = [] if call.queued is None else [(b"x-aiops-queue-seconds", f"{call.queued:.3f}".encode())]
-    if call.turned_away is not None and status == LIMITED:
-        seconds = str(math.ceil(call.turned_away)).encode()
-        found += [(b"x-aiops-queue-estimate", seconds), (b"retry-after", seconds)]
+    if status == LIMITED:
+        if call.turned_away is not None:
+            found.append((b"x-aiops-queue-estimate", _whole(call.turned_away)))
+        waits = [each for each in (call.turned_away, call.full) if each is not None]
+        if waits:
+            found.append((b"retry-after", _whole(min(waits))))
     return found
+
+
+def _whole(seconds: float) -> bytes:
+    return str(math.ceil(seconds)).encode()
 
 
 def _counted(headers: Headers, later: int) -> Iterable[tuple[bytes, bytes]]:

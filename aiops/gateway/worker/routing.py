@@ -20,8 +20,9 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
 from litellm.proxy._types import ProxyException
 from litellm.proxy.route_llm_request import ProxyModelNotFoundError
+from litellm.router_utils.pre_call_checks.model_rate_limit_check import ModelRateLimitingCheck
 
-from aiops.gateway.worker import call, failure, unrouted
+from aiops.gateway.worker import call, failure, limits, probe, unrouted
 from aiops.gateway.worker.board import BROKE_OFF
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front import let_in
@@ -30,6 +31,7 @@ from aiops.gateway.worker.queue import TurnedAway
 from aiops.spec.names import HIDDEN
 from aiops.spec.shapes.provider_types import TYPES
 from aiops.state import rules
+from aiops.state.counters.meters import Meter
 
 log = logging.getLogger("aiops.routing")
 PREFIXES = {
@@ -45,6 +47,7 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
     def __init__(self) -> None:
         super().__init__()
         self.dispatch: Dispatch | None = None
+        self.limits: limits.Limits | None = None
         self.seen = 0
         self.asked = 0
         self.routed = 0
@@ -91,13 +94,19 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         if not isinstance(deployment, str) or not isinstance(provider, str):
             # Nobody chose who is asked: LiteLLM would take the address it knows by heart, and a key of the environment.
             raise unrouted.refused(call_type, current.name if current is not None else kwargs.get("model"))
+        is_limited = self.limits is not None and deployment in self.limits and not probe.proof.get()
         if current is None or self.dispatch is None or "mock_response" in kwargs:
+            if is_limited and current is None:  # one of several models that are asked at once
+                await self._within_its_limit(None, deployment, str(kwargs.get("model")))
             return None
         if current.final is not None and current.deployment == deployment:
             # LiteLLM tells failures apart by their class, in which a server's own 500 is as good as no connection.
             raise current.final
         again = current.deployment == deployment and current.in_flight
         if not again:
+            await self._give_back(current)  # LiteLLM says nothing of a stream that broke, when it asks the next one
+            if is_limited:
+                await self._within_its_limit(current, deployment, current.name)
             await self._wait_in_line(self.dispatch, current, deployment, provider)
         self.dispatch.board.begin(current, deployment, provider)
         if again or deployment not in self.dispatch.passing:
@@ -109,6 +118,32 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
                 prefix = prefixes.get(prefix, prefix)
         kwargs["model"] = f"{prefix}/{current.passed or current.name}"
         return kwargs
+
+    async def _within_its_limit(self, current: call.Call | None, deployment: str, name: str) -> None:
+        """Raises LiteLLM's RateLimitError, after which fallbacks are tried."""
+        assert self.limits is not None
+        if current is not None and current.in_flight and self.dispatch is not None:
+            self.dispatch.board.failed(current, None, BROKE_OFF)  # or it were said to be what limits
+        given = let_in.current.get()
+        tokens = given.tokens if given is not None else None
+        try:
+            held = await self.limits.take(deployment, tokens or 0)
+        except limits.Full as full:
+            if current is not None:
+                current.full = full.wait if current.full is None else min(full.wait, current.full)
+            raise litellm.RateLimitError(
+                message=f"{full}; ask again in {math.ceil(full.wait)} s", llm_provider="", model=name, num_retries=0
+            ) from None
+        if held is not None and (current is None or tokens is None):  # nobody says what it will have used
+            await held.settle(tokens or 0)
+        elif current is not None:
+            current.held = held
+
+    @staticmethod
+    async def _give_back(current: call.Call) -> None:
+        held, current.held = current.held, None
+        if held is not None:
+            await held.void()
 
     @staticmethod
     async def _wait_in_line(dispatch: Dispatch, current: call.Call, deployment: str, provider: str) -> None:
@@ -137,7 +172,10 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
     ) -> None:
         """Called each time a deployment that was asked did not answer."""
         current = call.current.get()
-        if current is not None and self.dispatch is not None and current.turned_away is None:
+        if current is None or self.dispatch is None:
+            return
+        await self._give_back(current)
+        if current.in_flight and current.turned_away is None:  # else nobody was asked
             self.dispatch.board.failed(current, *failure.of(exception))
             if current.deployment in self.dispatch.once_more and not failure.may_pass(exception):
                 current.final = exception
@@ -186,6 +224,16 @@ class LiteLLMModels:
         """The id of each."""
         router = proxy_server.llm_router
         return frozenset(one["model_info"]["id"] for one in router.model_list) if router is not None else frozenset()
+
+    @staticmethod
+    def count_no_limits() -> None:
+        """LiteLLM does not count ``rate_limit``: it would for each worker alone, and proofs too. ``limits`` does."""
+        litellm.callbacks[:] = [each for each in litellm.callbacks if type(each) is not ModelRateLimitingCheck]
+
+    def limited(self) -> dict[str, tuple[Meter, ...]]:
+        """The meters of each deployment that has some."""
+        router = proxy_server.llm_router
+        return limits.limited(router.model_list) if router is not None else {}
 
     def prices(self, free: Iterable[str] | None) -> Prices:
         """Of all deployments; ``free``: providers that send no bill."""

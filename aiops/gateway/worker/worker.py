@@ -31,12 +31,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import uvicorn
 
 from aiops.gateway.shared import protocol, tallies
-from aiops.gateway.worker import collector, connections, egress, introspect, runtime
+from aiops.gateway.shared.steady import LOST, WELL, Condition
+from aiops.gateway.worker import collector, connections, egress, introspect, readiness, runtime
 from aiops.gateway.worker.accepting import Accepting
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front.asgi import ADMIN, Application
 from aiops.gateway.worker.front.doors import ALWAYS, Doors
+from aiops.gateway.worker.readiness import Readiness
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import RoutingTable
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from aiops.gateway.worker.desk import Desk
     from aiops.gateway.worker.extension import Extension
 
-DISPENSABLE = ("master", "accountant", "store", "redis")  # for a while
 # Longer than any common client keeps an idle connection, so that the client closes first and nothing races.
 KEEP_ALIVE_SECONDS = 75
 DRAIN_TICK = 0.05
@@ -100,31 +101,25 @@ class Worker:
         self._limit = assignment.settings.drain_seconds
         self._heirs = connections.Heirs()
         self._arriving: set[asyncio.Task[None]] = set()  # connections on their way from another generation
-        self._master_lost = False
+        self._master_lost: float | None = None  # since when, seconds since 1970
         self._doors = Doors(assignment.settings.expose)
         self._not_there: tuple[str, ...] = ()  # open on the port, and unknown to this LiteLLM
         self._desk: Desk | None = None
 
-    def readiness(self) -> tuple[str, dict[str, Any]]:
-        """For ``/_health/ready``: this worker's own state, and that of what it can do without for a while."""
-        status = "draining" if self._role == protocol.DRAINING else "ready"
-        checks = {
-            "role": self._role,
-            "extension": "pass",
-            "master": "lost" if self._master_lost else "pass",
-            **(self._desk.checks() if self._desk is not None else {}),
-        }
-        if status == "ready" and any(
-            checks.get(name, "pass") != "pass" for name in ("master", "accountant", "store", "redis")
-        ):
-            status = "degraded"
-        if self._not_there:
-            checks["port"] = f"this LiteLLM has no {', '.join(self._not_there)}"
-        return status, checks
+    def readiness(self) -> Readiness:
+        lost = self._master_lost
+        master = Condition(WELL) if lost is None else Condition(LOST, lost, "it has ended")
+        return readiness.judge(
+            {"master": master, **(self._desk.conditions() if self._desk is not None else {})},
+            drains=self._role == protocol.DRAINING,
+            closed=self._desk is not None and self._desk.closed,
+            said={"role": self._role, "extension": "pass", "replica": self._desk.replica if self._desk else ""},
+            notes=self._not_there,
+        )
 
     async def serve(self) -> int:
         # These import LiteLLM: not before the master has prepared its environment.
-        from aiops.gateway.worker import limits, probe, routing, selfcheck, upstream_routes, warmth
+        from aiops.gateway.worker import probe, routing, selfcheck, upstream_routes, warmth
         from aiops.gateway.worker.desk import Desk
         from aiops.gateway.worker.extension import HEALTH, Extension
 
@@ -142,8 +137,8 @@ class Worker:
             loop.add_signal_handler(number, self._drain_now)
         async with app.router.lifespan_context(app) as state:
             board = Board(self._settings.routing or RoutingTable(), self._given.slots, self._given.index)
-            limits.spare_proofs()
             models = routing.LiteLLMModels()
+            models.count_no_limits()
             board.deployments = models.deployments()
             routing.instance.dispatch = dispatch = Dispatch(board, models)
             warming = warmth.keep_watch(dispatch)
@@ -161,13 +156,16 @@ class Worker:
                 run=self._given.directory,
                 generation=self._settings.generation,
                 over_budget_status=self._settings.over_budget_status,
-                url=f"http://{self._settings.host}:{self._settings.port}",
+                url=_url(self._settings.host, self._settings.port),
                 deployment=self._settings.deployment,
                 cache=self._settings.cache,
                 definitions=models.definitions() if self._settings.cache is not None else None,
                 apart=self._settings.admin is not None,
                 same=board.table.same,
+                limited=models.limited(),
             )
+            routing.instance.limits = desk.limits
+            desk.says = self.readiness
             counting = desk.start()
             self._server = self._make_server(desk.front, dict(state or {}))
             exchange = await self._listen()
@@ -243,7 +241,7 @@ class Worker:
         while data := await self._reader.read(65536):
             for message in buffer.feed(data):
                 await self._take_role(message)
-        self._master_lost = True
+        self._master_lost = time.time()
         sys.stderr.write(f"worker {os.getpid()}: the master is gone while I am {self._role}\n")
         if self._role in (protocol.CANDIDATE, protocol.PROVISIONAL):
             self._drain_now()
@@ -366,3 +364,7 @@ class Worker:
             sock.close()
         else:
             self._adopt(sock, admin)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

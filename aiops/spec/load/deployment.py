@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiops.errors import Problem
-from aiops.spec.shapes.model import Settings
+from aiops.spec.shapes.settings import Settings
 from aiops.spec.sources import SETTINGS
 from aiops.spec.yaml.yaml12 import Document
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from aiops.errors import Problem
 from aiops.spec.shapes.mappings import Chain, ExactMatch, Mappings
-from aiops.spec.shapes.model import Provider, Settings
+from aiops.spec.shapes.model import Port, Provider
 from aiops.spec.shapes.options import check_options
-from aiops.spec.shapes.port import Port
 from aiops.spec.shapes.provider_types import Mode
+from aiops.spec.shapes.settings import Settings
 from aiops.spec.shapes.tenancy import Tenancy
 from aiops.spec.sources import MAPPINGS
 from aiops.spec.suggest import did_you_mean, unknown_provider_hint

@@ -17,8 +17,9 @@ from aiops.spec.load.provider_check import check_provider, link_local
 from aiops.spec.load.screen import is_secret, screen
 from aiops.spec.load.tenancy import EXPECTED, load_tenancy
 from aiops.spec.names import check_model_name, quoted, short
-from aiops.spec.shapes.model import DesiredState, ModelSpec, Provider, Settings
+from aiops.spec.shapes.model import DesiredState, ModelSpec, Provider
 from aiops.spec.shapes.provider_types import TYPES, ProviderType
+from aiops.spec.shapes.settings import Settings
 from aiops.spec.shapes.urls import check as check_url
 from aiops.spec.shapes.urls import expand, normalise, without_endpoint
 from aiops.spec.shapes.wording import described, shaped, unknown_key, wrong_type

@@ -7,8 +7,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from aiops.errors import Problem
-from aiops.spec.shapes.model import Provider
-from aiops.spec.shapes.port import Port
+from aiops.spec.shapes.model import Port, Provider
 from aiops.spec.shapes.urls import is_loopback, place
 from aiops.spec.shapes.wording import shaped, unknown_key, wrong_type
 from aiops.spec.sources import PORTS, PROVIDERS

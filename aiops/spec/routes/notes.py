@@ -53,7 +53,6 @@ def _of_mappings(state: DesiredState, table: RouteTable) -> Iterator[Note]:
     yield from _circles(state)
     yield from _groups(state, table)
     yield from _metadata(state, table)
-    yield from _limits(state)
     yield from _special(table)
 
 
@@ -147,16 +146,6 @@ def _metadata(state: DesiredState, table: RouteTable) -> Iterator[Note]:
             yield path, f"{quoted(name)} does nothing while `{rule.provider}` is disabled"
         elif rule.provider not in reachable:
             yield path, f"{quoted(name)} does nothing: no name can be answered by `{rule.provider}` and by another"
-
-
-def _limits(state: DesiredState) -> Iterator[Note]:
-    workers = state.gateway.workers
-    for name, match in state.exact_matches.items():
-        if match.rate_limit is not None and workers > 1:
-            yield (
-                ("exact_matches", name, "rate_limit"),
-                f"the limit of {quoted(name)} is counted by each of the {workers} workers for itself",
-            )
 
 
 def _special(table: RouteTable) -> Iterator[Note]:

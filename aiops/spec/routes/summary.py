@@ -57,6 +57,12 @@ _UNSET: Mapping[tuple[str, str], tuple[Any, ...]] = {
     ("gateway", "expose"): ((),),
     ("gateway", "retries"): (None,),
     ("verify", "every_model"): (False,),
+    ("deployment", "mode"): (None,),
+    ("deployment", "database_url_file"): (None,),
+    ("deployment", "redis_url_file"): (None,),
+    ("deployment", "replica"): (None,),
+    ("keys", "over_budget_status"): (429,),
+    ("usage", "keep_days"): (400,),
 }
 
 

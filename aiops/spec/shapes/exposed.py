@@ -21,3 +21,6 @@ OPENS: Mapping[Group, str] = {
     "utils": "/utils/…: token counter, supported parameters, how a request would be sent; /health of LiteLLM's own",
 }
 """What each group opens, for people."""
+
+SHOWN_ONLY: frozenset[Group] = frozenset({"openapi", "ui"})
+"""Those from which no provider is reached."""

@@ -16,7 +16,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class RateLimit(Shape):
-    """What one served name may use in a minute: requests, tokens. LiteLLM enforces it and answers 429."""
+    """What one served name may use in a minute, over all workers and gateways: requests, tokens. Then HTTP 429."""
 
     rpm: Count | None = None
     tpm: Count | None = None

@@ -9,20 +9,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from aiops.spec.choosing import sizes
-from aiops.spec.shapes.cache import Cache
-from aiops.spec.shapes.exposed import Group
 from aiops.spec.shapes.mappings import Chain, ExactMatch, Mappings
 from aiops.spec.shapes.options import Value
 from aiops.spec.shapes.options import params as litellm_params
-from aiops.spec.shapes.port import Port
 from aiops.spec.shapes.provider_types import MODELS, TYPES, Mode, ProviderType
+from aiops.spec.shapes.settings import Gateway, Settings, Verify
 from aiops.spec.shapes.shape import Shape
-from aiops.spec.shapes.supervisors import Supervisor
 from aiops.spec.shapes.tenancy import Tenancy
 from aiops.spec.shapes.urls import api_base, connects_to, is_local, normalise
 from aiops.spec.yaml.yaml12 import Document, Path
 
-Seconds = Annotated[float, Field(gt=0, le=86400)]
 Cost = Annotated[float, Field(ge=0, le=1000)]
 """US dollars."""
 Prices = Annotated[
@@ -268,82 +264,19 @@ class Provider(Shape):
         return {model.name: model for model in reversed(self.models)}  # the first, where a name is written twice
 
 
-class Gateway(Shape):
-    """The listening process. Times are seconds. ``expose``: what of LiteLLM's own is opened on the port.
+class Port(Shape):
+    """One entry of ``ports.yaml``. ``service``: the systemd unit that listens there. ``health_check`` is shown to
+    people and never run; ``line`` is where the entry stands."""
 
-    ``admin_port``: where the management API answers; None is on ``port``, with all the rest.
-
-    ``retries``: None is one more try where nobody else can answer, and only after what passes by itself.
-    """
-
-    host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)]
-    admin_host: str = "127.0.0.1"
-    admin_port: Annotated[int, Field(ge=1024, le=65535)] | None = None  # the gateway itself has no right to lower ones
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
-    drain_seconds: Annotated[float, Field(ge=0, le=604800)] = 3600
-    request_timeout: Seconds = 600
-    stream_timeout: Seconds | None = None
-    retries: Annotated[int, Field(ge=0, le=10)] | None = None
-    expose: tuple[Group, ...] = ()
-
-
-class Verify(Shape):
-    """How changes are proved. ``timeout`` is for each model, ``confirm_seconds`` for the dead man's switch.
-
-    ``every_model``: also of a server that takes long to load one.
-    """
-
-    billable: bool = False
-    every_model: bool = False
-    timeout: Seconds = 60
-    confirm_seconds: Seconds = 30
-
-
-class History(Shape):
-    """How many generations are kept."""
-
-    keep: Annotated[int, Field(ge=2, le=10000)] = 20
-
-
-class Container(Shape):
-    """What the supervisor ``container`` runs, and with which engine."""
-
-    image: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]*$")] = "aiops-gateway:latest"
-    engine: Literal["auto", "docker", "podman"] = "auto"
-
-
-class Deployment(Shape):
-    """Where keys, usage and counters are kept. The URLs hold passwords and stand in files, which are named as those of
-    keys are. ``replica``: how this gateway is called among several; None is the machine's name.
-    """
-
-    mode: Literal["standalone", "distributed"] | None = None
-    database_url_file: Annotated[str, Field(min_length=1)] | None = None
-    redis_url_file: Annotated[str, Field(min_length=1)] | None = None
-    replica: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] | None = None
-
-
-class Keys(Shape):
-    """What holds for all keys. ``over_budget_status``: HTTP, of a key that has spent its budget."""
-
-    over_budget_status: Literal[429, 422, 400] = 429
-
-
-class Settings(Shape):
-    """``aiops.yaml``. ``mode`` is short for ``deployment.mode``."""
-
-    gateway: Gateway
-    deployment: Deployment = Field(default_factory=Deployment.model_construct)
-    mode: Literal["standalone", "distributed"] = "standalone"
-    cache: Cache | None = None
-    profile: Literal["cost", "dev", "prod"] = "dev"
-    supervisor: Supervisor = "auto"
-    container: Container = Field(default_factory=Container.model_construct)
-    verify: Verify = Field(default_factory=Verify.model_construct)
-    history: History = Field(default_factory=History.model_construct)
-    keys: Keys = Field(default_factory=Keys.model_construct)
-    master_key_file: str | None = None
+    protocol: Literal["http", "https", "tcp"] = "http"
+    required: bool = False
+    service: str | None = None
+    description: str | None = None
+    health_check: str | None = None
+    notes: str | None = None
+    status: Literal["used", "reserved"] = "used"
+    line: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 from aiops.state.counters import connections
 from aiops.state.counters.breaker import Breaker
 from aiops.state.counters.meters import Unavailable
-from aiops.state.counters.redis import patience
+from aiops.state.counters.redis import Patience
 
 SECONDS = 0.02  # that a request may be held up by the question
 KEEPING = 1.0  # of keeping one, for which nobody waits
@@ -59,7 +59,7 @@ class Kept:
         self._busy += 1
         try:
             self._breaker.check()
-            async with patience(seconds):
+            async with Patience(seconds):
                 return await self._command(*words)
         except Unavailable:
             return None

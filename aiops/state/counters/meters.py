@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 SLIDING = 60
 EXACT = 120  # requests a minute
@@ -71,8 +71,7 @@ class Demand:
     seconds: float = 3600.0
 
 
-@dataclass(frozen=True)
-class Level:
+class Level(NamedTuple):
     """How a meter stands: ``used`` is settled and reserved together, ``reserved`` the latter alone. ``resets``: seconds
     until there is room for one more (0: there is), None when that is not known (parallel, and money of no window)."""
 

@@ -20,10 +20,21 @@ class Opened:
     deciding: Counters
     lasting: Counters
 
+    @property
+    def kind(self) -> str:
+        return "lmdb" if self.deciding is self.lasting else "redis"
 
-def opened(state: Path, redis_url: str | None, say: Callable[[str], None], *, seconds: float | None = None) -> Opened:
+
+def opened(
+    state: Path,
+    redis_url: str | None,
+    say: Callable[[str], None],
+    *,
+    seconds: float | None = None,
+    probed: bool = False,
+) -> Opened:
     """``redis_url`` None: this host's alone. ``seconds``: that a question to Redis may take, for who is in no hurry.
-    Raises OSError, and ``connections.BadUrl``."""
+    ``probed``: whoever asks for it says himself how Redis is. Raises OSError, and ``connections.BadUrl``."""
     from aiops.state.counters.shared import Shared
 
     if redis_url is None:
@@ -33,5 +44,10 @@ def opened(state: Path, redis_url: str | None, say: Callable[[str], None], *, se
     from aiops.state.counters.fallback import Fallback
 
     patience = redis.SECONDS if seconds is None else seconds
-    first = redis.Redis(redis_url, connect=patience, command=patience, say=say)
+    told = _nobody if probed else say
+    first = redis.Redis(redis_url, connect=patience, command=patience, say=told)
     return Opened(Fallback(first, Shared(state / STANDING_IN, say=say)), first)
+
+
+def _nobody(_: str) -> None:
+    pass

@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import struct
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha1
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +82,13 @@ class Redis:
         self._prefix, self._clock, self._seconds, self._place = prefix, clock, max(connect, command), place
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._run = ""
+        self._version = ""
         self._sweeping: dict[str, int] = {}
         self.breaker = Breaker(place, self._probe, say)
+
+    def __str__(self) -> str:
+        """Which one and where, for people; its version once it has answered."""
+        return self._place.replace("Redis", f"Redis {self._version}".strip(), 1)
 
     async def close(self) -> None:
         await self.breaker.close()
@@ -142,7 +147,7 @@ class Redis:
         await self._wait_for_room()
         try:
             self.breaker.check()  # it may have been found out meanwhile
-            async with patience(self._seconds if self._idle else CONNECTING * self._seconds):
+            async with Patience(self._seconds if self._idle else CONNECTING * self._seconds):
                 answer = await self._evaluate(script, arguments)
                 if answer == b"!" or answer == [b"!"]:  # everything was deleted
                     await self._evaluate(self._keep, ("hello", self._run, secrets.token_hex(16)))
@@ -185,8 +190,9 @@ class Redis:
                     await connection.connect()
                 finally:
                     connections.CONNECTING.reset(connecting)
+                connection.socket_timeout = None  # two more timers for each command: ours is around everything
             await connection.send_packed_command(connection.pack_command(*words), check_health=False)
-            answer = await connection.read_response()
+            answer = await connection.read_response(timeout=inf)
         except self._refusal:
             self._idle.append(connection)
             raise
@@ -217,7 +223,7 @@ class Redis:
         hello = ("hello", run, secrets.token_hex(16))
         await connection.send_command("EVAL", self._keep.text, 0, self._prefix, now, *hello, check_health=False)
         await connection.read_response()
-        self._run = run
+        self._run, self._version = run, version
 
     async def _probe(self) -> None:
         try:
@@ -242,28 +248,38 @@ class Redis:
             await self._command("LREM", f"{self._prefix}old", 0, epoch)
 
 
-@asynccontextmanager
-async def patience(seconds: float) -> AsyncIterator[None]:
-    """As ``asyncio.timeout``. A process that is late itself has not looked yet whether there is an answer: it is given
-    the time once more, and a busy machine is no outage."""
-    loop = asyncio.get_running_loop()
-    due = loop.time() + seconds
-    limit = asyncio.timeout(None)
-    waiting: asyncio.TimerHandle
+class Patience:
+    """As ``asyncio.timeout``, in a third of its time. A process that is late itself has not looked yet whether there is
+    an answer: it is given the time once more, and a busy machine is no outage."""
 
-    def over() -> None:
-        nonlocal waiting
-        if loop.time() - due > LATE:
-            waiting = loop.call_later(seconds, limit.reschedule, 0.0)
+    __slots__ = ("_cancelled_before", "_due", "_is_over", "_loop", "_seconds", "_task", "_waiting")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._is_over = False
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._cancelled_before = task, task.cancelling()
+        self._loop = asyncio.get_running_loop()
+        self._due = self._loop.time() + self._seconds
+        self._waiting: asyncio.Handle = self._loop.call_at(self._due, self._look)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._waiting.cancel()
+        if self._is_over and self._task.uncancel() <= self._cancelled_before and kind is asyncio.CancelledError:
+            raise TimeoutError
+
+    def _look(self) -> None:
+        if self._loop.time() - self._due > LATE:
+            self._waiting = self._loop.call_later(self._seconds, self._end)
         else:
-            limit.reschedule(0.0)
+            self._waiting = self._loop.call_soon(self._end)  # what came meanwhile is read first
 
-    waiting = loop.call_at(due, over)
-    try:
-        async with limit:
-            yield
-    finally:
-        waiting.cancel()
+    def _end(self) -> None:
+        self._is_over = True
+        self._task.cancel()
 
 
 def _literal(text: str) -> str:
@@ -286,13 +302,13 @@ def _triples(amounts: Mapping[str, int], ends: Mapping[str, int | None]) -> list
     return said
 
 
-def _level(meter: Meter, used: int, reserved: int, resets: int) -> Level:
-    return Level(meter, used, reserved, None if resets < 0 else resets / SECOND)
-
-
 def _levels(answer: bytes, start: int, meters: Sequence[Meter]) -> tuple[Level, ...]:
     fields = _LEVEL.iter_unpack(answer[start : start + _LEVEL.size * len(meters)])
     return tuple([_level(meter, *each) for meter, each in zip(meters, fields, strict=True)])
+
+
+def _level(meter: Meter, used: int, reserved: int, resets: int) -> Level:
+    return Level(meter, used, reserved, None if resets < 0 else resets / SECOND)
 
 
 def _decision(answer: bytes, meters: Sequence[Meter]) -> Decision:

@@ -340,4 +340,9 @@ def birth(pid: int) -> int:
 
 def is_alive(file: File) -> bool:
     """Whether whoever writes to it may go on doing so."""
-    return birth(file.pid) == file.born
+    return lives(file.pid, file.born)
+
+
+def lives(pid: int, born: int) -> bool:
+    """Whether the process that started then, in clock ticks since the boot, has not ended."""
+    return birth(pid) == born

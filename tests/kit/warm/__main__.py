@@ -33,7 +33,10 @@ def main() -> None:
     become(order, ordered.descriptors, warm, set_by_imports)
     ordered.begun()
     if order.masters:
-        product.let_fork(through({"masters": order.masters}))
+        places = {kind: str(Path(order.masters).with_name(kind)) for kind in product.PRELOADS}
+        product.let_fork(through(places, order.masters))
+    if order.module == product.KEEPER:
+        product.let_become_master()
     called = product.main_of(order.module)
     sys.argv = product.arguments_of(order.argv, order.module)
     finish(called)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(sys.executable).parent
 AIOPS = BIN / "aiops"
 MASTER = "aiops.gateway"
+KEEPER = "aiops.gateway.keeper"
 # What LiteLLM and the interpreter read once, at their start: a program with other values of it starts for real.
 READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "LITELLM_", "OPENAI_", "AIOHTTP_", "OTEL_")
 
@@ -31,10 +33,12 @@ class Program:
     def of(argv: Sequence[Any]) -> Program | None:
         """None: a program that no warm process can become."""
         words = [str(each) for each in argv]
-        if words[:1] == [str(AIOPS)]:
+        if words[:1] == [str(AIOPS)] or words[:3] == [sys.executable, "-m", "aiops"]:
             return Program("commands", "aiops.cli")
         if words[:3] == [sys.executable, "-m", MASTER]:
             return Program("masters", f"{MASTER}.__main__")
+        if words[:3] == [sys.executable, "-m", KEEPER]:
+            return Program("masters", KEEPER)
         if words[:3] == [sys.executable, "-m", "tests.faults.runner"]:
             return Program("commands", "tests.faults.runner")
         return None
@@ -77,8 +81,35 @@ def arguments_of(argv: Sequence[str], module: str) -> list[str]:
 
 
 def let_fork(starts: type[subprocess.Popen[Any]]) -> None:
-    """In a command line: whatever it starts is started by ``starts``, which forks masters and nothing else."""
+    """In a command line: whatever it starts is started by ``starts``, which forks masters and other command lines."""
     subprocess.Popen = starts  # type: ignore[misc]
+
+
+def let_become_master() -> None:
+    """In a keeper: the master that it spawns is its own fork, which has imported what a master imports."""
+    real = os.posix_spawn
+
+    def spawn(path: str, argv: list[str], env: Mapping[str, str], *, setsigmask: Collection[int]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            os.posix_spawn = real
+            _be_master(argv, setsigmask)
+        return pid
+
+    os.posix_spawn = spawn  # type: ignore[assignment]
+
+
+def _be_master(argv: list[str], signals_to_block: Collection[int]) -> NoReturn:
+    from tests.kit.warm.identity import finish, show  # what `aiops` of a shell, which reads this, does without
+
+    for number, theirs in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        signal.signal(number, theirs)  # as after exec
+    signal.pthread_sigmask(signal.SIG_SETMASK, signals_to_block)
+    show(argv)
+    module = f"{MASTER}.__main__"
+    called = main_of(module)
+    sys.orig_argv, sys.argv = list(argv), arguments_of(argv, module)
+    finish(called)
 
 
 def same_start(environment: dict[str, str]) -> bool:

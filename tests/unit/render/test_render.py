@@ -30,8 +30,8 @@ ROUTING = next(case for case in CASES if case.name == "routing")
 SECRETS = ("sk-", "Bearer")
 
 # What LiteLLM is given, by the section; the test below asks LiteLLM whether it reads each.
-LITELLM_PARAMS = {"model", "api_base", "api_key", "weight", "order", "rpm", "tpm"}
-MODEL_INFO = {"id", "mode", "provider", "documentation", "max_input_tokens", "supports_reasoning"}
+LITELLM_PARAMS = {"model", "api_base", "api_key", "weight", "order"}
+MODEL_INFO = {"id", "mode", "provider", "documentation", "max_input_tokens", "supports_reasoning", "rpm", "tpm"}
 ROUTER_SETTINGS = {
     *("fallbacks", "max_fallbacks", "num_retries", "disable_cooldowns", "timeout", "stream_timeout"),
     "optional_pre_call_checks",
@@ -149,10 +149,11 @@ def test_every_member_of_every_rule_is_a_deployment_of_its_own_and_nothing_else_
     assert set(hidden) == {member.deployment for member in hidden_members(rules)}
 
 
-def test_a_limit_is_enforced_and_not_only_a_weight() -> None:
+def test_a_limit_is_enforced_and_is_no_weight_and_no_limit_of_requests_at_once() -> None:
     config = config_of(ROUTING)
-    limited = [item["litellm_params"] for item in config["model_list"] if "rpm" in item["litellm_params"]]
-    assert [(params["rpm"], params["tpm"]) for params in limited] == [(60, 100000)]
+    limited = [item["model_info"] for item in config["model_list"] if "rpm" in item["model_info"]]
+    assert [(info["rpm"], info["tpm"]) for info in limited] == [(60, 100000)]
+    assert not [item for item in config["model_list"] if {"rpm", "tpm"} & set(item["litellm_params"])]
     assert config["router_settings"]["optional_pre_call_checks"] == ["enforce_model_rate_limits"]
     assert "optional_pre_call_checks" not in config_of(EVERY_KEY)["router_settings"]
 

@@ -31,8 +31,8 @@ from aiops.spec.shapes.mappings import (
     SpecialCases,
     Threshold,
 )
-from aiops.spec.shapes.model import ModelSpec, Provider, Settings
-from aiops.spec.shapes.port import Port
+from aiops.spec.shapes.model import ModelSpec, Port, Provider
+from aiops.spec.shapes.settings import Settings
 from aiops.spec.shapes.tenancy import Account, KeySpec, Tenancy, UserSpec, Window
 from aiops.spec.sources import AT_INIT, FILES, KEYS, PORTS
 

@@ -363,19 +363,3 @@ def test_what_has_no_effect_at_present_is_noted() -> None:
     assert remarks("special_cases: {error_based_routing: {}}") == [
         "`special_cases` change nothing: no name has a second provider or a fallback"
     ]
-
-
-def test_a_limit_that_several_workers_count_is_noted() -> None:
-    limited = "capabilities: {}\n"
-    state = load(
-        {
-            **sources(limited, 4),
-            "model-mappings.yaml": DECIDED.replace(
-                "provider: local}", "provider: local, rate_limit: {rpm: 5}}"
-            ).encode(),
-        },
-        {},
-    )
-    assert [note.message for note in notes(state, resolve(state))] == [
-        "the limit of `chat:8b` is counted by each of the 4 workers for itself"
-    ]

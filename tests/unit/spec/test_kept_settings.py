@@ -13,9 +13,9 @@ OLDEST = {"gateway.host": "127.0.0.1", "gateway.port": 4000}
 
 
 def test_what_an_older_version_did_not_record_has_the_default_of_the_files() -> None:
-    from aiops.spec.shapes import model
+    from aiops.spec.shapes import settings as shapes
 
-    settings = model.Settings(gateway=model.Gateway(port=4000))
+    settings = shapes.Settings(gateway=shapes.Gateway(port=4000))
     kept = Kept.of(OLDEST)
     assert kept.gateway == Gateway(settings.gateway.host, settings.gateway.port)
     assert kept.verify == Verify(settings.verify.timeout, settings.verify.billable)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from aiops.gateway.worker.call import Call
+from aiops.gateway.worker.figures import Figures
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.front.reserve import Reservation
 from aiops.gateway.worker.prices import Prices, Tokens
@@ -45,16 +46,23 @@ class Spent:
 
 
 class Account:
-    """One per worker. ``replica``: the host's name in the ledger."""
+    """One per worker. ``replica``: the host's name in the ledger. ``figures``: what is counted for ``/metrics``."""
 
     def __init__(
-        self, spool: Spool, book: Prices, generation: int, replica: str, clock: Callable[[], float] = time.time
+        self,
+        spool: Spool,
+        book: Prices,
+        generation: int,
+        replica: str,
+        clock: Callable[[], float] = time.time,
+        figures: Figures | None = None,
     ) -> None:
         self._spool = spool
         self._book = book
         self._generation = generation
         self._replica = replica
         self._clock = clock
+        self._figures = figures
 
     def accept(
         self, given: Reservation, identity: Identity, path: str, idempotency_key: str | None, now: float
@@ -77,13 +85,21 @@ class Account:
             idempotency_key=idempotency_key,
         )
         self._spool.accepted(accepted)
+        if self._figures is not None:
+            self._figures.let_in()
         return accepted
 
-    def spent(self, given: Reservation, metering: Metering, call: Call | None) -> Spent:
-        """What a request used that has ended, or was left."""
+    def spent(self, given: Reservation, metering: Metering, call: Call | None, written: int = 0) -> Spent:
+        """What a request used that has ended, or was left. ``written``: tokens that a provider usually has written by
+        now."""
+        if given.is_opened:
+            return _as_said(metering)
         was_asked = call is None or bool(call.provider)
         if metering.cached or given.asked.counts_only or metering.status >= 400 or not was_asked:
             return Spent(Tokens(), 0, estimated=False)
+        if not metering.status:  # left before anything was said, and somebody worked for it
+            tokens = Tokens(max(1, given.estimated.prompt), min(written, given.estimated.completion))
+            return Spent(tokens, self._cost(given, tokens, call), estimated=True)
         tokens = metering.tokens(given.estimated.prompt)
         estimated = metering.estimated
         if estimated and metering.cost is not None:  # of a picture, or a voice: no tokens, but LiteLLM knows
@@ -97,6 +113,8 @@ class Account:
     def ended(self, usage: Usage, epoch: str) -> None:
         """``epoch``: in which counters it is settled."""
         self._spool.ended(replace(usage, epoch=epoch))
+        if self._figures is not None:
+            self._figures.ended(usage.outcome, usage.status)
 
     def usage(
         self,
@@ -135,3 +153,11 @@ class Account:
         costs = [None if price is None else price.cost(tokens) for price in found]
         known = [cost for cost in costs if cost is not None]
         return min(max(known), money.MOST) if known else None
+
+
+def _as_said(metering: Metering) -> Spent:
+    """Of a request of which nothing is known but its answer."""
+    tokens = Tokens() if metering.estimated else metering.tokens(0)
+    if metering.cost is not None:
+        return Spent(tokens, min(money.nano(metering.cost), money.MOST), estimated=False)
+    return Spent(tokens, None if tokens.total else 0, estimated=False)

@@ -53,6 +53,12 @@ async def read_body(receive: Receive, most: int) -> bytes | None:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+async def left(receive: Receive) -> None:
+    """Returns when the client has left. Its body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 class TooLarge(ValueError):
     """More than anybody reads into memory."""
 

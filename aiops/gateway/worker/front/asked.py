@@ -48,7 +48,8 @@ class Asked:
     """``models``: every name that this request could lead to, the one that it asks for first. ``prompt``: its tokens,
     estimated; ``most``: tokens of one answer that the client wants at most; ``answers``: how many of them.
     ``body``: what LiteLLM is given. ``hides_usage``: the client did not ask for the event that tells the usage.
-    ``counts_only``: tokens are counted and nothing is answered. ``not_theirs``: what only the operator may say.
+    ``counts_only``: tokens are counted and nothing is answered. ``background``: its answer is fetched later.
+    ``not_theirs``: what only the operator may say.
     """
 
     models: tuple[str, ...] = ()
@@ -58,6 +59,7 @@ class Asked:
     stream: bool = False
     hides_usage: bool = False
     counts_only: bool = False
+    background: bool = False
     not_theirs: tuple[str, ...] = ()
     end_user: str | None = None
     body: bytes = field(default=b"", repr=False)
@@ -90,6 +92,7 @@ def read(
         stream=stream,
         hides_usage=stream and not form and _may_have_options(path) and not _wants_usage(said),
         counts_only=_COUNTING.fullmatch(path) is not None,
+        background=said.get("background") is True,
         not_theirs=tuple(_not_theirs(said)),
         end_user=_text(said.get("user")),
         body=body,

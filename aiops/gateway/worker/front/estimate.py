@@ -17,18 +17,29 @@ _MOST_MODELS = 4096
 
 
 class AnswerLengths:
-    """Tokens that the answers of each model had lately: a running mean, of this worker."""
+    """Tokens that the answers of each model had lately, and the seconds they took: running means, of this worker."""
 
     def __init__(self) -> None:
         self._mean: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
 
-    def note(self, model: str, completion: int) -> None:
+    def note(self, model: str, completion: int, seconds: float = 0.0) -> None:
         if completion <= 0:
             return
         before = self._mean.get(model)
         if before is None and len(self._mean) >= _MOST_MODELS:
             self._mean.clear()
-        self._mean[model] = completion if before is None else before + _WEIGHT * (completion - before)
+            self._seconds.clear()
+        if before is None:
+            self._mean[model], self._seconds[model] = completion, seconds
+            return
+        self._mean[model] = before + _WEIGHT * (completion - before)
+        self._seconds[model] += _WEIGHT * (seconds - self._seconds[model])
+
+    def written(self, model: str, seconds: float) -> int:
+        """Tokens that it usually has written after so many; 0 when nobody knows."""
+        each = self._seconds.get(model, 0.0)
+        return round(self._mean[model] * seconds / each) if each > 0 else 0
 
     def usual(self, model: str) -> int:
         """Twice the mean, so that few answers are longer."""

@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from aiops.gateway.worker.front import asked, key, let_in, listing, management
+from aiops.gateway.worker.figures import Figures
+from aiops.gateway.worker.front import asked, key, let_in, listing, management, metrics
 from aiops.gateway.worker.front.account import IDEMPOTENCY_KEY, Account
 from aiops.gateway.worker.front.asgi import (
     Application,
@@ -27,7 +28,6 @@ from aiops.gateway.worker.front.asgi import (
     is_admins,
     is_private,
     read_body,
-    replay,
 )
 from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.cached.cache import Cache
@@ -39,9 +39,11 @@ from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.passage import Passage
 from aiops.gateway.worker.front.proofs import is_proof
 from aiops.gateway.worker.front.refusals import send_refusal
-from aiops.gateway.worker.front.reserve import Reserve
-from aiops.spec.shapes.exposed import OPENS
+from aiops.gateway.worker.front.reserve import Reservation, Reserve
+from aiops.gateway.worker.prices import Tokens
+from aiops.spec.shapes.exposed import OPENS, SHOWN_ONLY
 from aiops.state import rules
+from aiops.state.held import is_held
 from aiops.state.rules import Refusal
 from aiops.state.shapes import Identity
 from aiops.state.usage.record import Outcome
@@ -53,7 +55,7 @@ LARGEST_BODY = 512 * 1024 * 1024
 class Front:
     """Wraps the application of a worker. ``health``: the paths that it answers without a key. ``manage``: who answers
     the management API; None: nobody, and it is not there. ``apart``: it has a port of its own. ``same``: other names of
-    served models. ``refused`` counts refusals by ``type``."""
+    served models. ``metrics``: who says what is counted, likewise. ``refused`` counts refusals by ``type``."""
 
     def __init__(
         self,
@@ -68,6 +70,8 @@ class Front:
         cache: Cache | None = None,
         apart: bool = False,
         same: Mapping[str, str] | None = None,
+        metrics: metrics.Ask | None = None,
+        figures: Figures | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.refused: Counter[str] = Counter()
@@ -82,6 +86,8 @@ class Front:
         self._cache = cache
         self._apart = apart
         self._same = same or {}
+        self._metrics = metrics
+        self._figures = figures
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,6 +103,9 @@ class Front:
         if method == "OPTIONS" and (wanted := _preflight(scope)) and self._doors.usual(wanted, path):
             # A browser asks before it sends anything, and has no key then. LiteLLM's CORS layer answers.
             await self._app(scope, receive, send)
+            return
+        if path == metrics.PATH and method == "GET" and self._metrics is not None:
+            await self._measure(scope, send, self._metrics)
             return
         managed = self._manage is not None and kind == "http" and management.is_managed(method, path)
         admins = self._apart and is_admins(scope)
@@ -162,15 +171,13 @@ class Front:
         if isinstance(given, Refusal):
             await self._refuse(scope, send, given)
             return None
-        let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models))
+        let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models, given.estimated.total))
         if wanted.hides_usage:
             body = asked.with_usage(wanted)
             size = (b"content-length", str(len(body)).encode())
             scope = {**scope, "headers": [size if pair[0] == size[0] else pair for pair in scope["headers"]]}
         else:
             body = wanted.body
-        if scope["type"] == "http":
-            receive = replay(body, receive)
         idempotency_key = header(scope, IDEMPOTENCY_KEY).decode("latin-1")[:256] or None
         accepted = self._account.accept(given, identity, scope["path"], idempotency_key, now)
         metering, app = Metering(hides_usage=wanted.hides_usage), self._app
@@ -178,7 +185,7 @@ class Front:
         asks = self._cache.question(scope, identity, wanted) if self._cache is not None else None
         if self._cache is not None and asks is not None:
             app = self._cache.before(app, asks, metering)
-        await passage.run(app, scope, receive, send)
+        await passage.run(app, scope, body, receive, send)
         return passage.outcome
 
     async def _look(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
@@ -205,13 +212,26 @@ class Front:
             await self._app(scope, receive, send)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
-        """What the operator opened, all of which is an administrator's."""
-        refused = rules.valid(identity, self._clock()) or (None if identity.admin else _only_admins(scope["path"]))
+        """What the operator opened, all of which is an administrator's. Nobody can say beforehand what is used there,
+        so whoever is held to something stays out; of the others it is written down what is said of it."""
+        path, now = scope["path"], self._clock()
+        refused = rules.allow(identity, path, (), now, "opened")
+        if refused is None and not identity.admin:
+            refused = _only_admins(path)
+        if refused is None and is_held(identity):
+            refused = _only_free(path)
         if refused is not None:
             await self._refuse(scope, send, refused)
             return
-        let_in.current.set(let_in.LetIn(identity, scope["path"]))
-        await self._app(scope, receive, send)
+        let_in.current.set(let_in.LetIn(identity, path))
+        if opens(scope.get("method", WEBSOCKET), path) in SHOWN_ONLY:
+            await self._app(scope, receive, send)
+            return
+        given = Reservation(uuid.uuid4().hex, Asked(), Tokens(), (), is_opened=True)
+        accepted = self._account.accept(given, identity, path, None, now)
+        await Passage(given, accepted, Metering(), self._reserve, self._account).run(
+            self._app, scope, None, receive, send
+        )
 
     async def _administer(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
         refused = rules.allow(identity, scope["path"], (), self._clock(), "management")
@@ -222,6 +242,18 @@ class Front:
             return
         assert self._manage is not None
         await management.manage(self._manage, scope, receive, send, identity)
+
+    async def _measure(self, scope: Scope, send: Send, ask: metrics.Ask) -> None:
+        if not metrics.is_near(scope):
+            who = await identify(list(key.given(scope["headers"], scope.get("query_string", b""))), self._known)
+            if isinstance(who, Refusal):
+                await self._refuse(scope, send, who, b"Bearer")
+                return
+            refused = rules.valid(who, self._clock()) or (None if who.admin else metrics.ONLY_ADMINS)
+            if refused is not None:
+                await self._refuse(scope, send, refused)
+                return
+        await metrics.answer(ask, send)
 
     async def _read(self, scope: Scope, receive: Receive, identity: Identity) -> Asked | Refusal | None:
         path, query = scope["path"], scope.get("query_string", b"")
@@ -245,6 +277,8 @@ class Front:
 
     async def _refuse(self, scope: Scope, send: Send, refusal: Refusal, challenge: bytes = b"") -> None:
         self.refused[refusal.kind] += 1
+        if self._figures is not None:
+            self._figures.refused(refusal)
         more = [(b"www-authenticate", challenge)] if challenge and refusal.status == 401 else None
         await send_refusal(scope, send, refusal, more)
 
@@ -273,6 +307,14 @@ def _not_here(method: str, path: str) -> Refusal:
 
 def _only_admins(path: str) -> Refusal:
     message = f"{path[:200]} answers to the master key, or a key of an administrator, only."
+    return Refusal(status=403, kind="auth_error", code="403", message=message)
+
+
+def _only_free(path: str) -> Refusal:
+    message = (
+        f"{path[:200]} was opened with `gateway.expose`: nothing is counted there, so a key with a limit, a budget or a"
+        " list of models may not use it. The master key may, or a key of an administrator without any."
+    )
     return Refusal(status=403, kind="auth_error", code="403", message=message)
 
 

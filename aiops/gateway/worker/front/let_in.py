@@ -10,11 +10,13 @@ from aiops.state.shapes import Identity
 
 @dataclass(frozen=True)
 class LetIn:
-    """``models``: the names that were looked at."""
+    """``models``: the names that were looked at. ``tokens``: as estimated, of a request that is put right when it ends;
+    None: of one that nobody meters."""
 
     identity: Identity
     path: str
     models: tuple[str, ...] = ()
+    tokens: int | None = None
 
     @property
     def is_master(self) -> bool:

@@ -42,6 +42,18 @@ def shown(levels: Iterable[Level]) -> Headers:
     return [(name.encode(), value.encode("latin-1")) for name, value in dict(found).items()]
 
 
+def put_right(levels: Iterable[Level], reserved: int, used: int) -> tuple[Level, ...]:
+    """As they stand when a request is over that had ``reserved`` tokens and has ``used`` so many."""
+    return tuple(_put_right(level, reserved, used) if level.meter.what == "tokens" else level for level in levels)
+
+
+def _put_right(level: Level, reserved: int, used: int) -> Level:
+    held = min(reserved, level.meter.limit)  # more than all of it is never reserved
+    now = max(0, level.used - held + used)
+    resets = 0.0 if now < level.meter.limit else level.resets
+    return Level(level.meter, now, max(0, level.reserved - held), resets)
+
+
 def duration(seconds: float) -> str:
     """As OpenAI writes it: ``120ms``, ``6s``, ``1m30s``."""
     if seconds < 1:

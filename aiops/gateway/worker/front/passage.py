@@ -10,9 +10,10 @@ import time
 from aiops.gateway.worker.call import Call, State, current
 from aiops.gateway.worker.front import limits_shown
 from aiops.gateway.worker.front.account import Account
-from aiops.gateway.worker.front.asgi import Application, Headers, Message, Receive, Scope, Send
+from aiops.gateway.worker.front.asgi import Application, Headers, Message, Receive, Scope, Send, left, replay
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.front.reserve import Reservation, Reserve
+from aiops.gateway.worker.prices import Tokens
 from aiops.state.usage import settled
 from aiops.state.usage.record import Outcome
 from aiops.state.usage.spool import Accepted
@@ -23,9 +24,16 @@ _DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*$")
 _TYPES = rb"(?:message_stop|response\.completed|response\.incomplete|response\.failed)"
 _OVER = re.compile(rb"(?:^|\n)(?:event: ?" + _TYPES + rb'\s*\n|data: ?\{"type": ?"' + _TYPES + rb'")')
 
+# Seconds in which LiteLLM ends by itself what it has begun to answer. It would be in the way of being cancelled there:
+# what reads from the provider is a task of its own then.
+GRACE = 0.5
+
 
 class Passage:
-    """What LiteLLM's application is called with. Raises what it raises."""
+    """What LiteLLM's application is called with. Raises what it raises.
+
+    Whoever hangs up wants no answer: what was begun for it is cancelled, which closes the connection to the provider,
+    and that stops generating."""
 
     def __init__(
         self, given: Reservation, accepted: Accepted, metering: Metering, reserve: Reserve, account: Account
@@ -40,12 +48,20 @@ class Passage:
         self._left = False
         self._broke = False
         self._is_over = False
+        self._head: Message | None = None  # kept back
+        self._used: Tokens | None = None  # set when it is over
         self.outcome: Outcome | None = None
 
-    async def run(self, app: Application, scope: Scope, receive: Receive, send: Send) -> None:
-        self._receive_from, self._send_to = receive, send
+    async def run(self, app: Application, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> None:
+        """``body``: what LiteLLM is given of it; then ``receive`` is what the client says after it. None: nobody has
+        read it, and it is LiteLLM's to end."""
+        is_read = scope["type"] == "http" and body is not None
+        self._receive_from, self._send_to = replay(body, receive) if is_read else receive, send  # type: ignore[arg-type]
         try:
-            await app(scope, self._receive, self._send)
+            if is_read and not self._given.asked.background:
+                await self._until_left(app, scope, receive)
+            else:
+                await app(scope, self._receive, self._send)
         except asyncio.CancelledError:
             self._left = True
             raise
@@ -57,6 +73,26 @@ class Passage:
                 # The task may be cancelled again and again meanwhile; what was used is put right all the same.
                 await asyncio.shield(asyncio.ensure_future(self._over(current.get())))
 
+    async def _until_left(self, app: Application, scope: Scope, receive: Receive) -> None:
+        try:
+            async with asyncio.timeout(None) as cut:
+                watching = asyncio.create_task(self._cut_when_left(cut, receive))
+                try:
+                    await app(scope, self._receive, self._send)
+                finally:
+                    watching.cancel()
+        except TimeoutError:
+            if not cut.expired():
+                raise
+
+    async def _cut_when_left(self, cut: asyncio.Timeout, receive: Receive) -> None:
+        await left(receive)
+        if self._is_over:
+            return  # it has its answer; what LiteLLM does after that is its own
+        self._left = True
+        begun = self._given.asked.stream or self._metering.status
+        cut.reschedule(asyncio.get_running_loop().time() + (GRACE if begun else 0))
+
     async def _receive(self) -> Message:
         message = await self._receive_from()
         if message["type"] in ("http.disconnect", "websocket.disconnect"):
@@ -66,9 +102,11 @@ class Passage:
     async def _send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
-            self._metering.start(message["status"], message.get("headers", ()))
-            message["headers"] = self._with_limits(message.get("headers", []))
-        elif kind == "http.response.body":
+            if not self._left or message["status"] < 400:  # or it is LiteLLM's word for a client that has left
+                self._metering.start(message["status"], message.get("headers", ()))
+            self._head = message  # it goes out with what follows: of a whole answer it is known then what is left
+            return
+        if kind == "http.response.body":
             more = bool(message.get("more_body"))
             body = message.get("body", b"")
             if self._first is None and body:
@@ -80,6 +118,10 @@ class Passage:
             if more and not passed:
                 return
             message["body"] = passed
+            if self._head is not None:
+                head, self._head = self._head, None
+                head["headers"] = self._with_limits(head.get("headers", []))
+                await self._send_to(head)
         elif kind == "websocket.accept":
             self._metering.status = 101
         elif kind == "websocket.send":
@@ -91,7 +133,10 @@ class Passage:
         await self._send_to(message)
 
     def _with_limits(self, headers: Headers) -> Headers:
-        shown = limits_shown.shown(self._given.levels)
+        levels = self._given.levels
+        if self._used is not None:
+            levels = limits_shown.put_right(levels, self._given.estimated.total, self._used.total)
+        shown = limits_shown.shown(levels)
         if not shown:
             return headers
         return [pair for pair in headers if pair[0].lower() not in limits_shown.OURS] + shown
@@ -101,9 +146,13 @@ class Passage:
         metering = self._metering
         if self._broke and not metering.status:
             metering.status = 500
-        spent = self._account.spent(self._given, metering, call)
+        began = call.began if call is not None and call.began else self._began
+        seconds = time.monotonic() - began
+        written = self._reserve.lengths.written(self._given.asked.model, seconds)
+        spent = self._account.spent(self._given, metering, call, written)
+        self._used = spent.tokens
         if metering.ended and metering.status < 400 and not spent.estimated and not metering.cached:
-            self._reserve.lengths.note(self._given.asked.model, spent.tokens.completion)
+            self._reserve.lengths.note(self._given.asked.model, spent.tokens.completion, seconds)
         outcome = self.outcome = self._outcome(call)
         usage = self._account.usage(self._accepted, self._given, spent, metering, outcome, call, first=self._first)
         if self._given.settles:  # money is reserved
@@ -113,6 +162,8 @@ class Passage:
             epoch = await self._reserve.settle(self._given, spent.tokens, spent.cost)
         finally:
             self._account.ended(usage, epoch)
+            if call is not None and call.held is not None:
+                await call.held.settle(spent.tokens.total)
 
     def _outcome(self, call: Call | None) -> Outcome:
         if self._left:

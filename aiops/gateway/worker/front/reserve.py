@@ -33,7 +33,8 @@ Seeder = Callable[[Sequence[accounting.Unseeded]], Awaitable[None]]
 @dataclass
 class Reservation:
     """``settles``: the money counters that it is reserved in, as the ledger says it (``usage/settled.py``). ``held``:
-    there is something to put right at the end."""
+    there is something to put right at the end. ``is_opened``: by a door that the operator opened, where nobody knows
+    what is asked."""
 
     id: str
     asked: Asked
@@ -43,6 +44,7 @@ class Reservation:
     settles: str = ""
     levels: tuple[Level, ...] = ()
     counts: Counts = field(default_factory=Counts)
+    is_opened: bool = False
 
 
 class Reserve:
@@ -61,6 +63,8 @@ class Reserve:
         self.seeder: Seeder | None = None
         self.over_budget_status = rules.OVER_BUDGET
         self.over_in_shadow: Counter[str] = Counter()
+        self.live = 0
+        """Requests that hold room now."""
         self._counters = counters
         self._book = book
         self._ways = ways
@@ -107,8 +111,9 @@ class Reserve:
             self._is_away = False
             self._say("limits and budgets are counted again")
         if isinstance(decision, Refused):
-            return rules.over(identity, counts.counted, decision, now, self.over_budget_status)
+            return rules.over(identity, counts.counted, decision, now, self.over_budget_status, estimated.total)
         given.held = True
+        self.live += 1
         given.levels = decision.levels
         given.settles = settled.settled(decision.epoch, _marks(level.meter for level in decision.levels))
         for level in decision.over:
@@ -121,6 +126,7 @@ class Reserve:
         if not given.held or self._counters is None:
             return given.settles
         given.held = False
+        self.live -= 1
         epoch = await self._settle(self._counters, given.id, tokens.total, cost or 0)
         return given.settles if epoch == settled.epoch(given.settles) else settled.unsure(given.settles)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -122,6 +123,7 @@ class App:
         self.pieces: Sequence[bytes] = (json.dumps(ANSWER).encode(),)
         self.before_piece: Callable[[int], Any] = lambda number: None
         self.deployment, self.provider = "d1", "one"
+        self.in_one = False  # as LiteLLM sends what is no stream
 
     def streams(self, *pieces: bytes) -> None:
         self.headers, self.pieces = [(b"content-type", b"text/event-stream; charset=utf-8")], pieces
@@ -138,6 +140,9 @@ class App:
             this.name = "alpha"
             this.ask(self.deployment, self.provider, 0.0)
         await send({"type": "http.response.start", "status": self.status, "headers": list(self.headers)})
+        if self.in_one:
+            await send({"type": "http.response.body", "body": b"".join(self.pieces)})
+            return
         for number, piece in enumerate(self.pieces):
             found = self.before_piece(number)
             if found is not None:
@@ -225,8 +230,12 @@ class Place:
         }
         found = Answered()
 
+        said: list[Message] = [{"type": "http.request", "body": raw, "more_body": False}]
+
         async def give() -> Message:
-            return {"type": "http.request", "body": raw, "more_body": False}
+            if not said:
+                await asyncio.Event().wait()  # it stays until it is answered
+            return said.pop()
 
         async def send(message: Message) -> None:
             if message["type"].endswith("response.start"):

@@ -324,6 +324,25 @@ def test_one_more_request_than_the_limit_is_429_with_how_long_to_wait(tmp_path: 
     assert place.front.refused == {"rate_limit_error": 1}
 
 
+def test_a_large_request_says_what_is_left_and_not_that_nothing_is(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity(account(limits=Limits(tpm=1000))))
+    place.app.in_one = True
+    found = ask(place, body=chat(max_tokens=5000))
+    assert found.headers["x-ratelimit-remaining-tokens"] == "985"  # all of it was reserved, and 15 are used
+    assert found.headers["x-ratelimit-reset-tokens"] == "0ms"
+    refused = ask(place, body=chat(max_tokens=5000))
+    assert refused.status == 429
+    assert refused.headers["x-ratelimit-remaining-tokens"] == "985"
+    assert "Remaining: 985; this request may take 5010 (" in refused.error["message"]
+    assert ask(place, body=chat(max_tokens=900)).headers["x-ratelimit-remaining-tokens"] == "970"
+
+
+def test_a_stream_says_what_is_left_while_it_is_under_way(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity(account(limits=Limits(tpm=1000))))
+    place.app.streams(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n', b"data: [DONE]\n\n")
+    assert ask(place, body=chat(max_tokens=500, stream=True)).headers["x-ratelimit-remaining-tokens"] == "490"
+
+
 def test_answers_say_what_is_left(tmp_path: Path) -> None:
     limits = Limits(rpm=60, tpm=1000, parallel=4)
     place = Place(tmp_path, identity(account(limits=limits, budgets=(Budget(most=nano(5)),)),
@@ -442,3 +461,64 @@ def test_what_a_request_may_use_is_estimated_from_what_it_says() -> None:
     many = {"model": "alpha", "prompt": ["a", "b"], "best_of": 2, "max_tokens": 10**30}
     found = asked.read("/v1/completions", b"application/json", json.dumps(many).encode())
     assert (found.most, found.answers) == (None, 4)
+
+
+# --- what the operator opened -----------------------------------------------------------------------------------------
+
+ADMIN = "sk-of-an-administrator"
+OPENED = "/openai/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"limits": Limits(rpm=9)},
+        {"limits": Limits(tpm=9)},
+        {"limits": Limits(parallel=9)},
+        {"by_model": {"alpha": Limits(rpm=9)}},
+        {"budgets": (Budget(most=nano(5)),)},
+        {"budgets_by_model": {"alpha": (Budget(most=nano(5)),)}},
+        {"models": ("alpha",)},
+        {"models": ("no-default-models",)},
+    ],
+)
+@pytest.mark.parametrize("whose", ["key", "team"])
+def test_who_is_held_to_anything_does_not_get_round_it_by_what_is_opened(tmp_path: Path, held: Any, whose: str) -> None:
+    accounts = (account(**held),) if whose == "key" else (account(), account("team", "t", **held))
+    place = Place(tmp_path, identity(*accounts, key=ADMIN, admin=True), exposed=["passthrough"])
+    found = ask(place, OPENED, key=ADMIN)
+    assert (found.status, found.error["type"]) == (403, "auth_error")
+    assert "with a limit, a budget or a list of models" in found.error["message"]
+    assert not place.app.seen
+    assert not place.records.accepted_
+
+
+def test_a_key_that_is_held_to_paths_is_held_to_them_where_more_is_opened_too(tmp_path: Path) -> None:
+    place = Place(
+        tmp_path, identity(key=ADMIN, admin=True, routes=("/key/*", "/files")), exposed=["passthrough", "files"]
+    )
+    assert ask(place, OPENED, key=ADMIN).error["type"] == "key_route_access_denied"
+    assert ask(place, "/files", key=ADMIN, method="GET").status == 200
+
+
+@pytest.mark.parametrize("free", [{}, {"limits": Limits(rpm=9, shadow=True)}, {"models": ("all-proxy-models",)}])
+def test_what_passes_by_an_opened_door_is_in_the_ledger_with_what_its_answer_says(tmp_path: Path, free: Any) -> None:
+    place = Place(tmp_path, identity(account(**free), key=ADMIN, admin=True), exposed=["passthrough"])
+    place.app.deployment = ""  # LiteLLM passes it on by itself
+    assert ask(place, OPENED, key=ADMIN).status == 200
+    (accepted,), (used,) = place.records.accepted_, place.records.ended_
+    assert (accepted.id, accepted.key, accepted.path) == (used.id, "k1", OPENED)
+    assert (used.prompt_tokens, used.completion_tokens, used.cost, used.outcome) == (10, 5, None, "answered")
+    place.app.headers.append((b"x-litellm-response-cost", b"0.25"))
+    assert ask(place, OPENED, key=MASTER).status == 200
+    assert (place.records.ended_[1].key, place.records.ended_[1].cost) == ("", nano(0.25))
+    place.app.pieces = (b"{}",)
+    place.app.headers.pop()
+    ask(place, OPENED, key=MASTER)
+    assert (place.records.ended_[2].prompt_tokens, place.records.ended_[2].cost) == (0, 0)
+
+
+def test_pages_are_not_in_the_ledger(tmp_path: Path) -> None:
+    place = Place(tmp_path, exposed=["openapi"])
+    assert ask(place, "/openapi.json", method="GET", key=MASTER).status == 200
+    assert not place.records.accepted_

@@ -1,0 +1,1 @@
+"""What several gateways promise together, proved at the address of each: `aiops verify --suite distributed`."""

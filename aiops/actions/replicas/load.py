@@ -1,0 +1,110 @@
+"""What a run asks for: of which model, how often, and what that costs at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiops.errors import Precondition, UnknownName
+from aiops.spec.routes.routes import Route, RouteTable
+from aiops.spec.suggest import nearest
+from aiops.verify.check import Failed
+from aiops.verify.client import Client
+from aiops.verify.replicas.budget import dollars
+from aiops.verify.replicas.tenant import CHARACTERS
+
+TRIES = 3  # models, until one answers
+MODE = "chat"
+
+
+@dataclass(frozen=True)
+class Load:
+    """For so many ``replicas``. ``limit``: of requests in a minute; ``affordable``: requests that a budget is for."""
+
+    route: Route
+    replicas: int
+
+    @property
+    def limit(self) -> int:
+        return max(6, self.replicas)
+
+    @property
+    def burst(self) -> int:
+        return 3 * self.limit
+
+    @property
+    def affordable(self) -> int:
+        return max(8, 2 * self.replicas)
+
+    @property
+    def spending(self) -> int:
+        """Enough for each replica to spend more than its share, should it count alone."""
+        return 3 * self.affordable
+
+    @property
+    def at_once(self) -> int:
+        return min(12, max(4, 2 * self.replicas))
+
+    @property
+    def most(self) -> int:
+        """Requests to models, if nothing at all were limited."""
+        return 4 * self.replicas + self.burst + self.spending + self.replicas + 1
+
+    @property
+    def usual(self) -> int:
+        """Those that are answered, when all is well."""
+        return 4 * self.replicas + self.limit + self.affordable
+
+    @property
+    def sentence(self) -> str:
+        tokens = self.most * CHARACTERS  # a token has a character at least
+        price = "which its own server sends no bill for"
+        if self.route.billable:
+            price = "whose price is not written in providers.yaml"
+            if self.route.cost is not None:
+                price = f"{dollars(round(tokens / 1000 * self.route.cost * 1e9))} at most"
+        replicas = f"{self.replicas} replica{'s' * (self.replicas != 1)}"
+        return (
+            f"{replicas}: about {self.usual} tiny requests to `{self.route.model}` are answered, {self.most} at most if"
+            f" no limit holds, of less than {tokens:,} tokens together ({price})"
+        )
+
+
+def choose(table: RouteTable, wanted: str | None, billable: bool, client: Client) -> Route:
+    """The model that costs least and answers a proof; ``wanted``: this one. Raises UnknownName, Precondition."""
+    if wanted is not None:
+        route = table.route(wanted)
+        if route is None or route.mode != MODE:
+            close = nearest(wanted, [each.model for each in table.routes if each.mode == MODE])
+            raise UnknownName(f"no chat model is served as `{wanted}`", f"did you mean `{close}`?" if close else "")
+        if route.billable and not billable:
+            raise Precondition(f"`{wanted}` costs money: {route.provider} sends a bill", "--billable allows it")
+        candidates = [route]
+    else:
+        candidates = cheapest(table, billable)[:TRIES]
+        if not candidates:
+            costs = any(route.mode == MODE for route in table.routes)
+            raise Precondition(
+                "every chat model costs money" if costs else "no chat model is served",
+                "--billable allows it, --model chooses one" if costs else "`aiops add-provider` adds one",
+            )
+    why = []
+    for route in candidates:
+        try:
+            client.ask(route.model, route.mode, anybody=len(route.endpoints) > 1)
+        except Failed as failure:
+            why.append(f"`{route.model}`: {failure}")
+        else:
+            return route
+    raise Precondition(f"no model answers here: {'; '.join(why)}", "`aiops verify` says more")
+
+
+def cheapest(table: RouteTable, billable: bool) -> list[Route]:
+    """Own servers first, of these one with a price, which is nobody's bill and lets budgets be shown; then by price."""
+
+    def order(route: Route) -> tuple[bool, bool, bool, float]:
+        # Of a group each member may have a price of its own.
+        return route.billable, len(route.endpoints) > 1, not route.cost, route.cost or 0.0
+
+    return sorted(
+        (route for route in table.routes if route.mode == MODE and (billable or not route.billable)), key=order
+    )

@@ -1,0 +1,149 @@
+"""A client that hangs up: what was begun for it is called off, and what it used is told as far as it is known."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiops.gateway.worker.front import passage
+from aiops.gateway.worker.front.asgi import Message
+from aiops.gateway.worker.front.estimate import AnswerLengths
+from aiops.state.shapes import Limits
+from aiops.state.usage.record import Usage
+from tests.unit.gateway.front.place import ANSWER, KEY, MASTER, Place, account, chat, identity
+
+
+class Leaving:
+    """A client that hangs up when ``gone`` is set."""
+
+    def __init__(self, body: Any) -> None:
+        self.gone = asyncio.Event()
+        self._body = [json.dumps(body).encode()]
+
+    async def __call__(self) -> Message:
+        if self._body:
+            return {"type": "http.request", "body": self._body.pop(), "more_body": False}
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+
+def hangs_up(place: Place, body: Any, *, asked: bool = True, key: str = KEY) -> tuple[Usage, bool]:
+    """What the ledger is told, and whether the application was called off. ``asked``: somebody works on it."""
+    called_off = False
+    if not asked:
+        place.app.deployment = ""
+
+    async def test() -> None:
+        client = Leaving(body)
+
+        async def works(scope: Any, receive: Any, send: Any) -> None:
+            async def say(message: Message) -> None:
+                nonlocal called_off
+                client.gone.set()
+                try:
+                    await asyncio.sleep(0.2)
+                except asyncio.CancelledError:
+                    called_off = True
+                    raise
+                await send(message)
+
+            await place.app(scope, receive, say)
+
+        place.front._app = works
+        async with asyncio.timeout(20):
+            await place.ask(receive=client, key=key)
+
+    asyncio.run(test())
+    (used,) = place.records.ended_
+    return used, called_off
+
+
+def test_what_was_begun_is_called_off_and_its_slot_is_free(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity(account(limits=Limits(parallel=1))))
+    used, called_off = hangs_up(place, chat())
+    assert called_off
+    assert (used.outcome, used.status, used.estimated) == ("left", 0, True)
+    assert (used.prompt_tokens, used.completion_tokens, used.cost) == (10, 0, 10_000_000)
+    place.front._app = place.app
+    assert asyncio.run(place.ask()).status == 200
+
+
+def test_an_empty_prompt_was_work_too(tmp_path: Path) -> None:
+    used, _ = hangs_up(Place(tmp_path, identity()), {"model": "alpha"})
+    assert (used.prompt_tokens, used.cost) == (1, 1_000_000)
+
+
+def test_what_nobody_had_begun_to_work_on_costs_nothing(tmp_path: Path) -> None:
+    used, called_off = hangs_up(Place(tmp_path, identity()), chat(), asked=False)
+    assert called_off
+    assert (used.outcome, used.prompt_tokens, used.cost, used.estimated) == ("left", 0, 0, False)
+
+
+@pytest.mark.parametrize(("most", "written"), [(1000, 100), (7, 7)])
+def test_so_much_of_an_answer_is_paid_for_as_is_usually_written_by_then_and_never_more_than_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, written: int
+) -> None:
+    place = Place(tmp_path, identity())
+    monkeypatch.setattr(AnswerLengths, "written", lambda self, model, seconds: 100)
+    used, _ = hangs_up(place, chat(max_tokens=most))
+    assert (used.prompt_tokens, used.completion_tokens) == (10, written)
+    assert used.cost == 10_000_000 + written * 2_000_000
+
+
+def test_how_much_is_written_by_then_is_what_the_last_answers_say() -> None:
+    lengths = AnswerLengths()
+    assert lengths.written("a", 10.0) == 0
+    lengths.note("a", 100, 5.0)
+    assert lengths.written("a", 2.0) == 40
+    for _ in range(100):
+        lengths.note("a", 100, 1.0)
+    assert lengths.written("a", 2.0) == pytest.approx(200, rel=0.01)
+    assert lengths.written("b", 2.0) == 0
+
+
+def test_an_answer_that_is_fetched_later_is_not_called_off(tmp_path: Path) -> None:
+    used, called_off = hangs_up(Place(tmp_path), {"model": "alpha", "input": "x", "background": True}, key=MASTER)
+    assert not called_off
+    assert used.prompt_tokens == 10  # as the answer says
+
+
+def test_what_an_application_does_after_its_answer_is_not_called_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passage, "GRACE", 0.0)
+    place = Place(tmp_path, identity())
+    done = False
+
+    async def test() -> None:
+        client, answer = Leaving(chat()), place.app
+
+        async def does_more(scope: Any, receive: Any, send: Any) -> None:
+            nonlocal done
+            await answer(scope, receive, send)
+            client.gone.set()
+            await asyncio.sleep(0.1)
+            done = True
+
+        place.front._app = does_more
+        found = await place.ask(receive=client)
+        assert found.json == ANSWER
+
+    asyncio.run(test())
+    assert done
+    assert [used.outcome for used in place.records.ended_] == ["answered"]
+
+
+def test_an_application_that_times_out_has_failed_and_nobody_has_left(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity())
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        raise TimeoutError
+
+    place.front._app = late
+    with pytest.raises(TimeoutError):
+        asyncio.run(place.ask())
+    assert [used.outcome for used in place.records.ended_] == ["failed"]
