@@ -91,7 +91,7 @@ class Postgres(Server):
         self.start()
 
     def freeze(self) -> None:
-        """It accepts connections and answers nothing, until ``thaw``."""
+        """All of its processes: it accepts connections and answers nothing, until ``thaw``."""
         self._tell_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
