@@ -44,8 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway/accountant": {"gateway/shared", "spec", "state"},
     "gateway/master": {"gateway/shared", "gateway/worker", "spec"},
     "demo": set(),
-    "quick_dataclasses": set(),
-    "__main__": {"cli", "quick_dataclasses"},
+    "__main__": {"cli"},
 }
 # What one noun of actions may know of another, beyond `change` and `instance`, which all of them may.
 BETWEEN_NOUNS = {
