@@ -220,7 +220,7 @@ class Broken:
 def test_a_runtime_that_is_broken_costs_nobody_anything(gateway: Gateway, module: str, text: str, said: str) -> None:
     before, generation, workers = gateway_of(gateway), gateway.generation, gateway.workers()
     with Broken(gateway, module, text), BackgroundLoad(target(gateway), MIX) as load:
-        refused = gateway.cli("upgrade", OTHER)
+        refused = gateway.cli("upgrade", OTHER, timeout=400)
         time.sleep(0.2)
     assert refused.code == 7, refused
     assert said in refused.message
