@@ -5,7 +5,10 @@ from __future__ import annotations
 from aiops.importing.report import Fate
 
 _D, _N = Fate.DECISION, Fate.DROPPED
-_LOGGING = "sent what LiteLLM logs elsewhere; this version of aiops does not: `aiops logs` shows them"
+_LOGGING = (
+    "sent what LiteLLM logs or counts elsewhere; this version of aiops does not: `aiops logs` shows it, and /metrics "
+    "has numbers under names of aiops' own (docs/http.md)"
+)
 _CACHE = "answers are not cached by this version of aiops"
 _REDIS = "one machine needs no Redis: the workers of a gateway share their counters. Its password was not copied"
 _DATABASE = "LiteLLM's own database mode is not used: keys, budgets and usage in it stay where they are"

@@ -27,7 +27,8 @@ def test_no_spend_counter_grows_beyond_what_was_spent_and_nobody_is_refused_fals
     stores: tuple[Postgres, Redis],
 ) -> None:
     """Time-outs retried are not added twice, no reservation is left behind, and counters that were lost are seeded
-    right; with kill -9 of workers, masters, accountants and of Redis."""
+    right; with kill -9 of workers, masters, accountants and of Redis, and of a gateway's processes while Postgres is
+    away. What was asked meanwhile is in the ledger once."""
     postgres, redis = stores
     url = postgres.database()
     gateways = [Gateway() for _ in range(3)]
@@ -44,6 +45,7 @@ def test_no_spend_counter_grows_beyond_what_was_spent_and_nobody_is_refused_fals
             kills = endings.kills(gateways, SEED) | {
                 "redis": partial(redis.restart, signal.SIGKILL),
                 "redis frozen": partial(frozen, redis),
+                "postgres": partial(away, postgres, gateways[0]),
             }
             seen = endings.play(endings.Clients(gateways, key, SEED), kills, MANY, SEED)
             print(f"{seen.many} endings: {dict(sorted(seen.statuses.items()))}")
@@ -64,3 +66,15 @@ def frozen(redis: Redis) -> None:
         time.sleep(1)
     finally:
         redis.thaw()
+
+
+def away(postgres: Postgres, gateway: Gateway) -> None:
+    """Crashed, and its gateway loses a worker and the accountant with what they had to write, before it is back."""
+    postgres.stop(signal.SIGQUIT)
+    try:
+        time.sleep(1)
+        endings.kill_accountant(gateway)
+        endings.kill_worker(gateway)
+        time.sleep(1)
+    finally:
+        postgres.start()

@@ -19,6 +19,7 @@ from aiops.state.store.open import engine, reading, transact
 from aiops.state.store.rows import Key, Team
 from aiops.state.usage.record import Usage
 from tests.kit.gateway import Gateway
+from tests.kit.tls import TLS
 from tests.kit.waiting import until
 
 HEARD_SECONDS = 20.0
@@ -84,7 +85,9 @@ class Keys:
         body = {"model": "alpha", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4} | more
         body = {name: value for name, value in body.items() if value is not None}
         headers = {"authorization": f"Bearer {shown}"} | ({"idempotency-key": again} if again else {})
-        return httpx.post(self._gateway.url + path, json=body, headers=headers, timeout=seconds, trust_env=False)
+        return httpx.post(
+            self._gateway.url + path, json=body, headers=headers, timeout=seconds, trust_env=False, verify=TLS
+        )
 
     def get(self, shown: str, path: str) -> httpx.Response:
         return self._gateway.get(path, {"authorization": f"Bearer {shown}"})

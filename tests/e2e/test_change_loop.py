@@ -16,6 +16,7 @@ import pytest
 from aiops.apply.transaction import STEPS
 from aiops.demo.child import DemoProvider
 from tests.kit.gateway import GENERATION, Gateway
+from tests.kit.tls import TLS
 from tests.kit.waiting import until
 
 
@@ -101,7 +102,7 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any], int]] = {
 def test_every_response_names_the_generation_that_made_it(gateway: Gateway, name: str) -> None:
     method, path, options, status = REQUESTS[name]
     options = {"headers": gateway.auth, **options}
-    answer = httpx.request(method, gateway.url + path, trust_env=False, **options)
+    answer = httpx.request(method, gateway.url + path, trust_env=False, verify=TLS, **options)
     assert answer.status_code == status, answer.text
     assert answer.headers[GENERATION] == str(gateway.status["generation"])
 

@@ -17,6 +17,7 @@ import pytest
 
 from aiops.demo.child import DemoProvider
 from tests.kit.gateway import Gateway
+from tests.kit.tls import TLS
 from tests.kit.waiting import free_port, until
 from tests.kit.warm.product import ROOT
 
@@ -149,7 +150,7 @@ def stock(config: Path, directory: Path, env: dict[str, str]) -> Iterator[str]:
     def ready() -> bool:
         assert process.poll() is None, (directory / "stock.log").read_text()[-2000:]
         try:
-            return httpx.get(f"{url}/health/liveliness", timeout=2, trust_env=False).status_code == 200
+            return httpx.get(f"{url}/health/liveliness", timeout=2, trust_env=False, verify=TLS).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -171,7 +172,10 @@ def test_what_is_exported_runs_under_litellm_alone(moved: Gateway, one: DemoProv
     moved.must("generate", "--stock", "--out", config)
     assert "aiops." not in config.read_text()
     env = {"LITELLM_MASTER_KEY": KEY, "ONE_KEY": "key-of-one"}
-    with stock(config, tmp_path, env) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+    with (
+        stock(config, tmp_path, env) as url,
+        httpx.Client(base_url=url, trust_env=False, verify=TLS, timeout=30) as client,
+    ):
         client.headers["authorization"] = f"Bearer {KEY}"
         listed = sorted(item["id"] for item in client.get("/v1/models").json()["data"])
         assert listed == moved.models()

@@ -17,6 +17,7 @@ from aiops.state.money import nano
 from aiops.state.store.rows import BudgetLimit
 from tests.e2e.keys import Keys, keys_of, priced
 from tests.kit.gateway import Gateway
+from tests.kit.tls import TLS
 from tests.kit.waiting import until
 
 
@@ -77,7 +78,9 @@ def test_a_key_is_taken_from_the_headers_of_anthropics_and_azures_clients(served
     key = keys.make()
     body = {"model": "alpha", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
     for header in ("x-api-key", "api-key", "x-goog-api-key"):
-        answer = httpx.post(f"{served.url}/v1/messages", json=body, headers={header: key}, timeout=30, trust_env=False)
+        answer = httpx.post(
+            f"{served.url}/v1/messages", json=body, headers={header: key}, timeout=30, trust_env=False, verify=TLS
+        )
         assert answer.status_code == 200, header
     assert {used.path for used in keys.used(key, 3)} == {"/v1/messages"}
 
@@ -242,7 +245,7 @@ def test_a_client_that_leaves_in_a_stream_gives_its_slot_back_and_pays_for_what_
     body = {"model": "alpha", "messages": [{"role": "user", "content": "hello"}], "stream": True}
     headers = {"authorization": f"Bearer {key}"}
     with httpx.stream(
-        "POST", f"{served.url}/v1/chat/completions", json=body, headers=headers, timeout=30, trust_env=False
+        "POST", f"{served.url}/v1/chat/completions", json=body, headers=headers, timeout=30, trust_env=False, verify=TLS
     ) as answer:
         lines = answer.iter_lines()
         for _ in range(20):

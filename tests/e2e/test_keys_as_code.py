@@ -11,6 +11,7 @@ import pytest
 
 from aiops.demo.child import DemoProvider
 from tests.kit.gateway import Gateway
+from tests.kit.tls import TLS
 from tests.kit.waiting import until
 
 LIVE_SECONDS = 20.0  # that are waited for; it takes a tenth of one
@@ -40,7 +41,7 @@ def ask(gateway: Gateway, key: str, model: str = "alpha") -> httpx.Response:
     body = {"model": model, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
     headers = {"authorization": f"Bearer {key}"}
     url = f"http://127.0.0.1:{gateway.port}/v1/chat/completions"
-    return httpx.post(url, json=body, headers=headers, timeout=30, trust_env=False)
+    return httpx.post(url, json=body, headers=headers, timeout=30, trust_env=False, verify=TLS)
 
 
 def test_a_key_is_made_limited_changed_put_back_and_rolled_back_by_its_file(served: Gateway) -> None:

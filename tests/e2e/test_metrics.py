@@ -199,5 +199,6 @@ def test_the_log_says_once_which_stores_there_are(gateway: Gateway) -> None:
     log = (gateway.home / "logs" / "gateway.log").read_text()
     (pid,) = {accounting.holder(gateway.home / "state")}
     mine = [line for line in log.splitlines() if f"accountant {pid}:" in line]
+    assert mine, log
     assert sum("database: SQLite 3." in line and "aiops.db, schema 1, answers in" in line for line in mine) == 1
     assert sum("counters: LMDB 0." in line and "state/counters, answers in" in line for line in mine) == 1

@@ -13,6 +13,7 @@ from aiops.demo.child import DemoProvider
 from aiops.gateway.shared.proof import HEADER
 from tests.e2e.fresh import forget, off, unproved, write
 from tests.kit.gateway import Answer, Gateway
+from tests.kit.tls import TLS
 
 
 @pytest.fixture
@@ -195,7 +196,9 @@ def test_a_mark_that_only_looks_like_a_proof_is_none(fresh: Gateway) -> None:
         body = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
         for mark in ("", "0" * 64):
             headers = {**fresh.auth, HEADER: mark}
-            answer = httpx.post(f"{fresh.url}/v1/chat/completions", json=body, headers=headers, trust_env=False)
+            answer = httpx.post(
+                f"{fresh.url}/v1/chat/completions", json=body, headers=headers, trust_env=False, verify=TLS
+            )
             assert answer.status_code == 200
         (served,) = fresh.must("status", "--routes")["routes"]["models"]
         assert served["answered"] == 2

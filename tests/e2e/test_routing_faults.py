@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.e2e.routed import PROVIDER, TIMEOUT, Routed, routed
+from tests.kit.tls import TLS
 from tests.kit.waiting import until
 
 POOL = (
@@ -192,7 +193,7 @@ def test_clients_that_leave_leave_nothing_in_flight(gateway: Routed) -> None:
         for _ in range(5):
             with (
                 contextlib.suppress(httpx.TimeoutException),
-                httpx.Client(headers=gateway.instance.auth, timeout=None, trust_env=False) as client,
+                httpx.Client(headers=gateway.instance.auth, timeout=None, trust_env=False, verify=TLS) as client,
             ):
                 leave(client, gateway.instance.url, {**body, "stream": stream}, seconds)
     until(lambda: gateway.in_flight() == {"east": 0, "west": 0}, 10)

@@ -20,6 +20,7 @@ from aiops.supervise import requirements
 from tests.kit.gateway import Gateway
 from tests.kit.waiting import until
 from tests.kit.warm.product import ROOT
+from tests.kit.warm.session import starts
 from tests.load import BackgroundLoad, LoadReport, Mix, Target
 
 HERE = str(requirements.installed_version())
@@ -241,7 +242,7 @@ def test_a_killed_command_line_leaves_the_gateway_where_it_was(gateway: Gateway)
             stdout=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
         )
-        until(lambda: OTHER in executable(gateway.master), 60, "the other program")
+        until(lambda: OTHER in executable(gateway.master), 200, "the other program")
         killed.kill()
         killed.wait()
         following = gateway.must("apply")
@@ -269,9 +270,9 @@ def test_whatever_is_killed_pointer_runtime_and_generation_agree(
     fault = json.dumps({"act": act, "step": step, "when": when})
     argv = [sys.executable, "-m", "tests.faults.runner", fault, str(tmp_path / "mark"), "--"]
     with BackgroundLoad(target(gateway), MIX) as load:
-        ran = subprocess.run(
+        ran = starts.run(
             [*argv, "--home", str(gateway.home), "--yes", "upgrade", OTHER],
-            cwd=ROOT, env=gateway.env, capture_output=True, text=True, timeout=200, check=False,
+            200, cwd=ROOT, env=gateway.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert ran.returncode == code, ran
         assert (tmp_path / "mark").read_text() == act

@@ -245,16 +245,14 @@ Kill = Callable[[], None]
 def kills(gateways: Sequence[Gateway], seed: int) -> dict[str, Kill]:
     """By SIGKILL, and what is started anew by somebody is waited for; each time those of another gateway."""
     dice = random.Random(seed)
-    return {
-        kill.__name__.removeprefix("_"): partial(_do, kill, gateways, dice) for kill in (_worker, _accountant, _master)
-    }
+    return {kill.__name__: partial(_do, kill, gateways, dice) for kill in (kill_worker, kill_accountant, kill_master)}
 
 
 def _do(kill: Callable[[Gateway], None], gateways: Sequence[Gateway], dice: random.Random) -> None:
     kill(dice.choice(gateways))
 
 
-def _worker(gateway: Gateway) -> None:
+def kill_worker(gateway: Gateway) -> None:
     workers = until(gateway.workers, 60, "a worker")
     os.kill(workers[0], signal.SIGKILL)
     until(lambda: _are_others(gateway, workers), 60, "another worker")
@@ -265,14 +263,14 @@ def _are_others(gateway: Gateway, before: list[int]) -> bool:
     return before[0] not in now and len(now) == len(before)
 
 
-def _accountant(gateway: Gateway) -> None:
+def kill_accountant(gateway: Gateway) -> None:
     state = gateway.home / "state"
     before = int(until(lambda: accounting.holder(state), 60, "an accountant"))
     os.kill(before, signal.SIGKILL)
     until(lambda: accounting.holder(state) not in (0, before), 60, "another accountant")
 
 
-def _master(gateway: Gateway) -> None:
+def kill_master(gateway: Gateway) -> None:
     os.kill(gateway.master, signal.SIGKILL)
     until(lambda: gateway.status["gateway"]["state"] == "degraded", 20, "the end of the master")
     gateway.must("up")

@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 
+from tests.kit.tls import TLS
 from tests.kit.waiting import free_port, until
 from tests.kit.warm.product import AIOPS
 from tests.kit.warm.session import starts
@@ -141,11 +142,15 @@ class Gateway:
         return int(self.get("/_health/ready").headers[GENERATION])
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
-        return httpx.get(self.url + path, headers=self.auth if headers is None else headers, trust_env=False)
+        return httpx.get(
+            self.url + path, headers=self.auth if headers is None else headers, trust_env=False, verify=TLS
+        )
 
     def ask(self, model: str, **more: Any) -> httpx.Response:
         body = {"model": model, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4, **more}
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=self.auth, timeout=30, trust_env=False)
+        return httpx.post(
+            f"{self.url}/v1/chat/completions", json=body, headers=self.auth, timeout=30, trust_env=False, verify=TLS
+        )
 
     def models(self) -> list[str]:
         return sorted(item["id"] for item in self.get("/v1/models").json()["data"])
@@ -242,9 +247,11 @@ class Poller:
     def _ask(self) -> httpx.Response:
         url = f"{self._gateway.url}/v1"
         if self._model is None:
-            return httpx.get(f"{url}/models", headers=self._auth, timeout=20, trust_env=False)
+            return httpx.get(f"{url}/models", headers=self._auth, timeout=20, trust_env=False, verify=TLS)
         body = {"model": self._model, "messages": [{"role": "user", "content": "public"}]}
-        return httpx.post(f"{url}/chat/completions", json=body, headers=self._auth, timeout=20, trust_env=False)
+        return httpx.post(
+            f"{url}/chat/completions", json=body, headers=self._auth, timeout=20, trust_env=False, verify=TLS
+        )
 
     def __enter__(self) -> Poller:
         self._thread.start()

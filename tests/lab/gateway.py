@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.kit.tls import TLS
 from tests.lab.command import Result
 from tests.lab.host import Host
 from tests.load import Target
@@ -158,11 +159,11 @@ class Gateway:
         body = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
         headers = {"authorization": f"Bearer {self.key}"}
         return httpx.post(
-            f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=timeout, trust_env=False
+            f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=timeout, trust_env=False, verify=TLS
         )
 
     def ready(self, timeout: float = 30.0) -> httpx.Response:
-        return httpx.get(f"{self.url}/_health/ready", timeout=timeout, trust_env=False)
+        return httpx.get(f"{self.url}/_health/ready", timeout=timeout, trust_env=False, verify=TLS)
 
     def serves(self) -> bool:
         """Whether it answers right now."""

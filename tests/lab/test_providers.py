@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.docs.console import commands, missing
+from tests.kit.tls import TLS
 from tests.lab.command import Result
 from tests.lab.gateway import REQUESTS
 from tests.lab.host import Host
@@ -108,7 +109,9 @@ class Gateway:
     def ask(self, model: str) -> httpx.Response:
         body = {"model": model, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
         headers = {"authorization": f"Bearer {self.key}"}
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=20, trust_env=False)
+        return httpx.post(
+            f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=20, trust_env=False, verify=TLS
+        )
 
     def provider(self, name: str) -> dict[str, Any]:
         (state,) = self.must("provider", "status", name)["providers"]

@@ -29,6 +29,7 @@ STATE = (
     "import-report.txt",
     "aiops.db*",
     "counters",
+    "metrics",
     "counters-standing-in",
     "spool",
     "replica",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -17,10 +18,13 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=Path, required=True)
     given = parser.parse_args()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that is closed is no reason
+    gc.disable()  # what is imported stays: looking for garbage in it is a fifth of the start
     from aiops.gateway.accountant.accountant import Accountant, Options
     from aiops.gateway.accountant.say import say
     from aiops.gateway.shared.journald import WARNING
 
+    gc.freeze()
+    gc.enable()
     try:
         asyncio.run(Accountant(Options.of(given.state, given.run, given.secrets)).run())
     except Exception as error:

@@ -31,6 +31,7 @@ EVERY_SECONDS = 10.0
 AT_ONCE = 10  # keys that were used lately, and as many of all others, in turn
 CERTAIN = 3  # times in a row that a budget differs until it is said
 COUNTERS_SECONDS = 2.0
+WRITTEN_SECONDS = 0.25  # from what is settled in the counters until its record is in a spool, at the latest
 MOST_ACTIVE = 10_000
 
 
@@ -79,6 +80,7 @@ class Proving:
         found, before = await self._sums(sorted({*suspects, *active, *turn}))
         async with asyncio.timeout(COUNTERS_SECONDS):
             stand = await standing(self._counters.lasting, [each.meter for _, each in found])
+        await asyncio.sleep(WRITTEN_SECONDS)
         if not await self._ingest():
             return
         after = await self._database.write(lambda connection: [budgets.spent(connection, each) for _, each in found])

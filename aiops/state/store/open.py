@@ -108,14 +108,16 @@ def place(url: str) -> str:
 
 
 def _postgres(url: str, connections: int, statement_seconds: float) -> Engine:
-    import psycopg
+    from aiops.state.store.patient import BEYOND_SECONDS, Patient
 
     parameters = connect_parameters(url)
 
-    def connect() -> psycopg.Connection[Any]:
+    def connect() -> Patient:
         # Statements are not prepared: behind PgBouncer they would be another connection's, and a schema that changes
         # under a plan is "cached plan must not change result type".
-        return psycopg.connect(**parameters, prepare_threshold=None)
+        made = Patient.connect(**parameters, prepare_threshold=None)
+        made.patience = statement_seconds + BEYOND_SECONDS
+        return made
 
     made = create_engine(
         "postgresql+psycopg://",

@@ -133,9 +133,13 @@ def test_drop_params_for_all_is_so_for_all() -> None:
 
 
 def test_limits_that_nobody_held_to_are_none_and_those_that_were_are() -> None:
-    assert "rpm" not in params(imported(one("m", rpm=5)), "m")[0]
-    checks = {"optional_pre_call_checks": ["enforce_model_rate_limits"]}
-    assert params(imported(one("m", rpm=5), router_settings=checks), "m")[0]["rpm"] == 5
+    def limit(**settings: Any) -> int | None:
+        [model] = served(imported(one("m", rpm=5), **settings))["model_list"]
+        found: int | None = model["model_info"].get("rpm")
+        return found
+
+    assert limit() is None
+    assert limit(router_settings={"optional_pre_call_checks": ["enforce_model_rate_limits"]}) == 5
 
 
 def test_a_deployment_that_is_written_twice_gets_twice_as_much() -> None:

@@ -1,0 +1,104 @@
+"""Redis and Postgres killed, frozen, or behind a cable that swallows everything: no request fails, each change of
+state is said in one line, and nothing has to be restarted. How long requests wait: ``scripts/bench stores-away``."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+
+from aiops.demo.child import DemoProvider
+from aiops.gateway.shared import accounting
+from tests.distributed.replicas import ask, asked_all_the_time, create, replicas
+from tests.kit.cable import Cable
+from tests.kit.gateway import Gateway
+from tests.kit.postgres import Postgres
+from tests.kit.redis import Redis
+from tests.kit.waiting import until
+
+
+@dataclass(frozen=True)
+class Wired:
+    gateway: Gateway
+    key: str
+    redis: Redis
+    postgres: Postgres
+    to_redis: Cable
+    to_postgres: Cable
+
+
+@pytest.fixture(scope="module")
+def wired(stores: tuple[Postgres, Redis], provider: DemoProvider) -> Iterator[Wired]:
+    postgres, redis = stores
+    to_redis, to_postgres = Cable(redis.port), Cable(postgres.port)
+    try:
+        database = to_postgres.through(postgres.database())
+        with replicas(1, database, to_redis.through(redis.url), provider.url) as (gateway,):
+            key = create(gateway, "--alias", "away", "--rpm-limit", 10**6, "--max-budget", 10**5)
+            assert ask(gateway, key).status_code == 200
+            yield Wired(gateway, key, redis, postgres, to_redis, to_postgres)
+    finally:
+        to_redis.remove()
+        to_postgres.remove()
+
+
+def check(gateway: Gateway, name: str) -> str:
+    return str(gateway.get("/_health/ready").json()["checks"].get(name))
+
+
+def lines(gateway: Gateway) -> list[str]:
+    return (gateway.home / "logs" / "gateway.log").read_text(errors="replace").splitlines()
+
+
+def accountant(gateway: Gateway) -> str:
+    return f"accountant {accounting.holder(gateway.home / 'state')}: "
+
+
+def goes_and_comes_back(wired: Wired, store: str, away: Callable[[], object], back: Callable[[], object]) -> list[str]:
+    """What was said meanwhile."""
+    gateway = wired.gateway
+    before = len(lines(gateway))
+    with asked_all_the_time(gateway, wired.key) as statuses:
+        away()
+        try:
+            until(lambda: check(gateway, store) == "lost", 30, f"that {store} is away")
+            seen = statuses[200]
+            until(lambda: statuses[200] > seen + 20, 30, "answers without it")
+        finally:
+            back()
+        until(lambda: check(gateway, store) == "pass", 30, f"that {store} is back")
+        seen = statuses[200]
+        until(lambda: statuses[200] > seen + 20, 30, "answers with it")
+    assert set(statuses) == {200}
+    return lines(gateway)[before:]
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen", "black-holed"])
+def test_a_redis_that_is_away_fails_no_request_and_is_told_once_by_each_process(wired: Wired, how: str) -> None:
+    away, back = {
+        "killed": (partial(wired.redis.stop, signal.SIGKILL), wired.redis.start),
+        "frozen": (wired.redis.freeze, wired.redis.thaw),
+        "black-holed": (wired.to_redis.swallow, wired.to_redis.mend),
+    }[how]
+    said = goes_and_comes_back(wired, "redis", away, back)
+    changes: dict[str, list[bool]] = {}
+    for who, _, what in (line.partition("Redis at ") for line in said if "Redis at " in line):
+        changes.setdefault(who, []).append("answers again" in what)
+    assert {"", accountant(wired.gateway)} >= changes.keys()
+    assert "" in changes, "the worker"
+    for which in changes.values():  # a busy machine may lose it more than once
+        assert which == [False, True] * (len(which) // 2)
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen", "black-holed"])
+def test_a_postgres_that_is_away_fails_no_request_of_a_known_key_and_is_told_once(wired: Wired, how: str) -> None:
+    away, back = {
+        "killed": (partial(wired.postgres.stop, signal.SIGQUIT), wired.postgres.start),
+        "frozen": (wired.postgres.freeze, wired.postgres.thaw),
+        "black-holed": (wired.to_postgres.swallow, wired.to_postgres.mend),
+    }[how]
+    said = goes_and_comes_back(wired, "store", away, back)
+    assert [" is lost" in line for line in said if "the database " in line] == [True, False]
