@@ -1,4 +1,4 @@
-"""A replica that had no answer of the shared counters for a moment proves nothing; one that never has any is a failure."""
+"""A replica that has no answer of the shared counters for a moment proves nothing; one that never has is a failure."""
 
 from __future__ import annotations
 
