@@ -9,9 +9,6 @@ def main() -> None:
     """Entry point of the ``aiops`` command."""
     # Imports make a hundred thousand objects that stay: looking through them for garbage is a tenth of a short verb.
     gc.set_threshold(100_000)
-    from aiops import quick_dataclasses
-
-    quick_dataclasses.install()
     from aiops.cli import main as cli
 
     cli()

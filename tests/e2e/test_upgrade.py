@@ -242,7 +242,7 @@ def test_a_killed_command_line_leaves_the_gateway_where_it_was(gateway: Gateway)
             stdout=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
         )
-        until(lambda: OTHER in executable(gateway.master), 200, "the other program")
+        until(lambda: OTHER in executable(gateway.master), 60, "the other program")
         killed.kill()
         killed.wait()
         following = gateway.must("apply")

@@ -50,6 +50,7 @@ class Situation:
 
     ``gateway_state``: running, starting, degraded, stopping, stopped, failed. ``notes`` are sentences for people;
     ``passing``: those of them that need nobody, because what they tell of ends by itself.
+    ``admin_url``: where the management API is, when it has a port of its own.
     ``units`` is None unless systemd is the supervisor. ``unproved``: the providers that serve without a proof.
     """
 
@@ -69,6 +70,7 @@ class Situation:
     routes: live.LiveRoutes = field(default_factory=live.LiveRoutes)
     passing: tuple[str, ...] = ()
     deployment: Deployment | None = None
+    admin_url: str | None = None
     at: str = field(default_factory=clock.now)
 
     @property
@@ -98,6 +100,7 @@ class Situation:
             "gateway": {
                 "state": self.gateway_state,
                 "url": self.url,
+                "admin_url": self.admin_url,
                 "pid": self.master.pid,
                 "litellm": self.master.litellm,
                 "runtime": self.master.runtime,
@@ -132,10 +135,11 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
     if units is not None:
         notes += units.notes(state)
         state = units.gateway_state(state)
-    url = ""
+    url, admin_url = "", None
     if summary is not None:
         gateway = summary.settings.gateway
         url = f"http://{gateway.host}:{gateway.port}/v1"
+        admin_url = f"http://{gateway.admin_host}:{gateway.admin_port}" if gateway.admin_port is not None else None
     holder = lock.holder(instance.state)
     pending = recovery.pending(instance.state)
     if holder is not None:
@@ -167,6 +171,7 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
         master=master or Status(),
         units=units,
         deployment=_deployment(committed),
+        admin_url=admin_url,
         health=_health(state, serving, reasons, now, seen, unproved),
         unproved=unproved,
         routes=seen,

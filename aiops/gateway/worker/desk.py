@@ -17,6 +17,8 @@ from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.figures import Figures, without_accountant
 from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application
+from aiops.gateway.worker.front.cached.cache import Cache
+from aiops.gateway.worker.front.cached.question import Routes
 from aiops.gateway.worker.front.doors import Doors
 from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
@@ -25,6 +27,7 @@ from aiops.gateway.worker.front.reserve import Reserve
 from aiops.gateway.worker.limits import Limits
 from aiops.gateway.worker.lookout import Lookout
 from aiops.gateway.worker.prices import Prices, Ways
+from aiops.gateway.worker.settings import Cache as CacheSettings
 from aiops.gateway.worker.telling import Telling
 from aiops.state.counters.meters import Counters, Meter, Unavailable
 from aiops.state.replica import replica
@@ -44,7 +47,8 @@ class Desk:
     """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for others. ``limited``:
     the meters of deployments that have some. ``board`` and ``places``: what others are told of providers, see
     ``telling``. ``says``: what the worker says of itself. ``replica``: which gateway this is, as the ledger and the
-    other ones know it. Raises OSError when the state cannot be read."""
+    other ones know it. ``apart``: the management API has a port of its own. ``definitions``: by the id of a deployment,
+    see ``cached.question``. Raises OSError when the state cannot be read."""
 
     def __init__(
         self,
@@ -60,6 +64,9 @@ class Desk:
         over_budget_status: int,
         url: str,
         deployment: Deployment | None = None,
+        cache: CacheSettings | None = None,
+        definitions: Mapping[str, str] | None = None,
+        apart: bool = False,
         same: Mapping[str, str] | None = None,
         limited: Mapping[str, tuple[Meter, ...]] | None = None,
         board: Board,
@@ -86,6 +93,12 @@ class Desk:
         self.replica = replica(state)
         account = Account(self._spool, book, generation, self.replica, figures=figures)
         self._once = Once(self._accountant, log.warning)
+        self._cache = None
+        if deployment is not None and cache is not None:
+            from aiops.state.answers.kept import Kept  # hardly any gateway has one
+
+            kept = Kept(os.environ[REDIS_VARIABLE], cache.ttl, cache.most_bytes, log.warning)
+            self._cache = Cache(kept, Routes(ways, book, definitions or {}))
         self.front = Front(
             app,
             doors,
@@ -95,6 +108,8 @@ class Desk:
             account,
             self._accountant.manage,
             self._once,
+            cache=self._cache,
+            apart=apart,
             same=same,
             metrics=self._scrape,
             figures=figures,
@@ -124,6 +139,8 @@ class Desk:
 
     async def leave(self) -> None:
         """The last request is over."""
+        if self._cache is not None:
+            await self._cache.leave()
         await self._reserve.leave()
         self._spool.close()
 

@@ -8,6 +8,7 @@ docs/decisions/0016 says why it is done this way.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
@@ -245,6 +246,15 @@ class LiteLLMModels:
         """Of all deployments; ``free``: providers that send no bill."""
         router = proxy_server.llm_router
         return Prices(router.model_list if router is not None else (), free, litellm.model_cost)
+
+    def definitions(self) -> dict[str, str]:
+        """By the id of each deployment all that says how it is asked, but for its key."""
+        router = proxy_server.llm_router
+        params = {
+            one["model_info"]["id"]: {**one["litellm_params"], "api_key": None}
+            for one in (router.model_list if router is not None else ())
+        }
+        return {id: json.dumps(said, sort_keys=True, default=str) for id, said in params.items()}
 
     def fallbacks(self, name: str) -> tuple[str, ...]:
         router = proxy_server.llm_router

@@ -4,17 +4,12 @@ The modules of shapes do without ``from __future__ import annotations``: of two 
 to compile and evaluate every one as text, at the start of each verb that reads the files.
 """
 
-import sys
-from types import ModuleType
+from pydantic import BaseModel, ConfigDict
+from pydantic.plugin import _loader
 
-# No plugin is to see the files. Looking for some reads the metadata of all that is installed, and what is imported for
-# that alone is a tenth of a short verb; PYDANTIC_DISABLE_PLUGINS would say the same, to the gateway that a verb starts
-# too. pydantic.plugin._loader is imported when the first shape is made, for this function.
-_NO_PLUGINS = ModuleType("pydantic.plugin._loader")
-_NO_PLUGINS.get_plugins = tuple  # type: ignore[attr-defined]
-sys.modules[_NO_PLUGINS.__name__] = _NO_PLUGINS
-
-from pydantic import BaseModel, ConfigDict  # noqa: E402
+# No plugin is to see the files. Looking for some reads the metadata of all that is installed, a tenth of a short verb;
+# PYDANTIC_DISABLE_PLUGINS would say the same, to the gateway that a verb starts too.
+_loader._plugins = {}
 
 
 class Shape(BaseModel):

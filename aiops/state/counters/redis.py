@@ -154,7 +154,7 @@ class Redis:
         await self._wait_for_room()
         try:
             self.breaker.check()  # it may have been found out meanwhile
-            async with _Patience(self._seconds if self._idle else CONNECTING * self._seconds):
+            async with Patience(self._seconds if self._idle else CONNECTING * self._seconds):
                 answer = await self._evaluate(script, arguments)
                 if answer == b"!" or answer == [b"!"]:  # everything was deleted
                     await self._evaluate(self._keep, ("hello", self._run, secrets.token_hex(16)))
@@ -255,7 +255,7 @@ class Redis:
             await self._command("LREM", f"{self._prefix}old", 0, epoch)
 
 
-class _Patience:
+class Patience:
     """As ``asyncio.timeout``, in a third of its time. A process that is late itself has not looked yet whether there is
     an answer: it is given the time once more, and a busy machine is no outage."""
 

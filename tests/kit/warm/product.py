@@ -46,7 +46,6 @@ class Program:
 
 def preload_commands() -> None:
     """All that a verb may import on its way, which LiteLLM and the servers are not."""
-    importlib.import_module("aiops.quick_dataclasses").install()  # as ``aiops.__main__`` does
     package = importlib.import_module("aiops")
     for found in pkgutil.walk_packages(package.__path__, "aiops."):
         # Migrations are run by Alembic, and are nothing to import.
