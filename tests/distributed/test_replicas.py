@@ -103,7 +103,8 @@ def test_without_redis_requests_go_on_and_it_is_used_again_when_it_is_back(
 
 def shared(gateway: Gateway) -> bool:
     """Whether its workers count in Redis now."""
-    return bool(gateway.get("/_health/ready").json()["checks"].get("redis") == "pass")
+    ready = gateway.get("/_health/ready").json()["checks"].get("redis") == "pass"
+    return bool(ready and "\naiops_counters_standing_in 0.0\n" in gateway.get("/metrics").text)
 
 
 def test_without_postgres_known_keys_work_and_every_request_is_in_the_ledger_once_when_it_is_back(

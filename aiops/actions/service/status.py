@@ -25,6 +25,7 @@ from aiops.host.instance import Instance
 from aiops.host.systemd import Systemd, scope
 from aiops.spec.routes.routes import RouteTable
 from aiops.spec.sources import SETTINGS
+from aiops.state.usage import aside
 from aiops.supervise.detached import ProcessSupervisor
 from aiops.supervise.unit_state import Units, look_at
 
@@ -147,6 +148,7 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
         notes.append(f"{pending}; the next verb tidies it up")
     if holder is None and committed is not None and master is not None and master.tells_runtime:
         notes += _runtime_notes(committed.manifest, master, instance)
+    notes += _set_aside(instance)
     notes += _late(master)
     passing += _leaving(master)
     switch = switching.read(instance.state) if holder is None else None
@@ -182,6 +184,15 @@ def follow(instance: Instance, every: float, *, routes: bool = False) -> Iterato
     while True:
         yield look(instance, routes=routes)
         time.sleep(every)
+
+
+def _set_aside(instance: Instance) -> Iterator[str]:
+    many = aside.count(instance.state)
+    if many:
+        yield (
+            f"{many} record{'s' * (many != 1)} of usage that the ledger could not take: {aside.path(instance.state)}; "
+            f"`{instance.command} usage prove` has {'them' if many != 1 else 'it'} tried again, `logs` says why"
+        )
 
 
 def _unproved(committed: Generation | None) -> tuple[str, ...]:

@@ -117,6 +117,8 @@ HEALTH: dict[str, Callable[[Extension], tuple[int, dict[str, Any]]]] = {
     "/health/ready": Extension.ready_plain,
     "/health/readiness": Extension.ready_as_litellm,
 }
+OWN = frozenset(HEALTH) - {"/health/readiness"}
+"""Those of aiops itself, whatever a load balancer asks with (GET, HEAD, OPTIONS); LiteLLM's is a door like others."""
 
 
 async def _answer(send: Send, status: int, body: dict[str, Any]) -> None:

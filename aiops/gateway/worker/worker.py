@@ -24,6 +24,7 @@ import socket
 import sys
 import time
 import traceback
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -42,6 +43,7 @@ from aiops.gateway.worker.readiness import Readiness
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import RoutingTable
+from aiops.state.replica import replica
 
 if TYPE_CHECKING:
     from aiops.gateway.worker.desk import Desk
@@ -121,7 +123,7 @@ class Worker:
         # These import LiteLLM: not before the master has prepared its environment.
         from aiops.gateway.worker import probe, routing, selfcheck, upstream_routes, warmth
         from aiops.gateway.worker.desk import Desk
-        from aiops.gateway.worker.extension import HEALTH, Extension
+        from aiops.gateway.worker.extension import OWN, Extension
 
         collecting = asyncio.create_task(collector.collect_between_callbacks())
         os.environ.update(self._given.environment)
@@ -136,7 +138,8 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._drain_now)
         async with app.router.lifespan_context(app) as state:
-            board = Board(self._settings.routing or RoutingTable(), self._given.slots, self._given.index)
+            table, index = self._settings.routing or RoutingTable(), self._given.index
+            board = Board(table, self._given.slots, index, taken=index + self._first_turn())
             models = routing.LiteLLMModels()
             models.count_no_limits()
             board.deployments = models.deployments()
@@ -149,7 +152,7 @@ class Worker:
             self._desk = desk = Desk(
                 extension,
                 self._doors,
-                frozenset(HEALTH),
+                OWN,
                 models.prices(self._settings.free),
                 dispatch.ways,
                 state=self._given.state,
@@ -163,6 +166,8 @@ class Worker:
                 apart=self._settings.admin is not None,
                 same=board.table.same,
                 limited=models.limited(),
+                board=board,
+                places=models.places(),
             )
             routing.instance.limits = desk.limits
             desk.says = self.readiness
@@ -296,6 +301,10 @@ class Worker:
         await self._accepting.open()
         if self._role != protocol.SERVING:  # told otherwise meanwhile
             self._accepting.close()
+
+    def _first_turn(self) -> int:
+        """Another one in each of several gateways, which would else all ask the same provider first."""
+        return 0 if self._settings.deployment is None else zlib.crc32(replica(self._given.state).encode())
 
     # --- connections ------------------------------------------------------------------------------------------
 

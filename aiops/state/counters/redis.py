@@ -79,6 +79,7 @@ class Redis:
         self._no_script, self._refusal, self._errors = NoScriptError, ResponseError, (RedisError, OSError)
         self._idle: list[Any] = []
         self._reserve, self._end, self._keep = Script("reserve"), Script("end"), Script("keep")
+        self._exchange = Script("exchange")
         self._prefix, self._clock, self._seconds, self._place = prefix, clock, max(connect, command), place
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._run = ""
@@ -141,6 +142,12 @@ class Redis:
                     await self._forget_some()
             except (*self._errors, TimeoutError):
                 return  # the next sign of life goes on with it
+
+    async def exchange(self, replica: str, said: bytes, seconds: float) -> list[tuple[float, bytes]]:
+        """Say something to the other gateways, for so many seconds; returns what they have said, and how many seconds
+        ago. Counts nothing. Raises Unavailable."""
+        heard = await self._ask(self._exchange, replica, said, int(seconds * 1000))
+        return [(int(ago) / SECOND, text) for ago, text in zip(heard[::2], heard[1::2], strict=True)]
 
     async def _ask(self, script: Script, *arguments: Any) -> Any:
         self.breaker.check()

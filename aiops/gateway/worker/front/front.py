@@ -33,6 +33,7 @@ from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.cached.cache import Cache
 from aiops.gateway.worker.front.doors import WEBSOCKET, Doors, opens
 from aiops.gateway.worker.front.identify import identify
+from aiops.gateway.worker.front.invalid import Invalid
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.front.once.once import Once
@@ -270,6 +271,8 @@ class Front:
         try:
             wanted = asked.read(path, header(scope, b"content-type"), body, query, self._same)
             return _not_theirs(wanted) if identity.id and wanted.not_theirs else wanted
+        except Invalid as error:
+            return Refusal(status=400, kind="invalid_request_error", param=error.param, code="400", message=str(error))
         except asked.Unreadable as error:
             if not identity.id:
                 return Asked(body=body)  # LiteLLM says what is wrong with it, as it always did
