@@ -65,6 +65,7 @@ def _lines(context: Context, now: Situation, routes: bool) -> Iterator[str]:
     lines = {
         "ready": now.routes.readiness.status,
         "gateway": now.gateway_state + (f" at {now.url}" if now.url and now.gateway_state not in DOWN else ""),
+        "admin": f"the management API at {now.admin_url}" if now.admin_url and now.gateway_state not in DOWN else "",
         "generation": f"{now.generation or now.desired_generation or 'none yet'}"
         + (f", made {made.created[:19]}Z by {made.who} with `aiops {made.verb}`" if made else ""),
         "process": f"pid {now.master.pid}, {workers} worker(s), LiteLLM {now.master.litellm}"

@@ -80,25 +80,31 @@ def same(one: str | None, other: str, port: int) -> bool:
     return found[0] == found[1]
 
 
-def require_free(host: str, port: int, ours: Collection[int] = ()) -> None:
-    """Raises Precondition naming whoever has the address, or what else is wrong with it; ``ours`` may have it."""
+def require_free(host: str, port: int, ours: Collection[int] = (), prefix: str = "") -> None:
+    """Raises Precondition naming whoever has the address, or what else is wrong with it; ``ours`` may have it.
+
+    ``prefix``: of the keys of aiops.yaml that say where it is.
+    """
     error = _why_not(host, port)
     if error is None:
         return
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         raise Precondition(
-            f"`gateway.host` {host} is no address of this machine: {error.strerror}",
-            "set another `gateway.host` in aiops.yaml: 127.0.0.1 for this machine alone, 0.0.0.0 for everybody",
+            f"`gateway.{prefix}host` {host} is no address of this machine: {error.strerror}",
+            f"set another `gateway.{prefix}host` in aiops.yaml: 127.0.0.1 for this machine alone, 0.0.0.0 for"
+            " everybody",
         )
     if error.errno == errno.EACCES:
         raise Precondition(
-            f"this user may not listen on port {port}", "set a `gateway.port` of 1024 or above in aiops.yaml"
+            f"this user may not listen on port {port}", f"set a `gateway.{prefix}port` of 1024 or above in aiops.yaml"
         )
     strangers = owners(port, apart_from=ours)
     if ours and not strangers:
         return
     named = ", ".join(map(str, strangers)) or "somebody"
-    raise Precondition(f"port {port} is taken by {named}", "stop it, or set another `gateway.port` in aiops.yaml")
+    raise Precondition(
+        f"port {port} is taken by {named}", f"stop it, or set another `gateway.{prefix}port` in aiops.yaml"
+    )
 
 
 def _listening_inodes(port: int) -> set[str]:

@@ -9,7 +9,10 @@ _LOGGING = (
     "sent what LiteLLM logs or counts elsewhere; this version of aiops does not: `aiops logs` shows it, and /metrics "
     "has numbers under names of aiops' own (docs/http.md)"
 )
-_CACHE = "answers are not cached by this version of aiops"
+_CACHE = (
+    "on one machine answers are not cached; after `aiops scale-out`, `cache: {ttl: SECONDS}` in aiops.yaml caches them"
+    " in Redis, those of each key for itself"
+)
 _REDIS = "one machine needs no Redis: the workers of a gateway share their counters. Its password was not copied"
 _DATABASE = "LiteLLM's own database mode is not used: keys, budgets and usage in it stay where they are"
 _ALERTS = "nobody is alerted by this version of aiops; `aiops status` and `/_health/ready` say what is wrong"

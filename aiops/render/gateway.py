@@ -35,6 +35,8 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
         "environment": [variable for variable, source in needed.items() if isinstance(source, EnvRef)],
         "secrets": {variable: source.path for variable, source in needed.items() if isinstance(source, FileRef)},
     }
+    if gateway.admin_port is not None:
+        data["admin"] = {"host": gateway.admin_host, "port": gateway.admin_port}
     if state.mode == "distributed":
         deployment = state.settings.deployment
         data["deployment"] = {
@@ -43,6 +45,8 @@ def gateway_json(state: DesiredState, table: RouteTable) -> bytes:
             "replica": deployment.replica,
             "profile": state.profile,
         }
+        if (cache := state.settings.cache) is not None:
+            data["cache"] = {"ttl": cache.ttl, "most_bytes": cache.most_bytes}
     if (status := state.settings.keys.over_budget_status) != Keys().over_budget_status:
         data["over_budget_status"] = status  # a release that does not need it stays the same
     if (days := state.settings.usage.keep_days) != Usage().keep_days:

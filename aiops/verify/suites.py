@@ -13,6 +13,7 @@ from aiops.verify.lanes import Act, Job, Step, run
 
 KNOWN_SECONDS = 20.0  # until the accountant of a gateway that has just started says which keys there are
 WRONG_KEY = "sk-this-key-is-wrong-on-purpose"
+MANAGED = "/key/list"  # of the management API
 FALLBACK_HEADER = "x-litellm-attempted-fallbacks"
 
 
@@ -77,6 +78,18 @@ def public(client: Client, subject: Subject, step: Step, requests: int = 3) -> l
     one = next((route for route in reversed(subject.routes()) if subject.allow_billable or not route.billable), None)
     if one is not None:
         jobs.append(Job(f"public:answer:{one.model}", _bind(_answers, client, one, subject), _about(one)))
+    return run(jobs, step)
+
+
+def apart(public: Client, admin: Client, step: Step) -> list[Check]:
+    """That the management API is on its own port, answers nobody without a key there, and is nowhere else. It is not
+    asked for anything: the database may be away, and this is no question of it."""
+    jobs = [
+        Job("admin:ready", _bind(_ready, admin)),
+        Job("admin:auth:missing-key", _bind(_refused, admin, None, MANAGED)),
+        Job("admin:auth:wrong-key", _bind(_refused, admin, WRONG_KEY, MANAGED)),
+        Job("admin:not-public", _bind(_not_there, public)),
+    ]
     return run(jobs, step)
 
 
@@ -167,16 +180,23 @@ def _exact_models(client: Client, table: RouteTable) -> str:
     return f"{len(served)} model{'s' if len(served) != 1 else ''}"
 
 
-def _refused(client: Client, key: str | None) -> str:
+def _refused(client: Client, key: str | None, path: str = "/v1/models") -> str:
     headers = {"authorization": f"Bearer {key}"} if key else {}
     patience = time.monotonic() + KNOWN_SECONDS
-    answer = client.request("GET", "/v1/models", headers=headers)
+    answer = client.request("GET", path, headers=headers)
     while answer.status_code == 503 and "retry-after" in answer.headers and time.monotonic() < patience:
         time.sleep(0.2)  # who knows the keys has just been started
-        answer = client.request("GET", "/v1/models", headers=headers)
+        answer = client.request("GET", path, headers=headers)
     if answer.status_code != 401:
         raise Failed(f"expected HTTP 401, got {answer.status_code}")
     return "HTTP 401"
+
+
+def _not_there(client: Client) -> str:
+    answer = client.get(MANAGED)
+    if answer.status_code != 404:
+        raise Failed(f"the management API is on the public port, too: HTTP {answer.status_code}")
+    return "HTTP 404"
 
 
 def _ready(client: Client) -> str:

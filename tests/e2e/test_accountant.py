@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -11,6 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +23,10 @@ from aiops.demo.child import DemoProvider
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.messages import Become
 from aiops.host import master as control
+from aiops.state.usage import aside
 from tests.kit.gateway import Gateway, processes
 from tests.kit.waiting import until
+from tests.unit.state.usage.test_spool import USAGE
 
 MODULE = "aiops.gateway.accountant"
 
@@ -76,6 +80,34 @@ def test_what_was_answered_is_in_the_ledger(gateway: Gateway) -> None:
     assert ready(gateway) == ("ready", "pass", "pass")
     for name in ("aiops.db", "accountant.lock", "replica"):
         assert (gateway.home / "state" / name).stat().st_mode & 0o077 == 0
+
+
+def test_a_record_that_no_ledger_takes_is_told_and_once_it_is_put_right_it_is_there_once(gateway: Gateway) -> None:
+    record = replace(USAGE, id=uuid.uuid4().hex, end_user="set aside", key="", prompt_tokens=2**70)
+    aside.put(gateway.home / "state", record)
+    proved = gateway.must("usage", "prove")
+    assert (proved["ingested"], proved["set_aside"]) == (True, 1)
+    assert "! 1 records are set aside" in gateway.say("usage", "prove").out
+    (note,) = [note for note in gateway.status["notes"] if "ledger could not take" in note]
+    assert "usage prove` has it tried again" in note
+    assert note.partition(";")[0] in gateway.say("doctor").out
+    path = aside.path(gateway.home / "state")
+    for _ in range(2):  # put right by hand; and once more, as if the accountant had been killed before it noted it
+        path.write_text(json.dumps(asdict(replace(record, prompt_tokens=7))) + "\n")
+        assert gateway.must("usage", "prove")["set_aside"] == 0
+        assert not path.exists()
+        assert {who: times for who, times in ledger(gateway).items() if who[0] == "set aside"} == {
+            ("set aside", "answered"): 1
+        }
+    assert not [note for note in gateway.status["notes"] if "ledger could not take" in note]
+
+
+def test_what_was_set_aside_is_read_back_by_the_next_accountant(gateway: Gateway) -> None:
+    record = replace(USAGE, id=uuid.uuid4().hex, end_user="read back", key="")
+    path = aside.put(gateway.home / "state", record)
+    os.kill(accountant(gateway), signal.SIGKILL)
+    until(lambda: ledger(gateway)["read back", "answered"] == 1, 20, "the record to be in the ledger")
+    until(lambda: not path.exists(), 20, "nothing set aside")
 
 
 def test_it_has_nothing_of_litellm_in_memory(gateway: Gateway) -> None:

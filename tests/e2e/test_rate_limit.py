@@ -19,7 +19,7 @@ exact_matches:
   burst: {provider: east, backend_model: alpha, rate_limit: {rpm: 10}}
   spare: {provider: east, backend_model: alpha, fallback: beta, rate_limit: {rpm: 5}}
   measured: {provider: east, backend_model: alpha, rate_limit: {tpm: 1000}}
-  failing: {provider: east, backend_model: alpha, rate_limit: {tpm: 1000}}
+  failing: {provider: east, backend_model: alpha, fallback: beta, rate_limit: {tpm: 1000}}
   left: {provider: east, backend_model: alpha, rate_limit: {tpm: 1000}}
   slow: {provider: east, backend_model: alpha, rate_limit: {tpm: 300}}
   twice: {provider: east, backend_model: alpha, fallback: burst-too, rate_limit: {rpm: 1}}
@@ -105,12 +105,14 @@ def test_tokens_are_those_that_were_used_and_not_those_that_were_guessed(gateway
     assert int(refused.headers["retry-after"]) > 50
 
 
-def test_whoever_is_not_answered_gives_its_tokens_back(gateway: Routed) -> None:
+def test_whoever_is_not_answered_gives_its_tokens_back_and_pays_for_no_fallback(gateway: Routed) -> None:
+    gateway.west.control(tokens=400)
     for mode in ("500", "drop_before", "429"):
         gateway.east.control(mode=mode)
-        assert ask(gateway, "failing", max_tokens=900).status_code >= 400
+        answer = ask(gateway, "failing", max_tokens=900)
+        assert (answer.status_code, answer.headers[PROVIDER]) == (200, "west")
     gateway.east.control(mode="ok")
-    assert ask(gateway, "failing", max_tokens=900).status_code == 200
+    assert ask(gateway, "failing", max_tokens=900).headers[PROVIDER] == "east"
 
 
 def test_a_client_that_leaves_gives_its_tokens_back(gateway: Routed) -> None:

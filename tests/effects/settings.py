@@ -16,6 +16,15 @@ CASES: dict[str, Case] = {
         live=True,
     ),
     "gateway.port": Flips("port: 4000", "port: 4001", '"port": 4001', live=True),
+    "gateway.admin_port": Flips(
+        "  retries: 0", "  retries: 0\n  admin_port: 4001", '"admin": {"host": "127.0.0.1", "port": 4001}', live=True
+    ),
+    "gateway.admin_host": Flips(
+        "  retries: 0",
+        "  retries: 0\n  admin_port: 4001\n  admin_host: 127.0.0.2",
+        '"admin": {"host": "127.0.0.2", "port": 4001}',
+        live=True,
+    ),
     "gateway.workers": Flips(
         "workers: 1",
         "workers: 2",
@@ -62,6 +71,18 @@ CASES: dict[str, Case] = {
     ),
     "deployment.replica": Flips(
         "mode: standalone", f"mode: distributed\n{SHARED}\n  replica: box-7", '"box-7"', live=ON_ALL
+    ),
+    "cache.ttl": Flips(
+        "mode: standalone",
+        f"mode: distributed\n{SHARED}\ncache: {{ttl: 300}}",
+        '"ttl": 300.0',
+        live=True,
+    ),
+    "cache.most_bytes": Flips(
+        "mode: standalone",
+        f"mode: distributed\n{SHARED}\ncache: {{ttl: 300, most_bytes: 1048576}}",
+        '"most_bytes": 1048576',
+        live=True,
     ),
     "profile": ShownBy(),
     "supervisor": ShownBy(),

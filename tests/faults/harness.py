@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from aiops.apply.store import GenerationStore
 from aiops.demo.control import Control
 from aiops.demo.double import Double
@@ -211,6 +213,21 @@ class Faulty(Gateway):
         """What the master says of itself, without a command line; nothing when there is none."""
         return status.plain() if (status := control.status(self.instance.run)) else {}
 
+    @property
+    def accountant(self) -> int:
+        """Its process id, 0 when there is none."""
+        return int((self.told().get("accountant") or {}).get("pid") or 0)
+
+    def listed(self, key: str) -> int:
+        """With what status this key is told which models there are."""
+        return httpx.get(f"{self.url}/v1/models", headers=_bearer(key), timeout=10, trust_env=False).status_code
+
+    def asked(self, key: str) -> int:
+        """With what status this key is answered by the provider ``base``."""
+        body = {"model": MODEL.format("base"), "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
+        url = f"{self.url}/v1/chat/completions"
+        return httpx.post(url, json=body, headers=_bearer(key), timeout=20, trust_env=False).status_code
+
     # --- what has to be true ----------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -313,6 +330,10 @@ class Faulty(Gateway):
         super().end()
         self.providers.stop()
         self._mark.unlink(missing_ok=True)
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
 
 
 @contextlib.contextmanager

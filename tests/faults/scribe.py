@@ -21,7 +21,8 @@ from aiops.state.counters.shared import Shared
 from aiops.state.shapes import Identity
 from aiops.state.usage import settled
 from aiops.state.usage.record import Usage
-from aiops.state.usage.spool import Accepted, Spool, birth
+from aiops.state.usage.spool import Accepted, Spool
+from aiops.state.usage.writer import this_process
 
 AT_ONCE = 8
 MODEL = "alpha"
@@ -29,7 +30,7 @@ MODEL = "alpha"
 
 class Scribe:
     def __init__(self, state: Path, run: Path) -> None:
-        self._owner = f"{os.getpid()}.{birth(os.getpid())}"
+        self._owner = this_process()
         self._counters = Shared(state / "counters")
         self._spool = Spool(state, lambda line: print(line, file=sys.stderr, flush=True))
         self.accountant = Accountant(run, 1, "", lambda changed: None)

@@ -102,7 +102,11 @@ class Prover:
         passed = (check for check in self._checks if _is_answer(check) and check.status == "pass")
         answered = {check.about.name for check in passed if check.about is not None}
         prove = [name for name in self._prove if name in answered]
-        return suites.public(client, self._subject({}, prove), lambda _: None)
+        proved = suites.public(client, self._subject({}, prove), lambda _: None)
+        if gateway.admin_port is None:
+            return proved
+        admin = Client(self._key, self._state.verify.timeout, url=url_of(gateway.admin_host, gateway.admin_port))
+        return [*proved, *suites.apart(client, admin, lambda _: None)]
 
     def unproved(self) -> tuple[Unproved, ...]:
         """What is served unproved once the private suite has passed, and what was before and still is."""

@@ -117,12 +117,15 @@ def _gateway(instance: Instance) -> Iterator[Finding]:
     if now.desired_generation is None:
         return
     _, summary = GenerationStore(instance.state).get(now.desired_generation).routes()
-    port = summary.settings.gateway.port
-    ours = set(ProcessSupervisor(instance).pids())
-    strangers = ports.owners(port, apart_from=ours)
-    if strangers and not (well and ours) and not _is_held_for_us(now):
-        named = ", ".join(map(str, strangers))
-        yield Finding(False, f"port {port} is taken by {named}", "stop it, or set another gateway.port in aiops.yaml")
+    gateway, ours = summary.settings.gateway, set(ProcessSupervisor(instance).pids())
+    if well and ours:
+        return
+    for key, port in (("port", gateway.port), ("admin_port", gateway.admin_port)):
+        strangers = ports.owners(port, apart_from=ours) if port is not None else []
+        if strangers and not (key == "port" and _is_held_for_us(now)):
+            named = ", ".join(map(str, strangers))
+            hint = f"stop it, or set another gateway.{key} in aiops.yaml"
+            yield Finding(False, f"port {port} is taken by {named}", hint)
 
 
 def _engine(instance: Instance) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from aiops.actions.instance.snapshot import Snapshot
 from aiops.actions.instance.supervisor import choose
 from aiops.host.instance import Instance
 from aiops.host.ports import url_of
+from aiops.spec.routes.kept import Address
 from aiops.supervise.contract import Supervisor
 
 
@@ -20,6 +21,7 @@ class Place:
     host: str
     port: int
     master_key: Path
+    admin: Address | None = None  # of the management API, when it has a port of its own
 
     @property
     def url(self) -> str:
@@ -35,11 +37,14 @@ def place(instance: Instance) -> Place:
     if now.routes is None:
         state = now.desired
         key = instance.key_file(state.settings.master_key_file)
-        return Place(choose(instance, state.settings.supervisor), state.gateway.host, state.gateway.port, key)
+        gateway = state.gateway
+        admin = (gateway.admin_host, gateway.admin_port) if gateway.admin_port is not None else None
+        return Place(choose(instance, state.settings.supervisor), gateway.host, gateway.port, key, admin)
     settings = now.routes[1].settings
     return Place(
         choose(instance, settings.supervisor),
         settings.gateway.host,
         settings.gateway.port,
         instance.key_file(settings.master_key_file),
+        settings.gateway.admin,
     )

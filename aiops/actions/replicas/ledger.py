@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
+from aiops.actions.instance.counters import ask
 from aiops.host import accountant
 from aiops.host.instance import Instance
 from aiops.state.store.open import reading
 from aiops.state.store.tables import usage
+from aiops.state.usage import settled
 from aiops.verify.check import Failed
 from aiops.verify.replicas.limits import named
 from aiops.verify.replicas.tenant import Tenant
@@ -23,12 +25,14 @@ LOOK_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Row:
-    """One request. ``cost``: nano-dollars, None where nobody knows the price."""
+    """One request. ``cost``: nano-dollars, None where nobody knows the price. ``settled``: in which counters, see
+    ``state/usage/settled.py``."""
 
     key: str
     replica: str
     status: int
     cost: int | None
+    settled: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,16 @@ class Ledger:
                 return found
             time.sleep(LOOK_SECONDS)
 
+    def alone(self, tenant: Tenant) -> Counter[str]:
+        """By the id of the replica, the requests of this key that were counted in other counters than those that are
+        shared: by a replica that has other ones, or had to do without them at that moment. It has to have a budget,
+        or the ledger does not say."""
+        epoch = ask(self.instance, lambda counters: counters.epoch())
+        rows = self.rows([tenant])
+        return Counter(row.replica for row in rows if row.settled and settled.epoch(row.settled) != epoch)
+
     def _read(self, keys: Collection[str]) -> list[Row]:
-        columns = select(usage.c.key_id, usage.c.replica, usage.c.status, usage.c.cost)
+        columns = select(usage.c.key_id, usage.c.replica, usage.c.status, usage.c.cost, usage.c.epoch)
         with reading(self.database) as connection:
             return [Row(*row) for row in connection.execute(columns.where(usage.c.key_id.in_(keys)))]
 

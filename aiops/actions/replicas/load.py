@@ -12,7 +12,8 @@ from aiops.verify.client import Client
 from aiops.verify.replicas.budget import dollars
 from aiops.verify.replicas.tenant import CHARACTERS
 
-TRIES = 3  # models, until one answers
+MODELS = 3  # until one answers
+TRIES = 3  # of a proof while a replica does without the counters that it shares, for a moment
 MODE = "chat"
 
 
@@ -37,8 +38,8 @@ class Load:
 
     @property
     def spending(self) -> int:
-        """Enough for each replica to spend more than its share, should it count alone."""
-        return 3 * self.affordable
+        """Enough for a budget to be spent twice, should each replica count alone."""
+        return 2 * self.affordable
 
     @property
     def at_once(self) -> int:
@@ -47,7 +48,7 @@ class Load:
     @property
     def most(self) -> int:
         """Requests to models, if nothing at all were limited."""
-        return 4 * self.replicas + self.burst + self.spending + self.replicas + 1
+        return 4 * self.replicas + 1 + TRIES * (self.burst + self.spending + 3 * self.replicas)
 
     @property
     def usual(self) -> int:
@@ -80,7 +81,7 @@ def choose(table: RouteTable, wanted: str | None, billable: bool, client: Client
             raise Precondition(f"`{wanted}` costs money: {route.provider} sends a bill", "--billable allows it")
         candidates = [route]
     else:
-        candidates = cheapest(table, billable)[:TRIES]
+        candidates = cheapest(table, billable)[:MODELS]
         if not candidates:
             costs = any(route.mode == MODE for route in table.routes)
             raise Precondition(

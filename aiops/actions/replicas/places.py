@@ -40,6 +40,14 @@ def refused(reply: Reply) -> str:
     return "refused while all places were taken elsewhere"
 
 
+def held(replies: Sequence[Reply]) -> str:
+    """Raises Failed."""
+    lets = [reply.replica.name for reply in replies if reply.answered]
+    if lets:
+        raise Failed(f"the only place of a key was taken, and {', '.join(lets)} let one more in")
+    return "the only place of a key was taken, as a request at yet another replica would"
+
+
 def given_back(instance: Instance, database: Engine, tenant: Tenant, replies: Sequence[Reply]) -> str:
     """``replies``: to requests one after the other, when nobody else has a place. Raises Failed."""
     for reply in replies:
@@ -74,4 +82,4 @@ def _meters(database: Engine, tenant: Tenant) -> Sequence[Meter]:
     with reading(database) as connection:
         whose = identity.by_id(connection, tenant.id)
     assert whose is not None
-    return rules.counts(whose, tenant.model, time.time()).meters
+    return [meter for meter in rules.counts(whose, tenant.model, time.time()).meters if meter.what == "parallel"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from aiops.actions.keys.revoke import Refused, revoke
 from aiops.actions.replicas import ledger, places
 from aiops.actions.replicas.ledger import Ledger
 from aiops.actions.replicas.listed import Listed
-from aiops.actions.replicas.load import Load
+from aiops.actions.replicas.load import TRIES, Load
 from aiops.actions.replicas.throwaway import REASON, Throwaway
 from aiops.actions.usage.prove import prove as prove_usage
 from aiops.host.instance import Instance
@@ -33,12 +34,15 @@ FREE = (
     "costs nothing, so no budget can be spent: `--model` chooses one with a price, `cost_per_1k_tokens` in"
     " providers.yaml gives one"
 )
+UNSPENDABLE = 10**15  # nano-dollars
+AGAIN_SECONDS = 2.0  # Redis is tried again after one
 NO_PRICE = "has no price that anybody knows: `cost_per_1k_tokens` in providers.yaml gives one"
 
 
 @dataclass
 class Run:
-    """``step`` is told each check as it is made. ``reached``: the replicas that the other proofs are made with."""
+    """``step`` is told each check as it is made. ``reached``: the replicas that the other proofs are made with.
+    ``costs``: of the first requests, nano-dollars, None where nobody knows the price."""
 
     instance: Instance
     database: Engine
@@ -49,6 +53,7 @@ class Run:
     master_key: str
     step: Callable[[Check], None]
     reached: list[Replica] = field(default_factory=list)
+    costs: list[int | None] = field(default_factory=list)
 
     def prove(self, *, wait: bool) -> None:
         """``wait``: as long as a refusal says, and ask again."""
@@ -58,6 +63,7 @@ class Run:
         if not self.reached:
             self._check("limits", _skip, "no replica answers: nothing else was tried")
             return
+        self._learn_costs(known)
         limited, burst = self._requests()
         self._parallel()
         spender = self._budget(known)
@@ -104,28 +110,58 @@ class Run:
 
     # --- limits and budgets -----------------------------------------------------------------------------------
 
+    def _learn_costs(self, known: Tenant) -> None:
+        self.costs = [row.cost for row in self.ledger.rows([known]) if row.status == 200]
+
+    def _try(self, identity: str, what: str, act: Callable[[Tenant], str], **limited: int) -> Tenant:
+        """``act`` with a key that is ``limited``. A replica that does not reach the counters in time goes on with its
+        own, as it should: then nothing is proved yet, and it is tried again with another key, a few times. Returns the
+        last one."""
+        # With a budget that nobody spends, the ledger says in which counters a request is. Without a price it refuses.
+        spied = {} if None in self.costs or not self.costs else {"max_budget": UNSPENDABLE}
+        tenants: list[Tenant] = []
+
+        def tried() -> str:
+            before = ""
+            for number in range(1, TRIES + 1):
+                tenants.append(self.keys.make(what if number == 1 else f"{what}-{number}", **{**spied, **limited}))
+                try:
+                    return act(tenants[-1]) + before
+                except Failed as failure:
+                    alone = self.ledger.alone(tenants[-1])
+                    if not alone:
+                        raise
+                    names = limits.named(Counter({self.there.names.get(id, id): many for id, many in alone.items()}))
+                    before = f"; counted elsewhere than in the counters that are shared: {names}"
+                    if number == TRIES:
+                        raise Failed(f"{failure}{before}, in each of {TRIES} tries") from failure
+                    before += " (before that)"
+                    time.sleep(AGAIN_SECONDS)
+            raise AssertionError
+
+        self._check(identity, tried)
+        return tenants[-1]
+
     def _requests(self) -> tuple[Tenant, list[Reply]]:
         limit = self.load.limit
-        tenant = self.keys.make("requests", rpm_limit=limit)
         burst: list[Reply] = []
 
-        def ask() -> str:
-            burst.extend(tenant.burst(self.reached, self.load.burst, self.load.at_once))
+        def ask(tenant: Tenant) -> str:
+            burst[:] = tenant.burst(self.reached, self.load.burst, self.load.at_once)
             return limits.requests(limit, burst)
 
-        self._check("limit:requests", ask)
+        tenant = self._try("limit:requests", "requests", ask, rpm_limit=limit)
         self._check("limit:retry-after", limits.retry_after, burst)
         return tenant, burst
 
     def _parallel(self) -> None:
-        tenant = self.keys.make("parallel", max_parallel_requests=1)
         replies: list[Reply] = []
 
-        def take() -> str:
-            replies.extend(places.asked_while_taken(self.instance, self.database, tenant, self.reached))
-            return "the only place of a key was taken, as a request at yet another replica would"
+        def take(tenant: Tenant) -> str:
+            replies[:] = places.asked_while_taken(self.instance, self.database, tenant, self.reached)
+            return places.held(replies)
 
-        self._check("limit:parallel", take)
+        tenant = self._try("limit:parallel", "parallel", take, max_parallel_requests=1)
         for reply in replies:
             self._check(f"limit:parallel:{reply.replica.name}", places.refused, reply)
         if replies:
@@ -134,29 +170,25 @@ class Run:
 
     def _budget(self, known: Tenant) -> Tenant | None:
         """The key whose budget was spent; None where there is no price."""
-        costs = [row.cost for row in self.ledger.rows([known]) if row.status == 200]
-        priced = [cost for cost in costs if cost]
-        if not costs:
-            self._check(
-                "budget:spent", _fail, "none of these requests is in the ledger, so nobody knows what one costs"
-            )
+        priced = [cost for cost in self.costs if cost]
+        if not self.costs:
+            self._check("budget:spent", _fail, "no request of this run is in the ledger: nobody knows what one costs")
         elif not priced:
-            self._check("budget:spent", _skip, f"`{self.load.route.model}` {NO_PRICE if None in costs else FREE}")
+            self._check("budget:spent", _skip, f"`{self.load.route.model}` {NO_PRICE if None in self.costs else FREE}")
         if not priced:
             self._spent_already()
             return None
         amount = self.load.affordable * max(priced)
-        tenant = self.keys.make("budget", max_budget=amount)
         spending: list[Spending] = []
         spent: list[int] = []
 
-        def spend() -> str:
+        def spend(tenant: Tenant) -> str:
             many, at_once = self.load.spending, self.load.at_once
-            spending.append(budget.spend(tenant, self.reached, many, at_once, known.slowest))
-            spent.extend(row.cost or 0 for row in self.ledger.rows([tenant]))
+            spending[:] = [budget.spend(tenant, self.reached, many, at_once, known.slowest)]
+            spent[:] = [row.cost or 0 for row in self.ledger.rows([tenant])]
             return budget.overspent(amount, spent)
 
-        self._check("budget:spent", spend)
+        tenant = self._try("budget:spent", "budget", spend, max_budget=amount)
         self._check("budget:refused", budget.refusals, amount, sum(spent), spending[0], self.reached)
         return tenant
 

@@ -15,9 +15,10 @@ from aiops.apply import audit
 from aiops.errors import Precondition
 from aiops.gateway.shared import deployment, tallies
 from aiops.gateway.shared.messages import Retry, Status
-from aiops.host import credentials, master
+from aiops.host import credentials, master, ports
 from aiops.host.instance import Instance
 from aiops.output import Output
+from aiops.supervise.detached import ProcessSupervisor
 from aiops.verify.check import MORE_TIME
 from aiops.verify.unproved import Unproved
 
@@ -74,6 +75,8 @@ def start(instance: Instance, out: Output, lenient: Lenient = "absent") -> Servi
         credentials.read_master_key(where.master_key)
         _require_database(instance, now)
     with locked(instance, "up", out), undone_when_interrupted(now, where.supervisor, out):
+        if now.master is None and where.admin is not None and not ProcessSupervisor(instance).pids():
+            ports.require_free(*where.admin, prefix="admin_")
         with out.progress("starting the gateway") as bar:
             fresh = where.supervisor.start(where.host, where.port, bar.update)
         for line in where.supervisor.story():

@@ -25,6 +25,7 @@ from aiops.host.instance import Instance
 from aiops.host.systemd import Systemd, scope
 from aiops.spec.routes.routes import RouteTable
 from aiops.spec.sources import SETTINGS
+from aiops.state.usage import aside
 from aiops.supervise.detached import ProcessSupervisor
 from aiops.supervise.unit_state import Units, look_at
 
@@ -49,6 +50,7 @@ class Situation:
 
     ``gateway_state``: running, starting, degraded, stopping, stopped, failed. ``notes`` are sentences for people;
     ``passing``: those of them that need nobody, because what they tell of ends by itself.
+    ``admin_url``: where the management API is, when it has a port of its own.
     ``units`` is None unless systemd is the supervisor. ``unproved``: the providers that serve without a proof.
     """
 
@@ -68,6 +70,7 @@ class Situation:
     routes: live.LiveRoutes = field(default_factory=live.LiveRoutes)
     passing: tuple[str, ...] = ()
     deployment: Deployment | None = None
+    admin_url: str | None = None
     at: str = field(default_factory=clock.now)
 
     @property
@@ -97,6 +100,7 @@ class Situation:
             "gateway": {
                 "state": self.gateway_state,
                 "url": self.url,
+                "admin_url": self.admin_url,
                 "pid": self.master.pid,
                 "litellm": self.master.litellm,
                 "runtime": self.master.runtime,
@@ -131,10 +135,11 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
     if units is not None:
         notes += units.notes(state)
         state = units.gateway_state(state)
-    url = ""
+    url, admin_url = "", None
     if summary is not None:
         gateway = summary.settings.gateway
         url = f"http://{gateway.host}:{gateway.port}/v1"
+        admin_url = f"http://{gateway.admin_host}:{gateway.admin_port}" if gateway.admin_port is not None else None
     holder = lock.holder(instance.state)
     pending = recovery.pending(instance.state)
     if holder is not None:
@@ -143,6 +148,7 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
         notes.append(f"{pending}; the next verb tidies it up")
     if holder is None and committed is not None and master is not None and master.tells_runtime:
         notes += _runtime_notes(committed.manifest, master, instance)
+    notes += _set_aside(instance)
     notes += _late(master)
     passing += _leaving(master)
     switch = switching.read(instance.state) if holder is None else None
@@ -165,6 +171,7 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
         master=master or Status(),
         units=units,
         deployment=_deployment(committed),
+        admin_url=admin_url,
         health=_health(state, serving, reasons, now, seen, unproved),
         unproved=unproved,
         routes=seen,
@@ -177,6 +184,15 @@ def follow(instance: Instance, every: float, *, routes: bool = False) -> Iterato
     while True:
         yield look(instance, routes=routes)
         time.sleep(every)
+
+
+def _set_aside(instance: Instance) -> Iterator[str]:
+    many = aside.count(instance.state)
+    if many:
+        yield (
+            f"{many} record{'s' * (many != 1)} of usage that the ledger could not take: {aside.path(instance.state)}; "
+            f"`{instance.command} usage prove` has {'them' if many != 1 else 'it'} tried again, `logs` says why"
+        )
 
 
 def _unproved(committed: Generation | None) -> tuple[str, ...]:

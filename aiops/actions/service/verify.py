@@ -64,6 +64,8 @@ def prove(instance: Instance, out: Output, suite: str, billable: bool) -> list[C
         public = Client(key, timeout, url=url)
         workers = [Client(key, timeout, socket=path) for path in sockets]
         proved = suites.everything(public, workers, subject, step)
+        if settings.gateway.admin is not None:
+            proved += suites.apart(public, Client(key, timeout, url=url_of(*settings.gateway.admin)), step)
     servers = {name: diagnose.Server(name, facts["type"], facts["url"]) for name, facts in summary.providers.items()}
     checks += diagnose.explained(proved, table, servers)
     _take_off(now, checks)

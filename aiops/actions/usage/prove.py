@@ -19,7 +19,7 @@ from aiops.state.counters.meters import Meter
 from aiops.state.store import clock
 from aiops.state.store.open import reading
 from aiops.state.store.tables import keys
-from aiops.state.usage import budgets
+from aiops.state.usage import aside, budgets
 
 PATIENCE_SECONDS = 5.0  # for what is between the counters and the ledger while requests end
 LOOK_SECONDS = 0.2
@@ -52,8 +52,11 @@ class Proof:
 
 @dataclass(frozen=True)
 class Proved:
+    """``set_aside``: records that the ledger could not take, also now."""
+
     proofs: Sequence[Proof]
     ingested: bool
+    set_aside: int = 0
 
     @property
     def ok(self) -> bool:
@@ -67,6 +70,8 @@ class Proved:
 
     def lines(self) -> Iterator[str]:
         yield from map(str, self.proofs)
+        if self.set_aside:
+            yield f"! {self.set_aside} records are set aside, which the ledger could not take: state/spool/{aside.NAME}"
         if not self.ingested:
             yield "! no accountant answers: what is in the spools is not in the ledger yet"
 
@@ -74,6 +79,7 @@ class Proved:
         return {
             "ok": self.ok,
             "ingested": self.ingested,
+            "set_aside": self.set_aside,
             "budgets": [
                 {
                     "whose": each.whose,
@@ -95,7 +101,7 @@ def prove(instance: Instance, of: Collection[str] | None = None) -> Proved:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             ingested = accountant.ingest(instance.run)
-            found = Proved(_proofs(instance, database, of), ingested)
+            found = Proved(_proofs(instance, database, of), ingested, aside.count(instance.state))
             if found.ok or time.monotonic() > deadline:
                 return found
             time.sleep(LOOK_SECONDS)

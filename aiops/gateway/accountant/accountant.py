@@ -22,16 +22,18 @@ from aiops.gateway.accountant.presence import Presence
 from aiops.gateway.accountant.proving import Proving
 from aiops.gateway.accountant.say import say
 from aiops.gateway.accountant.server import Peer, Server
+from aiops.gateway.accountant.sharing import Sharing
 from aiops.gateway.accountant.upkeep import keep_house
 from aiops.gateway.shared import accounting, deployment
 from aiops.gateway.shared.accounting import Answer, Changed, Question, Store
 from aiops.gateway.shared.deployment import Deployment
 from aiops.gateway.shared.metrics.memory import Memory
+from aiops.gateway.shared.sightings import Sightings
 from aiops.gateway.shared.steady import Condition
 from aiops.state import plain
 from aiops.state.replica import replica
 from aiops.state.store import identity
-from aiops.state.usage import spool
+from aiops.state.usage.writer import this_process
 
 DATABASE = "aiops.db"
 LAST_SECONDS = 2.0  # at the end, to write what is in the spools
@@ -72,7 +74,8 @@ class Accountant:
         self._counters = CountersOf(options.state, options.secrets, options.redis_url)
         self._probe = Probe(self._counters.committed, options.state, self._say_how)
         self._money = Money(self._database, self._counters.committed)
-        self._memory = Memory(options.state, f"{os.getpid()}.{spool.birth(os.getpid())}", say)
+        self._sharing = Sharing(self._replica, self._counters.committed.redis)
+        self._memory = Memory(options.state, this_process(), say)
         self._ingest = Ingest(options.state, self._money, lambda many: self._metrics.lost(many))
         self._proving = Proving(self._database, self._counters.committed, self._ingest.once)
         self._money.spent = self._proving.used
@@ -101,6 +104,7 @@ class Accountant:
                 self._changes.follow(),
                 self._ingest.forever(),
                 self._presence.keep_true(self._server, self._changes),
+                self._sharing.go_on(lambda: self._server.workers),
                 self._watch_for_loneliness(),
                 keep_house(self._database, self._options.state),
             )
@@ -139,13 +143,16 @@ class Accountant:
                 return self._welcome(peer, question)
             case accounting.LookUp():
                 return await self._look_up(question.hash)
+            case accounting.Seen():
+                self._sharing.seen(peer, Sightings.of(question.sightings))
+                return None
             case accounting.Seed():
                 await self._money.seed(
                     question.counters, self._counters.generation(peer.hello.generation if peer.hello else 0)
                 )
                 return accounting.Done()
             case accounting.Ingest():
-                if not await self._ingest.once():
+                if not await self._ingest.once(again=True):
                     raise Unusable("not everything can be written to the ledger now")
                 return accounting.Done()
             case accounting.Manage():
@@ -168,7 +175,7 @@ class Accountant:
         peer.hello, peer.applied = hello, None
         peer.say(self._how())
         self._presence.is_news()
-        return accounting.Welcome(self._replica, self._changes.seq)
+        return accounting.Welcome(self._replica, self._changes.seq, shares=True)
 
     async def _look_up(self, hash: str) -> Answer:
         # Before the look-up: what is changed meanwhile is told afterwards, and looked up again.

@@ -22,7 +22,7 @@ EVERY_SECONDS = 1.0  # a probe
 
 class CountersOf:
     """While one generation gives way to the next, these may be others. ``redis_url``: of the committed generation, None
-    for the memory that the workers of this host share. Raises OSError, and ValueError for a URL that cannot be one."""
+    for the memory that the workers of this host share. Raises ValueError for a URL that cannot be one."""
 
     def __init__(self, state: Path, secrets: Path, redis_url: str | None) -> None:
         self._state, self._secrets = state, secrets

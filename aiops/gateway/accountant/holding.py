@@ -13,6 +13,7 @@ from aiops.gateway.shared.accounting import LOCK, holder
 
 RETIRE_SECONDS = 5.0  # to write what is in the spools; then it is ended: what it had not noted is read again
 TICK = 0.01
+_WIDTH = 16  # bytes: more than any process id has
 
 
 class Holding:
@@ -21,8 +22,10 @@ class Holding:
     def __init__(self, state: Path) -> None:
         self._file = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._succeed(state)
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        # Over what is there, and only then made shorter: on a full disk there would be no room for it again.
+        said = f"{os.getpid()}\n".encode()
+        os.pwrite(self._file, said.ljust(_WIDTH), 0)
+        os.ftruncate(self._file, len(said))
 
     def _succeed(self, state: Path) -> None:
         asked, deadline = 0, 0.0

@@ -22,13 +22,14 @@ from aiops.gateway.accountant.database import Unusable
 from aiops.gateway.accountant.say import say
 from aiops.gateway.shared.journald import WARNING
 from aiops.state.store.open import reason
-from aiops.state.usage import spool
+from aiops.state.usage import aside, spool
 from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import File, Record
 
 TICK = 0.25
 # What a database says of a value that it cannot keep: whatever else is wrong is not the record's fault.
 UNFIT = (OverflowError, ValueError, TypeError, DataError, IntegrityError)
+READ_BACK_SECONDS = 3600.0
 BACKOFF_FIRST, BACKOFF_MOST = 0.5, 5.0
 
 
@@ -60,7 +61,8 @@ class Ingest:
         self._ledger = ledger
         self._lost = lost
         self._all_at = time.monotonic()  # when the ledger was known to have all that there was
-        self._processes: dict[tuple[int, int], _Process] = {}
+        self._read_back_at = 0.0  # monotonic
+        self._processes: dict[str, _Process] = {}
         self._one_at_a_time = asyncio.Lock()
         self._away = False
 
@@ -75,11 +77,14 @@ class Ingest:
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, BACKOFF_MOST)
 
-    async def once(self) -> bool:
-        """All that is there now. False when the database, or the disk, is in the way of it: then later."""
+    async def once(self, *, again: bool = False) -> bool:
+        """All that is there now. False when the database, or the disk, is in the way of it: then later. ``again``: also
+        what was set aside, which is tried now and then otherwise."""
         async with self._one_at_a_time:
             began = time.monotonic()
             try:
+                if again or time.monotonic() >= self._read_back_at:
+                    await self._read_back()
                 for _, files in groupby(spool.files(self._state), key=lambda file: file.owner):
                     await self._take(list(files))
             except Unusable:
@@ -100,6 +105,23 @@ class Ingest:
             self._away, self._all_at = False, began
             return True
 
+    async def _read_back(self) -> None:
+        """What was set aside, each record once: killed in between, the ledger has it already."""
+        there = aside.read(self._state)
+        left = [line for line in there if line.usage is None or not await self._is_taken(line.usage)]
+        self._read_back_at = time.monotonic() + READ_BACK_SECONDS
+        taken = len(there) - len(left)
+        if taken:
+            aside.keep(self._state, left)
+            say(f"{taken} records that were set aside are in the ledger now; {len(left)} are left")
+
+    async def _is_taken(self, record: Usage) -> bool:
+        try:
+            await self._ledger.enter([record])
+        except UNFIT:
+            return False
+        return True
+
     def behind(self) -> tuple[int, float]:
         """Bytes of usage on disk that are not in the ledger yet, and for how many seconds there have been some."""
         left = 0
@@ -112,7 +134,7 @@ class Ingest:
     async def _take(self, files: list[File]) -> None:
         owner = files[0].owner
         # Asked before its files are read: what is dead writes nothing more.
-        dead = not spool.is_alive(files[0])
+        dead = not spool.is_alive(files[-1])
         process = self._processes.setdefault(owner, _Process())
         for file in files:
             await self._read(file, process)
@@ -159,20 +181,20 @@ class Ingest:
                 for record in records:
                     await self._enter([record])
                 return
-            why, aside = reason(error), spool.set_aside(self._state, records[0])
-            say(f"a record is no use to the ledger ({why}), see {aside}", WARNING)
+            where = aside.put(self._state, records[0])
+            say(f"a record is no use to the ledger ({reason(error)}), see {where}", WARNING)
 
     async def _bury(self, files: list[File], process: _Process) -> None:
-        left = await self._ledger.settle(files[0].stem, list(process.under_way.values()))
+        left = await self._ledger.settle(files[0].owner, list(process.under_way.values()))
         if left:
             await self._enter(left)
             lost = sum(usage.outcome == "lost" for usage in left)
-            say(f"process {files[0].pid} was killed: {lost} requests are accounted as lost", WARNING)
+            say(f"process {files[0].owner} was killed: {lost} requests are accounted as lost", WARNING)
             self._lost(lost)
         for file in files:
             _remove(file, process)
         with suppress(OSError):
-            (files[0].path.parent / f"{files[0].stem}.new").unlink(missing_ok=True)
+            (files[0].path.parent / f"{files[0].owner}.new").unlink(missing_ok=True)
 
 
 def _remove(file: File, process: _Process) -> None:

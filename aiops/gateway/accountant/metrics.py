@@ -24,7 +24,7 @@ from aiops.gateway.shared.metrics.series import Key
 from aiops.gateway.shared.steady import Condition
 from aiops.state import money
 from aiops.state.store import partitions, replicas
-from aiops.state.usage import spool
+from aiops.state.usage import writer
 
 LOOK_SECONDS = 10.0
 LIVE_SECONDS = 3 * SEEN_SECONDS  # since a replica gave a sign of life
@@ -61,7 +61,7 @@ class Metrics:
         """Until cancelled: what would take too long when somebody asks."""
         while True:
             try:
-                totals.fold(self._state, spool.lives)
+                totals.fold(self._state, writer.lives)
                 self._said = False
             except OSError as error:
                 if not self._said:
@@ -74,7 +74,7 @@ class Metrics:
     def text(self, ingest: Ingest) -> str:
         from aiops.gateway.shared.metrics import text  # not before somebody asks
 
-        return text.text(text.numbers(totals.read(self._state, spool.lives), self._known(ingest)))
+        return text.text(text.numbers(totals.read(self._state, writer.lives), self._known(ingest)))
 
     def _known(self, ingest: Ingest) -> dict[Key, float]:
         size, seconds = ingest.behind()

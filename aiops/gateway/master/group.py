@@ -46,6 +46,7 @@ class Group:
     settings: Settings
     environment: dict[str, str]
     listener: socket.socket
+    admin: socket.socket | None = None  # of the management API, when it has a port of its own
     role: str = protocol.CANDIDATE
     workers: list[WorkerHandle] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
@@ -71,6 +72,10 @@ class Group:
     def ready(self) -> bool:
         """All workers are ready, whatever their role."""
         return len(self.workers) == self.settings.workers and all(worker.ready for worker in self.workers)
+
+    @property
+    def listeners(self) -> list[socket.socket]:
+        return [self.listener, *([self.admin] if self.admin is not None else ())]
 
     def all_in(self, role: str) -> bool:
         """Every worker has acknowledged ``role``."""

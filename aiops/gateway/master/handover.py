@@ -103,6 +103,7 @@ def describe(groups: Iterable[Group]) -> tuple[dict[str, Any], ...]:
             "directory": str(group.settings.directory),
             "host": group.settings.host,
             "port": group.settings.port,
+            "admin": group.settings.admin,
             "role": group.role,
             "drained_by": group.drained_by,
             "workers": [
@@ -138,6 +139,12 @@ def address(described: Mapping[str, Any]) -> tuple[str, int]:
     return str(described["host"]), int(described["port"])
 
 
+def admin_address(described: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Of the management API, when it has a port of its own that is still accepted on."""
+    given = described.get("admin")
+    return (str(given[0]), int(given[1])) if given and described["role"] != protocol.DRAINING else None
+
+
 def let_go(described: Mapping[str, Any]) -> None:
     """Close the channels to workers that cannot be taken over: they see that they have no master."""
     for worker in described["workers"]:
@@ -149,10 +156,10 @@ def control(handover: Handover) -> socket.socket:
     return _own(handover.control)
 
 
-def group(described: Mapping[str, Any], listener: socket.socket, secrets: Path) -> Group:
+def group(described: Mapping[str, Any], listener: socket.socket, admin: socket.socket | None, secrets: Path) -> Group:
     """A generation whose workers were forked by an earlier program. Raises OSError, ValueError, KeyError."""
     settings = load(Path(described["directory"]))
-    made = Group(settings, read_secrets(settings, secrets), listener, role=described["role"])
+    made = Group(settings, read_secrets(settings, secrets), listener, admin, role=described["role"])
     made.adopted = True
     made.drained_by = described.get("drained_by")
     made.workers = [

@@ -7,7 +7,9 @@ import os
 import socket
 from collections.abc import Iterable, MutableMapping
 
-from aiops.gateway.worker.connections import ask_for_listener
+from aiops.gateway.master.control_socket import Refused
+from aiops.gateway.worker.connections import ADMIN_LISTENER, LISTENER, ask_for_listener
+from aiops.gateway.worker.settings import Settings
 
 FIRST_PASSED = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 BACKLOG = 2048  # connections the kernel holds while no worker accepts, e.g. during a switch
@@ -24,6 +26,20 @@ class Listeners:
         if address not in self._open:
             self._open[address] = _bind(family, address)
         return self._open[address]
+
+    def of(self, settings: Settings) -> tuple[socket.socket, socket.socket | None]:
+        """Where a generation listens: the public socket, and that of the management API. Raises Refused, and then has
+        opened nothing."""
+        before = set(self._open)
+        found: list[socket.socket] = []
+        for host, port in ((settings.host, settings.port), *([settings.admin] if settings.admin else ())):
+            try:
+                found.append(self.get(host, port))
+            except OSError as error:
+                for address in self._open.keys() - before:
+                    self._open.pop(address).close()
+                raise Refused(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        return found[0], found[1] if settings.admin else None
 
     def adopt_passed(self, environment: MutableMapping[str, str]) -> int:
         """Take the sockets a service manager passed to this very process, sd_listen_fds(3). Returns how many.
@@ -45,10 +61,11 @@ class Listeners:
     def inherit(self, exchanges: Iterable[str]) -> int:
         """Take over what workers of a dead master still hold, so that no connection is refused. Returns how many."""
         for exchange in exchanges:
-            sock = ask_for_listener(exchange)
-            if sock is not None:
-                host, port = sock.getsockname()[:2]
-                self._open.setdefault((str(host), int(port)), sock)
+            for which in (LISTENER, ADMIN_LISTENER):
+                sock = ask_for_listener(exchange, which)
+                if sock is not None:
+                    host, port = sock.getsockname()[:2]
+                    self._open.setdefault((str(host), int(port)), sock)
         return len(self._open)
 
     def adopt(self, sockets: Iterable[socket.socket]) -> None:

@@ -185,11 +185,8 @@ class Master:
             raise Refused(f"generation {self._change.candidate.generation} is {self._change.phase} already")
         self._boot_retry = None
         loaded = settings.load(directory)
-        try:
-            listener = self._listeners.get(loaded.host, loaded.port)
-        except OSError as error:
-            raise Refused(f"cannot listen on {loaded.host}:{loaded.port}: {error.strerror}") from error
-        group = Group(loaded, settings.read_secrets(loaded, self._options.secrets), listener)
+        secrets = settings.read_secrets(loaded, self._options.secrets)
+        group = Group(loaded, secrets, *self._listeners.of(loaded))
         self._change = Change(
             candidate=group,
             previous=self._serving(),

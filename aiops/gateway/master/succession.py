@@ -55,8 +55,9 @@ class Succession:
         listeners.adopt(handing.sockets(self._given))
         for described in self._given.groups:
             try:
-                address = handing.address(described)
-                workforce.adopt(handing.group(described, listeners.get(*address), secrets))
+                public, apart = handing.address(described), handing.admin_address(described)
+                admin = listeners.get(*apart) if apart is not None else None
+                workforce.adopt(handing.group(described, listeners.get(*public), admin, secrets))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 # They serve on as workers without a master do, and leave when a generation of this program serves.
                 say(f"the workers of {described.get('directory')} are left alone: {type(error).__name__}: {error}")

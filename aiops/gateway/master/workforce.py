@@ -131,20 +131,22 @@ class Workforce:
         hour to finish, and whoever connects meanwhile would wait for nobody. When all are leaving it is the service
         manager's to keep.
         """
-        used = [group.listener for group in self.groups if group.role != protocol.DRAINING]
+        used = [each for group in self.groups if group.role != protocol.DRAINING for each in group.listeners]
         for group in self.groups if used else ():
-            if group.listener not in used and (not group.workers or group.all_in(protocol.DRAINING)):
-                self._listeners.let_go(group.listener)
+            if not group.workers or group.all_in(protocol.DRAINING):
+                for listener in group.listeners:
+                    if listener not in used:
+                        self._listeners.let_go(listener)
         left = [group for group in self.groups if group.role == protocol.DRAINING and not group.workers]
         for group in left:
             self.groups.remove(group)
         if left and self.groups:
-            self._listeners.keep_only(group.listener for group in self.groups)
+            self._listeners.keep_only(each for group in self.groups for each in group.listeners)
 
     def _become_worker(self, group: Group, index: int, channel: socket.socket, masters: socket.socket) -> None:
         masters.close()
         self._events.leave_to_parent()
-        self._listeners.keep_only([group.listener])
+        self._listeners.keep_only(group.listeners)
         worker.run(
             worker.Assignment(
                 settings=group.settings,
@@ -155,6 +157,7 @@ class Workforce:
                 state=self._state,
                 channel=channel,
                 listener=group.listener,
+                admin=group.admin,
                 backlog=BACKLOG,
             )
         )

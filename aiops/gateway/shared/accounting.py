@@ -116,6 +116,15 @@ class Applied(Said):
 
 
 @dataclass(frozen=True)
+class Seen(Said):
+    """All that a worker has seen of its providers itself, see ``sightings``. Not answered; whoever has said it is told
+    ``Elsewhere``. Only to be said to an accountant whose ``Welcome`` says that it shares."""
+
+    word: ClassVar[str] = "seen"
+    sightings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class First(Message):
     """The first request of those of ``key``, its id, that have this ``Idempotency-Key``; ``request``: its own id."""
 
@@ -175,7 +184,7 @@ class Scrape(Said):
     word: ClassVar[str] = "scrape"
 
 
-Question = Hello | LookUp | Seed | Manage | Ingest | Applied | Begin | Finish | Abandon | Renew | Scrape
+Question = Hello | LookUp | Seed | Manage | Ingest | Applied | Seen | Begin | Finish | Abandon | Renew | Scrape
 
 
 # --- the accountant says ----------------------------------------------------------------------------------------------
@@ -183,11 +192,13 @@ Question = Hello | LookUp | Seed | Manage | Ingest | Applied | Begin | Finish | 
 
 @dataclass(frozen=True)
 class Welcome(Said):
-    """``seq``: of the last change there is; None while the database does not say."""
+    """``seq``: of the last change there is; None while the database does not say. ``shares``: what workers have seen,
+    with others."""
 
     word: ClassVar[str] = "welcome"
     replica: str
     seq: int | None = None
+    shares: bool = False
 
 
 @dataclass(frozen=True)
@@ -271,14 +282,22 @@ class Store(Said):
     every: float = 0.0
 
 
+@dataclass(frozen=True)
+class Elsewhere(Said):
+    """Unasked: all that workers and gateways have seen, the one that hears it included."""
+
+    word: ClassVar[str] = "elsewhere"
+    sightings: Mapping[str, Any]
+
+
 Answer = Welcome | Known | Done | Managed | Begun | Scraped | Failed
-Push = Changed | Store
+Push = Changed | Store | Elsewhere
 
 _WORDS: Mapping[str, type[Question | Answer | Push]] = {
     each.word: each
     for each in (
-        Hello, LookUp, Seed, Manage, Ingest, Applied, Begin, Finish, Abandon, Renew, Scrape,
-        Welcome, Known, Done, Managed, Begun, Scraped, Failed, Changed, Store,
+        Hello, LookUp, Seed, Manage, Ingest, Applied, Seen, Begin, Finish, Abandon, Renew, Scrape,
+        Welcome, Known, Done, Managed, Begun, Scraped, Failed, Changed, Store, Elsewhere,
     )
 }  # fmt: skip
 

@@ -6,10 +6,10 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiops.gateway.shared import accounting, protocol
 from aiops.gateway.shared.accounting import WELL, Answer, Changed, Question
@@ -45,6 +45,9 @@ class Accountant:
         self._asked: dict[int, asyncio.Future[Answer]] = {}
         self._gone_since = time.monotonic()
         self._hangs = False  # it was asked whose a key is, and did not answer
+        self.elsewhere: Callable[[Mapping[str, Any]], None] = lambda sightings: None
+        """Told what others have seen. May raise ValueError."""
+        self._shares = False
         self._store = accounting.Store(WELL)
         self._signed_at = 0.0  # monotonic; of its last sign of life
         self._seq: int | None = None  # of the last change that was applied
@@ -86,6 +89,11 @@ class Accountant:
     async def renew(self, firsts: Sequence[accounting.First], seconds: float) -> None:
         """They still run. Raises Away."""
         await self._ask(accounting.Renew(seconds, tuple(firsts)), accounting.Done, WAIT_SECONDS)
+
+    def tell(self, seen: accounting.Seen) -> None:
+        """For all others; lost when nobody is there to hear it."""
+        if self._writer is not None and self._shares and self._there.is_set():
+            self._writer.write(protocol.encode(seen.plain()))
 
     async def scrape(self) -> str:
         """What is counted, as Prometheus reads it. Raises Away."""
@@ -146,12 +154,15 @@ class Accountant:
 
     def _hear(self, message: protocol.Message) -> None:
         self._hangs = False
-        match accounting.said(message):
+        match said := accounting.said(message):
             case accounting.Welcome() as welcome:
                 # What was changed meanwhile nobody has said. While the database is away, what is known is all there is.
                 if welcome.seq is not None:
                     self._forget(Changed(welcome.seq, () if welcome.seq == self._seq else None))
+                self._shares = welcome.shares
                 self._there.set()
+            case accounting.Elsewhere():
+                self.elsewhere(said.sightings)
             case Changed() as changed:
                 self._forget(changed)
             case accounting.Store() as store:

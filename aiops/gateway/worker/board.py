@@ -1,7 +1,8 @@
 """What a worker knows of its providers: who is busy, who is fast, who is to be avoided. In memory only.
 
 Written by the request path (``Call``), read by the strategies. How many requests a provider is answering, and until
-when it is avoided, is shared by all workers of the generation; the rest is each worker's own.
+when it is avoided, is shared by all workers of the generation at once. Who is avoided, how fast each is and who failed
+is told to all others within a second or so, see ``telling``; the rest is each worker's own.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import math
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 
+from aiops.gateway.shared.sightings import FAILED_SECONDS, Avoided, Measured, Sightings
 from aiops.gateway.worker.call import IN_FLIGHT, Call, State
+from aiops.gateway.worker.elsewhere import Elsewhere
 from aiops.gateway.worker.latency import Latency
 from aiops.gateway.worker.minutes import Minutes, Served, Tally
 from aiops.gateway.worker.slots import AVOIDED_UNTIL, REASON, Slots
 from aiops.gateway.worker.slots import IN_FLIGHT as NUMBER_IN_FLIGHT
-from aiops.spec.choosing.rules import Group, ProviderFacts, RoutingTable
+from aiops.spec.choosing.rules import Group, ProviderFacts, RoutingTable, Strategy
+from aiops.spec.choosing.strategies import turns
 
-FAILURE_KEPT = 60.0  # seconds for which a deployment that failed counts as the slowest
+FAILURE_KEPT = FAILED_SECONDS  # for which a deployment that failed counts as the slowest
 WARM_SECONDS = 300.0  # a provider that answered within this time is warm
 REASONS = ("", "it limits requests", "it failed too often in a row")
 _LIMITS, _FAILS = 1, 2
@@ -29,10 +33,16 @@ LIMITED = 429
 
 
 class Board:
-    """One per worker; ``worker`` is its row in ``slots``. Implements ``choose.Load``."""
+    """One per worker; ``worker`` is its row in ``slots``. ``taken``: how many turns it begins after. Implements
+    ``choose.Load``."""
 
     def __init__(
-        self, table: RoutingTable, slots: Slots, worker: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        table: RoutingTable,
+        slots: Slots,
+        worker: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        taken: int = 0,
     ) -> None:
         self.table = table
         self.minutes = Minutes()
@@ -40,17 +50,26 @@ class Board:
         self.routing_errors = 0
         self.deployments: frozenset[str] = frozenset()  # every id, none of which a caller is shown
         self.may_avoid = table.special.rate_limited is not None or table.special.error_threshold is not None
+        by_speed = [group for group in table.groups() if group.strategy is Strategy.FASTEST_RESPONSE]
+        self.shares = self.may_avoid or bool(by_speed)
+        """Whether anybody here is chosen by what others may have seen."""
+        provider_of = {member.deployment: member.provider for group in by_speed for member in group.members}
+        self.elsewhere = Elsewhere(clock, provider_of)
+        self.noticed: Callable[[], None] | None = None
+        """Told when a provider begins to be avoided."""
         self.freed: Callable[[str, float | None], None] | None = None
         """Told which provider is done with a request, and how many seconds it took; None: it was called off."""
         self._clock = clock
         self._slots = slots
         self._worker = worker
+        self._taken = taken
         self._place = {name: place for place, name in enumerate(table.providers)}
         self._mine = dict.fromkeys(table.providers, 0)
         self._asked: dict[str, int] = {}  # by deployment
         self._latency: dict[str, Latency] = {}
         self._last_failure: dict[str, float] = {}
         self._failed_at: dict[str, float] = {}  # by provider, of those in ``errors``
+        self._avoided_since: dict[str, float] = {}
         self._turns: dict[tuple[str, str], dict[str, float]] = {}
         self._by_name: dict[str, int] = {}
         self._last_success: dict[str, float] = {}
@@ -151,7 +170,10 @@ class Board:
             return
         place = self._place[provider]
         self._slots.put(self._worker, place, REASON, reason)
-        self._slots.put(self._worker, place, AVOIDED_UNTIL, self._clock() + seconds)
+        self._avoided_since[provider] = now = self._clock()
+        self._slots.put(self._worker, place, AVOIDED_UNTIL, now + seconds)
+        if self.noticed is not None:
+            self.noticed()
 
     def _tally(self, call: Call, now: float) -> Tally:
         rule = "" if call.rule is None else call.rule.decode("latin-1")
@@ -174,11 +196,16 @@ class Board:
         return self._asked.get(deployment, 0)
 
     def latency(self, deployment: str) -> float | None:
-        now = self._clock()
+        """By whoever measured last. It failed if nobody was answered by it since."""
+        now, own, other = self._clock(), self._latency.get(deployment), self.elsewhere.measured(deployment)
         if now - self._last_failure.get(deployment, -math.inf) < FAILURE_KEPT:
             return math.inf
-        measured = self._latency.get(deployment)
-        return None if measured is None else measured.known(now)
+        known = None if own is None else own.known(now)
+        latest = -math.inf if own is None else own.measured
+        if other is not None and other.when > latest:
+            known, latest = other.known(now), other.when
+        failed = self.elsewhere.failed(deployment)
+        return math.inf if failed > latest and now - failed < FAILURE_KEPT else known
 
     def tokens_this_minute(self, deployment: str) -> int:
         return self.minutes.tokens_this_minute(self._clock(), deployment)
@@ -191,12 +218,17 @@ class Board:
         if place is None or not self.may_avoid:
             return None
         until, worker = self._slots.latest(place, AVOIDED_UNTIL)
-        return REASONS[int(self._slots.get(worker, place, REASON))] if until > self._clock() else None
+        if until > self._clock():
+            return REASONS[int(self._slots.get(worker, place, REASON))]
+        left, reason = self.elsewhere.avoided(provider)
+        return REASONS[reason] if left and reason < len(REASONS) else None
 
     def avoided_for(self, provider: str) -> float:
         """Seconds from now; 0 when it is not avoided."""
         place = self._place.get(provider)
-        return 0.0 if place is None else max(0.0, self._slots.latest(place, AVOIDED_UNTIL)[0] - self._clock())
+        if place is None:
+            return 0.0
+        return max(self._slots.latest(place, AVOIDED_UNTIL)[0] - self._clock(), self.elsewhere.avoided(provider)[0])
 
     def failed_ago(self, provider: str) -> float | None:
         """Seconds since the last of its errors in a row; None when it answered since, or never failed."""
@@ -208,7 +240,33 @@ class Board:
         return self.answered_lately(provider) or self._healthy.get(provider, False)
 
     def turns(self, group: Group) -> MutableMapping[str, float]:
-        return self._turns.setdefault((group.kind, group.name), {})
+        found = self._turns.get((group.kind, group.name))
+        if found is None:
+            found = self._turns[group.kind, group.name] = turns(group, self._taken)
+        return found
+
+    # --- what others are told -----------------------------------------------------------------------------------
+
+    def sightings(self) -> Sightings:
+        """What this worker has seen itself, and others may be glad to know."""
+        now, place, called = self._clock(), self.elsewhere.place, self.elsewhere.called
+        avoided = {}
+        for provider, since in self._avoided_since.items():
+            slot, name = self._place[provider], place(provider)
+            left = self._slots.get(self._worker, slot, AVOIDED_UNTIL) - now
+            if name is not None and left > 0:
+                avoided[name] = Avoided(int(self._slots.get(self._worker, slot, REASON)), left, now - since)
+        measured = {}
+        for deployment, latency in self._latency.items():
+            name, seconds = called(deployment), latency.known(now)
+            if name is not None and seconds is not None:
+                measured[name] = Measured(seconds, now - latency.measured)
+        failed = {}
+        for deployment, when in self._last_failure.items():
+            name = called(deployment)
+            if name is not None and now - when < FAILED_SECONDS:
+                failed[name] = now - when
+        return Sightings(avoided, measured, failed)
 
     # --- what conditions and the warm check ask -----------------------------------------------------------------
 

@@ -14,13 +14,15 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 # What may be said at a worker's exchange, one packet each.
 ADOPT = b"C"  # with a descriptor: go on with this client connection
+ADOPT_ADMIN = b"A"  # the same with one that came by the port of the management API
 LISTENER = b"L"  # answer with the listening socket
+ADMIN_LISTENER = b"M"  # the same with that of the management API; without one when there is none
 RETIRE = b"R"  # with JSON {"heirs": [...]}: drain, and leave
 STAND_BY = b"S"  # with JSON {"address": [host, port]}: answered; accept nothing there while this link is open
 LARGEST_PACKET = 65536
@@ -89,12 +91,12 @@ class Heirs:
             self._connect()
         return bool(self._links)
 
-    def give(self, sock: socket.socket) -> bool:
+    def give(self, sock: socket.socket, *, admin: bool = False) -> bool:
         """Pass one connection on. False when no heir is left; the caller still holds ``sock`` then."""
         while self.any:
             link = self._next()
             try:
-                socket.send_fds(link, [ADOPT], [sock.fileno()])
+                socket.send_fds(link, [ADOPT_ADMIN if admin else ADOPT], [sock.fileno()])
             except OSError:
                 self._links.remove(link)
                 link.close()
@@ -126,13 +128,17 @@ class Heirs:
 
 
 class Exchange:
-    """The worker's own door: a SEQPACKET unix socket on which connections arrive and the listener can be asked for."""
+    """The worker's own door: a SEQPACKET unix socket on which connections arrive and the listeners can be asked for.
+
+    ``listeners``: the public one, and that of the management API if there is one. ``adopt``: whether a connection came
+    by that one, too.
+    """
 
     def __init__(
         self,
         path: Path,
-        listener: socket.socket,
-        adopt: Callable[[socket.socket], None],
+        listeners: Sequence[socket.socket],
+        adopt: Callable[[socket.socket, bool], None],
         retire: Callable[[list[str]], None],
         stand_by: Callable[[], None],
         resume: Callable[[], None],
@@ -143,7 +149,7 @@ class Exchange:
         self._stand_by = stand_by
         self._resume = resume
         self._holds: set[socket.socket] = set()  # links of a master that wants this worker to stand by
-        self._listener = listener
+        self._listener, self._admin = listeners[0], listeners[1:]
         self._links: set[socket.socket] = set()
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._sock.setblocking(False)
@@ -199,10 +205,12 @@ class Exchange:
             return False
         except OSError:
             data, descriptors = b"", []
-        if data == ADOPT and descriptors:
-            self._adopt(socket.socket(fileno=descriptors[0]))
+        if data in (ADOPT, ADOPT_ADMIN) and descriptors:
+            self._adopt(socket.socket(fileno=descriptors[0]), data == ADOPT_ADMIN)
         elif data == LISTENER:
             socket.send_fds(link, [LISTENER], [self._listener.fileno()])
+        elif data == ADMIN_LISTENER:
+            socket.send_fds(link, [ADMIN_LISTENER], [each.fileno() for each in self._admin])
         elif data[:1] == RETIRE:
             self._retire([str(heir) for heir in json.loads(data[1:])["heirs"]])
         elif data[:1] == STAND_BY:
@@ -219,13 +227,16 @@ class Exchange:
         return True
 
 
-def ask_for_listener(address: str) -> socket.socket | None:
-    """The listening socket of a worker that outlived its master, or None when it does not answer within 2 s."""
+def ask_for_listener(address: str, which: bytes = LISTENER) -> socket.socket | None:
+    """The listening socket of a worker that outlived its master; None when it has none, or does not answer within 2 s.
+
+    One of a version that does not know the other kind drops the link.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
         link.settimeout(2)
         try:
             link.connect(address)
-            link.send(LISTENER)
+            link.send(which)
             _, descriptors, _, _ = socket.recv_fds(link, 16, 1)
         except OSError:
             return None

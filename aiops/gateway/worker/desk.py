@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.deployment import REDIS_VARIABLE, Deployment
 from aiops.gateway.shared.steady import Condition
-from aiops.gateway.worker import introspect
 from aiops.gateway.worker.accountant import Accountant, Away
+from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.figures import Figures, without_accountant
 from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application
+from aiops.gateway.worker.front.cached.cache import Cache
+from aiops.gateway.worker.front.cached.question import Routes
 from aiops.gateway.worker.front.doors import Doors
 from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
@@ -25,6 +27,8 @@ from aiops.gateway.worker.front.reserve import Reserve
 from aiops.gateway.worker.limits import Limits
 from aiops.gateway.worker.lookout import Lookout
 from aiops.gateway.worker.prices import Prices, Ways
+from aiops.gateway.worker.settings import Cache as CacheSettings
+from aiops.gateway.worker.telling import Telling
 from aiops.state.counters.meters import Counters, Meter, Unavailable
 from aiops.state.replica import replica
 from aiops.state.usage.spool import Spool
@@ -41,8 +45,10 @@ SIGN_SECONDS = 1.0
 
 class Desk:
     """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for others. ``limited``:
-    the meters of deployments that have some. ``says``: what the worker says of itself. ``replica``: which gateway this
-    is, as the ledger and the other ones know it. Raises OSError when the state cannot be read."""
+    the meters of deployments that have some. ``board`` and ``places``: what others are told of providers, see
+    ``telling``. ``says``: what the worker says of itself. ``replica``: which gateway this is, as the ledger and the
+    other ones know it. ``apart``: the management API has a port of its own. ``definitions``: by the id of a deployment,
+    see ``cached.question``. Raises OSError when the state cannot be read."""
 
     def __init__(
         self,
@@ -58,17 +64,24 @@ class Desk:
         over_budget_status: int,
         url: str,
         deployment: Deployment | None = None,
+        cache: CacheSettings | None = None,
+        definitions: Mapping[str, str] | None = None,
+        apart: bool = False,
         same: Mapping[str, str] | None = None,
         limited: Mapping[str, tuple[Meter, ...]] | None = None,
+        board: Board,
+        places: Mapping[str, str],
     ) -> None:
-        owner = introspect.this_worker(os.getpid())
         self._known = Known()
         self._accountant = Accountant(run, generation, url, self._forget)
         self._known.ask = self._accountant
+        self._telling = Telling(board, places, self._accountant.tell)
+        self._accountant.elsewhere = self._telling.hear
         if deployment is not None and deployment.closed:
             self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
         counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
+        owner = self._spool.owner
         self.limits = Limits(limited or {}, counters, owner, log.warning)
         self._reserve = Reserve(counters, book, ways, owner, log.warning)
         self._reserve.seeder = self._seed
@@ -80,6 +93,12 @@ class Desk:
         self.replica = replica(state)
         account = Account(self._spool, book, generation, self.replica, figures=figures)
         self._once = Once(self._accountant, log.warning)
+        self._cache = None
+        if deployment is not None and cache is not None:
+            from aiops.state.answers.kept import Kept  # hardly any gateway has one
+
+            kept = Kept(os.environ[REDIS_VARIABLE], cache.ttl, cache.most_bytes, log.warning)
+            self._cache = Cache(kept, Routes(ways, book, definitions or {}))
         self.front = Front(
             app,
             doors,
@@ -89,6 +108,8 @@ class Desk:
             account,
             self._accountant.manage,
             self._once,
+            cache=self._cache,
+            apart=apart,
             same=same,
             metrics=self._scrape,
             figures=figures,
@@ -109,6 +130,7 @@ class Desk:
             asyncio.create_task(self._accountant.stay_connected()),
             asyncio.create_task(self._give_signs()),
             asyncio.create_task(self._once.keep()),
+            asyncio.create_task(self._telling.go_on()),
         ]
 
     async def finish(self, seconds: float) -> None:
@@ -117,6 +139,8 @@ class Desk:
 
     async def leave(self) -> None:
         """The last request is over."""
+        if self._cache is not None:
+            await self._cache.leave()
         await self._reserve.leave()
         self._spool.close()
 
@@ -161,14 +185,8 @@ class Desk:
             raise Unavailable(str(away)) from away
 
 
-def open_counters(state: Path, redis_url: str | None = None) -> Counters | None:
-    """On a disk that cannot be written to there are none, and that is said. Raises ValueError for a URL that cannot be
-    Redis'."""
+def open_counters(state: Path, redis_url: str | None = None) -> Counters:
+    """Raises ValueError for a URL that cannot be Redis'."""
     from aiops.state.counters.opened import opened
 
-    try:
-        return opened(state, redis_url, log.warning).deciding
-    except (OSError, Unavailable) as error:
-        why = f"{state}: {getattr(error, 'strerror', None) or error}"
-        log.warning("limits and budgets cannot be counted: %s; requests pass uncounted", why)
-        return None
+    return opened(state, redis_url, log.warning).deciding

@@ -8,7 +8,7 @@ from pathlib import Path
 from aiops.gateway.shared.metrics import series
 from aiops.gateway.shared.metrics.memory import Memory
 from aiops.state.rules import Refusal
-from aiops.state.usage import spool
+from aiops.state.usage import writer
 from aiops.state.usage.record import Outcome
 
 
@@ -49,7 +49,7 @@ def without_accountant(state: Path) -> str:
     """What all processes have counted, for want of anybody who knows more."""
     from aiops.gateway.shared.metrics import text, totals  # who is scraped seldom needs it
 
-    found = totals.read(state, spool.lives)
+    found = totals.read(state, writer.lives)
     return text.text(text.numbers(found, {(series.ACCOUNTANT.name,): 0.0}))
 
 

@@ -8,6 +8,7 @@ docs/decisions/0016 says why it is done this way.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
@@ -21,7 +22,7 @@ from litellm.proxy._types import ProxyException
 from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 from litellm.router_utils.pre_call_checks.model_rate_limit_check import ModelRateLimitingCheck
 
-from aiops.gateway.worker import call, failure, limits, probe, unrouted
+from aiops.gateway.worker import call, failure, limits, places, probe, unrouted
 from aiops.gateway.worker.board import BROKE_OFF
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front import let_in
@@ -103,7 +104,8 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
             raise current.final
         again = current.deployment == deployment and current.in_flight
         if not again:
-            await self._give_back(current)  # LiteLLM says nothing of a stream that broke, when it asks the next one
+            if current.held is not None:
+                await self._give_back(current)  # LiteLLM says nothing of a stream that broke, when it asks the next one
             if is_limited:
                 await self._within_its_limit(current, deployment, current.name)
             await self._wait_in_line(self.dispatch, current, deployment, provider)
@@ -173,7 +175,8 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         current = call.current.get()
         if current is None or self.dispatch is None:
             return
-        await self._give_back(current)
+        if current.held is not None:
+            await self._give_back(current)
         if current.in_flight and current.turned_away is None:  # else nobody was asked
             self.dispatch.board.failed(current, *failure.of(exception))
             if current.deployment in self.dispatch.once_more and not failure.may_pass(exception):
@@ -229,6 +232,11 @@ class LiteLLMModels:
         """LiteLLM does not count ``rate_limit``: it would for each worker alone, and proofs too. ``limits`` does."""
         litellm.callbacks[:] = [each for each in litellm.callbacks if type(each) is not ModelRateLimitingCheck]
 
+    def places(self) -> dict[str, str]:
+        """What each provider is called where others listen."""
+        router = proxy_server.llm_router
+        return places.places(router.model_list) if router is not None else {}
+
     def limited(self) -> dict[str, tuple[Meter, ...]]:
         """The meters of each deployment that has some."""
         router = proxy_server.llm_router
@@ -238,6 +246,15 @@ class LiteLLMModels:
         """Of all deployments; ``free``: providers that send no bill."""
         router = proxy_server.llm_router
         return Prices(router.model_list if router is not None else (), free, litellm.model_cost)
+
+    def definitions(self) -> dict[str, str]:
+        """By the id of each deployment all that says how it is asked, but for its key."""
+        router = proxy_server.llm_router
+        params = {
+            one["model_info"]["id"]: {**one["litellm_params"], "api_key": None}
+            for one in (router.model_list if router is not None else ())
+        }
+        return {id: json.dumps(said, sort_keys=True, default=str) for id, said in params.items()}
 
     def fallbacks(self, name: str) -> tuple[str, ...]:
         router = proxy_server.llm_router

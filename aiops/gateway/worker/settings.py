@@ -18,15 +18,24 @@ CONFIG_FILE = "litellm-unified.yaml"
 ROUTING_FILE = "routing.json"
 
 
+@dataclass(frozen=True)
+class Cache:
+    """``ttl``: seconds for which an answer is given again; ``most_bytes``: of all that are kept."""
+
+    ttl: float
+    most_bytes: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """One generation as the gateway sees it. Seconds are floats; ``secrets`` maps a variable to its file.
 
     ``routing`` is None for a release of an aiops that had no routing rules: it has no routing hook either.
+    ``admin``: host and port of the management API; None: on the public port.
     ``expose``: what of LiteLLM's port is opened. ``addresses``: where the active providers are, as ``host:port``; None
     for a release of an aiops that did not write them down. ``free``: the providers that send no bill, or None likewise.
     ``deployment``: what is shared with other gateways; None: nothing.
-    ``over_budget_status``: HTTP, of a key that has spent its budget.
+    ``cache``: None: no answer is given again. ``over_budget_status``: HTTP, of a key that has spent its budget.
     """
 
     generation: int
@@ -41,11 +50,13 @@ class Settings:
     environment: tuple[str, ...] = ()
     master_key_file: str | None = None
     routing: RoutingTable | None = None
+    admin: tuple[str, int] | None = None
     expose: tuple[str, ...] = ()
     addresses: tuple[str, ...] | None = None
     free: tuple[str, ...] | None = None
     deployment: Deployment | None = None
     over_budget_status: int = 429
+    cache: Cache | None = None
 
     @property
     def config(self) -> Path:
@@ -68,11 +79,13 @@ def load(directory: Path) -> Settings:
         environment=tuple(data["environment"]),
         master_key_file=data["master_key_file"],
         routing=_routing(directory / "release" / ROUTING_FILE),
+        admin=(str(admin["host"]), int(admin["port"])) if (admin := data.get("admin")) else None,
         expose=tuple(data.get("expose", ())),
         addresses=tuple(data["addresses"]) if "addresses" in data else None,
         free=tuple(data["free"]) if "free" in data else None,
         deployment=deployment.parse(data),
         over_budget_status=int(data.get("over_budget_status", 429)),
+        cache=Cache(float(cache["ttl"]), int(cache["most_bytes"])) if (cache := data.get("cache")) else None,
     )
 
 

@@ -5,7 +5,7 @@ Roles and who may reach it:
     candidate     private unix socket only
     provisional   public too, until somebody confirms
     serving       public
-    standby       public no longer, warm, ready to serve again
+    standby       public no longer (the management API's own port is), warm, ready to serve again
     draining      finishes what it has, hands its idle connections to the next generation, leaves
 
 The master says which role through a socket pair. When the master dies the worker decides by its role alone:
@@ -24,6 +24,7 @@ import socket
 import sys
 import time
 import traceback
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -33,14 +34,16 @@ import uvicorn
 from aiops.gateway.shared import protocol, tallies
 from aiops.gateway.shared.steady import LOST, WELL, Condition
 from aiops.gateway.worker import collector, connections, egress, introspect, readiness, runtime
+from aiops.gateway.worker.accepting import Accepting
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.dispatch import Dispatch
-from aiops.gateway.worker.front.asgi import Application
+from aiops.gateway.worker.front.asgi import ADMIN, Application
 from aiops.gateway.worker.front.doors import ALWAYS, Doors
 from aiops.gateway.worker.readiness import Readiness
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import RoutingTable
+from aiops.state.replica import replica
 
 if TYPE_CHECKING:
     from aiops.gateway.worker.desk import Desk
@@ -64,6 +67,7 @@ class Assignment:
     state: Path  # what outlives it: counters, and the spool of what was used
     channel: socket.socket
     listener: socket.socket
+    admin: socket.socket | None  # listens for the management API, when that has a port of its own
     backlog: int
 
     def address(self, pid: int, kind: str) -> Path:
@@ -94,7 +98,7 @@ class Worker:
         self._given = assignment
         self._settings = assignment.settings
         self._role = protocol.CANDIDATE
-        self._public: asyncio.Server | None = None
+        self._accepting = Accepting(assignment.listener, assignment.admin, assignment.backlog, self._protocol)
         self._leave = asyncio.Event()
         self._limit = assignment.settings.drain_seconds
         self._heirs = connections.Heirs()
@@ -134,7 +138,8 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._drain_now)
         async with app.router.lifespan_context(app) as state:
-            board = Board(self._settings.routing or RoutingTable(), self._given.slots, self._given.index)
+            table, index = self._settings.routing or RoutingTable(), self._given.index
+            board = Board(table, self._given.slots, index, taken=index + self._first_turn())
             models = routing.LiteLLMModels()
             models.count_no_limits()
             board.deployments = models.deployments()
@@ -156,8 +161,13 @@ class Worker:
                 over_budget_status=self._settings.over_budget_status,
                 url=_url(self._settings.host, self._settings.port),
                 deployment=self._settings.deployment,
+                cache=self._settings.cache,
+                definitions=models.definitions() if self._settings.cache is not None else None,
+                apart=self._settings.admin is not None,
                 same=board.table.same,
                 limited=models.limited(),
+                board=board,
+                places=models.places(),
             )
             routing.instance.limits = desk.limits
             desk.says = self.readiness
@@ -222,7 +232,7 @@ class Worker:
         await self._server.on_tick(0)
         return connections.Exchange(
             self._given.address(os.getpid(), "fd"),
-            self._given.listener,
+            [self._given.listener, *([self._given.admin] if self._given.admin is not None else ())],
             self._adopt,
             retire=self._drain_now,
             stand_by=self._stand_by,
@@ -241,15 +251,17 @@ class Worker:
         if self._role in (protocol.CANDIDATE, protocol.PROVISIONAL):
             self._drain_now()
         elif self._role == protocol.STANDBY:
-            await self._open_public()
+            await self._accepting.open()
             self._role = protocol.SERVING
 
     async def _take_role(self, message: protocol.Message) -> None:
         role = str(message["role"])
         if role in protocol.PUBLIC_ROLES:
-            await self._open_public()
+            await self._accepting.open()
+        elif role == protocol.STANDBY:
+            self._accepting.stand_by()
         else:
-            self._close_public()
+            self._accepting.close()
         self._role = role
         if role == protocol.DRAINING:
             self._heirs.name(str(address) for address in message.get("heirs", ()))
@@ -269,14 +281,14 @@ class Worker:
 
     def _drain_now(self, heirs: list[str] | None = None) -> None:
         self._heirs.name(heirs or [])
-        self._close_public()
+        self._accepting.close()
         self._role = protocol.DRAINING
         self._leave.set()
 
     def _stand_by(self) -> None:
         """A master that is not this worker's tries its own generation at the same address."""
         if self._role == protocol.SERVING:
-            self._close_public()
+            self._accepting.stand_by()
             self._role = protocol.STANDBY
 
     def _resume(self) -> None:
@@ -286,45 +298,38 @@ class Worker:
 
     async def _serve_again(self) -> None:
         self._role = protocol.SERVING
-        await self._open_public()
+        await self._accepting.open()
         if self._role != protocol.SERVING:  # told otherwise meanwhile
-            self._close_public()
+            self._accepting.close()
 
-    # --- the public socket ------------------------------------------------------------------------------------
+    def _first_turn(self) -> int:
+        """Another one in each of several gateways, which would else all ask the same provider first."""
+        return 0 if self._settings.deployment is None else zlib.crc32(replica(self._given.state).encode())
 
-    def _protocol(self) -> asyncio.Protocol:
+    # --- connections ------------------------------------------------------------------------------------------
+
+    def _protocol(self, admin: bool) -> asyncio.Protocol:
+        """``admin``: it came by the port of the management API, which the front is told."""
         config = self._server.config
         made = config.http_protocol_class(  # type: ignore[call-arg]
             config=config,
             server_state=self._server.server_state,
-            app_state=self._server.lifespan.state,
+            app_state=self._server.lifespan.state | ({ADMIN: True} if admin else {}),
             _loop=asyncio.get_running_loop(),
         )
         assert isinstance(made, asyncio.Protocol)
         return made
 
-    async def _open_public(self) -> None:
-        if self._public is None:
-            # A duplicate: closing this server must not close the listener that other generations share.
-            self._public = await asyncio.get_running_loop().create_server(
-                self._protocol, sock=self._given.listener.dup(), backlog=self._given.backlog
-            )
-
-    def _close_public(self) -> None:
-        if self._public is not None:
-            self._public.close()
-            self._public = None
-
-    def _adopt(self, sock: socket.socket) -> None:
+    def _adopt(self, sock: socket.socket, admin: bool) -> None:
         """Go on with a client connection that another generation handed over."""
         sock.setblocking(False)
-        task = asyncio.ensure_future(self._go_on_with(sock))
+        task = asyncio.ensure_future(self._go_on_with(sock, admin))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
 
-    async def _go_on_with(self, sock: socket.socket) -> None:
+    async def _go_on_with(self, sock: socket.socket, admin: bool) -> None:
         loop = asyncio.get_running_loop()
-        _, made = await loop.connect_accepted_socket(self._protocol, sock)
+        _, made = await loop.connect_accepted_socket(lambda: self._protocol(admin), sock)
         # uvicorn starts this clock after a response; this connection may never see another one.
         idle: Any = made
         if idle.scope is None and idle.timeout_keep_alive_task is None:
@@ -361,13 +366,13 @@ class Worker:
             return
         if not self._heirs.any:
             return  # the heirs have left before us: served here until the master names others, or the client leaves
-        sock = connections.detach(connection)
+        sock, admin = connections.detach(connection), ADMIN in connection.app_state
         if sock is None:
             return
-        if self._heirs.give(sock):
+        if self._heirs.give(sock, admin=admin):
             sock.close()
         else:
-            self._adopt(sock)
+            self._adopt(sock, admin)
 
 
 def _url(host: str, port: int) -> str:

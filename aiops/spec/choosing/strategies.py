@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, MutableMapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.rules import Group, Member, Strategy
@@ -270,3 +270,15 @@ RANKINGS: dict[Strategy, Ranking] = {
     Strategy.COST_BASED: Ranking(_cost_based, _cost),
 }
 """Every strategy there is; a test compares it with the names that are accepted."""
+_PERIOD = 100  # weights are mostly percents: then it is where they are again
+_TAKE_TURNS = (Strategy.ROUND_ROBIN, Strategy.WEIGHTED_ROUND_ROBIN)
+
+
+def turns(group: Group, taken: int) -> dict[str, float]:
+    """As if so many turns were taken: several who begin together do not all begin with the same member."""
+    begun: dict[str, float] = {}
+    if group.strategy in _TAKE_TURNS:
+        nobody: Any = None  # they ask for nothing but the turns
+        for _ in range(taken % _PERIOD):
+            RANKINGS[group.strategy].order(group.members, Ask(nobody, nobody, nobody, begun, takes_turn=True))
+    return begun

@@ -202,11 +202,12 @@ def set_distributed(sources: Sources, database_url_file: str, redis_url_file: st
 
 
 def set_standalone(sources: Sources) -> Edit:
-    """Everything in files of its own."""
+    """Everything in files of its own, and nothing that needs Redis."""
     settings = Splice(SETTINGS, sources.get(SETTINGS, b""))
-    if settings.get(("deployment",)) is not None:
-        settings.remove([("deployment",)])
-        settings = settings.again()
+    for section in ("deployment", "cache"):
+        if settings.get((section,)) is not None:
+            settings.remove([(section,)])
+            settings = settings.again()
     settings.put(("mode",), "standalone")
     return _edit(sources, settings)
 

@@ -27,7 +27,7 @@ def check(draft: Draft) -> list[Problem]:
         draft.providers, draft.exact_matches, draft.fallback_chains, mappings, draft.names, draft.broken
     )
     problems = [*_places(draft), *_groups(draft), *_lists(draft), *_clashes(draft, routing), *_idle(draft)]
-    problems += check_ports(draft.documents, draft.ports, draft.providers, draft.gateway_port)
+    problems += check_ports(draft.documents, draft.ports, draft.providers, draft.gateway_port, draft.admin_port)
     if draft.complete:
         problems += [*_matches(draft, routing), *_chains(draft, routing)]
     if draft.complete and draft.rules_complete:
@@ -43,9 +43,10 @@ def _places(draft: Draft) -> Iterator[Problem]:
             continue
         path = ("providers", name, "base_url")
         at = place(provider.base_url)
-        if draft.gateway_port == at[1] and is_loopback(urlsplit(provider.base_url).hostname or ""):
+        ours = {draft.gateway_port: "the gateway's own", draft.admin_port: "`gateway.admin_port`"}
+        if at[1] in ours and is_loopback(urlsplit(provider.base_url).hostname or ""):
             yield draft.problem(
-                PROVIDERS, path, f"`{name}` is on port {at[1]}, which is the gateway's own", "one of them must move"
+                PROVIDERS, path, f"`{name}` is on port {at[1]}, which is {ours[at[1]]}", "one of them must move"
             )
         if provider.kind.cloud or provider.same_server_as is not None:
             continue

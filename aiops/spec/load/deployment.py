@@ -31,6 +31,9 @@ def check_deployment(doc: Document, data: dict[str, Any], settings: Settings) ->
         elif not distributed and given is not None:
             message = f"`deployment.{key}` would have no effect on one machine"
             yield Problem(SETTINGS, doc.line(("deployment", key)), message, "remove it, or see `aiops scale-out`")
+    if not distributed and settings.cache is not None:
+        message = "`cache` keeps answers in Redis, and there is none on one machine"
+        yield Problem(SETTINGS, doc.line(("cache",)), message, "remove it, or see `aiops scale-out`")
     if not distributed and deployment.replica is not None:
         message = "`deployment.replica` would have no effect on one machine"
         yield Problem(SETTINGS, doc.line(("deployment", "replica")), message, "remove it")

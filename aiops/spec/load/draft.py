@@ -27,6 +27,7 @@ class Draft:
     documents: Mapping[str, Document]
     settings: Settings | None = None
     gateway_port: int | None = None
+    admin_port: int | None = None
     providers: dict[str, Provider] = field(default_factory=dict)
     exact_matches: dict[str, ExactMatch] = field(default_factory=dict)
     fallback_chains: dict[str, Chain] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiops.errors import InvalidState, Problem
+from aiops.spec.load.admin import check_admin
 from aiops.spec.load.check import check
 from aiops.spec.load.deployment import check_deployment
 from aiops.spec.load.draft import Draft
@@ -97,6 +98,10 @@ def _settings(draft: Draft, data: dict[str, Any], problems: list[Problem]) -> No
     gateway = data.get("gateway")
     if isinstance(gateway, dict) and type(gateway.get("port")) is int:
         draft.gateway_port = gateway["port"]
+    if isinstance(gateway, dict):
+        problems.extend(check_admin(doc, gateway))
+        if type(gateway.get("admin_port")) is int:
+            draft.admin_port = gateway["admin_port"]
     if draft.settings is not None:
         problems.extend(check_deployment(doc, data, draft.settings))
 

@@ -17,6 +17,7 @@ RESERVED = "reserved"
 # What the gateway may be called; under the first three it must also be where the gateway is.
 _OURS = ("gateway", "aiops", "aiops_gateway")
 _GATEWAY = frozenset((*_OURS, "litellm", "litellm_gateway", "llm_gateway"))
+_ADMIN = frozenset(("gateway_admin", "aiops_admin", "litellm_admin"))  # what its management API may be called
 _COMMENTS = ("ranges", "metadata", "notes", "version")
 
 
@@ -92,6 +93,7 @@ def check_ports(
     ports: Mapping[str, Port],
     providers: Mapping[str, Provider],
     gateway_port: int | None,
+    admin_port: int | None = None,
 ) -> Iterator[Problem]:
     """Every contradiction in the registry, and between it, the gateway and the active providers of this machine."""
     by_port: dict[int, str] = {}
@@ -106,11 +108,23 @@ def check_ports(
         elif gateway_port is not None and port.port != gateway_port and folded(name) in _OURS:
             message = f"`{name}` is given port {port.port}, but `gateway.port` in aiops.yaml is {gateway_port}"
             yield Problem(PORTS, port.line, message, "let them agree")
+        if admin_port is not None:
+            yield from _admin(name, port, admin_port)
     for provider in providers.values():
         at = local_port(provider)
         # Another way to a server has the port of that one.
         if at is not None and provider.same_server_as is None:
             yield from _provider(documents[PROVIDERS], ports, provider, at)
+
+
+def _admin(name: str, port: Port, admin_port: int) -> Iterator[Problem]:
+    ours = folded(name) in _ADMIN
+    if port.port == admin_port and not ours:
+        message = f"port {port.port} is given to `{name}`, and is `gateway.admin_port` in aiops.yaml"
+        yield Problem(PORTS, port.line, message, "one of them must move, or the entry is called `gateway_admin`")
+    elif port.port != admin_port and ours:
+        message = f"`{name}` is given port {port.port}, but `gateway.admin_port` in aiops.yaml is {admin_port}"
+        yield Problem(PORTS, port.line, message, "let them agree")
 
 
 def _provider(doc: Document, ports: Mapping[str, Port], provider: Provider, at: int) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ _SECRET_VALUE = re.compile(
 )
 _LATER = frozenset(
     (
-        *("auth", "cors", "limits", "cache", "storage", "monitoring", "budgets"),
+        *("auth", "cors", "limits", "storage", "monitoring", "budgets"),
         *("fleet", "state", "redis", "postgres", "sync"),
     )
 )

@@ -11,14 +11,26 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, cast
 
 Engine = Literal["auto", "docker", "podman"]
+Address = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where it listens."""
+    """Where it listens. ``admin_port`` None: the management API is on ``port``."""
 
     host: str
     port: int
+    admin_host: str = "127.0.0.1"
+    admin_port: int | None = None
+
+    @property
+    def public(self) -> Address:
+        return self.host, self.port
+
+    @property
+    def admin(self) -> Address | None:
+        """Of the management API, when it has one of its own."""
+        return (self.admin_host, self.admin_port) if self.admin_port is not None else None
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ class Kept:
         image, key = recorded.get("container.image"), recorded.get("master_key_file")
         engine = cast(Engine, recorded.get("container.engine", Container.engine))  # checked when it was written
         return cls(
-            gateway=Gateway(str(recorded["gateway.host"]), int(recorded["gateway.port"])),
+            gateway=_gateway(recorded),
             supervisor=str(recorded.get("supervisor", cls.supervisor)),
             verify=Verify(
                 timeout=float(recorded.get("verify.timeout", Verify.timeout)),
@@ -64,3 +76,13 @@ class Kept:
             master_key_file=str(key) if key is not None else None,
             recorded=recorded,
         )
+
+
+def _gateway(recorded: Mapping[str, Any]) -> Gateway:
+    admin = recorded.get("gateway.admin_port")
+    return Gateway(
+        str(recorded["gateway.host"]),
+        int(recorded["gateway.port"]),
+        str(recorded.get("gateway.admin_host", Gateway.admin_host)),
+        int(admin) if admin is not None else None,
+    )

@@ -37,6 +37,8 @@ def summarise(state: DesiredState) -> Summary:
     for key, value in state.settings.model_dump().items():
         if key == "container" and state.settings.supervisor != "container":
             continue  # nothing of it has an effect
+        if key == "cache" and value is None:
+            continue  # as in generations from before there was one
         if isinstance(value, dict):
             # What came later is written where it is set; generations from before the key are not different.
             recorded |= {
@@ -50,6 +52,8 @@ def summarise(state: DesiredState) -> Summary:
 
 
 _UNSET: Mapping[tuple[str, str], tuple[Any, ...]] = {
+    ("gateway", "admin_host"): ("127.0.0.1",),
+    ("gateway", "admin_port"): (None,),
     ("gateway", "expose"): ((),),
     ("gateway", "retries"): (None,),
     ("verify", "every_model"): (False,),

@@ -14,11 +14,15 @@ Seconds = Annotated[float, Field(gt=0, le=86400)]
 class Gateway(Shape):
     """The listening process. Times are seconds. ``expose``: what of LiteLLM's own is opened on the port.
 
+    ``admin_port``: where the management API answers; None is on ``port``, with all the rest.
+
     ``retries``: None is one more try where nobody else can answer, and only after what passes by itself.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)]
+    admin_host: str = "127.0.0.1"
+    admin_port: Annotated[int, Field(ge=1024, le=65535)] | None = None  # the gateway itself has no right to lower ones
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     drain_seconds: Annotated[float, Field(ge=0, le=604800)] = 3600
     request_timeout: Seconds = 600
@@ -75,12 +79,21 @@ class Usage(Shape):
     keep_days: Annotated[int, Field(ge=1, le=36500)] = 400
 
 
+class Cache(Shape):
+    """Answers are given again to whoever asks the same with the same key, for ``ttl`` seconds. ``most_bytes``: of all
+    that are kept, by all gateways that share them."""
+
+    ttl: Seconds
+    most_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = 256 << 20
+
+
 class Settings(Shape):
     """``aiops.yaml``. ``mode`` is short for ``deployment.mode``."""
 
     gateway: Gateway
     deployment: Deployment = Field(default_factory=Deployment.model_construct)
     mode: Literal["standalone", "distributed"] = "standalone"
+    cache: Cache | None = None
     profile: Literal["cost", "dev", "prod"] = "dev"
     supervisor: Supervisor = "auto"
     container: Container = Field(default_factory=Container.model_construct)

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
 
+from aiops.state.counters.later import Later
 from aiops.state.counters.meters import Counters, Decision, Demand, Granted, Level, Meter, Settled, Unavailable
 from aiops.state.counters.shared import Shared
 
@@ -32,7 +34,7 @@ Said = tuple[int, int] | None  # tokens and cost of a settlement; None: void
 class Fallback:
     """``first``: Redis. ``own``: of the host, which are used for nothing else. For one process."""
 
-    def __init__(self, first: Counters, own: Shared) -> None:
+    def __init__(self, first: Counters, own: Shared | Later) -> None:
         self._first, self._own = first, own
         self._in_own: set[str] = set()  # ids that live there
         self._unsaid: OrderedDict[str, Said] = OrderedDict()
@@ -104,7 +106,7 @@ class Fallback:
 
     async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None], epoch: str = "") -> None:
         """In the counters of that ``epoch``; without one, in those that decide now."""
-        if epoch and epoch == await self._own.epoch():
+        if epoch and epoch == await self._epoch_of_own():
             return await self._own.seed(meters, ends, epoch)
         try:
             await self._first.seed(meters, ends, epoch)
@@ -119,7 +121,8 @@ class Fallback:
 
     async def alive(self, owner: str) -> None:
         """Says to Redis too what is left to say. Never Unavailable for want of Redis."""
-        await self._own.alive(owner)
+        with suppress(Unavailable):  # they may not even be open
+            await self._own.alive(owner)
         try:
             await self._first.alive(owner)
             self._stood_in = self._since = None
@@ -131,11 +134,18 @@ class Fallback:
             await self._stand_in()
 
     async def gone(self, owner: str) -> None:
-        await self._own.gone(owner)
+        with suppress(Unavailable):
+            await self._own.gone(owner)
         try:
             await self._first.gone(owner)
         except Unavailable:
             return  # it gives back what nobody alive has reserved
+
+    async def _epoch_of_own(self) -> str:
+        try:
+            return await self._own.epoch()
+        except Unavailable:
+            return ""
 
     async def _stand_in(self) -> None:
         now = monotonic()

@@ -25,6 +25,7 @@ from aiops.state.boot import boot, is_now
 FORMAT = 1
 NAME = "counters.mdb"
 READERS = 1024
+LOCK_SIZE = 72 * 1024  # bytes: what LMDB needs for so many readers, and a little more
 PAGE = 4096
 DAMAGED = (
     lmdb.BadTxnError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError,
@@ -62,7 +63,7 @@ def open_counters(directory: Path, size: int, most: int, clock: Callable[[], int
         except DAMAGED as error:
             _set_aside(directory / NAME, f"it cannot be read ({error})", say)
         except lmdb.Error as error:  # of the disk, or of the system
-            raise OSError(f"{directory / NAME}: {error}") from error
+            raise OSError(str(error)) from error
         return _open(directory / NAME, size, most, clock)
 
 
@@ -126,9 +127,12 @@ class _Unusable(Exception):
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    with (directory / "opening.lock").open("w") as lock:
+    lock = os.open(directory / "opening.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def _open(path: Path, size: int, most: int, clock: Callable[[], int]) -> Opened:
@@ -138,6 +142,9 @@ def _open(path: Path, size: int, most: int, clock: Callable[[], int]) -> Opened:
     last = _last_page(path)
     there = path.stat().st_size  # after that: another process makes it longer before it uses more of it
     size = max(min(size, most), -(-there // PAGE) * PAGE)
+    lock = path.with_name(path.name + "-lock")
+    lock.touch(0o600)
+    allocate(lock, lock.stat().st_size or LOCK_SIZE)  # LMDB writes it through a map, and would die of SIGBUS
     env = lmdb.open(
         str(path), map_size=size, subdir=False, mode=0o600, sync=False, metasync=False, writemap=True, readahead=False,
         max_dbs=4, max_readers=READERS,

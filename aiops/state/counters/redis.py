@@ -79,6 +79,7 @@ class Redis:
         self._no_script, self._refusal, self._errors = NoScriptError, ResponseError, (RedisError, OSError)
         self._idle: list[Any] = []
         self._reserve, self._end, self._keep = Script("reserve"), Script("end"), Script("keep")
+        self._exchange = Script("exchange")
         self._prefix, self._clock, self._seconds, self._place = prefix, clock, max(connect, command), place
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._run = ""
@@ -142,12 +143,18 @@ class Redis:
             except (*self._errors, TimeoutError):
                 return  # the next sign of life goes on with it
 
+    async def exchange(self, replica: str, said: bytes, seconds: float) -> list[tuple[float, bytes]]:
+        """Say something to the other gateways, for so many seconds; returns what they have said, and how many seconds
+        ago. Counts nothing. Raises Unavailable."""
+        heard = await self._ask(self._exchange, replica, said, int(seconds * 1000))
+        return [(int(ago) / SECOND, text) for ago, text in zip(heard[::2], heard[1::2], strict=True)]
+
     async def _ask(self, script: Script, *arguments: Any) -> Any:
         self.breaker.check()
         await self._wait_for_room()
         try:
             self.breaker.check()  # it may have been found out meanwhile
-            async with _Patience(self._seconds if self._idle else CONNECTING * self._seconds):
+            async with Patience(self._seconds if self._idle else CONNECTING * self._seconds):
                 answer = await self._evaluate(script, arguments)
                 if answer == b"!" or answer == [b"!"]:  # everything was deleted
                     await self._evaluate(self._keep, ("hello", self._run, secrets.token_hex(16)))
@@ -248,7 +255,7 @@ class Redis:
             await self._command("LREM", f"{self._prefix}old", 0, epoch)
 
 
-class _Patience:
+class Patience:
     """As ``asyncio.timeout``, in a third of its time. A process that is late itself has not looked yet whether there is
     an answer: it is given the time once more, and a busy machine is no outage."""
 

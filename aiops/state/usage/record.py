@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Outcome = Literal["answered", "failed", "left", "lost"]
-"""``left``: the client did before the end. ``lost``: the process that answered it was killed."""
+Outcome = Literal["answered", "cached", "failed", "left", "lost"]
+"""``cached``: it was answered with what an earlier request was, and nobody was asked. ``left``: the client did before
+the end. ``lost``: the process that answered it was killed."""
 
 
 @dataclass(frozen=True, kw_only=True)

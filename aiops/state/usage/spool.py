@@ -3,6 +3,9 @@
     <state>/spool/4711.8812345.3.spool    of the process 4711 that started at 8812345, its third file
     <state>/spool/4711.8812345.3.done     how many bytes of it are in the ledger
 
+In a PID namespace of its own a process is called ``4711.8812345@4026532001``. It holds a lock on the file that it
+writes, by which others know that it lives.
+
 A record is one line: the CRC-32 of what follows, a blank, JSON. It is written by one write(2), so a process that is
 killed leaves it to the kernel whole. A disk that is full tears it: the reader skips a line whose sum is wrong, and the
 next record begins with a line feed of its own. A line is never both torn and right.
@@ -16,20 +19,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from aiops.state.boot import boot, is_now
 from aiops.state.usage.record import Usage
+from aiops.state.usage.writer import hold, lives, this_process
 
 DIRECTORY: Final = "spool"
 SUFFIX: Final = ".spool"
-SET_ASIDE: Final = "set-aside.jsonl"
 LARGEST = 8 * 1024 * 1024  # bytes of a file
 KEPT = 32 * 1024 * 1024  # bytes of records that wait for a disk with room
 AGAIN_SECONDS = 0.25  # until that disk is tried again
@@ -91,7 +95,7 @@ class Spool:
 
     def __init__(self, state: Path, say: Say, *, largest: int = LARGEST, kept: int = KEPT) -> None:
         self._directory = state / DIRECTORY
-        self._stem = f"{os.getpid()}.{birth(os.getpid())}"
+        self.owner = this_process()
         self._say = say
         self._largest, self._kept = largest, kept
         self._number = 0
@@ -191,14 +195,15 @@ class Spool:
     def _next_file(self, line: bytes) -> None:
         """Made under another name, with what is under way, so that nobody sees it without."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._directory / f"{self._stem}.new"
+        draft = self._directory / f"{self.owner}.new"
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
+            hold(file)
             to_come = {line, *self._waiting}
             begin = b"".join(each for each in self._under_way.values() if each not in to_come)
             if begin and os.write(file, begin) < len(begin):
                 raise OSError(0, "the disk takes part of a file only")
-            draft.rename(self._directory / f"{self._stem}.{self._number}{SUFFIX}")
+            draft.rename(self._directory / f"{self.owner}.{self._number}{SUFFIX}")
         except OSError:
             os.close(file)
             raise
@@ -218,23 +223,21 @@ def encode(record: Record, kind: Kind = "ended") -> bytes:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
+_NAME = re.compile(r"(\d+\.\d+(?:@\d+)?)\.(\d+)\.spool")
+
+
 @dataclass(frozen=True)
 class File:
-    """One spool file, and whose it is."""
+    """One spool file, and whose it is. ``owner``: the process, as the owners of reservations are called, too."""
 
     path: Path
-    pid: int
-    born: int
+    owner: str
     number: int
 
     @property
-    def owner(self) -> tuple[int, int]:
-        return self.pid, self.born
-
-    @property
-    def stem(self) -> str:
-        """Of the process, as it also bears it among the owners of reservations: ``4711.8812345``."""
-        return f"{self.pid}.{self.born}"
+    def pid(self) -> int:
+        """In the PID namespace of that process."""
+        return int(self.owner.partition(".")[0])
 
     @property
     def done_file(self) -> Path:
@@ -255,22 +258,10 @@ def files(state: Path) -> list[File]:
     """All there are, those of a process in the order in which they were written."""
     found = []
     for path in (state / DIRECTORY).glob(f"*{SUFFIX}"):
-        words = path.name.removesuffix(SUFFIX).split(".")
-        if len(words) == 3 and all(word.isdigit() for word in words):
-            found.append(File(path, *map(int, words)))
+        words = _NAME.fullmatch(path.name)
+        if words is not None:
+            found.append(File(path, words[1], int(words[2])))
     return sorted(found, key=lambda file: (file.owner, file.number))
-
-
-def set_aside(state: Path, usage: Usage) -> Path:
-    """Keep a record that nobody can take. Where it is. Raises OSError."""
-    path = state / DIRECTORY / SET_ASIDE
-    line = json.dumps(asdict(usage), default=str)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, f"{line}\n".encode())
-    finally:
-        os.close(descriptor)
-    return path
 
 
 def read(path: Path, offset: int, most: int = 1 << 20) -> Part:
@@ -316,7 +307,9 @@ def done(file: File) -> int:
 def note_done(file: File, offset: int) -> None:
     """Raises OSError: then more than necessary is read again, which changes nothing."""
     draft = file.path.with_suffix(".done.new")
-    draft.write_text(f"{boot()} {offset}\n")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as noted:
+        noted.write(f"{boot()} {offset}\n")
     draft.replace(file.done_file)
 
 
@@ -326,23 +319,16 @@ def remove(file: File) -> None:
     file.done_file.unlink(missing_ok=True)
 
 
-# --- processes --------------------------------------------------------------------------------------------------------
-
-
-def birth(pid: int) -> int:
-    """When it started, in clock ticks since the boot (proc_pid_stat(5), field 22); -1 when it is no more."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return -1
-    return -1 if fields[0] in (b"Z", b"X") else int(fields[19])
+# --- who writes -------------------------------------------------------------------------------------------------------
 
 
 def is_alive(file: File) -> bool:
-    """Whether whoever writes to it may go on doing so."""
-    return lives(file.pid, file.born)
+    """Whether whoever writes to it, the last one of its process, may go on doing so. Raises OSError.
 
-
-def lives(pid: int, born: int) -> bool:
-    """Whether the process that started then, in clock ticks since the boot, has not ended."""
-    return birth(pid) == born
+    It opens the next one, and locks it, before it closes this one."""
+    while not lives(file.path, file.owner):
+        later = file.path.with_name(f"{file.owner}.{file.number + 1}{SUFFIX}")
+        if not later.exists():
+            return False
+        file = replace(file, path=later, number=file.number + 1)
+    return True

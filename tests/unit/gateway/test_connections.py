@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from aiops.gateway.worker.connections import Exchange, Heirs, ask_for_listener, is_idle, retire, stand_by
+from aiops.gateway.worker.connections import (
+    ADMIN_LISTENER,
+    LISTENER,
+    Exchange,
+    Heirs,
+    ask_for_listener,
+    is_idle,
+    retire,
+    stand_by,
+)
 
 
 def connection(**changes: Any) -> Any:
@@ -45,21 +54,25 @@ def test_a_connection_is_not_idle_when(changes: dict[str, Any]) -> None:
     assert not is_idle(connection(**changes))
 
 
-def test_a_connection_changes_hands_with_what_it_has_received(tmp_path: Path) -> None:
+@pytest.mark.parametrize("admin", [False, True], ids=["of a user", "of an administrator"])
+def test_a_connection_changes_hands_with_what_it_has_received(tmp_path: Path, admin: bool) -> None:
     async def story() -> bytes:
-        adopted: list[socket.socket] = []
+        adopted: list[tuple[socket.socket, bool]] = []
         listener, (client, server) = socket.create_server(("127.0.0.1", 0)), socket.socketpair()
-        exchange = Exchange(tmp_path / "1.fd", listener, adopted.append, ignore, ignore, ignore)
+        exchange = Exchange(
+            tmp_path / "1.fd", [listener], lambda sock, admin: adopted.append((sock, admin)), ignore, ignore, ignore
+        )
         client.sendall(b"GET / HTTP/1.1")
         heirs = Heirs()
         heirs.name([str(tmp_path / "gone.fd"), str(tmp_path / "1.fd")])
         assert heirs.any
-        assert heirs.give(server)
+        assert heirs.give(server, admin=admin)
         server.close()
         # Nothing was received yet: closing takes what is on its way first.
         exchange.close()
         heirs.close()
-        [taken] = adopted
+        [(taken, by_admin)] = adopted
+        assert by_admin is admin
         with taken, client, listener:
             return taken.recv(100)
 
@@ -77,7 +90,7 @@ def test_a_worker_stands_by_for_as_long_as_the_next_master_wants_it_and_lives(tm
         with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as other:
             exchange = Exchange(
                 tmp_path / "1.fd",
-                listener,
+                [listener],
                 ignore,
                 retire=lambda heirs: told.append("leaves"),
                 stand_by=lambda: told.append("stands by"),
@@ -110,15 +123,27 @@ def test_without_an_heir_the_connection_stays_where_it_is() -> None:
         assert near.fileno() >= 0
 
 
-def test_the_next_master_gets_the_listener_and_can_retire_the_worker(tmp_path: Path) -> None:
+def test_a_worker_without_a_port_for_administrators_says_so(tmp_path: Path) -> None:
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            exchange = Exchange(tmp_path / "1.fd", [listener], ignore, ignore, ignore, ignore)
+            asking = asyncio.to_thread(ask_for_listener, str(tmp_path / "1.fd"), ADMIN_LISTENER)
+            assert await asyncio.wait_for(asking, 1) is None, "at once: a master that starts asks each worker"
+            exchange.close()
+
+    asyncio.run(story())
+
+
+def test_the_next_master_gets_the_listeners_and_can_retire_the_worker(tmp_path: Path) -> None:
     async def story() -> None:
         told: list[list[str]] = []
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            exchange = Exchange(tmp_path / "1.fd", listener, ignore, told.append, ignore, ignore)
-            inherited = await asyncio.to_thread(ask_for_listener, str(tmp_path / "1.fd"))
-            assert inherited is not None
-            with inherited:
-                assert inherited.getsockname() == listener.getsockname()
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as admin:
+            exchange = Exchange(tmp_path / "1.fd", [listener, admin], ignore, told.append, ignore, ignore)
+            for which, mine in ((LISTENER, listener), (ADMIN_LISTENER, admin)):
+                inherited = await asyncio.to_thread(ask_for_listener, str(tmp_path / "1.fd"), which)
+                assert inherited is not None
+                with inherited:
+                    assert inherited.getsockname() == mine.getsockname()
             assert await asyncio.to_thread(retire, str(tmp_path / "1.fd"), ["2.fd"])
             await asyncio.sleep(0.05)
             exchange.close()

@@ -22,8 +22,8 @@ IN_FLIGHT: Key = (series.IN_FLIGHT.name,)
 ALIVE = {11, 12, 13}
 
 
-def alive(pid: int, born: int) -> bool:
-    return pid in ALIVE and born == 5
+def alive(path: Path, process: str) -> bool:
+    return process in {f"{pid}.5" for pid in ALIVE}
 
 
 def nobody_hears(line: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from aiops.spec.choosing.choose import order, rule_for
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.rules import Group, Member, MetadataRule, Strategy
-from aiops.spec.choosing.strategies import RANKINGS
+from aiops.spec.choosing.strategies import RANKINGS, turns
 
 DRAWS = 10_000
 
@@ -109,6 +109,24 @@ def test_the_second_of_a_shuffle_is_drawn_by_weight_too() -> None:
     asked = Asked(group(Strategy.SIMPLE_SHUFFLE, member("a", 0.5), member("b", 0.4), member("c", 0.1)))
     after_a = [names[1] for names in (asked.once() for _ in range(DRAWS)) if names[0] == "a"]
     assert within_three_sigma(after_a.count("b"), 0.8, len(after_a))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [(Strategy.ROUND_ROBIN, "abcabc"), (Strategy.WEIGHTED_ROUND_ROBIN, "aabaab"), (Strategy.DIRECT, "aaaaaa")],
+)
+def test_who_begins_later_begins_with_the_next_turn(strategy: Strategy, expected: str) -> None:
+    """Several workers that begin together would else all ask the first one first."""
+    weights = {Strategy.WEIGHTED_ROUND_ROBIN: (2.0, 1.0)}.get(strategy, (1.0, 1.0, 1.0))
+    chosen = group(strategy, *(member(name, weight) for name, weight in zip("abc", weights, strict=False)))
+    several = [
+        order(chosen, Facts(model="g"), Idle(remembered={"g": turns(chosen, worker)}), random.random)[0].member.provider
+        for worker in range(6)
+    ]
+    alone = Idle()
+    in_turn = [order(chosen, Facts(model="g"), alone, random.random)[0].member.provider for _ in range(6)]
+    assert several == in_turn, "they begin as one alone would go on"
+    assert Counter(several) == Counter(expected)
 
 
 def test_round_robin_gives_everybody_the_same_number_of_turns() -> None:

@@ -19,6 +19,7 @@ from aiops.spec.edit.edit import (
     remove_model,
     remove_provider,
     set_service,
+    set_standalone,
     set_status,
     set_strategy,
     set_value,
@@ -485,3 +486,10 @@ def test_the_unit_of_a_provider_is_written_once(scope: Literal["user", "system"]
     edited = set_service(SOURCES, "big", "a.service", scope).sources
     assert parse("providers.yaml", edited["providers.yaml"]).data["providers"]["big"]["service"] == written
     assert set_service(edited, "big", "other.service", "user").sources == edited
+
+
+def test_one_machine_has_no_cache_and_nothing_that_is_shared() -> None:
+    written = b"gateway: {port: 4000}\nmode: distributed\ndeployment:\n  redis_url_file: r\n# ours\ncache:\n  ttl: 60\n"
+    edited = set_standalone({"aiops.yaml": written}).sources["aiops.yaml"].decode()
+    assert "cache" not in edited and "deployment" not in edited
+    assert "mode: standalone" in edited and "port: 4000" in edited

@@ -61,6 +61,8 @@ def test_settings_have_the_documented_defaults() -> None:
         "expose": (),
         "host": "127.0.0.1",
         "port": 4000,
+        "admin_host": "127.0.0.1",
+        "admin_port": None,
         "workers": 1,
         "drain_seconds": 3600,
         "request_timeout": 600,

@@ -167,7 +167,7 @@ def _row(each: Usage, hashes: dict[str, str]) -> Json:
         "team_id": each.team,
         "end_user": each.end_user or "",
         "metadata": {
-            "status": "success" if each.outcome == "answered" else "failure",
+            "status": "success" if each.outcome in ("answered", "cached") else "failure",
             "outcome": each.outcome,
             "http_status": each.status,
             "usage_estimated": each.estimated,
@@ -175,13 +175,13 @@ def _row(each: Usage, hashes: dict[str, str]) -> Json:
             "generation": each.generation,
             "replica": each.replica,
         },
-        "cache_hit": "False",
+        "cache_hit": str(each.outcome == "cached"),
         "cache_key": None,
         "request_tags": [*each.tags],
         "requester_ip_address": None,
         "messages": {},
         "response": {},
-        "status": "success" if each.outcome == "answered" else "failure",
+        "status": "success" if each.outcome in ("answered", "cached") else "failure",
     }
 
 

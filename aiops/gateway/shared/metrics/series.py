@@ -32,7 +32,7 @@ class Family:
         return ((self.name, *each) for each in product(*self.values))
 
 
-OUTCOMES: Final = ("answered", "failed", "left", "lost")
+OUTCOMES: Final = ("answered", "cached", "failed", "left", "lost")
 CODES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 REFUSALS: Final = (
     "auth_error",

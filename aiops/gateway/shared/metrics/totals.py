@@ -7,6 +7,7 @@ numbers are in it, so that nobody counts them twice, whenever the accountant is 
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,8 +22,8 @@ from aiops.gateway.shared.metrics.series import Key
 ENDED: Final = "ended.json"
 TRIES = 10
 
-Alive = Callable[[int, int], bool]
-"""Whether the process with this pid, started then, may go on counting."""
+Alive = Callable[[Path, str], bool]
+"""Whether the process of this name, which counts in this file, may go on doing so."""
 
 
 @dataclass
@@ -50,7 +51,7 @@ def fold(state: Path, alive: Alive) -> None:
     """Take over what the dead have counted. For the accountant, of which there is one. Raises OSError."""
     directory = state / DIRECTORY
     before = _ended(directory)
-    dead = [path for path in _files(directory) if not alive(*_owner(path))]
+    dead = [path for path in _files(directory) if not alive(path, _owner(path))]
     new = [path for path in dead if path.name not in before.names]
     if new:
         found = Totals(counters=Counter(before.counters))
@@ -85,17 +86,16 @@ def _write(directory: Path, ended: _Ended) -> None:
 
 def _files(directory: Path) -> list[Path]:
     found = sorted(directory.glob(f"*{SUFFIX}"))
-    return [path for path in found if all(word.isdigit() for word in path.name.split(".")[:2])]
+    return [path for path in found if all(word.isdigit() for word in re.split(r"[.@]", _owner(path)))]
 
 
-def _owner(path: Path) -> tuple[int, int]:
-    pid, born = path.name.split(".")[:2]
-    return int(pid), int(born)
+def _owner(path: Path) -> str:
+    return ".".join(path.name.split(".")[:2])
 
 
 def _add(found: Totals, path: Path, alive: Alive) -> None:
     with suppress(OSError, ValueError, KeyError, struct.error):  # gone meanwhile, or not whole yet
-        lives = alive(*_owner(path))
+        lives = alive(path, _owner(path))
         for key, number, is_gauge in _numbers(path.read_bytes()):
             if not is_gauge:
                 found.counters[key] += number

@@ -2,6 +2,7 @@
 
 key, known, identify      who asks
 asked, doors, listing     what for
+invalid                   what is no request at all
 reserve, estimate         is there room for it
 passage, metering, used   its answer, and what that used
 account                   what the ledger is told of it

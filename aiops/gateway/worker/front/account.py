@@ -95,7 +95,7 @@ class Account:
         if given.is_opened:
             return _as_said(metering)
         was_asked = call is None or bool(call.provider)
-        if given.asked.counts_only or metering.status >= 400 or not was_asked:
+        if metering.cached or given.asked.counts_only or metering.status >= 400 or not was_asked:
             return Spent(Tokens(), 0, estimated=False)
         if not metering.status:  # left before anything was said, and somebody worked for it
             tokens = Tokens(max(1, given.estimated.prompt), min(written, given.estimated.completion))

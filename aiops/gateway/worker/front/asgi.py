@@ -11,6 +11,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+ADMIN = "aiops.admin"
+"""In the state of a connection that came by the port of the management API."""
+
 
 class Application(Protocol):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
@@ -21,6 +24,11 @@ def is_private(scope: Scope) -> bool:
     either, so that alone says nothing."""
     server = scope.get("server")
     return scope["client"] is None and server is not None and server[1] is None
+
+
+def is_admins(scope: Scope) -> bool:
+    """Whether it came by the port of the management API."""
+    return ADMIN in scope.get("state", ())
 
 
 def header(scope: Scope, name: bytes) -> bytes:

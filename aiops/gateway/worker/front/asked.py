@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 
 from aiops.gateway.worker import request
+from aiops.gateway.worker.front.invalid import Invalid, check
 from aiops.spec.choosing.request_facts import CHARACTERS_PER_TOKEN
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -78,10 +79,19 @@ def read(
 ) -> Asked:
     """``same``: other names of served models, in whose place those are meant.
 
-    Raises Unreadable for a body of which nobody can say what it asks for."""
+    Raises Unreadable for a body of which nobody can say what it asks for, and Invalid for one that nobody takes."""
+    try:
+        return _read(path, content_type, body, query, same)
+    except RecursionError:
+        raise Invalid("The body is nested too deeply.") from None
+
+
+def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mapping[str, str]) -> Asked:
     kind = content_type.split(b";", 1)[0].strip().lower().decode("latin-1")
     form = kind in _FORMS
     said = _form(kind, body) if form else _json(body)
+    if not form:
+        check(path, said)
     models = tuple(dict.fromkeys(same.get(name, name) for name in _models(path, said, query)))
     stream = said.get("stream") is True or ":streamGenerateContent" in path
     return Asked(
@@ -151,7 +161,7 @@ def _json(body: bytes) -> Mapping[str, Any]:
         except ValueError:
             raise Unreadable(f"The body is not JSON: {error}.") from None
     if not isinstance(said, dict):
-        raise Unreadable("The body is not a JSON object.")
+        raise Invalid("The body is not a JSON object.")
     return said
 
 

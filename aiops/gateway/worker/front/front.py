@@ -25,12 +25,15 @@ from aiops.gateway.worker.front.asgi import (
     Send,
     TooLarge,
     header,
+    is_admins,
     is_private,
     read_body,
 )
 from aiops.gateway.worker.front.asked import Asked
+from aiops.gateway.worker.front.cached.cache import Cache
 from aiops.gateway.worker.front.doors import WEBSOCKET, Doors, opens
 from aiops.gateway.worker.front.identify import identify
+from aiops.gateway.worker.front.invalid import Invalid
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.front.once.once import Once
@@ -52,8 +55,8 @@ LARGEST_BODY = 512 * 1024 * 1024
 
 class Front:
     """Wraps the application of a worker. ``health``: the paths that it answers without a key. ``manage``: who answers
-    the management API; None: nobody, and it is not there. ``same``: other names of served models. ``metrics``: who says
-    what is counted, likewise. ``refused`` counts refusals by ``type``."""
+    the management API; None: nobody, and it is not there. ``apart``: it has a port of its own. ``same``: other names of
+    served models. ``metrics``: who says what is counted, likewise. ``refused`` counts refusals by ``type``."""
 
     def __init__(
         self,
@@ -65,6 +68,8 @@ class Front:
         account: Account,
         manage: management.Ask | None = None,
         once: Once | None = None,
+        cache: Cache | None = None,
+        apart: bool = False,
         same: Mapping[str, str] | None = None,
         metrics: metrics.Ask | None = None,
         figures: Figures | None = None,
@@ -79,6 +84,8 @@ class Front:
         self._account = account
         self._manage = manage
         self._once = once
+        self._cache = cache
+        self._apart = apart
         self._same = same or {}
         self._metrics = metrics
         self._figures = figures
@@ -102,6 +109,10 @@ class Front:
             await self._measure(scope, send, self._metrics)
             return
         managed = self._manage is not None and kind == "http" and management.is_managed(method, path)
+        admins = self._apart and is_admins(scope)
+        if managed and self._apart and not admins:
+            await self._refuse(scope, send, management.ELSEWHERE)
+            return
         usual = not managed and self._doors.usual(method, path)
         if not usual and not managed and not self._doors.opened(method, path):
             bare = path.rstrip("/")
@@ -112,6 +123,9 @@ class Front:
             # LiteLLM would redirect, and not every client follows a POST.
             path = bare
             scope = {**scope, "path": bare, "raw_path": scope.get("raw_path", b"").rstrip(b"/")}
+        if admins and usual and not self._doors.lists(method, path):
+            await self._refuse(scope, send, management.NOT_FOR_MODELS)
+            return
         # Of the management API `?key=` says which key is asked about, not who asks.
         query = b"" if managed else scope.get("query_string", b"")
         identity = await identify(list(key.given(scope["headers"], query)), self._known)
@@ -167,8 +181,12 @@ class Front:
             body = wanted.body
         idempotency_key = header(scope, IDEMPOTENCY_KEY).decode("latin-1")[:256] or None
         accepted = self._account.accept(given, identity, scope["path"], idempotency_key, now)
-        passage = Passage(given, accepted, Metering(hides_usage=wanted.hides_usage), self._reserve, self._account)
-        await passage.run(self._app, scope, body, receive, send)
+        metering, app = Metering(hides_usage=wanted.hides_usage), self._app
+        passage = Passage(given, accepted, metering, self._reserve, self._account)
+        asks = self._cache.question(scope, identity, wanted) if self._cache is not None else None
+        if self._cache is not None and asks is not None:
+            app = self._cache.before(app, asks, metering)
+        await passage.run(app, scope, body, receive, send)
         return passage.outcome
 
     async def _look(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
@@ -253,6 +271,8 @@ class Front:
         try:
             wanted = asked.read(path, header(scope, b"content-type"), body, query, self._same)
             return _not_theirs(wanted) if identity.id and wanted.not_theirs else wanted
+        except Invalid as error:
+            return Refusal(status=400, kind="invalid_request_error", param=error.param, code="400", message=str(error))
         except asked.Unreadable as error:
             if not identity.id:
                 return Asked(body=body)  # LiteLLM says what is wrong with it, as it always did

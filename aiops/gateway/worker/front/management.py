@@ -27,6 +27,18 @@ ONLY_ADMINS = Refusal(
     code="403",
     message="Only the master key, or a key of an administrator, may administer keys, teams, budgets and usage.",
 )
+ELSEWHERE = Refusal(
+    status=404,
+    kind="invalid_request_error",
+    code="404",
+    message="The management API is on the admin port of this gateway (`gateway.admin_port` in aiops.yaml), not here.",
+)
+NOT_FOR_MODELS = Refusal(
+    status=404,
+    kind="invalid_request_error",
+    code="404",
+    message="This is the admin port: models are asked on the gateway's other port (`gateway.port` in aiops.yaml).",
+)
 
 
 def is_managed(method: str, path: str) -> bool:

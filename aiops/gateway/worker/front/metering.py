@@ -32,6 +32,7 @@ class Metering:
 
     def __init__(self, *, hides_usage: bool = False) -> None:
         self.status = 0
+        self.cached = False  # it is what an earlier request was answered
         self.begun = False  # something of its body has gone out
         self.ended = False
         self.streams = False

@@ -112,7 +112,7 @@ class Passage:
             if self._first is None and body:
                 self._first = time.monotonic() - self._began
             passed = self._metering.feed(body, more=more)
-            if not self._is_over and (not more or (self._metering.streams and _is_last(body))):
+            if not self._is_over and (not more or (self._metering.streams and is_last(body))):
                 self._metering.ended = True
                 await self._over(current.get())
             if more and not passed:
@@ -151,7 +151,7 @@ class Passage:
         written = self._reserve.lengths.written(self._given.asked.model, seconds)
         spent = self._account.spent(self._given, metering, call, written)
         self._used = spent.tokens
-        if metering.ended and metering.status < 400 and not spent.estimated:
+        if metering.ended and metering.status < 400 and not spent.estimated and not metering.cached:
             self._reserve.lengths.note(self._given.asked.model, spent.tokens.completion, seconds)
         outcome = self.outcome = self._outcome(call)
         usage = self._account.usage(self._accepted, self._given, spent, metering, outcome, call, first=self._first)
@@ -171,8 +171,11 @@ class Passage:
         broke_off = call is not None and call.state is State.FAILED
         if self._broke or broke_off or self._metering.status >= 400:
             return "failed"
-        return "answered" if self._metering.ended else "left"
+        if not self._metering.ended:
+            return "left"
+        return "cached" if self._metering.cached else "answered"
 
 
-def _is_last(body: bytes) -> bool:
+def is_last(body: bytes) -> bool:
+    """Whether a piece of a stream says that nothing more comes."""
     return _DONE.search(body, max(0, len(body) - 64)) is not None or _OVER.search(body) is not None

@@ -41,8 +41,8 @@ def test_what_costs_money_is_asked_only_when_that_is_allowed() -> None:
 
 def test_what_a_run_costs_is_bounded_before_it_begins() -> None:
     said = Load(CHEAP, 3).sentence
-    assert "3 replicas: about 26 tiny requests to `cheap` are answered, 58 at most" in said
-    assert "$0.6554 at most" in said
+    assert "3 replicas: about 26 tiny requests to `cheap` are answered, 142 at most" in said
+    assert "$1.6046 at most" in said
     assert "price is not written" in Load(UNKNOWN, 3).sentence
     assert "no bill" in Load(PRICED, 1).sentence
 

@@ -14,7 +14,9 @@ from aiops.gateway.shared.accounting import Manage, Managed, Unseeded
 from aiops.gateway.worker import call
 from aiops.gateway.worker.front import let_in
 from aiops.gateway.worker.front.account import Account
-from aiops.gateway.worker.front.asgi import Message, Receive, Scope, Send
+from aiops.gateway.worker.front.asgi import ADMIN, Message, Receive, Scope, Send
+from aiops.gateway.worker.front.cached.cache import Cache, Store
+from aiops.gateway.worker.front.cached.question import Routes
 from aiops.gateway.worker.front.doors import Doors
 from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
@@ -150,7 +152,7 @@ class App:
 
 
 class Place:
-    """``keeper``: who keeps answers for retries."""
+    """``keeper``: who keeps answers for retries. ``store``: who keeps them for whoever asks the same."""
 
     def __init__(
         self,
@@ -159,6 +161,8 @@ class Place:
         exposed: Iterable[str] = (),
         zone: Any = None,
         keeper: Keeper | None = None,
+        store: Store | None = None,
+        apart: bool = False,
     ) -> None:
         self.now = 1_793_000_000.0
         self.app, self.records, self.look_up = App(), Records(), LookUp(*identities)
@@ -172,6 +176,7 @@ class Place:
         self.ledger: dict[str, int] = {}  # by name of a counter
         self.reserve.seeder = self._seed
         account = Account(self.records, book, 7, "here")
+        self.routes = Routes(lambda name: Ways(), book, {"d1": "as it was"})
         self.front = Front(
             self.app,
             Doors(exposed),
@@ -181,6 +186,8 @@ class Place:
             account,
             self._manage,
             Once(keeper, self.said.append) if keeper is not None else None,
+            Cache(store, self.routes) if store is not None else None,
+            apart=apart,
             clock=lambda: self.now,
         )
 
@@ -203,6 +210,7 @@ class Place:
         receive: Receive | None = None,
         kind: str = "http",
         query: bytes = b"",
+        by_admin: bool = False,
     ) -> Answered:
         given = {"content-type": "application/json", **headers}
         if key is not None:
@@ -217,6 +225,7 @@ class Place:
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
             "client": ("203.0.113.9", 5),
             "server": ("127.0.0.1", 4000),
+            "state": {ADMIN: True} if by_admin else {},
             "extensions": {"websocket.http.response": {}},
         }
         found = Answered()

@@ -252,6 +252,34 @@ def test_keys_are_administered_with_the_master_key_or_an_administrators(tmp_path
     assert ask(place, "/key/generate", b"{", key=MASTER).status == 400
 
 
+def test_on_a_port_of_its_own_the_management_api_is_nowhere_else_and_models_are_not_asked_there(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity(), apart=True)
+    elsewhere = ask(place, "/key/generate", {"key_alias": "x"}, key=MASTER)
+    assert elsewhere.status == 404
+    assert "on the admin port" in elsewhere.error["message"] and "gateway.admin_port" in elsewhere.error["message"]
+    assert not place.managed
+    assert ask(place, "/key/generate", {"key_alias": "x"}, key=MASTER, by_admin=True).status == 200
+    assert ask(place, "/key/generate", {}, by_admin=True).status == 403
+    assert ask(place, "/key/generate", {}, key=None, by_admin=True).status == 401
+    assert len(place.managed) == 1
+    for path in ("/v1/chat/completions", "/chat/completions/", "/v1/responses/r1"):
+        method = "GET" if path.endswith("r1") else "POST"
+        refused = ask(place, path, key=MASTER, method=method, by_admin=True)
+        assert refused.status == 404 and "gateway.port" in refused.error["message"]
+    assert not place.app.seen
+    assert ask(place, key=MASTER).status == 200
+    for path in ("/v1/models", "/_health/live"):
+        assert ask(place, path, method="GET", key=MASTER, by_admin=True).status == 200
+
+
+def test_a_connection_of_administrators_that_a_generation_without_their_port_took_over_is_like_any_other(
+    tmp_path: Path,
+) -> None:
+    place = Place(tmp_path)
+    assert ask(place, "/key/generate", {}, key=MASTER, by_admin=True).status == 200
+    assert ask(place, key=MASTER, by_admin=True).status == 200
+
+
 def test_the_master_key_is_held_to_nothing_and_its_requests_are_accounted(tmp_path: Path) -> None:
     place = Place(tmp_path)
     assert ask(place, key=MASTER).status == 200

@@ -11,7 +11,7 @@ from aiops.gateway.worker.front import asked, used
 from aiops.gateway.worker.front.account import plain_text
 from aiops.gateway.worker.front.asgi import is_private
 from aiops.gateway.worker.front.estimate import OPEN_ENDED, AnswerLengths, at_most, estimate
-from aiops.gateway.worker.front.passage import _is_last
+from aiops.gateway.worker.front.passage import is_last
 from aiops.gateway.worker.prices import Deployment, Tokens
 
 CHAT = "/v1/chat/completions"
@@ -32,7 +32,7 @@ def test_a_number_that_no_answer_has_is_as_good_as_none(number: float) -> None:
     ],
 )
 def test_the_end_of_a_stream_is_known(piece: bytes) -> None:
-    assert _is_last(piece)
+    assert is_last(piece)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_end_of_a_stream_is_known(piece: bytes) -> None:
     ],
 )
 def test_a_model_that_says_the_word_has_not_ended(piece: bytes) -> None:
-    assert not _is_last(piece)
+    assert not is_last(piece)
 
 
 @pytest.mark.parametrize("hidden", ["stream", "max_tokens", "n", "model"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -241,3 +242,15 @@ def test_who_stands_in_for_others_begins_anew_with_each_outage_and_not_within_on
 
     asyncio.run(outages())
     counters.close()
+
+
+def test_what_is_there_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        Shared(tmp_path / "counters", size=SIZE).close()
+    finally:
+        os.umask(before)
+    there = list((tmp_path / "counters").iterdir())
+    assert len(there) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in there} == {0o600}
+    assert stat.S_IMODE((tmp_path / "counters").stat().st_mode) == 0o700

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from aiops.state.usage import spool
+from aiops.state.usage import aside, spool
 from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import Accepted, Spool
+from aiops.state.usage.writer import this_process
 
 USAGE = Usage(
     id="r1",
@@ -85,7 +87,7 @@ def test_what_was_written_is_read_as_it_was(tmp_path: Path, said: list[str]) -> 
     written.ending(replace(USAGE, epoch=""))
     written.ended(USAGE)
     (file,) = spool.files(tmp_path)
-    assert (file.pid, spool.is_alive(file)) == (os.getpid(), True)
+    assert (file.owner, spool.is_alive(file)) == (this_process(), True)
     part = spool.read(file.path, 0)
     assert part.records == (("accepted", accepted("r1")), ("ending", replace(USAGE, epoch="")), ("ended", USAGE))
     assert (part.torn, part.offset) == (0, file.path.stat().st_size)
@@ -230,3 +232,19 @@ def test_what_a_later_aiops_adds_to_a_record_is_left_out() -> None:
     assert spool.decode(b"%08x %s" % (zlib.crc32(text), text)) == ("ended", USAGE)
     text = b'{"unheard-of":{}}'
     assert spool.decode(b"%08x %s" % (zlib.crc32(text), text)) is None
+
+
+def test_what_is_written_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        written = Spool(tmp_path / "state", lambda line: None)
+        written.ended(usage("r1"))
+        (file,) = spool.files(tmp_path / "state")
+        spool.note_done(file, 1)
+        aside.put(tmp_path / "state", usage("r2"))
+    finally:
+        os.umask(before)
+    there = list((tmp_path / "state" / "spool").iterdir())
+    assert len(there) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in there} == {0o600}
+    assert stat.S_IMODE((tmp_path / "state" / "spool").stat().st_mode) == 0o700

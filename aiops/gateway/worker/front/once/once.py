@@ -18,7 +18,7 @@ from typing import Protocol
 from aiops.gateway.shared.accounting import Begin, Begun, Finish, First
 from aiops.gateway.worker.accountant import Away
 from aiops.gateway.worker.front.asgi import Message, Receive, Scope, Send, header
-from aiops.gateway.worker.front.once.recording import Answer, Recording
+from aiops.gateway.worker.front.once.recording import REPLAY, Answer, Recording
 from aiops.state.rules import Refusal
 from aiops.state.usage.record import Outcome
 
@@ -168,7 +168,8 @@ class Once:
         recording = Recording(waits.receive, send, says)
         well = False
         try:
-            well = await run(first.request, recording.receive, recording.send) == "answered" and recording.well
+            outcome = await run(first.request, recording.receive, recording.send)
+            well = outcome in ("answered", "cached") and recording.well
         finally:
             # The task may be cancelled meanwhile; whoever waits is told all the same.
             await asyncio.shield(asyncio.ensure_future(self._over(running, recording if well else None)))
@@ -205,7 +206,7 @@ class Once:
 
     async def _again(self, answer: Answer, send: Send) -> None:
         self.replayed += 1
-        await answer.send(send)
+        await answer.send(send, [(REPLAY, b"true")])
 
 
 class _Client:

@@ -39,9 +39,9 @@ class Answer:
         headers = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in stored["headers"])
         return cls(status, headers, base64.b64decode(stored["body"]))
 
-    async def send(self, send: Send) -> None:
-        """Once more: a stream as a stream, in one piece."""
-        head: Headers = [*self.headers, (REPLAY, b"true")]
+    async def send(self, send: Send, says: Headers) -> None:
+        """Once more: a stream as a stream, in one piece. ``says``: what its headers tell of that."""
+        head: Headers = [*self.headers, *says]
         if not self.streams:
             head.append((b"content-length", str(len(self.body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": head})
