@@ -15,7 +15,7 @@ import pytest
 from aiops.gateway.accountant.database import Database
 from aiops.gateway.accountant.ingest import Ingest
 from aiops.gateway.accountant.money import Money
-from aiops.gateway.accountant.proving import CERTAIN, Proving
+from aiops.gateway.accountant.proving import Proving
 from aiops.state import rules
 from aiops.state.counters.meters import Demand, Granted, Unseeded
 from aiops.state.counters.opened import Opened
@@ -53,7 +53,7 @@ class Books:
         assert isinstance(decision, Granted)
         epoch = settled.settled(decision.epoch, (each.mark for each in meters))
         await (self.counters.settle(demand.id, 0, COST) if count else self.counters.void(demand.id))
-        await asyncio.sleep(0)  # here it is settled, and in no spool
+        await asyncio.sleep(0.02)  # here it is settled, and in no spool
         if write:
             self.spool.ended(replace(usage(demand.id), key="k", cost=COST, epoch=epoch, started=int(now * 1e6)))
 
@@ -109,9 +109,9 @@ def test_what_only_one_of_them_has_is_told_when_it_is_certain_and_until_it_is_pu
             assert (own.proving.difference, own.proving.differing) == (0, 0)
             await own.spend(count=count, write=write)
             await own.ingest.once()
-            for times in range(1, CERTAIN + 3):
+            for times in range(1, 6):
                 await own.proving.once()
-                certain = times >= CERTAIN
+                certain = times >= 3
                 assert (own.proving.difference, own.proving.differing) == (COST * certain, int(certain))
             await own.spend(count=not count, write=not write)
             await own.ingest.once()

@@ -7,6 +7,7 @@ reserve, estimate         is there room for it
 passage, metering, used   its answer, and what that used
 account                   what the ledger is told of it
 management                the API by which keys are administered
+metrics                   who may read what is counted
 refusals, limits_shown    what a client is told of all that
 let_in                    for what comes after: whom it let in
 """

@@ -188,6 +188,7 @@ class Place:
             Once(keeper, self.said.append) if keeper is not None else None,
             Cache(store, self.routes) if store is not None else None,
             apart=apart,
+            metrics=self._scrape,
             clock=lambda: self.now,
         )
 
@@ -198,6 +199,9 @@ class Place:
     async def _manage(self, request: Manage) -> Managed:
         self.managed.append(request)
         return Managed(200, {"ok": True})
+
+    async def _scrape(self) -> str:
+        return "aiops_accountant_up 1.0\n"
 
     async def ask(
         self,

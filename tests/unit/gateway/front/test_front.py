@@ -272,6 +272,19 @@ def test_on_a_port_of_its_own_the_management_api_is_nowhere_else_and_models_are_
         assert ask(place, path, method="GET", key=MASTER, by_admin=True).status == 200
 
 
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("by_admin", [False, True])
+def test_metrics_are_for_administrators_on_whichever_port(tmp_path: Path, apart: bool, by_admin: bool) -> None:
+    """From another machine: for who is near see test_metrics_door.py."""
+    place = Place(tmp_path, identity(), identity(key=ADMIN, admin=True), apart=apart)
+    for key, status in ((None, 401), ("sk-nobody-has-this-one", 401), (KEY, 403), (ADMIN, 200), (MASTER, 200)):
+        found = ask(place, "/metrics", key=key, method="GET", by_admin=by_admin)
+        assert found.status == status
+        assert (b"aiops_accountant_up" in found.body) == (status == 200)
+    assert ask(place, "/metrics", key=MASTER, by_admin=by_admin).status == 404, "POST"
+    assert not place.app.seen
+
+
 def test_a_connection_of_administrators_that_a_generation_without_their_port_took_over_is_like_any_other(
     tmp_path: Path,
 ) -> None:
