@@ -1,8 +1,8 @@
 """The compiled modules of a new runtime: taken over from environments that have the same sources.
 
-Compiling 9,000 modules was four fifths of building a runtime (18 of 22 s of CPU), and from one LiteLLM to the next hardly any
-of them is another. What is compiled depends on the text and on the version of Python; the path in it is corrected when
-it is read (``importlib._bootstrap_external._compile_bytecode``). See docs/decisions/0039.
+Compiling 9,000 modules was four fifths of building a runtime (18 of 22 s of CPU), and from one LiteLLM to the next
+hardly any of them is another. What is compiled depends on the text and on the version of Python; the path in it is
+corrected when it is read (``importlib._bootstrap_external._compile_bytecode``). See docs/decisions/0039.
 """
 
 from __future__ import annotations
