@@ -155,7 +155,7 @@ def stock(config: Path, directory: Path, env: dict[str, str]) -> Iterator[str]:
             return False
 
     try:
-        until(ready, 60, "stock LiteLLM")
+        until(ready, 180, "stock LiteLLM")
         yield url
     finally:
         process.terminate()
