@@ -60,6 +60,7 @@ SOAK = (
     Part(
         "soak: 2,000 in Redis", ("distributed",), None, ("-k", "counters_machine"), {"AIOPS_COUNTERS_EXAMPLES": "2000"}
     ),
+    Part("soak: 2,000 orders of events", ("faults",), None, ("-k", "interleavings"), {"AIOPS_INTERLEAVINGS": "2000"}),
     Part("soak: 10,000 endings on a box", ("faults",), None, ("-k", "mixed_endings"), {"AIOPS_ENDINGS": "10000"}),
     Part("soak: 10,000 over three", ("distributed",), None, ("-k", "mixed_endings"), {"AIOPS_ENDINGS": "10000"}),
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -15,21 +16,34 @@ from tests.distributed.replicas import create, share
 from tests.kit import endings
 from tests.kit.gateway import Gateway
 from tests.kit.postgres import Postgres
+from tests.kit.postgres import missing as no_postgres
 from tests.kit.redis import Redis
+from tests.kit.servers import needed
 
 # `scripts/test soak` has ten thousand.
 MANY = int(os.environ.get("AIOPS_ENDINGS", "300"))
 SEED = int(os.environ.get("AIOPS_SEED", "1"))
 
 
+@pytest.fixture
+def lasting() -> Iterator[Postgres]:
+    """One that has what it committed, also after a crash."""
+    needed(no_postgres())
+    server = Postgres(fsync="on", synchronous_commit="on", full_page_writes="on")
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
 @pytest.mark.timeout(300 + MANY)
 def test_no_spend_counter_grows_beyond_what_was_spent_and_nobody_is_refused_falsely_over_three_replicas(
-    stores: tuple[Postgres, Redis],
+    lasting: Postgres, stores: tuple[Postgres, Redis]
 ) -> None:
     """Time-outs retried are not added twice, no reservation is left behind, and counters that were lost are seeded
     right; with kill -9 of workers, masters, accountants and of Redis, and of a gateway's processes while Postgres is
     away. What was asked meanwhile is in the ledger once."""
-    postgres, redis = stores
+    postgres, redis = lasting, stores[1]
     url = postgres.database()
     gateways = [Gateway() for _ in range(3)]
     try:

@@ -34,8 +34,8 @@ CASES: dict[str, Case] = {
     "exact_matches.*.fallback": Flips(
         "fallback: chat-7b, priority", "fallback: coder, priority", '{"fast": ["coder"]}'
     ),
-    "exact_matches.*.rate_limit.rpm": Flips("rpm: 100", "rpm: 101", '"rpm": 101'),
-    "exact_matches.*.rate_limit.tpm": Flips("tpm: 2000", "tpm: 2001", '"tpm": 2001'),
+    "exact_matches.*.rate_limit.rpm": Flips("rpm: 100", "rpm: 101", '"rpm": 101', live=True),
+    "exact_matches.*.rate_limit.tpm": Flips("tpm: 2000", "tpm: 2001", '"tpm": 2001', live=True),
     "exact_matches.*.options": Flips("temperature: 0.5", "temperature: 0.6", '"temperature": 0.6'),
     "exact_matches.*.priority": Documents("priority: primary", "priority: secondary", '"secondary"'),
     "exact_matches.*.description": Documents("description: quick", "description: quickest", '"quickest"'),
