@@ -34,6 +34,7 @@ def test_a_group_is_opened_by_its_name_and_a_key_is_still_asked(gateway: Gateway
 def test_a_group_that_does_not_exist_is_refused_with_the_nearest(gateway: Gateway) -> None:
     gateway.edit("aiops.yaml", "  # expose: []", "  expose: [openap]")
     answer = gateway.cli("validate")
+    gateway.edit("aiops.yaml", "  expose: [openap]", "  # expose: []")
     assert answer.code == 3
     text = answer.out + answer.err
     assert "`gateway.expose[0]` should be one of" in text
