@@ -35,7 +35,7 @@ def may_pass(exception: Exception) -> bool:
 
 def of(exception: Exception) -> tuple[int | None, str]:
     """``(status, failure)``. The status is None when there was no HTTP answer at all, and 400 when LiteLLM stumbled
-    over the request before there could be one: it calls that a lost connection too, and any client can bring it about."""
+    over the request before there could be one: it calls that a lost connection too, and any client can cause it."""
     if isinstance(exception, Timeout):
         return None, TIMED_OUT
     if UNSUPPORTED in str(exception):
