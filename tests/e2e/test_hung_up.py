@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.keys import Keys, keys_of
@@ -122,6 +123,23 @@ def test_a_client_that_hangs_up_closes_the_connection_to_its_provider_and_pays_f
     assert len(provider.asked) == 2  # nobody else was asked instead, and nobody twice
     assert "Traceback" not in log(served).removeprefix(before)
     assert log(served).removeprefix(before).count("ERROR") == 0
+
+
+@pytest.mark.parametrize("said", [{"body": {"timeout": 0.5}}, {"headers": {"x-litellm-timeout": "0.5"}}])
+def test_who_gives_up_by_a_time_out_of_its_own_pays_for_the_prompt_too(
+    served: Gateway, provider: Patient, keys: Keys, said: dict[str, dict[str, Any]]
+) -> None:
+    key = keys.make()
+    provider.says = "nothing"
+    headers = {"authorization": f"Bearer {key}", **said.get("headers", {})}
+    answer = httpx.post(
+        f"{served.url}/v1/chat/completions", json=CHAT | said.get("body", {}), headers=headers, trust_env=False
+    )
+    assert answer.status_code == 408, answer.text
+    (used,) = keys.used(key, 1)
+    assert (used.outcome, used.status, used.prompt_tokens, used.estimated) == ("failed", 408, 50, True)
+    assert used.cost is not None and used.cost >= 50_000_000
+    assert routes(served)["providers"][0]["errors_in_a_row"] == 0
 
 
 def test_whoever_sends_an_idempotency_key_is_answered_to_the_end_and_the_retry_gets_that_answer(

@@ -42,6 +42,10 @@ ODD: list[tuple[str, str, Any]] = [
     (RESPONSES, "tools", 5),
     *((EMBEDDINGS, "metadata", value) for value in ("abc", 5, [])),
     (EMBEDDINGS, "tools", 5),
+    (CHAT, "timeout", "abc"),
+    *((CHAT, "extra_headers", value) for value in (5, "abc", {"a": 5})),
+    *((CHAT, "extra_body", value) for value in (5, "abc")),
+    *((CHAT, "additional_drop_params", value) for value in (5, [5])),
 ]
 NO_OBJECT = [(path, body) for path in GOOD for body in (b"[]", b"5", b'"x"', b"null")]
 

@@ -158,6 +158,17 @@ def test_errors_in_a_row_lead_to_a_cooldown(avoiding: Routed) -> None:
     until(lambda: avoiding.who("pool") == "east", 20)
 
 
+@pytest.mark.parametrize("said", [{"timeout": 0.2}, {"request_timeout": 0.2}, {"stream_timeout": 0.2, "stream": True}])
+def test_a_client_without_patience_makes_no_provider_a_failing_one(avoiding: Routed, said: dict[str, float]) -> None:
+    avoiding.east.control(mode="hang")
+    avoiding.west.control(mode="hang")
+    for _ in range(4):
+        assert avoiding.ask("pool", **said).status_code in (408, 500, 504)
+    assert [(one["errors_in_a_row"], one["avoided"]) for one in avoiding.providers().values()] == [(0, None)] * 2
+    avoiding.calm()
+    assert avoiding.who("pool") == "east"
+
+
 def test_the_only_one_left_is_asked_even_when_it_is_avoided(avoiding: Routed) -> None:
     for provider in (avoiding.east, avoiding.west):
         provider.control(mode="429")

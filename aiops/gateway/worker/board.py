@@ -25,7 +25,7 @@ FAILURE_KEPT = FAILED_SECONDS  # for which a deployment that failed counts as th
 WARM_SECONDS = 300.0  # a provider that answered within this time is warm
 REASONS = ("", "it limits requests", "it failed too often in a row")
 _LIMITS, _FAILS = 1, 2
-BROKE_OFF = "broke off"
+BROKE_OFF, TIMED_OUT = "broke off", "timed out"
 UNKNOWN = ProviderFacts(parallel=1, local=False)
 # The caller's own mistakes say nothing of the provider. 499: the caller left.
 CALLERS_FAULT = frozenset({400, 413, 415, 422, 499})
@@ -105,7 +105,7 @@ class Board:
         if not call.fail(failure):
             return
         self._count(call, -1)
-        if status in CALLERS_FAULT:
+        if status in CALLERS_FAULT or (call.impatient and failure in (TIMED_OUT, BROKE_OFF)):
             return
         now = self._clock()
         self._last_failure[call.deployment] = now

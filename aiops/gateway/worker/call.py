@@ -49,6 +49,8 @@ class Call:
     monotonic. ``final``: what asking the same again would not mend. ``queued``: seconds it waited for a
     slot, None where there is no queue; ``turned_away``: it got none, and seconds after which it may. ``held``: of the
     limit of the deployment that is asked; ``full``: seconds after which a limit that it found full has room.
+    ``patience``: seconds that its client waits by its own word; ``impatient``: which is less than the operator gives
+    the one that is asked.
     ``receive``: returns when the client has left, once its body is read; None where nobody asks. The state is changed
     by ``ask``, ``answer``, ``fail`` and ``end`` alone, each of which says whether it was."""
 
@@ -64,8 +66,10 @@ class Call:
         "full",
         "headers",
         "held",
+        "impatient",
         "name",
         "passed",
+        "patience",
         "private",
         "proof",
         "provider",
@@ -98,6 +102,8 @@ class Call:
         self.turned_away: float | None = None
         self.held: Held | None = None
         self.full: float | None = None
+        self.patience: float | None = None
+        self.impatient = False
 
     @property
     def state(self) -> State:

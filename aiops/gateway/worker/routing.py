@@ -22,7 +22,7 @@ from litellm.proxy._types import ProxyException
 from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 from litellm.router_utils.pre_call_checks.model_rate_limit_check import ModelRateLimitingCheck
 
-from aiops.gateway.worker import call, failure, limits, places, probe, unrouted
+from aiops.gateway.worker import call, failure, limits, patience, places, probe, unrouted
 from aiops.gateway.worker.board import BROKE_OFF
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front import let_in
@@ -67,6 +67,7 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         if same is not None:
             data["model"] = name = same
         current.name = name
+        current.patience = patience.of_client(data)
         _look_once_more(name)
         if name.startswith(HIDDEN) and not current.private:
             raise ProxyModelNotFoundError(route=call_type, model_name=name)
@@ -110,6 +111,9 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
                 await self._within_its_limit(current, deployment, current.name)
             await self._wait_in_line(self.dispatch, current, deployment, provider)
         self.dispatch.board.begin(current, deployment, provider)
+        if current.patience is not None:
+            own = patience.of_operator(proxy_server.llm_router, deployment, stream=kwargs.get("stream") is True)
+            current.impatient = own is None or current.patience < own
         if again or deployment not in self.dispatch.passing:
             return None
         prefix = kwargs["model"].partition("/")[0]

@@ -235,6 +235,18 @@ def test_a_mistake_of_the_caller_is_not_held_against_the_provider(status: int) -
     assert desk.board.success_rate("d-a") == 1.0
 
 
+@pytest.mark.parametrize(("failure", "held"), [("timed out", False), ("broke off", False), ("no connection", True)])
+def test_a_client_that_waits_too_short_a_time_has_learned_nothing_of_the_provider(failure: str, held: bool) -> None:
+    desk = Desk(error_threshold=1)
+    call = desk.call()
+    desk.board.begin(call, "d-a", "a")
+    call.impatient = True
+    desk.board.failed(call, None, failure)
+    desk.board.over(call)
+    assert (desk.errors("a"), desk.board.avoided("a") is not None) == (int(held), held)
+    assert desk.board.in_flight("a") == 0
+
+
 def test_a_provider_that_breaks_every_stream_ends_up_avoided() -> None:
     desk = Desk(error_threshold=3)
     for _ in range(3):

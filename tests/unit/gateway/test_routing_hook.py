@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,8 +46,8 @@ class Desk:
         self.hook.dispatch = kind(self.board, Litellm())
         self.call = Call()
 
-    def before(self, model: object) -> dict[str, Any] | None:
-        return self._run(self.hook.async_pre_call_hook(None, None, {"model": model}, "acompletion"))
+    def before(self, model: object, **more: Any) -> dict[str, Any] | None:
+        return self._run(self.hook.async_pre_call_hook(None, None, {"model": model, **more}, "acompletion"))
 
     def asks(self, deployment: str, model: str, **more: Any) -> dict[str, Any] | None:
         kwargs = {"model": model, "model_info": {"id": deployment, "provider": "a"}, **more}
@@ -143,3 +144,38 @@ def test_a_name_that_only_litellm_found_in_the_body_is_looked_at_once_more(desk:
     finally:
         let_in.current.reset(token)
     assert desk.before("pool") is not None
+
+
+class Router:
+    """LiteLLM's, of which a deployment has 20 s, and 10 s for the next piece of a stream."""
+
+    timeout, stream_timeout = 600.0, None
+
+    def get_deployment(self, model_id: str) -> Any:
+        params = (
+            SimpleNamespace(timeout=20, stream_timeout="10") if model_id == "d-a" else SimpleNamespace(timeout=None)
+        )
+        return SimpleNamespace(litellm_params=params)
+
+
+@pytest.mark.parametrize(
+    ("said", "deployment", "stream", "impatient"),
+    [
+        ({}, "d-a", False, False),
+        ({"timeout": 0.01}, "d-a", False, True),
+        ({"request_timeout": 19}, "d-a", False, True),
+        ({"timeout": 20}, "d-a", False, False),
+        ({"timeout": 20, "stream_timeout": 5}, "d-a", True, True),
+        ({"timeout": 15}, "d-a", True, False),
+        ({"timeout": "abc"}, "d-a", False, True),
+        ({"timeout": 30}, "d-other", False, True),
+        ({"timeout": 600}, "d-other", False, False),
+    ],
+)
+def test_whose_client_waits_less_than_the_operator_lets_a_provider_take_is_known(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], deployment: str, stream: bool, impatient: bool
+) -> None:
+    monkeypatch.setattr(routing.proxy_server, "llm_router", Router())
+    desk.before("pool", **said)
+    desk.asks(deployment, "openai/m", stream=stream)
+    assert desk.call.impatient is impatient

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from aiops.gateway.worker.board import TIMED_OUT
 from aiops.gateway.worker.call import Call
 from aiops.gateway.worker.figures import Figures
 from aiops.gateway.worker.front.metering import Metering
@@ -95,9 +96,11 @@ class Account:
         if given.is_opened:
             return _as_said(metering)
         was_asked = call is None or bool(call.provider)
-        if metering.cached or given.asked.counts_only or metering.status >= 400 or not was_asked:
+        failed = metering.status >= 400
+        gave_up = failed and call is not None and call.impatient and call.failure == TIMED_OUT
+        if metering.cached or given.asked.counts_only or (failed and not gave_up) or not was_asked:
             return Spent(Tokens(), 0, estimated=False)
-        if not metering.status:  # left before anything was said, and somebody worked for it
+        if gave_up or not metering.status:  # left before anything was said, and somebody worked for it
             tokens = Tokens(max(1, given.estimated.prompt), min(written, given.estimated.completion))
             return Spent(tokens, self._cost(given, tokens, call), estimated=True)
         tokens = metering.tokens(given.estimated.prompt)

@@ -36,9 +36,10 @@ _OPERATORS = frozenset(
     {
         *("api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "model_list", "specific_deployment"),
         *("router_settings_override", "user_config", "_router_weights"),
-        *("input_cost_per_token", "output_cost_per_token", "litellm_params", "num_retries", "max_retries"),
+        *("tiered_pricing", "litellm_params", "num_retries", "max_retries"),
     }
 )
+_PRICES = re.compile(r"(?:\w+_)?cost_per_\w+|\w+_token_cost(?:_\w+)?")  # each of which LiteLLM would reckon by
 _FIELD = re.compile(
     rb'name="?(model|user)"?[ \t;]{0,8}(?:\r\n[^\r\n]{1,512}){0,8}\r\n\r\n([^\r\n]*)\r\n', re.IGNORECASE
 )
@@ -168,7 +169,7 @@ def _json(body: bytes) -> Mapping[str, Any]:
 def _not_theirs(said: Mapping[str, Any]) -> Iterator[str]:
     """LiteLLM goes by these: who is asked, at which address and price, how often; and what it puts into the request
     that it makes, in the place of what was looked at here."""
-    yield from sorted(said.keys() & _OPERATORS)
+    yield from sorted(name for name in said if name in _OPERATORS or _PRICES.fullmatch(name))
     if said.get("background") is True:  # its answer is fetched later, when nobody counts
         yield "background"
     name = said.get("model")

@@ -33,7 +33,7 @@ from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.cached.cache import Cache
 from aiops.gateway.worker.front.doors import WEBSOCKET, Doors, opens
 from aiops.gateway.worker.front.identify import identify
-from aiops.gateway.worker.front.invalid import Invalid
+from aiops.gateway.worker.front.invalid import Invalid, check_headers
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.front.once.once import Once
@@ -269,6 +269,7 @@ class Front:
         if body is None:
             return None
         try:
+            check_headers(scope["headers"])
             wanted = asked.read(path, header(scope, b"content-type"), body, query, self._same)
             return _not_theirs(wanted) if identity.id and wanted.not_theirs else wanted
         except Invalid as error:

@@ -6,11 +6,15 @@ is LiteLLM's, which says so well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+from aiops.gateway.worker import patience
 
 Fields = Iterator[tuple[str, str]]
 """``(field, what it has to be)``, of each that is wrong."""
+_SECONDS = "a number of seconds, more than 0"
+_TIMEOUTS = frozenset({b"x-litellm-timeout", b"x-litellm-stream-timeout"})
 
 
 class Invalid(ValueError):
@@ -28,11 +32,36 @@ def check(path: str, said: Mapping[str, Any]) -> None:
         raise Invalid(" ".join(f"`{field}` has to be {what}." for field, what in found), found[0][0])
 
 
+def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Those that LiteLLM takes for fields of the body. Raises Invalid."""
+    for name, value in headers:
+        if name.lower() in _TIMEOUTS and patience.seconds(value.decode("latin-1")) is None:
+            field = name.decode("latin-1").lower()
+            raise Invalid(f"`{field}` has to be {_SECONDS}.", field)
+
+
 def _found(path: str, said: Mapping[str, Any]) -> Fields:
+    yield from _everywhere(said)
     for ending, fields in _BY_PATH.items():
         if path.endswith(ending):
             yield from fields(said)
             return
+
+
+def _everywhere(said: Mapping[str, Any]) -> Fields:
+    """What LiteLLM goes by itself, whatever is asked for."""
+    for name in patience.FIELDS:
+        given = said.get(name)
+        if given is not None and (isinstance(given, str) or patience.seconds(given) is None):
+            yield name, _SECONDS
+    headers = said.get("extra_headers")
+    if headers is not None and not (isinstance(headers, dict) and all(isinstance(v, str) for v in headers.values())):
+        yield "extra_headers", "an object whose values are strings"
+    if said.get("extra_body") is not None and not isinstance(said["extra_body"], dict):
+        yield "extra_body", "an object"
+    dropped = said.get("additional_drop_params")
+    if dropped is not None and not (isinstance(dropped, list) and all(isinstance(each, str) for each in dropped)):
+        yield "additional_drop_params", "a list of strings"
 
 
 def _chat(said: Mapping[str, Any]) -> Fields:

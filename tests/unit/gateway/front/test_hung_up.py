@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aiops.gateway.worker.call import current
 from aiops.gateway.worker.front import passage
 from aiops.gateway.worker.front.asgi import Message
 from aiops.gateway.worker.front.estimate import AnswerLengths
@@ -92,6 +93,56 @@ def test_so_much_of_an_answer_is_paid_for_as_is_usually_written_by_then_and_neve
     used, _ = hangs_up(place, chat(max_tokens=most))
     assert (used.prompt_tokens, used.completion_tokens) == (10, written)
     assert used.cost == 10_000_000 + written * 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("impatient", "failure", "status", "cost"),
+    [
+        (True, "timed out", 408, 10_000_000 + 100 * 2_000_000),
+        (False, "timed out", 408, 0),
+        (True, "no connection", 500, 0),
+    ],
+)
+def test_whose_own_time_was_up_pays_as_who_hangs_up_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impatient: bool, failure: str, status: int, cost: int
+) -> None:
+    place = Place(tmp_path, identity())
+    monkeypatch.setattr(AnswerLengths, "written", lambda self, model, seconds: 100)
+
+    async def times_out(scope: Any, receive: Any, send: Any) -> None:
+        async def say(message: Message) -> None:
+            this = current.get()
+            assert this is not None
+            this.impatient = impatient
+            this.fail(failure)
+            await send(message)
+
+        await place.app(scope, receive, say)
+
+    place.front._app, place.app.status = times_out, status
+    assert asyncio.run(place.ask(body=chat(max_tokens=1000))).status == status
+    (used,) = place.records.ended_
+    assert (used.outcome, used.status, used.cost, used.estimated) == ("failed", status, cost, cost > 0)
+
+
+def test_who_is_answered_by_another_pays_for_that_answer(tmp_path: Path) -> None:
+    place = Place(tmp_path, identity())
+
+    async def falls(scope: Any, receive: Any, send: Any) -> None:
+        async def say(message: Message) -> None:
+            this = current.get()
+            assert this is not None
+            this.impatient = True
+            this.fail("timed out")
+            this.ask("d1", "one", 0.0)
+            await send(message)
+
+        await place.app(scope, receive, say)
+
+    place.front._app = falls
+    assert asyncio.run(place.ask(body=chat())).status == 200
+    (used,) = place.records.ended_
+    assert (used.prompt_tokens, used.completion_tokens, used.estimated) == (10, 5, False)
 
 
 def test_how_much_is_written_by_then_is_what_the_last_answers_say() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aiops.gateway.worker import patience
 from aiops.gateway.worker.front.invalid import Invalid, check
 from tests.unit.gateway.front.place import MASTER, Place, chat, identity
 from tests.unit.gateway.front.test_front import ask
@@ -29,12 +30,40 @@ FINE: list[tuple[str, dict[str, Any]]] = [
     ("/v1/responses", {"input": [{"role": "user"}], "stream": "x", "metadata": "x"}),
     ("/v1/embeddings", {"input": 5, "response_format": "x"}),
     ("/v1/rerank", {"tools": 5, "metadata": 5, "stream": 5}),
+    ("/v1/rerank", {"timeout": 0.5, "request_timeout": 5, "stream_timeout": None, "extra_headers": {"a": "b"}}),
+    ("/v1/chat/completions", chat(extra_headers={}, extra_body={"a": 5}, additional_drop_params=["n"], timeout=None)),
+]
+ODD: list[tuple[str, Any]] = [
+    *((name, value) for name in patience.FIELDS for value in (0, -1, "abc", "5", True, [1], {"a": 1}, 10**400)),
+    *(("extra_headers", value) for value in (5, "abc", [], {"a": 5}, {"a": None}, {"a": ["b"]})),
+    *(("extra_body", value) for value in (5, "abc", [])),
+    *(("additional_drop_params", value) for value in (5, "abc", {"a": 1}, [5])),
 ]
 
 
 @pytest.mark.parametrize(("path", "said"), FINE)
 def test_what_a_provider_might_take_is_its_own_to_judge(path: str, said: dict[str, Any]) -> None:
     check(path, said)
+
+
+@pytest.mark.parametrize(("field", "value"), ODD)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings", "/v1/rerank"])
+def test_what_litellm_itself_goes_by_is_looked_at_everywhere(path: str, field: str, value: object) -> None:
+    with pytest.raises(Invalid) as found:
+        check(path, {field: value})
+    assert found.value.param == field
+
+
+@pytest.mark.parametrize("key", [None, MASTER])
+@pytest.mark.parametrize("name", ["X-LiteLLM-Timeout", "x-litellm-stream-timeout"])
+def test_a_header_that_is_no_time_is_named(tmp_path: Path, name: str, key: str | None) -> None:
+    place = Place(tmp_path, identity())
+    more = {} if key is None else {"key": key}
+    for value in ("abc", "-1", "0", "nan", "inf", ""):
+        found = ask(place, body=chat(), headers={name: value}, **more)
+        assert (found.status, found.error["param"]) == (400, name.lower())
+    assert not place.app.seen
+    assert ask(place, body=chat(), headers={name: "0.5"}, **more).status == 200
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/openai/deployments/alpha/chat/completions"])

@@ -54,6 +54,34 @@ def test_what_is_counted_cannot_be_said_a_second_time_behind_its_back(hidden: st
     assert wanted.not_theirs == (f"extra_body.{hidden}",)
 
 
+PRICES = sorted(
+    {
+        *("input_cost_per_token", "output_cost_per_token", "input_cost_per_second", "output_cost_per_image"),
+        *(
+            "cost_per_second",
+            "output_cost_per_second_4k",
+            "cache_read_input_token_cost",
+            "input_cost_per_query",
+            "tiered_pricing",
+        ),
+        *("cache_creation_input_token_cost_above_1hr", "input_cost_per_token_above_128k_tokens"),
+    }
+)
+
+
+@pytest.mark.parametrize("name", PRICES)
+def test_no_price_is_a_clients_to_say(name: str) -> None:
+    assert asked.read(CHAT, b"application/json", f'{{"model":"a","{name}":0}}'.encode()).not_theirs == (name,)
+
+
+def test_a_price_is_what_litellm_takes_for_one() -> None:
+    pricing = pytest.importorskip("litellm.types.utils").CustomPricingLiteLLMParams.model_fields
+    said = {name: 0 for name in pricing if "cost" in name}
+    wanted = asked.read(CHAT, b"application/json", json.dumps({"model": "a", **said}).encode())
+    assert wanted.not_theirs == tuple(sorted(said))
+    assert not asked.read(CHAT, b"application/json", b'{"model":"a","user":"cost_per","seed":1}').not_theirs
+
+
 def test_what_the_operator_sets_is_not_a_clients() -> None:
     body = b'{"model":"a","custom_llm_provider":"ollama","api_base":"http://x","extra_body":{"top_k":3}}'
     assert asked.read(CHAT, b"application/json", body).not_theirs == ("api_base", "custom_llm_provider")
