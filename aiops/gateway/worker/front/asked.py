@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 
 from aiops.gateway.worker import request
+from aiops.gateway.worker.front import how_much
 from aiops.gateway.worker.front.invalid import Invalid, check
 from aiops.spec.choosing.request_facts import CHARACTERS_PER_TOKEN
 
@@ -28,9 +29,11 @@ _IN_PATH = re.compile(
 _COUNTING = re.compile(r".*(?:/count_tokens|:countTokens|/responses/input_tokens)")
 _STREAMS_WITH_OPTIONS = re.compile(r"(?:/v1)?/(?:chat/)?completions|/(?:engines|openai/deployments)/.+/completions")
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
-_MOST = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _COUNTED = frozenset(
-    {*_MOST, "n", "best_of", "stream", "stream_options", "model", "models", "fallbacks", "messages", "prompt", "input"}
+    {
+        *(*how_much.LENGTHS, *how_much.ANSWERS, "stream", "stream_options", "extra_body"),
+        *("model", "models", "fallbacks", "messages", "prompt", "input"),
+    }
 )
 _OPERATORS = frozenset(
     {
@@ -47,7 +50,8 @@ _FIELD = re.compile(
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """``models``: every name that this request could lead to, the one that it asks for first. ``prompt``: its tokens,
-    estimated; ``most``: tokens of one answer that the client wants at most; ``answers``: how many of them.
+    estimated; ``most``: tokens of one answer that the client wants at most, unless it ``is_endless``: a server
+    may heed none. ``answers``: how many of them.
     ``body``: what LiteLLM is given. ``hides_usage``: the client did not ask for the event that tells the usage.
     ``counts_only``: tokens are counted and nothing is answered. ``background``: its answer is fetched later.
     ``not_theirs``: what only the operator may say.
@@ -56,6 +60,7 @@ class Asked:
     models: tuple[str, ...] = ()
     prompt: int = 0
     most: int | None = None
+    is_endless: bool = False
     answers: int = 1
     stream: bool = False
     hides_usage: bool = False
@@ -97,8 +102,9 @@ def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mappi
     return Asked(
         models=models,
         prompt=prompt_tokens(said),
-        most=_most(said),
-        answers=_answers(said),
+        most=how_much.most(said),
+        is_endless=how_much.is_endless(said),
+        answers=how_much.answers(said) * request.batch_size({"prompt": said.get("prompt")}),
         stream=stream,
         hides_usage=stream and not form and _may_have_options(path) and not _wants_usage(said),
         counts_only=_COUNTING.fullmatch(path) is not None,
@@ -193,22 +199,6 @@ def _may_have_options(path: str) -> bool:
 def _wants_usage(said: Mapping[str, Any]) -> bool:
     options = said.get("stream_options")
     return isinstance(options, dict) and options.get("include_usage") is True
-
-
-def _most(said: Mapping[str, Any]) -> int | None:
-    config = said.get("generationConfig")
-    given: Iterable[Any] = (
-        *(said.get(name) for name in _MOST),
-        config.get("maxOutputTokens") if isinstance(config, dict) else None,
-    )
-    return next(
-        (value for value in given if isinstance(value, int) and not isinstance(value, bool) and value > 0), None
-    )
-
-
-def _answers(said: Mapping[str, Any]) -> int:
-    asked = [value for name in ("n", "best_of") if isinstance(value := said.get(name), int) and value > 0]
-    return max(asked, default=1) * request.batch_size({"prompt": said.get("prompt")})
 
 
 def _text(value: object) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 from aiops.gateway.worker.front import asked, used
 from aiops.gateway.worker.front.account import plain_text
 from aiops.gateway.worker.front.asgi import is_private
-from aiops.gateway.worker.front.estimate import OPEN_ENDED, AnswerLengths, at_most, estimate
+from aiops.gateway.worker.front.estimate import OPEN_ENDED, UNHEARD_OF, AnswerLengths, at_most, estimate
 from aiops.gateway.worker.front.passage import is_last
 from aiops.gateway.worker.prices import Deployment, Tokens
 
@@ -48,7 +48,7 @@ def test_a_model_that_says_the_word_has_not_ended(piece: bytes) -> None:
     assert not is_last(piece)
 
 
-@pytest.mark.parametrize("hidden", ["stream", "max_tokens", "n", "model"])
+@pytest.mark.parametrize("hidden", ["stream", "max_tokens", "n", "model", "n_predict", "candidateCount", "extra_body"])
 def test_what_is_counted_cannot_be_said_a_second_time_behind_its_back(hidden: str) -> None:
     wanted = asked.read(CHAT, b"application/json", f'{{"model":"a","extra_body":{{"{hidden}":1}}}}'.encode())
     assert wanted.not_theirs == (f"extra_body.{hidden}",)
@@ -76,6 +76,49 @@ def test_money_is_reserved_for_the_longest_answer_that_may_come(body: str, most:
     wanted = asked.read(CHAT, b"application/json", body.encode())
     found = at_most(wanted, there, estimate(wanted, there, lengths))
     assert found == Tokens(0, completion)
+
+
+@pytest.mark.parametrize(
+    ("said", "completion"),
+    [
+        ('"max_completion_tokens":1,"max_tokens":900', 900),
+        ('"max_tokens":1,"max_completion_tokens":900', 900),
+        ('"max_tokens":1,"max_output_tokens":900', 900),
+        ('"max_tokens":1,"n_predict":900', 900),
+        ('"max_tokens":1,"num_predict":900', 900),
+        ('"max_tokens":1,"options":{"num_predict":900}', 900),
+        ('"max_tokens":1,"maxOutputTokens":900', 900),
+        ('"max_tokens":1,"generationConfig":{"maxOutputTokens":900,"candidateCount":2}', 1800),
+        ('"max_tokens":1,"max_new_tokens":900', 900),
+        ('"max_tokens":1,"max_tokens_to_sample":900', 900),
+        ('"max_tokens":1,"extra_body":{"n_predict":900}', 900),
+        ('"max_tokens":1,"extra_body":{"options":{"num_predict":900}}', 900),
+        ('"max_tokens":1,"extra_body":{"extra_body":{"max_tokens":900}}', 900),
+        ('"max_tokens":1,"n_predict":"900"', 900),
+        ('"max_tokens":1,"n_predict":899.5', 900),
+        ('"max_tokens":1,"n_predict":null', 1),
+        ('"max_tokens":1,"n_predict":-1', OPEN_ENDED),
+        ('"max_tokens":9000,"n_predict":-1', 9000),
+        ('"max_tokens":1,"n_predict":1e300', OPEN_ENDED),
+        ('"max_tokens":1,"n_predict":Infinity', OPEN_ENDED),
+        ('"max_tokens":10,"n":2.0', 20),
+        ('"max_tokens":10,"n":1,"best_of":3', 30),
+        ('"max_tokens":10,"candidateCount":3', 30),
+        ('"max_tokens":10,"n":2,"extra_body":{"n":4}', 40),
+        ('"max_tokens":10,"n":-3', 10),
+        ('"max_tokens":10,"n":1e300', 2**31 - 1),
+    ],
+)
+def test_money_is_reserved_for_the_largest_of_all_that_some_server_heeds(said: str, completion: int) -> None:
+    wanted = asked.read(CHAT, b"application/json", f'{{"model":"a",{said}}}'.encode())
+    assert at_most(wanted, [], estimate(wanted, [], AnswerLengths())) == Tokens(0, completion)
+
+
+def test_an_endless_answer_is_as_long_as_its_model_can_and_as_answers_usually_are() -> None:
+    wanted = asked.read(CHAT, b"application/json", b'{"model":"a","max_tokens":1,"n_predict":-1}')
+    there = [Deployment("1", "a", "p", "a", None, 16000)]
+    usual = estimate(wanted, there, AnswerLengths())
+    assert (usual, at_most(wanted, there, usual)) == (Tokens(0, UNHEARD_OF), Tokens(0, 16000))
 
 
 def test_money_is_reserved_for_a_prompt_of_which_each_character_is_a_token() -> None:
