@@ -26,6 +26,7 @@ _IN_PATH = re.compile(
     r"/(?:engines|openai/deployments)/(.+?)/(?:chat/completions|completions|embeddings|images/generations|images/edits)"
     r"|(?:/v1beta)?/models/(.+):(?:generateContent|streamGenerateContent|countTokens)"
 )
+_TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
 _COUNTING = re.compile(r".*(?:/count_tokens|:countTokens|/responses/input_tokens)")
 _STREAMS_WITH_OPTIONS = re.compile(r"(?:/v1)?/(?:chat/)?completions|/(?:engines|openai/deployments)/.+/completions")
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
@@ -98,7 +99,7 @@ def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mappi
     if not form:
         check(path, said)
     models = tuple(dict.fromkeys(same.get(name, name) for name in _models(path, said, query)))
-    stream = said.get("stream") is True or ":streamGenerateContent" in path
+    stream = _is_true(said.get("stream")) or ":streamGenerateContent" in path
     return Asked(
         models=models,
         prompt=prompt_tokens(said),
@@ -108,7 +109,7 @@ def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mappi
         stream=stream,
         hides_usage=stream and not form and _may_have_options(path) and not _wants_usage(said),
         counts_only=_COUNTING.fullmatch(path) is not None,
-        background=said.get("background") is True,
+        background=_is_true(said.get("background")),
         not_theirs=tuple(_not_theirs(said)),
         end_user=_text(said.get("user")),
         body=body,
@@ -118,8 +119,8 @@ def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mappi
 def with_usage(asked: Asked) -> bytes:
     """Its body, asking for the event that tells the usage."""
     said = _json(asked.body)
-    given = said.get("stream_options")
-    if given is not None or b"stream_options" in asked.body:
+    if "stream_options" in said:  # however it is spelled: of two the last would count
+        given = said["stream_options"]
         options = {**given, "include_usage": True} if isinstance(given, dict) else {"include_usage": True}
         return json.dumps({**said, "stream_options": options}).encode()  # what orjson did not read it does not write
     start = asked.body.index(b"{") + 1
@@ -175,7 +176,7 @@ def _not_theirs(said: Mapping[str, Any]) -> Iterator[str]:
     """LiteLLM goes by these: who is asked, at which address and price, how often; and what it puts into the request
     that it makes, in the place of what was looked at here."""
     yield from sorted(said.keys() & _OPERATORS)
-    if said.get("background") is True:  # its answer is fetched later, when nobody counts
+    if _is_true(said.get("background")):  # its answer is fetched later, when nobody counts
         yield "background"
     name = said.get("model")
     if isinstance(name, str) and "," in name:  # LiteLLM asks several at once, each at its own price
@@ -199,6 +200,11 @@ def _may_have_options(path: str) -> bool:
 def _wants_usage(said: Mapping[str, Any]) -> bool:
     options = said.get("stream_options")
     return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _is_true(value: object) -> bool:
+    """As servers read it that are lenient."""
+    return value == 1 or (isinstance(value, str) and value.strip().lower() in _TRUE)
 
 
 def _text(value: object) -> str | None:
