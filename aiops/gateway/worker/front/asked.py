@@ -17,11 +17,11 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 
 from aiops.gateway.worker import request
-from aiops.gateway.worker.front import how_much
+from aiops.gateway.worker.front import form, how_much
 from aiops.gateway.worker.front.invalid import Invalid, check
 from aiops.spec.choosing.request_facts import CHARACTERS_PER_TOKEN
 
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_FORMS = (form.URLENCODED, form.MULTIPART)
 _IN_PATH = re.compile(
     r"/(?:engines|openai/deployments)/(.+?)/(?:chat/completions|completions|embeddings|images/generations|images/edits)"
     r"|(?:/v1beta)?/models/(.+):(?:generateContent|streamGenerateContent|countTokens)"
@@ -43,9 +43,7 @@ _OPERATORS = frozenset(
         *("input_cost_per_token", "output_cost_per_token", "litellm_params", "num_retries", "max_retries"),
     }
 )
-_FIELD = re.compile(
-    rb'name="?(model|user)"?[ \t;]{0,8}(?:\r\n[^\r\n]{1,512}){0,8}\r\n\r\n([^\r\n]*)\r\n', re.IGNORECASE
-)
+_ONLY_IN_JSON = frozenset({*_FALLBACKS, "models", "extra_body", "stream_options"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +92,9 @@ def read(
 
 def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mapping[str, str]) -> Asked:
     kind = content_type.split(b";", 1)[0].strip().lower().decode("latin-1")
-    form = kind in _FORMS
-    said = _form(kind, body) if form else _json(body)
-    if not form:
+    is_form = kind in _FORMS
+    said = _form(kind, content_type, body) if is_form else _json(body)
+    if not is_form:
         check(path, said)
     models = tuple(dict.fromkeys(same.get(name, name) for name in _models(path, said, query)))
     stream = _is_true(said.get("stream")) or ":streamGenerateContent" in path
@@ -107,10 +105,10 @@ def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mappi
         is_endless=how_much.is_endless(said),
         answers=how_much.answers(said) * request.batch_size({"prompt": said.get("prompt")}),
         stream=stream,
-        hides_usage=stream and not form and _may_have_options(path) and not _wants_usage(said),
+        hides_usage=stream and not is_form and _may_have_options(path) and not _wants_usage(said),
         counts_only=_COUNTING.fullmatch(path) is not None,
         background=_is_true(said.get("background")),
-        not_theirs=tuple(_not_theirs(said)),
+        not_theirs=(*_not_theirs(said), *(_not_in_a_form(path, said) if is_form else ())),
         end_user=_text(said.get("user")),
         body=body,
     )
@@ -186,11 +184,22 @@ def _not_theirs(said: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"extra_body.{name}" for name in sorted(hidden.keys() & _COUNTED))
 
 
-def _form(kind: str, body: bytes) -> Mapping[str, Any]:
-    """The fields that are looked at. Of several of one name the last counts."""
-    if kind == _FORMS[0]:
-        return dict(parse_qsl(body.decode("latin-1")))
-    return {name.decode().lower(): value.decode("utf-8", "replace") for name, value in _FIELD.findall(body)}
+def _form(kind: str, content_type: bytes, body: bytes) -> Mapping[str, Any]:
+    try:
+        return form.fields(kind, content_type, body)
+    except form.Malformed as error:
+        raise Unreadable(str(error)) from None
+
+
+def _not_in_a_form(path: str, said: Mapping[str, Any]) -> Iterator[str]:
+    """LiteLLM reads ``name[]`` as a list called ``name``; and by a form nobody can ask what a stream used."""
+    bare = {name: name.split("[", 1)[0] for name in said}
+    yield from sorted(name for name, its in bare.items() if its in _ONLY_IN_JSON)
+    yield from sorted(
+        name for name, its in bare.items() if its != name and its in _OPERATORS | _COUNTED - _ONLY_IN_JSON
+    )
+    if _may_have_options(path) and _is_true(said.get("stream")):
+        yield "stream"
 
 
 def _may_have_options(path: str) -> bool:
