@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -17,20 +17,24 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 
 from aiops.gateway.worker import request
+from aiops.gateway.worker.front import form, how_much
 from aiops.gateway.worker.front.invalid import Invalid, check
 from aiops.spec.choosing.request_facts import CHARACTERS_PER_TOKEN
 
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_FORMS = (form.URLENCODED, form.MULTIPART)
 _IN_PATH = re.compile(
     r"/(?:engines|openai/deployments)/(.+?)/(?:chat/completions|completions|embeddings|images/generations|images/edits)"
     r"|(?:/v1beta)?/models/(.+):(?:generateContent|streamGenerateContent|countTokens)"
 )
+_TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
 _COUNTING = re.compile(r".*(?:/count_tokens|:countTokens|/responses/input_tokens)")
 _STREAMS_WITH_OPTIONS = re.compile(r"(?:/v1)?/(?:chat/)?completions|/(?:engines|openai/deployments)/.+/completions")
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
-_MOST = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _COUNTED = frozenset(
-    {*_MOST, "n", "best_of", "stream", "stream_options", "model", "models", "fallbacks", "messages", "prompt", "input"}
+    {
+        *(*how_much.LENGTHS, *how_much.ANSWERS, "stream", "stream_options", "extra_body"),
+        *("model", "models", "fallbacks", "messages", "prompt", "input"),
+    }
 )
 _OPERATORS = frozenset(
     {
@@ -40,15 +44,14 @@ _OPERATORS = frozenset(
     }
 )
 _PRICES = re.compile(r"(?:\w+_)?cost_per_\w+|\w+_token_cost(?:_\w+)?")  # each of which LiteLLM would reckon by
-_FIELD = re.compile(
-    rb'name="?(model|user)"?[ \t;]{0,8}(?:\r\n[^\r\n]{1,512}){0,8}\r\n\r\n([^\r\n]*)\r\n', re.IGNORECASE
-)
+_ONLY_IN_JSON = frozenset({*_FALLBACKS, "models", "extra_body", "stream_options"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """``models``: every name that this request could lead to, the one that it asks for first. ``prompt``: its tokens,
-    estimated; ``most``: tokens of one answer that the client wants at most; ``answers``: how many of them.
+    estimated; ``most``: tokens of one answer that the client wants at most, unless it ``is_endless``: a server
+    may heed none. ``answers``: how many of them.
     ``body``: what LiteLLM is given. ``hides_usage``: the client did not ask for the event that tells the usage.
     ``counts_only``: tokens are counted and nothing is answered. ``background``: its answer is fetched later.
     ``not_theirs``: what only the operator may say.
@@ -57,6 +60,7 @@ class Asked:
     models: tuple[str, ...] = ()
     prompt: int = 0
     most: int | None = None
+    is_endless: bool = False
     answers: int = 1
     stream: bool = False
     hides_usage: bool = False
@@ -89,22 +93,23 @@ def read(
 
 def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mapping[str, str]) -> Asked:
     kind = content_type.split(b";", 1)[0].strip().lower().decode("latin-1")
-    form = kind in _FORMS
-    said = _form(kind, body) if form else _json(body)
-    if not form:
+    is_form = kind in _FORMS
+    said = _form(kind, content_type, body) if is_form else _json(body)
+    if not is_form:
         check(path, said)
     models = tuple(dict.fromkeys(same.get(name, name) for name in _models(path, said, query)))
-    stream = said.get("stream") is True or ":streamGenerateContent" in path
+    stream = _is_true(said.get("stream")) or ":streamGenerateContent" in path
     return Asked(
         models=models,
         prompt=prompt_tokens(said),
-        most=_most(said),
-        answers=_answers(said),
+        most=how_much.most(said),
+        is_endless=how_much.is_endless(said),
+        answers=how_much.answers(said) * request.batch_size({"prompt": said.get("prompt")}),
         stream=stream,
-        hides_usage=stream and not form and _may_have_options(path) and not _wants_usage(said),
+        hides_usage=stream and not is_form and _may_have_options(path) and not _wants_usage(said),
         counts_only=_COUNTING.fullmatch(path) is not None,
-        background=said.get("background") is True,
-        not_theirs=tuple(_not_theirs(said)),
+        background=_is_true(said.get("background")),
+        not_theirs=(*_not_theirs(said), *(_not_in_a_form(path, said) if is_form else ())),
         end_user=_text(said.get("user")),
         body=body,
     )
@@ -113,8 +118,8 @@ def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mappi
 def with_usage(asked: Asked) -> bytes:
     """Its body, asking for the event that tells the usage."""
     said = _json(asked.body)
-    given = said.get("stream_options")
-    if given is not None or b"stream_options" in asked.body:
+    if "stream_options" in said:  # however it is spelled: of two the last would count
+        given = said["stream_options"]
         options = {**given, "include_usage": True} if isinstance(given, dict) else {"include_usage": True}
         return json.dumps({**said, "stream_options": options}).encode()  # what orjson did not read it does not write
     start = asked.body.index(b"{") + 1
@@ -169,8 +174,8 @@ def _json(body: bytes) -> Mapping[str, Any]:
 def _not_theirs(said: Mapping[str, Any]) -> Iterator[str]:
     """LiteLLM goes by these: who is asked, at which address and price, how often; and what it puts into the request
     that it makes, in the place of what was looked at here."""
-    yield from sorted(name for name in said if name in _OPERATORS or _PRICES.fullmatch(name))
-    if said.get("background") is True:  # its answer is fetched later, when nobody counts
+    yield from sorted(name for name in said if _is_operators(name))
+    if _is_true(said.get("background")):  # its answer is fetched later, when nobody counts
         yield "background"
     name = said.get("model")
     if isinstance(name, str) and "," in name:  # LiteLLM asks several at once, each at its own price
@@ -180,11 +185,25 @@ def _not_theirs(said: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"extra_body.{name}" for name in sorted(hidden.keys() & _COUNTED))
 
 
-def _form(kind: str, body: bytes) -> Mapping[str, Any]:
-    """The fields that are looked at. Of several of one name the last counts."""
-    if kind == _FORMS[0]:
-        return dict(parse_qsl(body.decode("latin-1")))
-    return {name.decode().lower(): value.decode("utf-8", "replace") for name, value in _FIELD.findall(body)}
+def _is_operators(name: str) -> bool:
+    return name in _OPERATORS or _PRICES.fullmatch(name) is not None
+
+
+def _form(kind: str, content_type: bytes, body: bytes) -> Mapping[str, Any]:
+    try:
+        return form.fields(kind, content_type, body)
+    except form.Malformed as error:
+        raise Unreadable(str(error)) from None
+
+
+def _not_in_a_form(path: str, said: Mapping[str, Any]) -> Iterator[str]:
+    """LiteLLM reads ``name[]`` as a list called ``name``; and by a form nobody can ask what a stream used."""
+    bare = {name: name.split("[", 1)[0] for name in said}
+    yield from sorted(name for name, its in bare.items() if its in _ONLY_IN_JSON)
+    lists = {name: its for name, its in bare.items() if its != name and its not in _ONLY_IN_JSON}
+    yield from sorted(name for name, its in lists.items() if its in _COUNTED or _is_operators(its))
+    if _may_have_options(path) and _is_true(said.get("stream")):
+        yield "stream"
 
 
 def _may_have_options(path: str) -> bool:
@@ -196,20 +215,9 @@ def _wants_usage(said: Mapping[str, Any]) -> bool:
     return isinstance(options, dict) and options.get("include_usage") is True
 
 
-def _most(said: Mapping[str, Any]) -> int | None:
-    config = said.get("generationConfig")
-    given: Iterable[Any] = (
-        *(said.get(name) for name in _MOST),
-        config.get("maxOutputTokens") if isinstance(config, dict) else None,
-    )
-    return next(
-        (value for value in given if isinstance(value, int) and not isinstance(value, bool) and value > 0), None
-    )
-
-
-def _answers(said: Mapping[str, Any]) -> int:
-    asked = [value for name in ("n", "best_of") if isinstance(value := said.get(name), int) and value > 0]
-    return max(asked, default=1) * request.batch_size({"prompt": said.get("prompt")})
+def _is_true(value: object) -> bool:
+    """As servers read it that are lenient."""
+    return value == 1 or (isinstance(value, str) and value.strip().lower() in _TRUE)
 
 
 def _text(value: object) -> str | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aiops.gateway.worker.front.asked import Asked
+from aiops.gateway.worker.front.how_much import MOST
 from aiops.gateway.worker.prices import Deployment, Tokens
 from aiops.spec.choosing.request_facts import CHARACTERS_PER_TOKEN
 
 LEAST = 256  # tokens of an answer whose length the client leaves open
 UNHEARD_OF = 1024  # the same, of a model that has not answered yet
 OPEN_ENDED = 4096  # tokens of an answer, where neither the client nor the model has a limit
-MOST = 2**31 - 1  # tokens: what is more is no number of tokens
 _WEIGHT = 0.1  # of the latest answer in the mean
 _MOST_MODELS = 4096
 
@@ -55,7 +55,7 @@ def at_most(asked: Asked, deployments: Sequence[Deployment], estimated: Tokens) 
     prompt = min(MOST, estimated.prompt * CHARACTERS_PER_TOKEN)
     known = [deployment.most for deployment in deployments if deployment.most is not None]
     longest = max(known, default=None)
-    if asked.most is None:
+    if asked.most is None or asked.is_endless:
         most = max(OPEN_ENDED if longest is None else longest, estimated.completion)
         return Tokens(prompt, min(MOST, most * asked.answers))
     most = asked.most if longest is None else min(asked.most, longest)
@@ -67,7 +67,7 @@ def estimate(asked: Asked, deployments: Sequence[Deployment], lengths: AnswerLen
     if asked.counts_only:
         return Tokens()
     most = asked.most
-    if most is None:
+    if most is None or asked.is_endless:
         known = [deployment.most for deployment in deployments if deployment.most is not None]
-        most = min([lengths.usual(asked.model), *known[:1]])
+        most = max(most or 0, min([lengths.usual(asked.model), *known[:1]]))
     return Tokens(min(MOST, asked.prompt), min(MOST, most * asked.answers))

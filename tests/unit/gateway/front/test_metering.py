@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from aiops.gateway.worker.front import asked
@@ -170,6 +171,13 @@ def read(body: bytes, path: str = "/v1/chat/completions") -> asked.Asked:
         b' {"stream": true , "model": "a", "stream_options": {}}',
         b'{"stream":true,"model":"a","stream_options":null}',
         b'{"stream":true,"stream_options":{"include_usage":false,"more":1},"model":"a"}',
+        b'{"stream":true,"model":"a","stream\\u005foptions":null}',
+        b'{"stream":true,"model":"a","stream\\u005foptions":{"include_usage":false}}',
+        b'{"stream":true,"model":"a","stream_options":{"include_usage":true},"stream_options":null}',
+        b'{"stream":true,"model":"a","stream_options":{"include_usage":true},"stream\\u005foptions":null}',
+        b'{"stream":false,"model":"a","stream":true}',
+        b'{"stream":1,"model":"a"}',
+        b'{"stream":"true","model":"a"}',
     ],
 )
 def test_a_stream_is_asked_for_its_usage_when_its_client_did_not(body: bytes) -> None:
@@ -187,12 +195,24 @@ def test_a_stream_is_asked_for_its_usage_when_its_client_did_not(body: bytes) ->
     [
         (b'{"model":"a"}', "/v1/chat/completions"),
         (b'{"model":"a","stream":true,"stream_options":{"include_usage":true}}', "/v1/chat/completions"),
+        (b'{"stream":true,"stream_options":null,"stream_options":{"include_usage":true}}', "/v1/chat/completions"),
+        (b'{"model":"a","stream":true,"stream":false}', "/v1/chat/completions"),
         (b'{"model":"a","stream":true}', "/v1/messages"),
         (b'{"model":"a","stream":true}', "/v1/responses"),
     ],
 )
 def test_whoever_says_it_anyway_is_not_asked(body: bytes, path: str) -> None:
     assert not read(body, path).hides_usage
+
+
+def test_what_is_said_twice_counts_as_litellm_reads_it() -> None:
+    """It reads a body with this reader too, of which the last counts."""
+    body = b'{"model":"cheap","max_tokens":900,"n":1,"model":"dear","max_tokens":7,"n":2,"mo\\u0064el":"dearest"}'
+    found, said = read(body), orjson.loads(body)
+    assert (found.model, found.most, found.answers) == (said["model"], said["max_tokens"], said["n"])
+    assert (found.model, found.most, found.answers) == ("dearest", 7, 2)
+    surrogate = body.replace(b"cheap", b"\\ud83d")  # read by the other reader, which takes it
+    assert (read(surrogate).model, read(surrogate).most) == ("dearest", 7)
 
 
 # --- what is written down ---------------------------------------------------------------------------------------------

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlencode
 
 import pytest
+from litellm.proxy.common_utils.http_parsing_utils import get_form_data
+from starlette.requests import Request
 
 from aiops.gateway.worker.front import asked, used
 from aiops.gateway.worker.front.account import plain_text
 from aiops.gateway.worker.front.asgi import is_private
-from aiops.gateway.worker.front.estimate import OPEN_ENDED, AnswerLengths, at_most, estimate
+from aiops.gateway.worker.front.estimate import OPEN_ENDED, UNHEARD_OF, AnswerLengths, at_most, estimate
 from aiops.gateway.worker.front.passage import is_last
 from aiops.gateway.worker.prices import Deployment, Tokens
 
@@ -48,7 +53,7 @@ def test_a_model_that_says_the_word_has_not_ended(piece: bytes) -> None:
     assert not is_last(piece)
 
 
-@pytest.mark.parametrize("hidden", ["stream", "max_tokens", "n", "model"])
+@pytest.mark.parametrize("hidden", ["stream", "max_tokens", "n", "model", "n_predict", "candidateCount", "extra_body"])
 def test_what_is_counted_cannot_be_said_a_second_time_behind_its_back(hidden: str) -> None:
     wanted = asked.read(CHAT, b"application/json", f'{{"model":"a","extra_body":{{"{hidden}":1}}}}'.encode())
     assert wanted.not_theirs == (f"extra_body.{hidden}",)
@@ -106,6 +111,49 @@ def test_money_is_reserved_for_the_longest_answer_that_may_come(body: str, most:
     assert found == Tokens(0, completion)
 
 
+@pytest.mark.parametrize(
+    ("said", "completion"),
+    [
+        ('"max_completion_tokens":1,"max_tokens":900', 900),
+        ('"max_tokens":1,"max_completion_tokens":900', 900),
+        ('"max_tokens":1,"max_output_tokens":900', 900),
+        ('"max_tokens":1,"n_predict":900', 900),
+        ('"max_tokens":1,"num_predict":900', 900),
+        ('"max_tokens":1,"options":{"num_predict":900}', 900),
+        ('"max_tokens":1,"maxOutputTokens":900', 900),
+        ('"max_tokens":1,"generationConfig":{"maxOutputTokens":900,"candidateCount":2}', 1800),
+        ('"max_tokens":1,"max_new_tokens":900', 900),
+        ('"max_tokens":1,"max_tokens_to_sample":900', 900),
+        ('"max_tokens":1,"extra_body":{"n_predict":900}', 900),
+        ('"max_tokens":1,"extra_body":{"options":{"num_predict":900}}', 900),
+        ('"max_tokens":1,"extra_body":{"extra_body":{"max_tokens":900}}', 900),
+        ('"max_tokens":1,"n_predict":"900"', 900),
+        ('"max_tokens":1,"n_predict":899.5', 900),
+        ('"max_tokens":1,"n_predict":null', 1),
+        ('"max_tokens":1,"n_predict":-1', OPEN_ENDED),
+        ('"max_tokens":9000,"n_predict":-1', 9000),
+        ('"max_tokens":1,"n_predict":1e300', OPEN_ENDED),
+        ('"max_tokens":1,"n_predict":Infinity', OPEN_ENDED),
+        ('"max_tokens":10,"n":2.0', 20),
+        ('"max_tokens":10,"n":1,"best_of":3', 30),
+        ('"max_tokens":10,"candidateCount":3', 30),
+        ('"max_tokens":10,"n":2,"extra_body":{"n":4}', 40),
+        ('"max_tokens":10,"n":-3', 10),
+        ('"max_tokens":10,"n":1e300', 2**31 - 1),
+    ],
+)
+def test_money_is_reserved_for_the_largest_of_all_that_some_server_heeds(said: str, completion: int) -> None:
+    wanted = asked.read(CHAT, b"application/json", f'{{"model":"a",{said}}}'.encode())
+    assert at_most(wanted, [], estimate(wanted, [], AnswerLengths())) == Tokens(0, completion)
+
+
+def test_an_endless_answer_is_as_long_as_its_model_can_and_as_answers_usually_are() -> None:
+    wanted = asked.read(CHAT, b"application/json", b'{"model":"a","max_tokens":1,"n_predict":-1}')
+    there = [Deployment("1", "a", "p", "a", None, 16000)]
+    usual = estimate(wanted, there, AnswerLengths())
+    assert (usual, at_most(wanted, there, usual)) == (Tokens(0, UNHEARD_OF), Tokens(0, 16000))
+
+
 def test_money_is_reserved_for_a_prompt_of_which_each_character_is_a_token() -> None:
     wanted = asked.read(CHAT, b"application/json", '{"model":"a","max_tokens":1,"prompt":"你好世界"}'.encode())
     assert at_most(wanted, [], estimate(wanted, [], AnswerLengths())) == Tokens(4, 1)
@@ -133,10 +181,87 @@ def test_what_a_client_chose_can_be_stored() -> None:
     assert plain_text("abc\ud83d\0").encode() == "abc?\ufffd".encode()
 
 
-def test_a_form_of_lines_without_end_is_read_in_a_moment() -> None:
+def multipart(*fields: tuple[str, str]) -> bytes:
+    parts = (f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields)
+    return ("".join(parts) + "--b--\r\n").encode()
+
+
+def form_of(*fields: tuple[str, str], path: str = "/v1/images/edits", encoded: bool = False) -> asked.Asked:
+    if encoded:
+        return asked.read(path, b"application/x-www-form-urlencoded", urlencode(fields).encode())
+    return asked.read(path, b"multipart/form-data; boundary=b", multipart(*fields))
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("fallbacks", "context_window_fallbacks", "api_base", "user_config", "model_list", "num_retries"),
+        *("input_cost_per_token", "litellm_params", "extra_body", "stream_options"),
+        *("api_base[]", "fallbacks[]", "fallbacks[0]", "model[]", "n[]", "max_tokens[]"),
+    ],
+)
+def test_what_a_key_may_not_say_it_may_not_say_in_a_form(name: str, encoded: bool) -> None:
+    assert form_of(("model", "a"), (name, "1"), ("image[]", "x"), encoded=encoded).not_theirs == (name,)
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_form_is_held_to_what_its_fields_say(encoded: bool) -> None:
+    said = (("model", "a"), ("n", "1"), ("n", "3"), ("max_tokens", "900"), ("prompt", "12345678"), ("user", "u+ü"))
+    found = form_of(*said, encoded=encoded)
+    assert (found.model, found.answers, found.most, found.prompt, found.end_user) == ("a", 3, 900, 2, "u+ü")
+    assert found.not_theirs == ()
+    assert form_of(("model", "a,b"), encoded=encoded).not_theirs == ("model",)
+    assert form_of(("model", "a"), ("background", "true"), encoded=encoded).not_theirs == ("background",)
+    assert form_of(("model", "a"), ("stream", "true"), path=CHAT, encoded=encoded).not_theirs == ("stream",)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"Content-Disposition: form-data; name=api_base\r\n\r\nhttp://x",
+        b'content-disposition:form-data;x="name=\\"y\\"";NAME="api_base"\r\nX: y\r\n\r\nhttp://x',
+        b'X-1: 1\r\nContent-Disposition: form-data; name="api_base"; filename="f"\r\n\r\nhttp://x',
+        b'Content-Disposition: form-data; name="model"\r\n\r\nname="user"\r\n\r\n\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="api_base"\r\n\r\n\r\n',
+    ],
+)
+def test_a_form_is_read_as_litellm_reads_it(part: bytes) -> None:
+    body = b"--b\r\n" + part + b"\r\n--b--\r\n"
+    kind = b'Multipart/Form-Data ; charset=UTF8; boundary="b"'
+    request = Request({"type": "http", "headers": [(b"content-type", kind)]}, one_message(body))
+    assert "api_base" in asyncio.run(get_form_data(request))
+    assert asked.read("/v1/images/edits", kind, body).not_theirs == ("api_base",)
+
+
+def one_message(body: bytes) -> Callable[[], Awaitable[dict[str, object]]]:
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body}
+
+    return receive
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"boundary=x", b"name=model\r\n" * 100_000),
+        (b"boundary=b", b'--b\r\nContent-Disposition: form-data; name="model"' + b"\r\nname=model" * 100_000),
+        (b"boundary=b", multipart(*[("model", "a")] * 100_000)),
+        (b"boundary=b", multipart(("model", "name=model\r\n" * 100_000))),
+        (b"boundary=b; charset=punycode", multipart(("model", "a" * 100_000))),
+        (b"", multipart(("model", "a"))),
+    ],
+)
+def test_a_form_of_lines_without_end_is_read_in_a_moment(kind: bytes, body: bytes) -> None:
     started = time.process_time()
-    asked.read("/v1/audio/transcriptions", b"multipart/form-data; boundary=x", b"name=model\r\n" * 100_000)
+    with pytest.raises(asked.Unreadable):
+        asked.read("/v1/audio/transcriptions", b"multipart/form-data; " + kind, body)
     assert time.process_time() - started < 20  # it was hours
+
+
+def test_an_encoded_form_of_nothing_without_end_is_refused() -> None:
+    with pytest.raises(asked.Unreadable, match="more than"):
+        asked.read(CHAT, b"application/x-www-form-urlencoded", b"model=a" + b"&" * 100_000)
 
 
 def test_another_name_of_a_model_is_that_model() -> None:
