@@ -18,6 +18,8 @@ WORDS = (
     "This is a check of limits, budgets and accounting: the answer is thrown away. Say ok, and nothing more than that."
 )
 CHARACTERS = len(WORDS)
+# An answer out of the response cache costs nothing and is counted by nobody who is asked.
+ANEW = {"cache-control": "no-cache, no-store"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Tenant:
     def _send(self, replica: Replica, method: str, path: str, body: object = None) -> Reply:
         began = time.monotonic()
         try:
-            headers = {"authorization": f"Bearer {self.shown}"}
+            headers = {"authorization": f"Bearer {self.shown}", **ANEW}
             answer = http.send(method, replica.url + path, timeout=self.timeout, headers=headers, body=body)
         except http.NoAnswer as error:
             return Reply(replica, 0, began, time.monotonic(), str(error))
