@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -52,9 +53,9 @@ class Cgroup:
     def pids(self) -> list[int]:
         """Every process in it and below."""
         found: list[int] = []
-        for members in self.path.rglob("cgroup.procs"):
+        for directory, _, _ in os.walk(self.path):  # which goes on where a service ends meanwhile; `rglob` does not
             try:
-                found += [int(pid) for pid in members.read_text().split()]
+                found += [int(pid) for pid in Path(directory, "cgroup.procs").read_text().split()]
             except OSError:
                 continue
         return found

@@ -195,3 +195,14 @@ def _set_aside(path: Path, why: object, say: Say) -> None:
     for old in sorted(path.parent.glob(f"{path.name}.*T*"))[:-1]:
         old.unlink()  # one is enough to look at
     say(f"{path}: {why}; counting begins anew from the ledger, what was there is in {aside.name}")
+
+
+def below(txn: Any, letter: bytes, place: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    """What is kept below a letter, from a place in it on."""
+    with txn.cursor() as cursor:
+        if not cursor.set_range(max(place, letter)):
+            return
+        for key, raw in cursor:
+            if key[:1] != letter:
+                return
+            yield key, raw

@@ -152,7 +152,10 @@ class Counters(Protocol):
     async def post(self, id: str, costs: Mapping[str, int], ends: Mapping[str, int | None]) -> bool:
         """Count a request of the ledger that was settled in other counters, on the money counters that are there, by
         name. What it holds here is given back. A counter that is not there is ``Unseeded`` from now on, whenever its
-        window began: the ledger has something for it. False when this id was settled before."""
+        window began: the ledger has something for it. False when this id was settled before, and nothing is changed.
+
+        Of an id that is posted again the ledger had no row when those counters were seeded that were not there the
+        first time: on them it is counted now."""
         ...
 
     async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None], epoch: str = "") -> None:

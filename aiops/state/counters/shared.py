@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -40,7 +40,7 @@ SIZE, MOST = 4 << 20, 1 << 30  # bytes of the file: at first, and as it grows
 KEPT = 3600  # seconds that ids which have ended are known at least; twice that at most
 SCANNED, GIVEN_BACK, PRUNED = 1000, 256, 200  # at most in one sign of life
 OVER_FOR = 86_400  # seconds that a money counter is kept when its window is over
-SETTLED, VOIDED, EXPIRED = b"s", b"v", b"e"
+SETTLED, VOIDED, EXPIRED = b"s", b"v", b"e"  # and more: counters that were not there, nothing, the reservation
 OWNER_SPAN = int(OWNER_SECONDS * SECOND)
 
 _TIME = struct.Struct("<q")
@@ -174,7 +174,7 @@ class Shared:
             ended = self._ended(txn, place)
             if ended is None or ended == VOIDED:
                 return Settled("", False)
-            if ended == SETTLED:
+            if ended[:1] == SETTLED:
                 return Settled(epoch, False)
             held, live = records.unpacked(ended[1:]).held, False
         else:
@@ -208,16 +208,22 @@ class Shared:
         raw = txn.pop(place)
         if raw is not None:
             self._give_back(txn, now, raw)
-        elif self._ended(txn, place) == SETTLED:
-            return False
-        for name, cost in costs.items():
+        ended = None if raw is not None else self._ended(txn, place)
+        again = ended is not None and ended[:1] == SETTLED
+        left = set(ended[1:].decode().split("\0")) if ended is not None and again else set(costs)
+        counted = False
+        for name in left & costs.keys():
             key = meter_key(MONEY_CODE, name)
             kept = txn.get(key)
             if kept is not None and len(kept) == kinds.MONEY.size:
-                txn.put(key, kinds.spend(kept, cost))
+                txn.put(key, kinds.spend(kept, costs[name]))
+                left.discard(name)
+                counted = True
             else:
                 txn.put(key, kinds.OWED.pack(ends.get(name) or 0))
-        self._end(txn, place, SETTLED)
+        if again and not counted:
+            return False
+        self._end(txn, place, SETTLED + "\0".join(left).encode())
         return True
 
     def _seed(self, txn: Any, now: int, meters: Mapping[str, int], ends: Mapping[str, int | None]) -> None:
@@ -238,7 +244,7 @@ class Shared:
     def _gone(self, txn: Any, now: int, owner: str) -> bool:
         """Gives back some; whether there may be more."""
         txn.delete(owner_key(owner))
-        every = _from(txn, keys.RESERVATION)
+        every = files.below(txn, keys.RESERVATION)
         theirs = (key for key, raw in every if records.owner_and_deadline(raw)[0] == owner)
         some = list(islice(theirs, GIVEN_BACK))
         for key in some:
@@ -253,7 +259,7 @@ class Shared:
         raw = txn.get(keys.STANDING_IN)
         if raw is None or _TIME.unpack(raw)[0] < now - OWNER_SPAN:
             for letter in (*keys.METERS, keys.RESERVATION):
-                for key in [key for key, _ in _from(txn, letter)]:
+                for key in [key for key, _ in files.below(txn, letter)]:
                     txn.delete(key)
             for table in self._opened.ended:
                 txn.drop(table, delete=False)
@@ -264,9 +270,9 @@ class Shared:
     def _look(self, txn: Any, now: int) -> tuple[list[bytes], list[bytes]]:
         """Whose time has come, and counters that are over: some of them, and at the next call the next."""
         found: list[bytes] = []
-        leases = {key: _TIME.unpack(raw)[0] for key, raw in _from(txn, keys.OWNER)}
+        leases = {key: _TIME.unpack(raw)[0] for key, raw in files.below(txn, keys.OWNER)}
         last = b""
-        for seen, (key, raw) in enumerate(_from(txn, keys.RESERVATION, self._at)):
+        for seen, (key, raw) in enumerate(files.below(txn, keys.RESERVATION, self._at)):
             if seen == SCANNED or len(found) == GIVEN_BACK:
                 last = key
                 break
@@ -278,7 +284,7 @@ class Shared:
         for code, letter in enumerate(keys.METERS):
             if self._pruned_at[:1] > letter:
                 continue
-            for key, raw in _from(txn, letter, self._pruned_at):
+            for key, raw in files.below(txn, letter, self._pruned_at):
                 if seen == PRUNED:
                     last = key
                     break
@@ -292,7 +298,7 @@ class Shared:
 
     def _keep(self, txn: Any, now: int, owner: str, found: Sequence[bytes], over: Sequence[bytes]) -> None:
         txn.put(owner_key(owner), _TIME.pack(now))
-        leases = {key: _TIME.unpack(raw)[0] for key, raw in _from(txn, keys.OWNER)}
+        leases = {key: _TIME.unpack(raw)[0] for key, raw in files.below(txn, keys.OWNER)}
         for key in found:
             raw = txn.get(key)
             if raw is None:
@@ -333,7 +339,7 @@ class Shared:
     def _end(self, txn: Any, place: bytes, how: bytes) -> None:
         current, before = self._opened.ended[self._slot], self._opened.ended[1 - self._slot]
         txn.put(place, how, db=current)
-        if how == SETTLED:  # it may be there as expired or voided
+        if how[:1] == SETTLED:  # it may be there as expired or voided
             txn.delete(place, db=before)
 
     def _first_turn(self, txn: Any, now: int) -> int:
@@ -387,14 +393,3 @@ class Shared:
         self._opened.env.close()
         self._at, self._pruned_at = b"", b""
         self._open()
-
-
-def _from(txn: Any, letter: bytes, place: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-    """What is kept below a letter, from a place in it on."""
-    with txn.cursor() as cursor:
-        if not cursor.set_range(max(place, letter)):
-            return
-        for key, raw in cursor:
-            if key[:1] != letter:
-                return
-            yield key, raw

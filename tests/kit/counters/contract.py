@@ -326,6 +326,21 @@ class Contract:
         assert isinstance(desk.reserve(new, cost=1), Granted)
         assert desk.used(new) == (31, 1)
 
+    def test_a_post_said_again_is_counted_where_the_counter_was_not_there_and_nowhere_twice(self, desk: Desk) -> None:
+        """The row was not in the ledger when somebody seeded the counter: its transaction was rolled back."""
+        new = desk.month(begins_in=1)
+        desk.clock.pass_by(1)
+        desk.seed(USD)
+        costs, ends = {USD.name: 30, new.name: 30}, {USD.name: None, new.name: new.ends}
+        assert desk.ask(desk.counters.post("elsewhere", costs, ends))
+        assert not desk.ask(desk.counters.post("elsewhere", costs, ends))
+        desk.seed(new, 5)
+        assert not desk.settle("elsewhere", cost=30)
+        assert not desk.void("elsewhere")
+        assert desk.ask(desk.counters.post("elsewhere", costs, ends))
+        assert not desk.ask(desk.counters.post("elsewhere", costs, ends))
+        assert (desk.used(USD), desk.used(new)) == ((30, 0), (35, 0))
+
     def test_what_an_owner_reserved_is_given_back_when_it_is_no_longer_alive(self, desk: Desk) -> None:
         """Killed workers leave no phantoms that refuse others."""
         desk.seed(USD)

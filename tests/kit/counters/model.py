@@ -46,6 +46,7 @@ class Model:
     held: dict[str, Held] = field(default_factory=dict)
     leases: dict[str, int] = field(default_factory=dict)
     owed: set[str] = field(default_factory=set)
+    left: dict[str, set[str]] = field(default_factory=dict)  # by id, the counters that were not there
 
     def reserved(self, name: str) -> int:
         return sum(each.amounts.get(name, 0) for id, each in self.held.items() if self.state[id] == "live")
@@ -188,15 +189,15 @@ class Model:
         return was == "live"
 
     def post(self, id: str, costs: Mapping[str, int], ends: Mapping[str, int | None]) -> bool:
-        if self.state.get(id) == "settled":
-            return False
+        again = self.state.get(id) == "settled"
         self.state[id] = "settled"
-        for name, cost in costs.items():
-            if name in self.settled:
-                self.settled[name] += cost
-            else:
-                self.owed.add(name)
-        return True
+        due = {name: cost for name, cost in costs.items() if not again or name in self.left.get(id, set())}
+        there = due.keys() & self.settled.keys()
+        for name in there:
+            self.settled[name] += due[name]
+        self.owed |= due.keys() - there
+        self.left[id] = (self.left.get(id, set()) | due.keys()) - there
+        return bool(there) or not again
 
     def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None]) -> None:
         for name, spent in meters.items():

@@ -3,6 +3,7 @@
 --   void:   answers 1 or 0
 --   post:   5... name, cost, end of the window (0: none); answers 1 or 0
 -- and ! when there is no epoch.
+-- What is settled is kept as S, and after it the counters that were not there when it was posted, each with \0.
 
 if not made then return { '!' } end
 local what, id = ARGV[3], ARGV[4]
@@ -30,17 +31,30 @@ if what == 'void' then
     if state ~= 'S' then ended('V') end
     return { state == 'L' and 1 or 0, epoch }
 end
-if state == 'S' then return { 0, epoch } end
+local again, left = state == 'S', {}
+if again then
+    for name in string.gmatch(sub(kept, 2), '[^%z]+') do left[name] = true end
+else
+    for index = 5, #ARGV, 3 do left[ARGV[index]] = true end
+end
 if state == 'L' then given_back() end
+local counted = false
 for index = 5, #ARGV, 3 do
-    local counter, ends = base .. 'd:' .. ARGV[index], tonumber(ARGV[index + 2])
-    local raw = call('GET', counter)
-    if raw and #raw == 24 then
-        local settled, reserved, its = unpack('<i8i8i8', raw)
-        call('SET', counter, pack('<i8i8i8', settled + ARGV[index + 1], reserved, its), 'PX', money_for(its))
-    else
-        call('SET', counter, pack('<i8', ends), 'PX', money_for(ends))
+    local name, ends = ARGV[index], tonumber(ARGV[index + 2])
+    if left[name] then
+        local counter = base .. 'd:' .. name
+        local raw = call('GET', counter)
+        if raw and #raw == 24 then
+            local settled, reserved, its = unpack('<i8i8i8', raw)
+            call('SET', counter, pack('<i8i8i8', settled + ARGV[index + 1], reserved, its), 'PX', money_for(its))
+            counted, left[name] = true, nil
+        else
+            call('SET', counter, pack('<i8', ends), 'PX', money_for(ends))
+        end
     end
 end
-ended('S')
+if again and not counted then return { 0, epoch } end
+local names = ''
+for name in pairs(left) do names = names .. name .. '\0' end
+ended('S' .. names)
 return { 1, epoch }
