@@ -256,6 +256,14 @@ def test_a_client_that_wants_a_new_answer_gets_one(two: list[Gateway]) -> None:
     assert asked_anew(**{"cache-control": "no-cache"}) != first
 
 
+def test_limits_and_budgets_are_proved_with_answers_of_models(two: list[Gateway]) -> None:
+    """Those that are kept cost nothing: no budget was ever spent by them."""
+    done = two[0].cli("verify", "--suite", "distributed")
+    checks = {check["id"]: check for check in done.data["checks"]}
+    assert (done.code, [check for check in checks.values() if check["status"] == "fail"]) == (0, [])
+    assert {checks[id]["status"] for id in ("budget:spent", "budget:refused", "usage:rows")} == {"pass"}
+
+
 @pytest.mark.shows("aiops.yaml: cache.ttl")
 def test_an_answer_ends_with_its_time(two: list[Gateway]) -> None:
     gateway, key = two[0], create(two[0])

@@ -23,6 +23,11 @@ from tests.kit.waiting import until
 
 BOXES = ("box-1", "box-2", "box-3")
 VERIFY = ("verify", "--suite", "distributed")
+MAPPINGS = """\
+exact_matches:
+  aaa-alone: {provider: one, backend_model: alpha}
+  alpha: {provider: one, backend_model: alpha, rate_limit: {rpm: 2}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +84,22 @@ def test_what_it_used_is_in_reports_under_a_name_and_a_tag_of_its_own_and_of_no_
     assert tagged == sum(row["requests"] for row in named) > 20
     assert {row["team"] for row in named} == {"(none)"}
     assert all("(revoked " in row["key"] for row in named)
+
+
+def test_a_model_with_a_limit_of_its_own_or_that_one_replica_alone_serves_is_left_alone(three: list[Gateway]) -> None:
+    mappings = three[0].home / "config" / "model-mappings.yaml"
+    before = mappings.read_text()
+    mappings.write_text(MAPPINGS)
+    try:
+        three[0].must("apply")
+        done = three[0].say(*VERIFY)
+        alone = three[0].cli(*VERIFY, "--model", "aaa-alone")
+    finally:
+        mappings.write_text(before)
+        three[0].must("apply")
+    assert (done.code, "✗" in done.out) == (0, False), done.out
+    assert "tiny requests to `beta`" in done.out + done.err
+    assert (alone.code, alone.message) == (4, "`aaa-alone` is not served by box-2, box-3")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

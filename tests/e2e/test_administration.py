@@ -45,10 +45,14 @@ def manage(gateway: Gateway, method: str, path: str, body: Any = None, by: str =
 def test_a_key_of_the_command_line_works_at_once_and_a_revoked_one_is_refused_by_every_worker(served: Gateway) -> None:
     key = served.must("keys", "create", "--alias", "ci", "--models", "alpha")["key"]
     assert ask(served, key) == 200
-    served.must("keys", "block", "ci")
-    until(lambda: {ask(served, key) for _ in range(6)} == {401}, 20, "its refusal")
-    served.must("keys", "unblock", "ci")
-    until(lambda: {ask(served, key) for _ in range(6)} == {200}, 20, "its being let in again")
+    served.must("teams", "create", "builds")
+    served.must("keys", "update", "ci", "--team", "builds")
+    for act, status in (("block", 401), ("unblock", 200)):
+        for named in (("keys", act, "ci"), ("teams", act, "builds")):
+            (receipt,) = served.must(*named)["receipt"]
+            assert receipt["workers"] == 2 and receipt["seconds"] is not None
+            if named != ("keys", "unblock", "ci"):  # its team is blocked still
+                assert {ask(served, key) for _ in range(12)} == {status}, named  # the receipt is true
     (receipt,) = served.must("keys", "revoke", "ci")["receipt"]
     assert receipt["workers"] == 2 and receipt["seconds"] is not None
     assert {ask(served, key) for _ in range(12)} == {401}  # the receipt is true

@@ -1,4 +1,4 @@
-"""``aiops keys block``: refused until it is unblocked."""
+"""``aiops keys block``: refused until it is unblocked; says who refuses it since when."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from aiops.actions.change.administer import administer
 from aiops.actions.change.terms import Terms
 from aiops.actions.instance.database import engine
+from aiops.actions.instance.heeded import heeded
 from aiops.actions.keys.done import Done, called
 from aiops.actions.keys.which import key, named
 from aiops.host.instance import Instance
@@ -31,7 +32,10 @@ def block(instance: Instance, said: str, terms: Terms, out: Output, *, blocked: 
         done, shape = administer(
             database, act, lambda found: [f"~ key {called(found[0].row)}: {word}"] if found[0].seq else [], terms, out
         )
-    if done.seq is None:
-        return Done("unchanged", done.row, f"no change: {called(done.row)} is {word} already", shape)
-    outcome = "planned" if terms.dry_run else "applied"
-    return Done(outcome, done.row, f"{called(done.row)} is {word}", shape, done.seq)
+        if done.seq is None:
+            return Done("unchanged", done.row, f"no change: {called(done.row)} is {word} already", shape)
+        sentence = f"{called(done.row)} is {word}"
+        if terms.dry_run:
+            return Done("planned", done.row, sentence, shape, done.seq)
+        followed = heeded(instance, database, done.seq, "refused it" if blocked else "let it in again")
+        return Done("applied", done.row, sentence, shape, done.seq, followed)

@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from aiops.actions.change.administer import administer
 from aiops.actions.change.terms import Terms
 from aiops.actions.instance.database import engine
+from aiops.actions.instance.heeded import Follows, heeded
 from aiops.actions.keys.done import called
 from aiops.actions.keys.which import key, named
-from aiops.host import master as control
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.state.administration import keys, view
 from aiops.state.administration.journal import Actor
-from aiops.state.store import clock, replicas
-from aiops.state.store.open import reading
-
-RECEIPT_SECONDS = 10.0
-LIVE_SECONDS = 20.0  # without a sign of life, until a gateway counts as gone
-LOOK_SECONDS = 0.02
-
-
-@dataclass(frozen=True)
-class Refused:
-    """By all workers of one gateway. ``seconds`` after the key was revoked; None: not yet when the time was over."""
-
-    replica: str
-    host: str
-    workers: int
-    seconds: float | None
-
-    def __str__(self) -> str:
-        many = f"{self.workers} worker{'s' * (self.workers != 1)} of {self.host}"
-        if self.seconds is None:
-            return f"✗ {many}: not yet after {RECEIPT_SECONDS:.0f} s"
-        return f"✓ {many} refused it after {self.seconds:.2f} s"
+from aiops.state.store import clock
 
 
 @dataclass(frozen=True)
@@ -50,7 +28,7 @@ class Revoked:
     outcome: str
     name: str
     shape: dict[str, Any]
-    receipt: Sequence[Refused] = ()
+    receipt: Sequence[Follows] = ()
     unheard: bool = False
 
     @property
@@ -74,10 +52,7 @@ class Revoked:
         return {
             "outcome": self.outcome,
             **self.shape,
-            "receipt": [
-                {"replica": each.replica, "host": each.host, "workers": each.workers, "seconds": each.seconds}
-                for each in self.receipt
-            ],
+            "receipt": [each.to_json() for each in self.receipt],
         }
 
 
@@ -94,27 +69,7 @@ def revoke(instance: Instance, said: str, terms: Terms, out: Output) -> Revoked:
         name, seq, shape = administer(
             database, act, lambda found: [f"- key {found[0]}"] if found[1] is not None else [], terms, out
         )
-        began = time.monotonic()
         if seq is None or terms.dry_run:
             return Revoked("planned" if seq is not None else "unchanged", name, shape)
-        receipt = tuple(_receipt(database, seq, began))
-        unheard = not receipt and control.status(instance.run) is not None
-        return Revoked("applied", name, shape, receipt, unheard)
-
-
-def _receipt(database: Engine, seq: int, began: float) -> list[Refused]:
-    """Of each gateway that lives: when all its workers had applied the change."""
-    refused: dict[str, Refused] = {}
-    while True:
-        with reading(database) as connection:
-            live = replicas.live(connection, LIVE_SECONDS)
-        passed = time.monotonic() - began
-        for each in live:
-            if each.applied_seq >= seq and each.id not in refused:
-                refused[each.id] = Refused(each.id, each.host, len(each.workers), passed)
-        late = [each for each in live if each.id not in refused]
-        if not late:
-            return [*refused.values()]
-        if passed > RECEIPT_SECONDS:
-            return [*refused.values(), *(Refused(each.id, each.host, len(each.workers), None) for each in late)]
-        time.sleep(LOOK_SECONDS)
+        found = heeded(instance, database, seq, "refused it")
+        return Revoked("applied", name, shape, found.receipt, found.unheard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from aiops.errors import Precondition, UnknownName
@@ -15,6 +16,7 @@ from aiops.verify.replicas.tenant import CHARACTERS
 MODELS = 3  # until one answers
 TRIES = 3  # of a proof while a replica does without the counters that it shares, for a moment
 MODE = "chat"
+NO_BILL = "which its own server sends no bill for"
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ class Load:
     @property
     def sentence(self) -> str:
         tokens = self.most * CHARACTERS  # a token has a character at least
-        price = "which its own server sends no bill for"
-        if self.route.billable:
-            price = "whose price is not written in providers.yaml"
-            if self.route.cost is not None:
-                price = f"{dollars(round(tokens / 1000 * self.route.cost * 1e9))} at most"
+        price = "whose price is not written in providers.yaml" if self.route.billable else NO_BILL
+        if self.route.cost is not None:
+            price = f"{dollars(round(tokens / 1000 * self.route.cost * 1e9))} at most"
+            if not self.route.billable:
+                price += f" by its `cost_per_1k_tokens`, {NO_BILL}"
         replicas = f"{self.replicas} replica{'s' * (self.replicas != 1)}"
         return (
             f"{replicas}: about {self.usual} tiny requests to `{self.route.model}` are answered, {self.most} at most if"
@@ -70,33 +72,60 @@ class Load:
         )
 
 
-def choose(table: RouteTable, wanted: str | None, billable: bool, client: Client) -> Route:
-    """The model that costs least and answers a proof; ``wanted``: this one. Raises UnknownName, Precondition."""
+def choose(
+    table: RouteTable, wanted: str | None, billable: bool, client: Client, served: Mapping[str, Collection[str]]
+) -> Route:
+    """The model that costs least, is nobody's to ration, and answers a proof; ``wanted``: this one. ``served``: the
+    names by replica, of those that say so. Raises UnknownName, Precondition."""
     if wanted is not None:
-        route = table.route(wanted)
-        if route is None or route.mode != MODE:
-            close = nearest(wanted, [each.model for each in table.routes if each.mode == MODE])
-            raise UnknownName(f"no chat model is served as `{wanted}`", f"did you mean `{close}`?" if close else "")
-        if route.billable and not billable:
-            raise Precondition(f"`{wanted}` costs money: {route.provider} sends a bill", "--billable allows it")
-        candidates = [route]
+        candidates = [_wanted(table, wanted, billable, served)]
     else:
-        candidates = cheapest(table, billable)[:MODELS]
-        if not candidates:
+        allowed = cheapest(table, billable)
+        if not allowed:
             costs = any(route.mode == MODE for route in table.routes)
             raise Precondition(
                 "every chat model costs money" if costs else "no chat model is served",
                 "--billable allows it, --model chooses one" if costs else "`aiops add-provider` adds one",
             )
-    why = []
+        left_out = {route.model: why for route in allowed if (why := rationed(route) or _missing(route, served))}
+        candidates = [route for route in allowed if route.model not in left_out][:MODELS]
+        if not candidates:
+            why = "; ".join(f"`{model}` {reason}" for model, reason in left_out.items())
+            raise Precondition(f"no chat model is left to be asked: {why}", "--model asks one with a `rate_limit`")
+    failed = []
     for route in candidates:
         try:
             client.ask(route.model, route.mode, anybody=len(route.endpoints) > 1)
         except Failed as failure:
-            why.append(f"`{route.model}`: {failure}")
+            failed.append(f"`{route.model}`: {failure}")
         else:
             return route
-    raise Precondition(f"no model answers here: {'; '.join(why)}", "`aiops verify` says more")
+    raise Precondition(f"no model answers here: {'; '.join(failed)}", "`aiops verify` says more")
+
+
+def rationed(route: Route) -> str:
+    """Why what is asked for is taken from its users, and may be refused for what they use; empty when it is not."""
+    limits = [
+        f"{limit} {what}" for limit, what in ((route.rpm, "requests"), (route.tpm, "tokens")) if limit is not None
+    ]
+    return f"has a `rate_limit` of {' and '.join(limits)} in a minute" if limits else ""
+
+
+def _wanted(table: RouteTable, name: str, billable: bool, served: Mapping[str, Collection[str]]) -> Route:
+    route = table.route(name)
+    if route is None or route.mode != MODE:
+        close = nearest(name, [each.model for each in table.routes if each.mode == MODE])
+        raise UnknownName(f"no chat model is served as `{name}`", f"did you mean `{close}`?" if close else "")
+    if route.billable and not billable:
+        raise Precondition(f"`{name}` costs money: {route.provider} sends a bill", "--billable allows it")
+    if missing := _missing(route, served):
+        raise Precondition(f"`{name}` {missing}", "--model chooses one that all of them serve")
+    return route
+
+
+def _missing(route: Route, served: Mapping[str, Collection[str]]) -> str:
+    without = sorted(replica for replica, names in served.items() if route.model not in names)
+    return f"is not served by {', '.join(without)}" if without else ""
 
 
 def cheapest(table: RouteTable, billable: bool) -> list[Route]:

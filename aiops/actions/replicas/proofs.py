@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from aiops.actions.change.terms import Terms
-from aiops.actions.keys.revoke import Refused, revoke
+from aiops.actions.instance.heeded import Follows
+from aiops.actions.keys.revoke import revoke
 from aiops.actions.replicas import ledger, places
 from aiops.actions.replicas.ledger import Ledger
 from aiops.actions.replicas.listed import Listed
@@ -252,7 +253,7 @@ def _again(limited: Tenant, burst: Sequence[Reply]) -> str:
     return f"{said} answers"
 
 
-def _receipted(replica: Replica, receipt: Mapping[str, Refused], after: Mapping[str, Reply]) -> str:
+def _receipted(replica: Replica, receipt: Mapping[str, Follows], after: Mapping[str, Reply]) -> str:
     said = receipt.get(replica.id)
     if said is None or said.seconds is None:
         raise Failed("no receipt: it does not say that its workers refuse the key")

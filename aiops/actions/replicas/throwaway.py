@@ -31,12 +31,13 @@ REASON = "aiops verify --suite distributed"
 
 
 class Throwaway:
-    """The keys of one run. ``model``: the only one that they may ask for. ``timeout``: seconds that it has."""
+    """The keys of one run. ``model``: the only one that they may ask for, empty until it is chosen. ``timeout``:
+    seconds that it has."""
 
-    def __init__(self, instance: Instance, database: Engine, model: str, timeout: float) -> None:
+    def __init__(self, instance: Instance, database: Engine, timeout: float) -> None:
         self._instance = instance
         self._database = database
-        self._model = model
+        self.model = ""
         self._timeout = timeout
         self._name = f"{PREFIX}{secrets.token_hex(3)}-"
         self.tenants: list[Tenant] = []
@@ -44,9 +45,10 @@ class Throwaway:
     def make(self, what: str, **limits: Any) -> Tenant:
         """``limits``: by the columns of a key; money in nano-dollars."""
         alias = f"{self._name}{what}"
-        asked = KeyRequest(alias=alias, lifetime=MINUTES * 60, models=(self._model,), tags=(TAG,), **limits)
+        models = (self.model,) if self.model else ()
+        asked = KeyRequest(alias=alias, lifetime=MINUTES * 60, models=models, tags=(TAG,), **limits)
         made = _act(self._database, lambda connection, by: keys.create(connection, asked, by))
-        tenant = Tenant(made.row.id, alias, made.key, self._model, self._timeout)
+        tenant = Tenant(made.row.id, alias, made.key, self.model, self._timeout)
         self.tenants.append(tenant)
         return tenant
 

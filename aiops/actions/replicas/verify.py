@@ -23,6 +23,7 @@ from aiops.state.replica import replica
 from aiops.state.store.open import reading
 from aiops.verify.check import Check
 from aiops.verify.client import Client
+from aiops.verify.side_by_side import side_by_side
 from aiops.verify.verified import Verified, verified
 
 SUITE = "distributed"
@@ -55,25 +56,36 @@ def verify(instance: Instance, asked: Asked, report: Path | None, out: Output) -
             there = listed(connection, replica(instance.state), asked.at or {})
         if not there.replicas:
             raise Precondition("no gateway lives that could be asked", f"`{instance.command} up` starts this one")
-        route = load.choose(table, asked.model, asked.billable or settings.verify.billable, own)
-        wanted = load.Load(route, len(there.replicas))
-        out.say(wanted.sentence)
-        _note_one(there, out)
-        bar = stack.enter_context(out.progress("proving"))
-        checks = list(there.missed)
-
-        def step(check: Check) -> None:
-            checks.append(check)
-            bar.update(len(checks), max(len(checks) + 1, 12 + 7 * len(there.replicas)), check.id)
-
-        keys = Throwaway(instance, database, route.model, settings.verify.timeout)
+        keys = Throwaway(instance, database, settings.verify.timeout)
         stack.enter_context(signals.brought_to_an_end())
         try:
+            served = _served(keys, there)
+            route = load.choose(table, asked.model, asked.billable or settings.verify.billable, own, served)
+            keys.model = route.model
+            wanted = load.Load(route, len(there.replicas))
+            out.say(wanted.sentence)
+            if rationed := load.rationed(route):
+                out.say(f"`{route.model}` {rationed}: what is asked here is taken from its users")
+            _note_one(there, out)
+            bar = stack.enter_context(out.progress("proving"))
+            checks = list(there.missed)
+
+            def step(check: Check) -> None:
+                checks.append(check)
+                bar.update(len(checks), max(len(checks) + 1, 12 + 7 * len(there.replicas)), check.id)
+
             Run(instance, database, keys, Ledger(instance, database), there, wanted, key, step).prove(wait=asked.wait)
         finally:
             with signals.undisturbed():
                 _remove(keys, out)
         return verified(SUITE, checks, report)
+
+
+def _served(keys: Throwaway, there: Listed) -> dict[str, frozenset[str]]:
+    """The names by replica, of those that say so: their master keys may be others, so it is asked with a key."""
+    anybody = keys.make("models")
+    found = side_by_side(lambda replica: (replica.name, anybody.served(replica)), there.replicas, len(there.replicas))
+    return {name: names for name, names in found if names is not None}
 
 
 def _remove(keys: Throwaway, out: Output) -> None:

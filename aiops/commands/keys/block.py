@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from aiops.actions.change.terms import Terms
+from aiops.commands import _heeded
 from aiops.commands import _names as names
 from aiops.commands._mutating import mutating
 from aiops.context import Context
@@ -18,4 +19,4 @@ def command(context: Context, key: str, terms: Terms) -> None:
     from aiops.actions.keys.block import block
 
     done = block(context.instance, key, terms, context.out)
-    context.out.answer([done.sentence], done.to_json())
+    _heeded.answer(context, done)

@@ -72,7 +72,7 @@ class Desk:
         board: Board,
         places: Mapping[str, str],
     ) -> None:
-        self._known = Known()
+        self._known = Known(log.warning)
         self._accountant = Accountant(run, generation, url, self._forget)
         self._known.ask = self._accountant
         self._telling = Telling(board, places, self._accountant.tell)

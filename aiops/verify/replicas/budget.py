@@ -61,6 +61,8 @@ def overspent(budget: int, costs: Sequence[int]) -> str:
     if len(set(costs)) > 1:  # a budget is spent when nothing is left of it: the last request may cost more than was
         most = max(most, budget + max(costs) - 1)
     said = f"{dollars(sum(costs))} of {dollars(budget)} spent by {len(costs)} requests"
+    if not sum(costs):
+        raise Failed(f"{said}: nothing was spent, so nothing is shown")
     if sum(costs) > most:
         raise Failed(f"{said}: {sum(costs) / budget:.2f} times the budget")
     return said

@@ -18,6 +18,8 @@ WORDS = (
     "This is a check of limits, budgets and accounting: the answer is thrown away. Say ok, and nothing more than that."
 )
 CHARACTERS = len(WORDS)
+# An answer out of the response cache costs nothing and is counted by nobody who is asked.
+ANEW = {"cache-control": "no-cache, no-store"}
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,15 @@ class Tenant:
         """What may be asked for: it is counted by nobody, and refused to a key that may not."""
         return self._send(replica, "GET", "/v1/models")
 
+    def served(self, replica: Replica) -> frozenset[str] | None:
+        """The names that it lists for this key; None when it lists none."""
+        headers = {"authorization": f"Bearer {self.shown}"}
+        with suppress(http.NoAnswer, ValueError, KeyError, TypeError):
+            answer = http.send("GET", f"{replica.url}/v1/models", timeout=self.timeout, headers=headers)
+            if answer.status_code == 200:
+                return frozenset(str(item["id"]) for item in answer.json()["data"])
+        return None
+
     def burst(self, replicas: Sequence[Replica], many: int, at_once: int) -> list[Reply]:
         """``many`` requests, to all of them in turn."""
         return list(side_by_side(lambda n: self.ask(replicas[n % len(replicas)]), range(many), at_once))
@@ -96,7 +107,7 @@ class Tenant:
     def _send(self, replica: Replica, method: str, path: str, body: object = None) -> Reply:
         began = time.monotonic()
         try:
-            headers = {"authorization": f"Bearer {self.shown}"}
+            headers = {"authorization": f"Bearer {self.shown}", **ANEW}
             answer = http.send(method, replica.url + path, timeout=self.timeout, headers=headers, body=body)
         except http.NoAnswer as error:
             return Reply(replica, 0, began, time.monotonic(), str(error))

@@ -55,6 +55,12 @@ def test_the_refusal_that_may_be_asked_again_first_is_obeyed() -> None:
     assert limits.due([PASSED]) is None
 
 
+@pytest.mark.parametrize("costs", [[], [0, 0]])
+def test_where_nothing_was_spent_nothing_is_shown(costs: Sequence[int]) -> None:
+    with pytest.raises(Failed, match="nothing was spent"):
+        budget.overspent(100, costs)
+
+
 @pytest.mark.parametrize(
     ("costs", "ok"),
     [([25] * 4, True), ([25] * 5, False), ([51, 51], True), ([103], False), ([10, 95], True), ([10, 90, 95], False)],

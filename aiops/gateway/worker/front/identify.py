@@ -11,6 +11,7 @@ from aiops.state.rules import MASTER, Refusal
 from aiops.state.shapes import Identity
 
 PREFIX = "sk-"
+AGAIN_SECONDS = 1.0
 NO_KEY = "No API key was given. Send it as `Authorization: Bearer KEY`."
 
 
@@ -27,12 +28,13 @@ async def identify(given: Sequence[str], known: Known) -> Identity | Refusal:
     try:
         found = await known.identity(fingerprint(shown))
     except Exception as error:  # whatever keeps the answer away, the client is to come again
+        known.note(error)  # where our servers are, and what ails them, is nothing for whoever has no key
         return Refusal(
             status=503,
             kind="service_unavailable_error",
             code="503",
-            message=f"Nobody can say now whose key {hidden(shown)} is: {error or type(error).__name__}.",
-            wait=1.0,
+            message=f"Nobody can say now whose key {hidden(shown)} is. Ask again in {AGAIN_SECONDS:g} s.",
+            wait=AGAIN_SECONDS,
         )
     return found if found is not None else _unknown(shown, "token_not_found_in_db", "nobody has this key")
 

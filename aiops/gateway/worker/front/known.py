@@ -18,6 +18,7 @@ MOST_NOBODIES = 10_000
 AT_ONCE = 64  # look-ups: who tries keys at random must not keep the others from theirs
 MOST_ASKED = 1024
 ATTEMPTS = 3
+SAY_SECONDS = 60.0  # between two lines of the log on why nobody answers
 
 
 class Busy(Exception):
@@ -39,9 +40,14 @@ class LookUp(Protocol):
 
 class Known:
     """Identities by hash. ``ask`` is set when there is somebody to ask; ``doubt`` when what was said before may not
-    count any more: it gives the reason, empty for none. While there is one, only what is said now counts."""
+    count any more: it gives the reason, empty for none. While there is one, only what is said now counts. ``say``: to
+    the log, where reasons belong: whoever has no key is told none."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, say: Callable[[str], None] = lambda text: None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._say = say
+        self._said_at = -SAY_SECONDS
         self.ask: LookUp | None = None
         self.doubt: Callable[[], str] | None = None
         self._clock = clock
@@ -66,6 +72,15 @@ class Known:
         if found is not None or self.ask is None or self._nobody.get(hash, 0.0) > self._clock():
             return found
         return await self._said(hash)
+
+    def note(self, error: Exception) -> None:
+        """That ``identity`` raised this, once a minute at most."""
+        if self._clock() - self._said_at < SAY_SECONDS:
+            return
+        self._said_at = self._clock()
+        why = str(error) or type(error).__name__
+        cause = f" ({error.__cause__})" if error.__cause__ is not None and str(error.__cause__) else ""
+        self._say(f"nobody can say now whose a key is: {why}{cause}")
 
     def forget(self, hashes: Iterable[str] | None, seq: int) -> None:
         """What the change of this number made void; None: everything."""

@@ -174,7 +174,7 @@ def test_a_revocation_has_a_receipt_of_each_gateway_and_says_who_has_not_yet(
         for id, seq in (("one", 10**6), ("two", 0)):
             row = replicas.Replica(id=id, host=f"host-{id}", url="", generation=1, applied_seq=seq, workers={"7": {}})
             replicas.seen(connection, row)
-    monkeypatch.setattr("aiops.actions.keys.revoke.RECEIPT_SECONDS", 0.2)
+    monkeypatch.setattr("aiops.actions.instance.heeded.RECEIPT_SECONDS", 0.2)
     began = time.monotonic()
     receipt = {each["host"]: each["seconds"] for each in home.json("keys", "revoke", "a", code=7)["receipt"]}
     assert receipt["host-two"] is None and 0 <= receipt["host-one"] < time.monotonic() - began
@@ -183,6 +183,30 @@ def test_a_revocation_has_a_receipt_of_each_gateway_and_says_who_has_not_yet(
     out = home.run("keys", "revoke", "b")[0]
     assert "b (sk-..." in out and "1 worker of host-one refused it after" in out
     assert home.run("keys", "revoke", "b (revoked", code=3)
+
+
+def test_who_is_blocked_or_let_in_again_has_a_receipt_of_each_gateway_too(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.run("teams", "create", "lab")
+    home.run("keys", "create", "--alias", "a", "--team", "lab")
+    engine = open.engine(home.database)
+    with open.writing(engine) as connection:
+        for id, seq in (("one", 10**6), ("two", 0)):
+            row = replicas.Replica(id=id, host=f"host-{id}", url="", generation=1, applied_seq=seq, workers={"7": {}})
+            replicas.seen(connection, row)
+    monkeypatch.setattr("aiops.actions.instance.heeded.RECEIPT_SECONDS", 0.2)
+    verbs = (("keys", "block", "a"), ("keys", "unblock", "a"), ("teams", "block", "lab"), ("teams", "unblock", "lab"))
+    for verb in verbs:
+        assert "receipt" not in home.json(*verb, "--dry-run")
+        receipt = {each["host"]: each["seconds"] for each in home.json(*verb, code=7)["receipt"]}
+        assert receipt["host-two"] is None and receipt["host-one"] is not None, verb
+        assert "receipt" not in home.json(*verb)  # nothing to wait for: it is so already
+    with open.writing(engine) as connection:
+        replicas.leave(connection, "two")
+    said = ("refused it", "let it in again", "refused its keys", "let its keys in again")
+    for verb, did in zip(verbs, said, strict=True):
+        assert f"1 worker of host-one {did} after" in home.run(*verb)[0]
 
 
 def ingest(home: Home, *records: dict[str, Any]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aiops.actions.replicas.ledger import Row, counted
-from aiops.actions.replicas.load import Load, cheapest, choose
+from aiops.actions.replicas.load import Load, cheapest, choose, rationed
 from aiops.errors import Precondition, UnknownName
 from aiops.spec.routes.routes import Route, RouteTable
 from aiops.verify.check import Failed
@@ -29,14 +31,32 @@ def test_own_servers_come_first_and_of_these_one_that_can_show_what_a_budget_doe
 
 def test_what_costs_money_is_asked_only_when_that_is_allowed() -> None:
     with pytest.raises(Precondition, match="every chat model costs money"):
-        choose(RouteTable((CHEAP,)), None, False, NOBODY)
+        choose(RouteTable((CHEAP,)), None, False, NOBODY, {})
     with pytest.raises(Precondition, match="`cheap` costs money"):
-        choose(TABLE, "cheap", False, NOBODY)
+        choose(TABLE, "cheap", False, NOBODY, {})
     with pytest.raises(UnknownName) as error:
-        choose(TABLE, "chaep", False, NOBODY)
+        choose(TABLE, "chaep", False, NOBODY, {})
     assert error.value.hint == "did you mean `cheap`?"
     with pytest.raises(Precondition, match=r"no model answers here: `priced`: .*`own`: "):
-        choose(TABLE, None, False, NOBODY)
+        choose(TABLE, None, False, NOBODY, {})
+
+
+def test_a_model_with_a_limit_of_its_own_or_that_a_replica_does_not_serve_is_asked_only_when_it_is_named() -> None:
+    limited, everywhere = replace(PRICED, rpm=60, tpm=9000), {"box-1": {"own", "priced"}, "box-2": {"own", "priced"}}
+    table = RouteTable((OWN, limited))
+    with pytest.raises(Precondition, match=r"^no model answers here: `own`: (?!.*priced)"):
+        choose(table, None, False, NOBODY, everywhere)
+    with pytest.raises(Precondition, match="no model answers here: `priced`: "):
+        choose(table, "priced", False, NOBODY, everywhere)
+    with pytest.raises(Precondition) as error:
+        choose(table, None, False, NOBODY, {"box-1": {"own", "priced"}, "box-2": {"priced"}})
+    assert error.value.message == (
+        "no chat model is left to be asked: `priced` has a `rate_limit` of 60 requests and 9000 tokens in a minute;"
+        " `own` is not served by box-2"
+    )
+    with pytest.raises(Precondition, match=r"^`own` is not served by box-2$"):
+        choose(table, "own", False, NOBODY, {"box-1": {"own"}, "box-2": {"priced"}})
+    assert (rationed(replace(OWN, tpm=5)), rationed(OWN)) == ("has a `rate_limit` of 5 tokens in a minute", "")
 
 
 def test_what_a_run_costs_is_bounded_before_it_begins() -> None:
@@ -44,7 +64,9 @@ def test_what_a_run_costs_is_bounded_before_it_begins() -> None:
     assert "3 replicas: about 26 tiny requests to `cheap` are answered, 142 at most" in said
     assert "$1.6046 at most" in said
     assert "price is not written" in Load(UNKNOWN, 3).sentence
-    assert "no bill" in Load(PRICED, 1).sentence
+    sentence = Load(PRICED, 1).sentence
+    assert "($6.554 at most by its `cost_per_1k_tokens`, which its own server sends no bill for)" in sentence
+    assert "(which its own server sends no bill for)" in Load(OWN, 1).sentence
 
 
 def test_each_request_is_in_the_ledger_once_and_as_one_of_who_answered_it() -> None:

@@ -168,7 +168,8 @@ class Place:
         self.app, self.records, self.look_up = App(), Records(), LookUp(*identities)
         self.said: list[str] = []
         self.counters = Shared(directory / "counters")
-        self.known = Known()
+        self.said_of_keys: list[str] = []
+        self.known = Known(self.said_of_keys.append)
         self.known.ask = self.look_up
         self.managed: list[Manage] = []
         book = Prices([DEPLOYMENT, PRICELESS], (), {})

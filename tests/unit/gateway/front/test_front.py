@@ -84,8 +84,26 @@ def test_a_known_key_works_while_nobody_can_look_keys_up_and_an_unknown_one_is_t
     assert ask(place).status == 200
     found = ask(place, key="sk-another-key-altogether")
     assert (found.status, found.headers["retry-after"]) == (503, "1")
-    assert "does not answer" in found.error["message"]
+    assert found.error["message"] == "Nobody can say now whose key sk-...ther is. Ask again in 1 s."
     assert ask(place, key=MASTER).status == 200
+    assert place.said_of_keys == ["nobody can say now whose a key is: the accountant does not answer within 2 s"]
+
+
+@pytest.mark.parametrize("doubt", ["", "the database is lost, at 10.0.0.5"])
+def test_why_nobody_can_say_whose_a_key_is_stands_in_the_log_once_and_in_no_answer(tmp_path: Path, doubt: str) -> None:
+    """Whoever has no key is told neither where the database is nor what ails it."""
+    place = Place(tmp_path)
+    place.known.doubt = lambda: doubt
+    place.look_up.fails = OSError('connection to server at "10.0.0.5", port 5432 failed: is the address right?')
+    asked = {"/v1/chat/completions": "POST", "/v1/models": "GET", "/metrics": "GET", "/key/list": "GET"}
+    for path, method in asked.items():
+        found = ask(place, path, method=method)
+        assert (found.status, found.headers["retry-after"]) == (503, "1"), path
+        assert found.error["message"] == f"Nobody can say now whose key sk-...{KEY[-4:]} is. Ask again in 1 s."
+        assert b"10.0.0.5" not in found.body and b"database" not in found.body
+    (said,) = place.said_of_keys
+    assert 'connection to server at "10.0.0.5", port 5432 failed' in said
+    assert doubt in said and KEY not in said
 
 
 def test_in_doubt_a_key_counts_that_somebody_vouches_for_now_and_no_other(tmp_path: Path) -> None:
@@ -96,7 +114,8 @@ def test_in_doubt_a_key_counts_that_somebody_vouches_for_now_and_no_other(tmp_pa
     place.look_up.fails = TimeoutError("at 10.0.0.5")
     refused = ask(place)
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
-    assert "the database is lost" in refused.error["message"]
+    assert "database" not in refused.error["message"]
+    assert place.said_of_keys == ["nobody can say now whose a key is: the database is lost (at 10.0.0.5)"]
     assert ask(place, key=MASTER).status == 200
     place.look_up.fails = None
     assert ask(place).status == 200
