@@ -16,7 +16,7 @@ from aiops.errors import UsageError
 @mutating(force=LOST_OR_EDITED)
 @click.pass_obj
 def command(context: Context, number: int | None, terms: Terms) -> None:
-    if not terms.reason.strip():
+    if not terms.reason.strip() and not terms.dry_run:
         raise UsageError(
             "a rollback needs a reason", '--reason "what you saw" goes into the history and the incident record'
         )

@@ -43,6 +43,12 @@ MOVED = (*NAMED, usage, *SUMS, audit, idempotency, imported)
 _BATCH = 1000
 
 
+RENAME = (
+    "on one of the two sides: `aiops keys update NAME --alias OTHER`, "
+    "`aiops teams update NAME --alias OTHER`, or remove them"
+)
+
+
 class Conflict(Precondition):
     """The other database has something else under the same name."""
 
@@ -97,7 +103,7 @@ def bring(source: Connection, target: Connection, origin: str) -> list[Counted]:
     """All but what others wait for. Raises Conflict with all of them, and Differs; then nothing of the target may be
     committed."""
     if found := conflicts(source, target, origin):
-        raise Conflict("\n".join(found[:20]), "rename or remove them on one of the two sides")
+        raise Conflict("\n".join(found[:20]), RENAME)
     before = _mark(target, origin)
     counted = [_named(source, target, table) for table in NAMED]
     counted.append(_usage(source, target, again=before is not None))

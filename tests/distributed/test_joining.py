@@ -63,6 +63,7 @@ def test_names_that_are_there_twice_are_refused_and_then_its_keys_come_along_whi
         "the key of the name `ci` is there already",
         "the team of the name `research` is there already",
     ]
+    assert "keys update NAME --alias OTHER`" in refused.hint
     assert alone.snapshot() == before
     assert ask(alone, mine).status_code == 200
     create(alone, "--alias", "nothing-is-frozen")

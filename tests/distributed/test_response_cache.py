@@ -342,5 +342,8 @@ def test_every_command_of_the_page(two: list[Gateway], tmp_path: Path) -> None:
     gateway.must("apply")
     env = {**gateway.env, "PATH": f"{BIN}:{gateway.env['PATH']}", "AIOPS_HOME": str(gateway.home)}
     shell = Shell(tmp_path, {**env, "PORT": str(gateway.port)})
-    for command in commands((ROOT / "docs" / "response-cache.md").read_text()):
-        shell.run(command)
+    with DemoProvider.double(models=("tiny-random",)) as quickstart:
+        gateway.add("demo", quickstart.url, "tiny-random")
+        for command in commands((ROOT / "docs" / "response-cache.md").read_text()):
+            shell.run(command)
+        gateway.must("remove-provider", "demo", "--force")

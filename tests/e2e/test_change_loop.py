@@ -407,6 +407,7 @@ def test_a_rollback_needs_a_reason_and_a_generation_that_served(gateway: Gateway
     assert gateway.cli("rollback").code == 2
     assert gateway.cli("rollback").message == "a rollback needs a reason"
     assert gateway.cli("rollback", 999, "--reason", "x").code == 2
+    assert gateway.cli("rollback", 999, "--dry-run").message == "there is no generation 999"
     here = gateway.generation
     refused = gateway.cli("rollback", here, "--reason", "x")
     assert (refused.code, refused.message) == (2, f"generation {here} is the one that serves")

@@ -187,6 +187,8 @@ def test_without_the_accountant_it_says_so_and_goes_on_counting(gateway: Gateway
 def test_from_elsewhere_it_wants_an_administrators_key(gateway: Gateway) -> None:
     sent_on = {"x-forwarded-for": "10.0.0.9"}  # by a proxy on this machine: whoever asks is not here
     assert gateway.get("/metrics", sent_on).status_code == 401
+    assert gateway.get("/metrics", {"host": "rebound.example"}).status_code == 401
+    assert gateway.get("/metrics", {"host": f"localhost:{gateway.port}"}).status_code == 200
     key = gateway.must("keys", "create", "--alias", "no-administrator")["key"]
     assert gateway.get("/metrics", {**sent_on, "authorization": f"Bearer {key}"}).status_code == 403
     assert scraped(gateway, {**sent_on, **gateway.auth})

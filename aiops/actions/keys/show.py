@@ -39,8 +39,9 @@ class Shown:
         for each in self.used:
             yield f"{'spent:':<12}{words.used(each)}"
         if row.soft_budget is not None:
-            over = " and is over it" if self.used and self.used[0].spent > row.soft_budget else ""
-            yield f"{'note:':<12}its soft budget is {money.shown(row.soft_budget)}{over}; nothing is refused for it"
+            is_over = bool(self.used) and self.used[0].spent > row.soft_budget
+            over = "it has spent more than its soft budget of" if is_over else "its soft budget is"
+            yield f"{'note:':<12}{over} {money.shown(row.soft_budget)}; nothing is refused for it"
         yield f"{'in all:':<12}{money.shown(self.total)}"
         for hash in self.hashes:
             until = f", valid until {words.moment(hash.expires_at)}" if hash.expires_at is not None else ""

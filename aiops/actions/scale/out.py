@@ -40,10 +40,12 @@ def scale_out(instance: Instance, database_url_file: Path, redis_url_file: Path,
     with out.progress("looking at both"):
         looked = preflight.look(database_url, redis_url, strict=now.desired.profile == "prod")
     problems = [*found.problems, *looked.problems]
-    if database_url is not None and not looked.problems:
-        problems += _conflicts(instance, database_url)
+    hint = "nothing was changed"
+    if database_url is not None and not looked.problems and (twice := _conflicts(instance, database_url)):
+        problems += twice
+        hint += f"; {moving.RENAME}"
     if problems or database_url is None or redis_url is None:
-        raise Precondition("\n".join(problems), "nothing was changed")
+        raise Precondition("\n".join(problems), hint)
     for line in looked.lines:
         out.say(line)
 

@@ -65,8 +65,12 @@ class Proved:
     @property
     def summary(self) -> str:
         wrong = sum(not each.ok for each in self.proofs)
-        many = f"{len(self.proofs)} budget{'s' * (len(self.proofs) != 1)}"
-        return f"{many}: {f'{wrong} differ' if wrong else 'ledger = counters, to the nano-dollar'}"
+        compared = sum(each.counter is not None for each in self.proofs)
+        if not compared:
+            return f"{_budgets(len(self.proofs))}: nothing was compared" + ", not counted yet" * bool(self.proofs)
+        rest = len(self.proofs) - compared
+        said = f"{wrong} differ" if wrong else "ledger = counters, to the nano-dollar"
+        return f"{_budgets(compared)}: {said}" + (f"; {rest} not counted yet, and not compared" if rest else "")
 
     def lines(self) -> Iterator[str]:
         yield from map(str, self.proofs)
@@ -92,6 +96,10 @@ class Proved:
                 for each in self.proofs
             ],
         }
+
+
+def _budgets(many: int) -> str:
+    return f"{many} budget{'s' * (many != 1)}"
 
 
 def prove(instance: Instance, of: Collection[str] | None = None) -> Proved:

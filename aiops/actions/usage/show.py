@@ -33,7 +33,7 @@ BAR = 40  # characters of the longest bar
 class Asked:
     """``by``: in which order. ``since``: a day, or a duration such as 7d; ``until``: a day, which is included."""
 
-    by: Sequence[Dimension]
+    by: tuple[Dimension, ...]
     since: str
     until: str | None = None
     key: str | None = None
@@ -146,7 +146,10 @@ def show(instance: Instance, asked: Asked) -> Used:
             groups = usage.by(connection, asked.by, where)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        return Used(asked.by, groups, _names(connection, asked.by, groups), first, last)
+        names = _names(connection, asked.by, groups)
+        if asked.by == ("key",):
+            groups = sorted(groups, key=lambda each: (-each.cost, names.get(each.of[0], each.of[0])))
+        return Used(asked.by, groups, names, first, last)
 
 
 def _names(connection: Connection, by: Sequence[Dimension], groups: Sequence[Group]) -> dict[str, str]:

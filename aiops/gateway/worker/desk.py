@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.deployment import REDIS_VARIABLE, Deployment
@@ -112,6 +113,7 @@ class Desk:
             apart=apart,
             same=same,
             metrics=self._scrape,
+            host=urlsplit(url).hostname or "",
             figures=figures,
         )
 

@@ -56,7 +56,8 @@ LARGEST_BODY = 512 * 1024 * 1024
 class Front:
     """Wraps the application of a worker. ``health``: the paths that it answers without a key. ``manage``: who answers
     the management API; None: nobody, and it is not there. ``apart``: it has a port of its own. ``same``: other names of
-    served models. ``metrics``: who says what is counted, likewise. ``refused`` counts refusals by ``type``."""
+    served models. ``metrics``: who says what is counted, likewise. ``host``: that it listens on. ``refused`` counts
+    refusals by ``type``."""
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class Front:
         apart: bool = False,
         same: Mapping[str, str] | None = None,
         metrics: metrics.Ask | None = None,
+        host: str = "",
         figures: Figures | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -88,6 +90,7 @@ class Front:
         self._apart = apart
         self._same = same or {}
         self._metrics = metrics
+        self._host = host
         self._figures = figures
         self._clock = clock
 
@@ -245,7 +248,7 @@ class Front:
         await management.manage(self._manage, scope, receive, send, identity)
 
     async def _measure(self, scope: Scope, send: Send, ask: metrics.Ask) -> None:
-        if not metrics.is_near(scope):
+        if not metrics.is_near(scope, self._host):
             who = await identify(list(key.given(scope["headers"], scope.get("query_string", b""))), self._known)
             if isinstance(who, Refusal):
                 await self._refuse(scope, send, who, b"Bearer")

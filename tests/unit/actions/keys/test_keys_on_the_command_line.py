@@ -267,6 +267,41 @@ def test_ledger_and_counters_are_compared_to_the_nano_dollar(
     (budget,) = found["budgets"]
     assert (budget["ledger_nano_usd"], budget["counter_nano_usd"], budget["reserved_nano_usd"]) == (NANO, told, 5)
     assert found["ok"] is (code == 0)
+    said = "".join(home.run("usage", "prove", code=code))
+    assert ("1 budget: ledger = counters, to the nano-dollar" in said) is (code == 0)
+
+    home.run("keys", "create", "--alias", "unused", "--max-budget", "3")
+    said = "".join(home.run("usage", "prove", code=code))
+    assert "1 budget: " in said and "; 1 not counted yet, and not compared" in said
+
+
+def test_where_nothing_was_counted_nothing_is_said_to_be_the_same(home: Home) -> None:
+    Shared(home.path / "state" / "counters").close()
+    assert "0 budgets: nothing was compared" in home.run("usage", "prove")[0]
+    home.run("keys", "create", "--alias", "ci", "--max-budget", "3")
+    ingest(home, {})
+    out = home.run("usage", "prove")[0]
+    assert "1 budget: nothing was compared, not counted yet" in out and "ledger = counters" not in out
+
+
+def test_by_key_the_most_costly_is_first_and_then_it_goes_by_name(home: Home) -> None:
+    for alias in ("b", "c", "a"):
+        home.run("keys", "create", "--alias", alias)
+    engine = open.engine(home.database)
+    with open.reading(engine) as connection:
+        ids = {row.alias: row.id for row in connection.execute(select(tables.keys.c.alias, tables.keys.c.id))}
+    engine.dispose()
+    costs = {ids["a"]: 5, ids["b"]: 5, ids["c"]: 9, "": 7}
+    ingest(home, *({"key": key, "cost": cost} for key, cost in costs.items()))
+    assert [each["key"] for each in home.json("usage", "--by", "key")["usage"]] == ["c", "(master key)", "a", "b"]
+
+
+def test_that_a_soft_budget_is_over_is_a_sentence(home: Home) -> None:
+    home.run("keys", "create", "--alias", "ci", "--max-budget", "3", "--soft-budget", "1")
+    assert "its soft budget is $1.00; nothing is refused for it" in home.run("keys", "show", "ci")[0]
+    ingest(home, {"cost": NANO + 1})
+    out = home.run("keys", "show", "ci")[0]
+    assert "it has spent more than its soft budget of $1.00; nothing is refused for it" in out
 
 
 def test_usage_is_shown_by_what_is_asked_for(home: Home) -> None:

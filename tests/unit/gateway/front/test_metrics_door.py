@@ -7,6 +7,20 @@ import pytest
 from aiops.gateway.worker.front.metrics import is_near
 
 HERE = ("127.0.0.1", 40_000)
+SENT_ON = (
+    *(b"cf-connecting-ip", b"true-client-ip", b"x-client-ip", b"x-envoy-external-address", b"x-forwarded"),
+    *(b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-server", b"x-cluster-client-ip"),
+)
+OURS = (b"localhost", b"LocalHost:4000", b"127.0.0.1:4000", b"127.0.1.1", b"[::1]:4000", b"gateway.internal:4000")
+OTHERS = (
+    b"rebound.example",
+    b"rebound.example:4000",
+    b"localhost.example",
+    b"127.0.0.1.example",
+    b"10.0.0.1",
+    b"",
+    b"[",
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +40,10 @@ HERE = ("127.0.0.1", 40_000)
         (HERE, ("127.0.0.1", 4000), [(b"via", b"1.1 somebody")], False),
         (HERE, ("127.0.0.1", 4000), [(b"x-real-ip", b"10.0.0.9")], False),
         (("testclient", 1), ("testserver", 80), [], False),
+        *((HERE, ("127.0.0.1", 4000), [(name, b"10.0.0.9")], False) for name in SENT_ON),
+        *((HERE, ("127.0.0.1", 4000), [(b"host", name)], True) for name in OURS),
+        *((HERE, ("127.0.0.1", 4000), [(b"host", name)], False) for name in OTHERS),
+        (HERE, ("127.0.0.1", 4000), [(b"host", b"localhost"), (b"host", b"rebound.example")], False),
     ],
 )
 def test_who_is_near(
@@ -34,4 +52,4 @@ def test_who_is_near(
     headers: list[tuple[bytes, bytes]],
     near: bool,
 ) -> None:
-    assert is_near({"client": client, "server": server, "headers": headers}) == near
+    assert is_near({"client": client, "server": server, "headers": headers}, "Gateway.internal") == near
