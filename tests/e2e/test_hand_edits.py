@@ -191,7 +191,8 @@ def test_a_port_that_is_taken_is_refused_and_the_old_one_goes_on(gateway: Gatewa
         with Poller(gateway) as poller:
             refused = gateway.cli("apply")
     assert refused.code == 4
-    assert refused.message.startswith(f"port {taken} is taken by pid {os.getpid()} (")
+    line = gateway.source("aiops.yaml").read_text().split("port: ")[0].count("\n") + 1
+    assert refused.message.startswith(f"aiops.yaml:{line}: port {taken} is taken by pid {os.getpid()} (")
     assert gateway.snapshot() == before
     assert poller.clean, poller.statuses
 

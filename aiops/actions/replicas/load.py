@@ -111,13 +111,19 @@ def rationed(route: Route) -> str:
     return f"has a `rate_limit` of {' and '.join(limits)} in a minute" if limits else ""
 
 
-def _wanted(table: RouteTable, name: str, billable: bool, served: Mapping[str, Collection[str]]) -> Route:
+def named(table: RouteTable, name: str, billable: bool) -> Route:
+    """The one of that name, if it may be asked. Raises UnknownName, Precondition."""
     route = table.route(name)
     if route is None or route.mode != MODE:
         close = nearest(name, [each.model for each in table.routes if each.mode == MODE])
         raise UnknownName(f"no chat model is served as `{name}`", f"did you mean `{close}`?" if close else "")
     if route.billable and not billable:
         raise Precondition(f"`{name}` costs money: {route.provider} sends a bill", "--billable allows it")
+    return route
+
+
+def _wanted(table: RouteTable, name: str, billable: bool, served: Mapping[str, Collection[str]]) -> Route:
+    route = named(table, name, billable)
     if missing := _missing(route, served):
         raise Precondition(f"`{name}` {missing}", "--model chooses one that all of them serve")
     return route

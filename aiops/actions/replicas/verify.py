@@ -56,11 +56,14 @@ def verify(instance: Instance, asked: Asked, report: Path | None, out: Output) -
             there = listed(connection, replica(instance.state), asked.at or {})
         if not there.replicas:
             raise Precondition("no gateway lives that could be asked", f"`{instance.command} up` starts this one")
+        billable = asked.billable or settings.verify.billable
+        if asked.model is not None:  # before there is any key
+            load.named(table, asked.model, billable)
         keys = Throwaway(instance, database, settings.verify.timeout)
         stack.enter_context(signals.brought_to_an_end())
         try:
             served = _served(keys, there)
-            route = load.choose(table, asked.model, asked.billable or settings.verify.billable, own, served)
+            route = load.choose(table, asked.model, billable, own, served)
             keys.model = route.model
             wanted = load.Load(route, len(there.replicas))
             out.say(wanted.sentence)
