@@ -24,6 +24,7 @@ from aiops.gateway.shared import accounting
 from aiops.gateway.shared.messages import Become
 from aiops.host import master as control
 from aiops.state.usage import aside
+from tests.e2e.keys import keys_of
 from tests.kit.gateway import Gateway, processes
 from tests.kit.waiting import until
 from tests.unit.state.usage.test_spool import USAGE
@@ -189,6 +190,42 @@ def test_while_it_hangs_readiness_says_so_and_what_is_known_works(gateway: Gatew
     until(lambda: ready(gateway) == ("ready", "pass", "pass"), 10, "readiness")
     until(lambda: ledger(gateway)[name, "answered"] == 1, 10, "what was asked meanwhile")
     assert gateway.get("/v1/models", {"authorization": "Bearer sk-nobody-knows-this-one"}).status_code == 401
+
+
+def test_a_database_that_is_moved_away_is_missed_and_not_made_anew(gateway: Gateway) -> None:
+    state, elsewhere = gateway.home / "state", gateway.home / "elsewhere"
+    elsewhere.mkdir()
+
+    def listed(key: str) -> int:
+        return gateway.get("/v1/models", {"authorization": f"Bearer {key}"}).status_code
+
+    with keys_of(gateway) as keys:
+        known = keys.make()
+    assert {listed(known) for _ in range(20)} == {200}  # by every worker
+    for path in state.glob("aiops.db*"):
+        path.rename(elsewhere / path.name)
+    try:
+        until(lambda: ready(gateway)[0::2] == ("degraded", "lost"), 20, "readiness")
+        assert listed("sk-that-is-nobodys") == 503
+        assert {listed(known) for _ in range(20)} == {200}
+        name = ask(gateway)  # the master key needs no database
+        refused = gateway.say("keys", "list")
+        assert refused.code == 4
+        assert f"rm {state / 'had-aiops.db'}" in refused.err
+        assert "had-aiops.db" in gateway.say("status").out
+        gateway.must("down")
+        gateway.must("up")
+        until(lambda: ready(gateway)[0::2] == ("degraded", "lost"), 20, "readiness")
+        assert listed(known) == 503
+        assert not list(state.glob("aiops.db*"))
+    finally:
+        for path in sorted(elsewhere.iterdir(), reverse=True):  # the journal first
+            path.rename(state / path.name)
+        elsewhere.rmdir()
+    until(lambda: ready(gateway) == ("ready", "pass", "pass"), 20, "readiness")
+    assert listed(known) == 200
+    assert listed("sk-that-is-nobodys") == 401
+    until(lambda: ledger(gateway)[name, "answered"] == 1, 10, "what was asked meanwhile")
 
 
 def test_a_database_of_a_newer_aiops_is_told_and_not_touched(gateway: Gateway) -> None:

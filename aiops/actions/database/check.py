@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from aiops.actions.instance.database import engine, named, where
 from aiops.errors import Precondition
 from aiops.host.instance import Instance
-from aiops.state.store import schema
+from aiops.state.store import marker, schema
 from aiops.state.store.open import is_postgres, reading
 from aiops.state.store.tables import keys, teams, usage_daily
 
@@ -49,6 +49,7 @@ def check(instance: Instance) -> Checked:
     found = where(instance)
     called = named(found)
     if isinstance(found, Path) and not found.exists():
+        marker.require_none(found)
         return Checked(called, 0, 0, 0, 0)
     with engine(instance, check=False) as database:
         state = schema.schema_state(database)

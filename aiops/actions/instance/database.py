@@ -15,7 +15,7 @@ from aiops.gateway.shared.deployment import Deployment
 from aiops.host import files
 from aiops.host import master as control
 from aiops.host.instance import Instance
-from aiops.state.store import schema
+from aiops.state.store import marker, schema
 from aiops.state.store.open import engine as opened
 from aiops.state.store.open import place
 
@@ -64,17 +64,23 @@ def named(where: Path | str) -> str:
 @contextmanager
 def engine(instance: Instance, *, check: bool = True) -> Iterator[Engine]:
     """One that is empty gets its tables, but for one that is shared. Raises Precondition when there is no instance, or
-    no database where a gateway runs; WrongSchema when its tables are another aiops', unless ``check`` is false."""
+    no database where a gateway runs, Missed where there was one; WrongSchema when its tables are another aiops', unless
+    ``check`` is false."""
     instance.require()
     found = where(instance)
     if isinstance(found, Path) and not found.exists():
+        marker.require_none(found)
         _require_nobody_has_one(instance, found)
     made = opened(found, connections=1)
     try:
-        if check:
-            if isinstance(found, Path) and schema.schema_state(made) == schema.Behind(0):
+        if isinstance(found, Path) and schema.schema_state(made) == schema.Behind(0):
+            marker.require_none(found)
+            if check:
                 schema.migrate(made)
+        if check:
             schema.check(made)
+            if isinstance(found, Path):
+                marker.note(found)
         yield made
     finally:
         made.dispose()

@@ -27,6 +27,7 @@ STATE = (
     "runtimes",
     "edits",
     "import-report.txt",
+    "had-aiops.db",
     "aiops.db*",
     "counters",
     "metrics",

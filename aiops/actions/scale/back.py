@@ -21,7 +21,7 @@ from aiops.spec.edit.edit import Edit, set_standalone
 from aiops.spec.sources import Sources
 from aiops.state.counters.opened import ALONE
 from aiops.state.replica import replica
-from aiops.state.store import open, replicas
+from aiops.state.store import marker, open, replicas
 
 WHY = "keys and usage are being brought to one box by `aiops scale-in`"
 
@@ -56,6 +56,7 @@ def scale_in(instance: Instance, terms: Terms, out: Output) -> Result:
         if path.exists():  # it was never used, or was left when somebody killed `scale-out` at the very end
             with files.explained(path, "rename"):
                 put_aside(path, now.generations.next_number())
+        marker.forget(path)
         move.begin()
         _begin_counters(instance.state / ALONE)
 

@@ -18,7 +18,7 @@ from aiops.output import Output
 from aiops.state import money, moving
 from aiops.state.moving import Counted
 from aiops.state.replica import replica
-from aiops.state.store import freeze, open, replicas, schema
+from aiops.state.store import freeze, marker, open, replicas, schema
 from aiops.verify.check import Check
 
 FREEZE_SECONDS = 20.0  # without a sign of life of this process
@@ -36,6 +36,7 @@ def put_aside(path: Path, generation: int) -> Path:
     except sqlite3.Error as error:
         raise OSError(0, str(error), str(path)) from error
     path.rename(aside)
+    marker.forget(path)
     for rest in ("-wal", "-shm"):
         path.with_name(path.name + rest).unlink(missing_ok=True)
     return aside

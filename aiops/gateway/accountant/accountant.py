@@ -111,8 +111,8 @@ class Accountant:
         ]
         work.append(asyncio.create_task(self._told_to_end()))
         done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
-        if self._database.is_gone:  # what the workers know is of none that anybody can change any more
-            self._server.tell(Changed(NO_CHANGE))
+        if self._database.is_gone:  # what workers know is void as soon as there is another one
+            self._server.tell(Changed(NO_CHANGE, None if self._database.is_replaced else ()))
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)

@@ -22,8 +22,8 @@ from aiops.errors import AiopsError
 from aiops.gateway.accountant.say import say
 from aiops.gateway.shared.journald import WARNING
 from aiops.gateway.shared.steady import LOST, WELL, Condition, Steady
+from aiops.state.store import marker, schema
 from aiops.state.store import open as opening
-from aiops.state.store import schema
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -138,7 +138,7 @@ class Database:
             await asyncio.sleep(FILE_SECONDS)
 
     async def check(self) -> None:
-        """Ask it how it is. One of SQLite that is empty gets our tables."""
+        """Ask it how it is. One of SQLite that is empty gets our tables, where there was none before."""
         first = self._path is not None and self.condition.state == "unknown"
         patience = FIRST_SECONDS if first else PROBE_SECONDS
         if self._probing is None:  # one that hangs still does, and is the answer when it comes
@@ -151,10 +151,10 @@ class Database:
         try:
             found = probing.result()
         except AiopsError as error:
-            self._is(self._steady.failed(time.time(), _text(error)))
+            self._failed(_text(error))
             return
         except DBAPIError as error:
-            self._is(self._steady.failed(time.time(), f"the database cannot be used: {opening.reason(error)}"))
+            self._failed(f"the database cannot be used: {opening.reason(error)}")
             return
         self._file = self._file or self._found()
         self.probed = found.seconds
@@ -195,6 +195,11 @@ class Database:
         """SQLite's file was removed, or another one is in its place."""
         return self._file is not None and self._found() != self._file
 
+    @property
+    def is_replaced(self) -> bool:
+        """Another one is in its place."""
+        return self.is_gone and self._found() is not None
+
     def _require_file(self) -> None:
         """Raises Gone."""
         if self.is_gone:
@@ -215,13 +220,21 @@ class Database:
         state = schema.schema_state(self.engine)
         seconds = time.monotonic() - began
         if self._path is not None and state == schema.Behind(0):
+            marker.require_none(self._path)
             schema.migrate(self.engine)
         elif not isinstance(state, schema.Ok):
             try:
                 schema.check(self.engine)
             except schema.WrongSchema as error:
                 return Found("behind" if isinstance(state, schema.Behind) else "ahead", _text(error), seconds)
+        if self._path is not None:
+            marker.note(self._path)
         return Found(WELL, "", seconds, "" if self._described else described(self.engine, self._where))
+
+    def _failed(self, why: str) -> None:
+        if self._path is not None and self._file is None:  # the one that comes may be another than what is open
+            self.engine.dispose()
+        self._is(self._steady.failed(time.time(), why))
 
     def _is(self, changed: bool) -> None:
         before, self._said = self._said, self.condition

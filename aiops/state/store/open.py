@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from aiops.errors import Precondition
+from aiops.state.store import marker
 
 CONNECTIONS = 3  # of the pool; another one listens, and five are what a host may have
 CONNECT_SECONDS = 2
@@ -36,7 +37,8 @@ class Unavailable(Precondition):
 def engine(
     where: Path | str, *, connections: int = CONNECTIONS, statement_seconds: float = STATEMENT_SECONDS
 ) -> Engine:
-    """Opens nothing yet. A path is SQLite's; its directory has to be there. Raises ValueError for another URL.
+    """Opens nothing yet. A path is SQLite's; its directory has to be there, and who connects gets Missed
+    where a file was that is not there any more (``marker``). Raises ValueError for another URL.
 
     What an error says of a statement is without its parameters: hashes of keys, and tags, have no place in logs.
     """
@@ -65,6 +67,8 @@ def _sqlite(path: Path, connections: int) -> Engine:
         # SQLite gives its journal the permissions of the file. One that is there is not opened: closing it again would
         # take away the locks of every other connection of this process (https://www.sqlite.org/howtocorrupt.html,
         # 2.2), and whoever closes next elsewhere would take himself for the last one and remove the journal.
+        if not path.exists():
+            marker.require_none(path)
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 

@@ -1,26 +1,28 @@
-"""SQLite's file goes away under the accountant: it ends and says so, and the next one begins with what is there."""
+"""SQLite's file goes away under the accountant: it ends and says so, and the next one makes no other one."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from aiops import cli
-from aiops.gateway.accountant.database import Database, Gone, Unusable
+from aiops.gateway.accountant.database import EVERY_SECONDS, Database, Gone, Unusable
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.accounting import Changed
 from aiops.gateway.worker.accountant import Accountant, Away
 from aiops.host.instance import locate
 from aiops.host.setup import make_instance
-from aiops.state.store import keys, open
+from aiops.state.store import keys, marker, open
 from aiops.state.store.rows import Key
 from tests.kit.waiting import until
 
@@ -76,7 +78,7 @@ class Process:
         self.ended()
 
 
-def test_when_the_database_is_removed_the_accountant_ends_and_the_next_one_knows_no_key(tmp_path: Path) -> None:
+def test_when_the_database_is_removed_the_accountant_ends_and_the_next_one_waits_for_it(tmp_path: Path) -> None:
     for name in ("state", "run", "secrets"):
         (tmp_path / name).mkdir(mode=0o700)
     path = tmp_path / "state" / "aiops.db"
@@ -91,20 +93,44 @@ def test_when_the_database_is_removed_the_accountant_ends_and_the_next_one_knows
             _make_a_key(path)
             assert await _identity(worker) == "of-before"
             forgotten = len(told)
+            backup = _copy(path)
             remove(path)
             code, said = await asyncio.to_thread(first.ended)
             assert code == 1
             assert f"the database {path} was removed or replaced" in said
-            assert any(each.hashes is None for each in told[forgotten:]), "workers still know the keys of before"
-            assert not path.exists()
             second = Process(tmp_path)
             try:
-                # The number of the last change may be the same in both: nothing is kept for that.
+                async with asyncio.timeout(60):
+                    while worker.said[0].state != "lost":
+                        await asyncio.sleep(0.02)
+                with pytest.raises(Away, match=r"aiops\.db is not there, or is empty, and there was one"):
+                    await worker.identity(HASH)
+                assert f"`rm {marker.marker(path)}`" in worker.said[0].why
+                assert not path.exists()
+                path.touch(0o600)  # as a copy begins
+                await asyncio.sleep(EVERY_SECONDS + 0.5)  # a probe
+                with pytest.raises(Away):
+                    await worker.identity(HASH)
+                assert worker.said[0].state == "lost"
+                # A database that is away: whom workers know they know.
+                assert all(each.hashes == () for each in told[forgotten:])
+                # The number of the last change is the same in both: nothing is kept for that.
+                backup.rename(path)
+                assert await _identity(worker) == "of-before"
+                async with asyncio.timeout(10):
+                    while told[-1].hashes is not None:
+                        await asyncio.sleep(0.02)
+                remove(path)
+            finally:
+                await asyncio.to_thread(second.end)
+            marker.forget(path)
+            third = Process(tmp_path)
+            try:
                 forgotten = len(told)
                 assert await _identity(worker) is None
                 assert told[forgotten].hashes is None
             finally:
-                await asyncio.to_thread(second.end)
+                await asyncio.to_thread(third.end)
         finally:
             connection.cancel()
             await asyncio.gather(connection, return_exceptions=True)
@@ -112,11 +138,60 @@ def test_when_the_database_is_removed_the_accountant_ends_and_the_next_one_knows
     asyncio.run(act())
 
 
+def test_workers_of_a_database_that_was_replaced_forget_at_once_whom_they_know(tmp_path: Path) -> None:
+    for name in ("state", "run", "secrets"):
+        (tmp_path / name).mkdir(mode=0o700)
+    told: list[Changed] = []
+
+    async def act() -> None:
+        first = Process(tmp_path)
+        worker = Accountant(tmp_path / "run", 1, "http://127.0.0.1:1", told.append)
+        connection = asyncio.create_task(worker.stay_connected())
+        try:
+            assert await _identity(worker) is None
+            told.clear()
+            replace(tmp_path / "state" / "aiops.db")
+            assert (await asyncio.to_thread(first.ended))[0] == 1
+            assert any(each.hashes is None for each in told), "workers still know the keys of before"
+        finally:
+            connection.cancel()
+            await asyncio.gather(connection, return_exceptions=True)
+
+    asyncio.run(act())
+
+
+def test_the_command_line_makes_no_other_database_where_one_is_missed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_instance(locate(tmp_path), profile=None, supervisor="process", port=4711)
+    path = tmp_path / "state" / "aiops.db"
+    assert cli.run(["--home", str(tmp_path), "keys", "list"]) == 0
+    for how in (remove, replace):
+        if how is replace:
+            path.touch()
+        how(path)
+        for words in (["keys", "list"], ["database", "check"], ["database", "migrate"]):
+            assert cli.run(["--home", str(tmp_path), *words]) == 4
+            said = capsys.readouterr().err
+            assert f"the database {path} is not there, or is empty, and there was one" in said
+            assert f"`rm {marker.marker(path)}`" in said
+        assert path.exists() == (how is replace)
+    marker.forget(path)
+    assert cli.run(["--home", str(tmp_path), "keys", "list"]) == 0
+
+
 def _make_a_key(path: Path) -> None:
     made = open.engine(path)
     key = Key(id="of-before", name="sk-...fore")
     open.transact(made, lambda connection: keys.add(connection, key, HASH))
     made.dispose()
+
+
+def _copy(path: Path) -> Path:
+    copy = path.with_name("backup")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return copy
 
 
 async def _identity(worker: Accountant) -> str | None:
