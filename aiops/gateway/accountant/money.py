@@ -9,7 +9,7 @@ and nothing not at all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
@@ -68,11 +68,11 @@ class Money:
             if not new:
                 return
             # Now that nothing is seeded: counters that were lost while this waited for its turn are others.
-            epoch = asyncio.run_coroutine_threadsafe(self._here(self._lasting.epoch()), loop).result()
+            epoch = _in(loop, lambda: self._here(self._lasting.epoch()))
             who = self._identities(connection, {each.key for each in new})
             posts = [post for each in new for post in _posts(who[each.key], each, epoch)]
             if posts:  # before the commit: killed in between, it is done again, and counted once
-                asyncio.run_coroutine_threadsafe(self._post(posts), loop).result()
+                _in(loop, lambda: self._post(posts))
 
         await self._database.write(enter)
         self.spent({each.key for each in records if each.cost and each.key})
@@ -103,7 +103,7 @@ class Money:
         def seed(connection: Connection) -> None:
             usage.seeding(connection)
             amounts = {each.name: each.base + _spent(connection, each, epoch) for each in counters}
-            asyncio.run_coroutine_threadsafe(self._here(of.deciding.seed(amounts, ends, epoch)), loop).result()
+            _in(loop, lambda: self._here(of.deciding.seed(amounts, ends, epoch)))
 
         await self._database.write(seed)
 
@@ -129,6 +129,20 @@ class Money:
                 return await call
         except (Unavailable, TimeoutError) as error:
             raise Unusable(f"the counters cannot be reached: {error}") from error
+
+
+def _in(loop: asyncio.AbstractEventLoop, call: Callable[[], Awaitable[T]]) -> T:
+    """From the thread that writes. Raises what it raises, and RuntimeError when the loop has ended."""
+
+    async def begin() -> T:
+        return await call()
+
+    begun = begin()
+    try:
+        return asyncio.run_coroutine_threadsafe(begun, loop).result()
+    except RuntimeError:
+        begun.close()  # it was never begun, which is not to be complained of
+        raise
 
 
 def _spent(connection: Connection, of: Unseeded, epoch: str) -> int:

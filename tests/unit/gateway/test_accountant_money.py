@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from aiops.gateway.accountant.database import Database
-from aiops.gateway.accountant.money import Money
+from aiops.gateway.accountant.money import Money, _in
 from aiops.state.counters.opened import Opened
 from aiops.state.store import keys
 from aiops.state.store.rows import Key
@@ -57,3 +61,14 @@ def test_counters_that_are_lost_while_records_wait_for_the_writer_are_told_of_th
         return counters.posted
 
     assert asyncio.run(act()) == ["1"]
+
+
+def test_what_the_writer_asks_when_everything_has_ended_is_not_left_half_begun() -> None:
+    ended = asyncio.new_event_loop()
+    ended.close()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with pytest.raises(RuntimeError, match="closed"):
+            _in(ended, Counters().epoch)
+        gc.collect()
+    assert [str(each.message) for each in said] == []

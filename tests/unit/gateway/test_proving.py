@@ -68,10 +68,13 @@ async def books(path: Path) -> AsyncIterator[Books]:
     ingest = Ingest(path, money)
     proving = Proving(database, Opened(counters, counters), ingest.once)
     money.spent = proving.used
+    spool = Spool(path, print)
     try:
-        yield Books(database, counters, Spool(path, print), ingest, proving)
+        yield Books(database, counters, spool, ingest, proving)
     finally:
+        await database.write(lambda connection: None)  # after what was under way when it was cancelled
         database.close()
+        spool.close()
         counters.close()
 
 
