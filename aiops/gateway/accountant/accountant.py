@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiops.gateway.accountant import managing, repeats
+from aiops.gateway.accountant import checking, managing, repeats
 from aiops.gateway.accountant.changes import Changes
 from aiops.gateway.accountant.counters import CountersOf, Probe
 from aiops.gateway.accountant.database import Database, Unusable
@@ -95,8 +95,8 @@ class Accountant:
         work = [
             asyncio.create_task(each)
             for each in (
-                self._database.keep_checking(),
-                self._probe.keep_checking(),
+                checking.keep(self._database.check),
+                checking.keep(self._probe.check),
                 self._give_signs(),
                 self._proving.forever(),
                 self._metrics.keep(),

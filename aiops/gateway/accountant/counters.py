@@ -17,7 +17,6 @@ from aiops.state.counters.opened import ALONE, Opened, opened
 
 PATIENCE_SECONDS = 1.0  # no request waits for the accountant
 PROBE_SECONDS = 2.0  # for a probe to be answered
-EVERY_SECONDS = 1.0  # a probe
 
 
 class CountersOf:
@@ -69,13 +68,6 @@ class Probe:
     @property
     def condition(self) -> Condition:
         return self._steady.is_now
-
-    async def keep_checking(self) -> None:
-        """Until cancelled."""
-        while True:
-            began = time.monotonic()
-            await self.check()
-            await asyncio.sleep(max(0.0, EVERY_SECONDS - (time.monotonic() - began)))
 
     async def check(self) -> None:
         """Ask them something that changes nothing."""

@@ -29,7 +29,6 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 PROBE_SECONDS = 2.0  # for a probe to be answered
-EVERY_SECONDS = 1.0  # a probe
 FIRST_SECONDS = 30.0  # for SQLite's tables to be made
 READ_SECONDS = 6.0  # longer than a statement may take: a server that hangs does not end it
 FILE_SECONDS = 0.5  # between looks whether SQLite's file is the one that is open
@@ -124,13 +123,6 @@ class Database:
         """Its schema is one that this aiops can use, as far as is known."""
         return self.condition.state in (WELL, LOST)
 
-    async def keep_checking(self) -> None:
-        """Until cancelled: whether it is there, and its schema ours."""
-        while True:
-            began = time.monotonic()
-            await self.check()
-            await asyncio.sleep(max(0.0, EVERY_SECONDS - (time.monotonic() - began)))
-
     async def until_gone(self) -> None:
         """Until cancelled. Raises Gone: then only another process can go on, with what is there."""
         while True:
@@ -138,7 +130,8 @@ class Database:
             await asyncio.sleep(FILE_SECONDS)
 
     async def check(self) -> None:
-        """Ask it how it is. One of SQLite that is empty gets our tables, where there was none before."""
+        """Ask whether it is there, and its schema ours. An empty one of SQLite gets our tables, where there was none
+        before."""
         first = self._path is not None and self.condition.state == "unknown"
         patience = FIRST_SECONDS if first else PROBE_SECONDS
         if self._probing is None:  # one that hangs still does, and is the answer when it comes

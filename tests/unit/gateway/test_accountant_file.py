@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import text
 
 from aiops import cli
-from aiops.gateway.accountant.database import EVERY_SECONDS, Database, Gone, Unusable
+from aiops.gateway.accountant.checking import EVERY_SECONDS
+from aiops.gateway.accountant.database import Database, Gone, Unusable
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.accounting import Changed
 from aiops.gateway.worker.accountant import Accountant, Away
