@@ -19,6 +19,7 @@ from aiops.state.store import changes, clock, idempotency, replicas, usage
 EVERY_SECONDS = 3600.0
 CHANGES_SECONDS = 7 * 86_400  # every worker that lives has applied them since
 REPLICAS_SECONDS = 7 * 86_400
+PAUSE_SECONDS = 0.1  # between batches: who waits for SQLite's lock looks at it as often (sqliteDefaultBusyCallback)
 USAGE_DAYS = 400  # where `usage.keep_days` does not say otherwise
 RUNWAY_SECONDS = 7 * 86_400  # less than that, and whoever runs the gateway is told
 
@@ -40,7 +41,8 @@ async def keep_house(database: Database, state: Path) -> None:
             await database.write(_keep)
             before = int((time.time() - days_kept(state) * 86_400) * clock.SECOND)
             while await database.write(lambda connection: usage.drop_before(connection, before)):  # noqa: B023
-                await asyncio.sleep(0)  # a batch each, so that what is entered meanwhile waits for one at most
+                # What is entered meanwhile waits for a batch at most, and so do other processes.
+                await asyncio.sleep(PAUSE_SECONDS)
             if (left := await database.read(usage.runway)) is not None and left < RUNWAY_SECONDS:
                 say(
                     f"the ledger has months made ahead for {left / 86_400:.0f} more days only: `aiops database check`",

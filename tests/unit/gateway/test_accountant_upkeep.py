@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from aiops.gateway.accountant.database import Database
 from aiops.gateway.accountant.upkeep import STAYS, USAGE_DAYS, days_kept, keep_house
 from aiops.gateway.shared import pointer
 from aiops.spec.shapes.settings import Usage as Settings
-from aiops.state.store import clock, usage
+from aiops.state.store import clock, partitions, usage
 from aiops.state.store.partitions import BATCH
 from aiops.state.store.tables import metadata
 from aiops.state.store.tables import usage as ledger
@@ -61,6 +62,40 @@ def test_requests_are_dropped_when_they_are_older_than_they_are_kept(tmp_path: P
         return left, total.cost
 
     assert asyncio.run(asyncio.wait_for(act(), 60)) == (1, 3 * (BATCH + 6)), "the sums of their days have them all"
+
+
+def test_between_two_batches_another_process_gets_hold_of_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation(tmp_path, usage_keep_days=30)
+    held: list[tuple[float, float]] = []
+    drop_before = usage.drop_before
+
+    def noted(connection: Connection, when: int) -> bool:
+        began = time.monotonic()
+        more = drop_before(connection, when)
+        held.append((began, time.monotonic()))
+        return more
+
+    monkeypatch.setattr(partitions, "BATCH", 1)
+    monkeypatch.setattr(usage, "drop_before", noted)
+
+    async def act() -> None:
+        database = Database(tmp_path / "aiops.db", lambda store: None)
+        await database.check()
+        await database.write(lambda connection: usage.ingest(connection, [used(number, 31) for number in range(3)]))
+        house = asyncio.create_task(keep_house(database, tmp_path))
+        try:
+            while len(held) < 4:
+                assert not house.done()
+                await asyncio.sleep(0.02)
+        finally:
+            house.cancel()
+            database.close()
+
+    asyncio.run(asyncio.wait_for(act(), 60))
+    # A busy handler of SQLite sleeps for 0.1 s at most between two looks.
+    assert all(begins - ended >= 0.1 for (_, ended), (begins, _) in pairwise(held))
 
 
 @pytest.mark.parametrize("damaged", [False, True])
