@@ -24,7 +24,7 @@ from aiops.state.counters.shared import Shared
 from aiops.state.store import identity, keys, schema, tables
 from aiops.state.store.open import engine, reading, writing
 from aiops.state.store.rows import Key
-from aiops.state.usage import spool
+from aiops.state.usage import spooled
 from tests.kit.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,7 +152,7 @@ class Books:
 
     def quiet(self) -> bool:
         """All that was written is in the ledger, and nobody writes any more."""
-        return not spool.files(self.state)
+        return not spooled.files(self.state)
 
     def require_exact(self) -> None:
         """Each request once; what it cost, as its worker said; and the counters say what the ledger says."""

@@ -21,7 +21,7 @@ from aiops.gateway.worker.accountant import Accountant
 from aiops.state.store import changes, keys, replicas
 from aiops.state.store.open import BUSY_SECONDS, reading, writing
 from aiops.state.store.rows import BudgetLimit
-from aiops.state.usage import spool
+from aiops.state.usage import spooled
 from tests.faults.books import HASH, Books, books
 from tests.kit.waiting import until
 
@@ -40,7 +40,7 @@ def asked(here: Books, more: int) -> None:
 
 def asks(here: Books, worker: subprocess.Popen[bytes]) -> None:
     """Wait until this one has begun to."""
-    until(lambda: any(file.pid == worker.pid for file in spool.files(here.state)), 20, "a request of this worker")
+    until(lambda: any(file.pid == worker.pid for file in spooled.files(here.state)), 20, "a request of this worker")
 
 
 def is_exact(here: Books) -> None:
@@ -170,7 +170,7 @@ def test_what_was_written_while_there_was_no_accountant_is_in_the_ledger_when_th
     here.end(accountant)
     asked(here, 200)
     here.end(worker)
-    assert spool.files(here.state)
+    assert spooled.files(here.state)
     here.serving()
     is_exact(here)
 

@@ -22,9 +22,10 @@ from aiops.gateway.accountant.database import Unusable
 from aiops.gateway.accountant.say import say
 from aiops.gateway.shared.journald import WARNING
 from aiops.state.store.open import reason
-from aiops.state.usage import aside, spool
+from aiops.state.usage import aside, spooled
 from aiops.state.usage.record import Usage
-from aiops.state.usage.spool import File, Record
+from aiops.state.usage.spool import Record
+from aiops.state.usage.spooled import File
 
 TICK = 0.25
 # What a database says of a value that it cannot keep: whatever else is wrong is not the record's fault.
@@ -85,7 +86,7 @@ class Ingest:
             try:
                 if again or time.monotonic() >= self._read_back_at:
                     await self._read_back()
-                for _, files in groupby(spool.files(self._state), key=lambda file: file.owner):
+                for _, files in groupby(spooled.files(self._state), key=lambda file: file.owner):
                     await self._take(list(files))
             except Unusable:
                 self._away = True  # the database has said so itself
@@ -125,16 +126,16 @@ class Ingest:
     def behind(self) -> tuple[int, float]:
         """Bytes of usage on disk that are not in the ledger yet, and for how many seconds there have been some."""
         left = 0
-        for file in spool.files(self._state):
+        for file in spooled.files(self._state):
             offset = self._processes.get(file.owner, _Process()).offsets.get(file.path)
             with suppress(OSError):  # read to its end meanwhile, and removed
-                left += max(0, file.path.stat().st_size - (spool.done(file) if offset is None else offset))
+                left += max(0, file.path.stat().st_size - (spooled.done(file) if offset is None else offset))
         return left, time.monotonic() - self._all_at if left else 0.0
 
     async def _take(self, files: list[File]) -> None:
         owner = files[0].owner
         # Asked before its files are read: what is dead writes nothing more.
-        dead = not spool.is_alive(files[-1])
+        dead = not spooled.is_alive(files[-1])
         process = self._processes.setdefault(owner, _Process())
         for file in files:
             await self._read(file, process)
@@ -148,11 +149,11 @@ class Ingest:
         """What has come since. A file seen for the first time is read from its beginning: for what is under way."""
         first = file.path not in process.offsets
         offset = process.offsets.get(file.path, 0)
-        known = spool.done(file) if first else offset
+        known = spooled.done(file) if first else offset
         # What comes meanwhile is for the next time: others have written something, too.
         end = file.path.stat().st_size
         while offset < end:
-            part = spool.read(file.path, offset)
+            part = spooled.read(file.path, offset)
             if part.offset == offset:
                 break
             if part.torn:
@@ -168,7 +169,7 @@ class Ingest:
             offset = process.offsets[file.path] = part.offset
             if offset > known:
                 with suppress(OSError):  # it is read again
-                    spool.note_done(file, offset)
+                    spooled.note_done(file, offset)
 
     async def _enter(self, records: Sequence[Usage]) -> None:
         """One that the ledger cannot take is set aside, and said: the others must not wait for it for ever."""
@@ -199,13 +200,13 @@ class Ingest:
 
 def _remove(file: File, process: _Process) -> None:
     with suppress(OSError):  # a read-only disk: it is read again, which changes nothing
-        spool.remove(file)
+        spooled.remove(file)
         process.offsets.pop(file.path, None)
 
 
 def _sync(state: Path) -> None:
     """What is nowhere but here has to survive a power cut."""
-    for file in spool.files(state):
+    for file in spooled.files(state):
         with suppress(OSError):
             descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
             try:

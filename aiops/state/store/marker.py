@@ -1,7 +1,5 @@
-"""That SQLite's file was there, noted beside it: one that is missed is put back, and not made anew without any key.
-
-<state>/had-aiops.db      <state>/aiops.db has had tables
-"""
+"""That SQLite's file was there, noted beside it in ``had-aiops.db``: one that is missed is to be put back, and not
+made anew without any key."""
 
 from __future__ import annotations
 

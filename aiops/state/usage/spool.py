@@ -19,18 +19,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from aiops.state.boot import boot, is_now
 from aiops.state.usage.record import Usage
-from aiops.state.usage.writer import hold, lives, this_process
+from aiops.state.usage.writer import hold, this_process
 
 DIRECTORY: Final = "spool"
 SUFFIX: Final = ".spool"
@@ -220,63 +218,6 @@ def encode(record: Record, kind: Kind = "ended") -> bytes:
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
-
-
-_NAME = re.compile(r"(\d+\.\d+(?:@\d+)?)\.(\d+)\.spool")
-
-
-@dataclass(frozen=True)
-class File:
-    """One spool file, and whose it is. ``owner``: the process, as the owners of reservations are called, too."""
-
-    path: Path
-    owner: str
-    number: int
-
-    @property
-    def pid(self) -> int:
-        """In the PID namespace of that process."""
-        return int(self.owner.partition(".")[0])
-
-    @property
-    def done_file(self) -> Path:
-        return self.path.with_suffix(".done")
-
-
-@dataclass(frozen=True)
-class Part:
-    """What was read, in the order in which it was written; ``offset`` is where to go on. ``torn``: lines that are no
-    records."""
-
-    records: tuple[tuple[Kind, Record], ...]
-    offset: int
-    torn: int
-
-
-def files(state: Path) -> list[File]:
-    """All there are, those of a process in the order in which they were written."""
-    found = []
-    for path in (state / DIRECTORY).glob(f"*{SUFFIX}"):
-        words = _NAME.fullmatch(path.name)
-        if words is not None:
-            found.append(File(path, words[1], int(words[2])))
-    return sorted(found, key=lambda file: (file.owner, file.number))
-
-
-def read(path: Path, offset: int, most: int = 1 << 20) -> Part:
-    """Whole lines from ``offset`` on, about ``most`` bytes of them. Raises OSError."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        data = file.read(most)
-        if b"\n" not in data:
-            data += file.readline()
-    end = data.rfind(b"\n") + 1
-    found = [decode(line) for line in data[:end].split(b"\n") if line]
-    records = tuple(each for each in found if each is not None)
-    return Part(records, offset + end, len(found) - len(records))
-
-
 _MADE: Mapping[str, type[Accepted] | type[Usage]] = {"accepted": Accepted, "ending": Usage, "ended": Usage}
 
 
@@ -292,43 +233,3 @@ def decode(line: bytes) -> tuple[Kind, Record] | None:
         return kind, made(**{**known, "tags": tuple(known.get("tags", ()))})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def done(file: File) -> int:
-    """How much of it is in the ledger. What another boot noted counts as nothing: a power cut may have taken the
-    ledger's last commits and spared the note."""
-    try:
-        noted, offset = file.done_file.read_text().split()
-        return int(offset) if is_now(noted) else 0
-    except (OSError, ValueError):
-        return 0
-
-
-def note_done(file: File, offset: int) -> None:
-    """Raises OSError: then more than necessary is read again, which changes nothing."""
-    draft = file.path.with_suffix(".done.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as noted:
-        noted.write(f"{boot()} {offset}\n")
-    draft.replace(file.done_file)
-
-
-def remove(file: File) -> None:
-    """All of it is in the ledger. Raises OSError."""
-    file.path.unlink(missing_ok=True)
-    file.done_file.unlink(missing_ok=True)
-
-
-# --- who writes -------------------------------------------------------------------------------------------------------
-
-
-def is_alive(file: File) -> bool:
-    """Whether whoever writes to it, the last one of its process, may go on doing so. Raises OSError.
-
-    It opens the next one, and locks it, before it closes this one."""
-    while not lives(file.path, file.owner):
-        later = file.path.with_name(f"{file.owner}.{file.number + 1}{SUFFIX}")
-        if not later.exists():
-            return False
-        file = replace(file, path=later, number=file.number + 1)
-    return True

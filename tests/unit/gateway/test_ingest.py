@@ -15,7 +15,7 @@ import pytest
 
 from aiops.gateway.accountant.database import Unusable
 from aiops.gateway.accountant.ingest import Ingest
-from aiops.state.usage import aside, spool, writer
+from aiops.state.usage import aside, spooled, writer
 from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import Record, Spool
 from tests.kit.servers import needed
@@ -165,12 +165,12 @@ def test_who_writes_in_another_pid_namespace_is_not_taken_for_dead_until_it_is(t
             assert asyncio.run(ingest.once())
             assert ledger.entered == [f"r{each}" for each in range(number + 1)]
             assert not ledger.buried
-        assert spool.files(tmp_path)[-1].number > 1
+        assert spooled.files(tmp_path)[-1].number > 1
         process.kill()
         process.wait()
     until(lambda: asyncio.run(ingest.once()) and ledger.buried, 10, "the dead one to be buried")
     assert ledger.buried == [(owner, ["first"])]
-    assert not spool.files(tmp_path)
+    assert not spooled.files(tmp_path)
 
 
 def test_a_file_that_was_left_for_the_next_one_is_no_sign_of_death(
@@ -179,11 +179,11 @@ def test_a_file_that_was_left_for_the_next_one_is_no_sign_of_death(
     written = Spool(tmp_path, lambda line: None, largest=500)
     monkeypatch.setattr(writer, "birth", lambda pid: -1)  # as seen from elsewhere
     written.accepted(accepted("first"))
-    (first,) = spool.files(tmp_path)
-    assert spool.is_alive(first)
+    (first,) = spooled.files(tmp_path)
+    assert spooled.is_alive(first)
     for number in range(5):
         written.ended(usage(f"r{number}"))
-    assert len(spool.files(tmp_path)) > 2
-    assert spool.is_alive(first)
+    assert len(spooled.files(tmp_path)) > 2
+    assert spooled.is_alive(first)
     written.close()
-    assert not spool.is_alive(first)
+    assert not spooled.is_alive(first)

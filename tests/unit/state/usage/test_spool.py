@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from aiops.state.usage import aside, spool
+from aiops.state.usage import aside, spool, spooled
 from aiops.state.usage.record import Usage
 from aiops.state.usage.spool import Accepted, Spool
 from aiops.state.usage.writer import this_process
@@ -57,9 +57,9 @@ def usage(id: str) -> Usage:
 def everything(state: Path) -> list[tuple[str, str]]:
     """Kind and id of all records there are."""
     found = []
-    for file in spool.files(state):
+    for file in spooled.files(state):
         offset = 0
-        while (part := spool.read(file.path, offset)).offset > offset:
+        while (part := spooled.read(file.path, offset)).offset > offset:
             found += [(kind, record.id) for kind, record in part.records]
             offset = part.offset
     return found
@@ -86,12 +86,12 @@ def test_what_was_written_is_read_as_it_was(tmp_path: Path, said: list[str]) -> 
     written.accepted(accepted("r1"))
     written.ending(replace(USAGE, epoch=""))
     written.ended(USAGE)
-    (file,) = spool.files(tmp_path)
-    assert (file.owner, spool.is_alive(file)) == (this_process(), True)
-    part = spool.read(file.path, 0)
+    (file,) = spooled.files(tmp_path)
+    assert (file.owner, spooled.is_alive(file)) == (this_process(), True)
+    part = spooled.read(file.path, 0)
     assert part.records == (("accepted", accepted("r1")), ("ending", replace(USAGE, epoch="")), ("ended", USAGE))
     assert (part.torn, part.offset) == (0, file.path.stat().st_size)
-    assert spool.read(file.path, part.offset).records == ()
+    assert spooled.read(file.path, part.offset).records == ()
     assert file.path.stat().st_mode & 0o077 == 0
     assert said == []
 
@@ -102,16 +102,16 @@ def test_a_record_that_was_torn_is_left_out_and_the_next_one_is_whole(
 ) -> None:
     written = Spool(tmp_path, said.append)
     written.ended(usage("r1"))
-    (file,) = spool.files(tmp_path)
+    (file,) = spooled.files(tmp_path)
     whole = file.path.stat().st_size
     written.ended(usage("r2"))
     os.truncate(file.path, whole + cut)
-    part = spool.read(file.path, 0)
+    part = spooled.read(file.path, 0)
     assert [record.id for _, record in part.records] == ["r1"]
     assert part.offset == whole, "the rest of a record may still come"
     written._torn = True  # as when the disk took a part of it
     written.ended(usage("r3"))
-    part = spool.read(file.path, 0)
+    part = spooled.read(file.path, 0)
     assert ([record.id for _, record in part.records], part.torn) == (["r1", "r3"], 1)
 
 
@@ -119,9 +119,9 @@ def test_a_record_with_a_wrong_sum_is_none(tmp_path: Path, said: list[str]) -> N
     written = Spool(tmp_path, said.append)
     for number in range(3):
         written.ended(usage(f"r{number}"))
-    (file,) = spool.files(tmp_path)
+    (file,) = spooled.files(tmp_path)
     file.path.write_bytes(file.path.read_bytes().replace(b'"id":"r1"', b'"id":"rX"'))
-    part = spool.read(file.path, 0)
+    part = spooled.read(file.path, 0)
     assert ([record.id for _, record in part.records], part.torn) == (["r0", "r2"], 1)
 
 
@@ -175,10 +175,10 @@ def test_a_file_is_followed_by_another_that_begins_with_what_is_under_way(tmp_pa
     written.ending(usage("long"))
     for number in range(12, 20):
         written.ended(usage(f"r{number}"))
-    files = spool.files(tmp_path)
+    files = spooled.files(tmp_path)
     assert len(files) > 4
     assert [file.number for file in files] == list(range(len(files)))
-    first = [spool.read(file.path, 0).records[0] for file in files[1:]]
+    first = [spooled.read(file.path, 0).records[0] for file in files[1:]]
     assert {(record.id) for _, record in first} == {"long"}
     assert (first[0][0], first[-1][0]) == ("accepted", "ending"), "as it was by then"
     ended = [id for kind, id in everything(tmp_path) if kind == "ended"]
@@ -194,28 +194,28 @@ def test_files_of_the_dead_are_known_from_those_of_the_living(tmp_path: Path) ->
         "Spool(Path(sys.argv[1]), print).accepted(accepted('r1'))\n"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=30)
-    (file,) = spool.files(tmp_path)
-    assert not spool.is_alive(file)
+    (file,) = spooled.files(tmp_path)
+    assert not spooled.is_alive(file)
     # A number that is given to another process is not the same one.
     taken = tmp_path / "spool" / f"{os.getpid()}.1.0.spool"
     file.path.rename(taken)
-    (file,) = spool.files(tmp_path)
-    assert not spool.is_alive(file)
+    (file,) = spooled.files(tmp_path)
+    assert not spooled.is_alive(file)
 
 
 def test_how_much_is_in_the_ledger_is_remembered_until_the_next_boot(
     tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Spool(tmp_path, said.append).accepted(accepted("r1"))
-    (file,) = spool.files(tmp_path)
-    assert spool.done(file) == 0
-    spool.note_done(file, 77)
-    assert spool.done(file) == 77
+    (file,) = spooled.files(tmp_path)
+    assert spooled.done(file) == 0
+    spooled.note_done(file, 77)
+    assert spooled.done(file) == 77
     another = tmp_path / "boot_id"
     another.write_text("another\n")
     monkeypatch.setattr("aiops.state.boot._ID", another)
-    assert spool.done(file) == 0, "a power cut may have taken the ledger's last rows"
-    spool.remove(file)
+    assert spooled.done(file) == 0, "a power cut may have taken the ledger's last rows"
+    spooled.remove(file)
     assert list((tmp_path / "spool").iterdir()) == []
 
 
@@ -239,8 +239,8 @@ def test_what_is_written_is_its_owners_alone(tmp_path: Path) -> None:
     try:
         written = Spool(tmp_path / "state", lambda line: None)
         written.ended(usage("r1"))
-        (file,) = spool.files(tmp_path / "state")
-        spool.note_done(file, 1)
+        (file,) = spooled.files(tmp_path / "state")
+        spooled.note_done(file, 1)
         aside.put(tmp_path / "state", usage("r2"))
     finally:
         os.umask(before)
