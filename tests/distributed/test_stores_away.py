@@ -4,7 +4,7 @@ state is said in one line, and nothing has to be restarted. How long requests wa
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -76,14 +76,24 @@ def goes_and_comes_back(wired: Wired, store: str, away: Callable[[], object], ba
     return lines(gateway)[before:]
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen", "black-holed"])
+WAYS = ["killed", "frozen", "black-holed"]
+
+
+def ways(
+    store: Redis | Postgres, cable: Cable, kill: signal.Signals
+) -> Mapping[str, tuple[Callable[[], object], Callable[[], object]]]:
+    """How it goes away, and how it comes back."""
+    there_and_back = (
+        (partial(store.stop, kill), store.start),
+        (store.freeze, store.thaw),
+        (cable.swallow, cable.mend),
+    )
+    return dict(zip(WAYS, there_and_back, strict=True))
+
+
+@pytest.mark.parametrize("how", WAYS)
 def test_a_redis_that_is_away_fails_no_request_and_is_told_once_by_each_process(wired: Wired, how: str) -> None:
-    away, back = {
-        "killed": (partial(wired.redis.stop, signal.SIGKILL), wired.redis.start),
-        "frozen": (wired.redis.freeze, wired.redis.thaw),
-        "black-holed": (wired.to_redis.swallow, wired.to_redis.mend),
-    }[how]
-    said = goes_and_comes_back(wired, "redis", away, back)
+    said = goes_and_comes_back(wired, "redis", *ways(wired.redis, wired.to_redis, signal.SIGKILL)[how])
     told = [line for line in said if "Redis at " in line or "the counters " in line]
     workers = [line for line in told if not line.startswith("accountant ")]
     accountants = [line for line in told if line.startswith("accountant ")]
@@ -101,12 +111,8 @@ def require_in_turn(told: list[str], begins: str, lost: str, back: str) -> None:
         assert (back if number % 2 else lost) in line, told
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen", "black-holed"])
+@pytest.mark.parametrize("how", WAYS)
 def test_a_postgres_that_is_away_fails_no_request_of_a_known_key_and_is_told_once(wired: Wired, how: str) -> None:
-    away, back = {
-        "killed": (partial(wired.postgres.stop, signal.SIGQUIT), wired.postgres.start),
-        "frozen": (wired.postgres.freeze, wired.postgres.thaw),
-        "black-holed": (wired.to_postgres.swallow, wired.to_postgres.mend),
-    }[how]
-    said = goes_and_comes_back(wired, "store", away, back)
-    assert [" is lost" in line for line in said if "the database " in line] == [True, False]
+    said = goes_and_comes_back(wired, "store", *ways(wired.postgres, wired.to_postgres, signal.SIGQUIT)[how])
+    found = [line for line in said if "the database " in line]
+    assert [" is lost" in line for line in found] == [True, False], found
