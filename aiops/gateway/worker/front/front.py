@@ -176,15 +176,13 @@ class Front:
             await self._refuse(scope, send, given)
             return None
         let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models, given.estimated.total))
-        if wanted.hides_usage:
-            body = asked.with_usage(wanted)
+        body, metering, app = wanted.body, Metering(hides_usage=wanted.with_usage is not None), self._app
+        if wanted.with_usage is not None:
+            body = wanted.with_usage
             size = (b"content-length", str(len(body)).encode())
             scope = {**scope, "headers": [size if pair[0] == size[0] else pair for pair in scope["headers"]]}
-        else:
-            body = wanted.body
         idempotency_key = header(scope, IDEMPOTENCY_KEY).decode("latin-1")[:256] or None
         accepted = self._account.accept(given, identity, scope["path"], idempotency_key, now)
-        metering, app = Metering(hides_usage=wanted.hides_usage), self._app
         passage = Passage(given, accepted, metering, self._reserve, self._account)
         asks = self._cache.question(scope, identity, wanted) if self._cache is not None else None
         if self._cache is not None and asks is not None:

@@ -182,8 +182,8 @@ def read(body: bytes, path: str = "/v1/chat/completions") -> asked.Asked:
 )
 def test_a_stream_is_asked_for_its_usage_when_its_client_did_not(body: bytes) -> None:
     found = read(body)
-    assert found.hides_usage
-    said = json.loads(asked.with_usage(found))
+    assert found.with_usage is not None
+    said = json.loads(found.with_usage)
     before = json.loads(body)
     assert said.pop("stream_options")["include_usage"] is True
     before.pop("stream_options", None)
@@ -202,7 +202,7 @@ def test_a_stream_is_asked_for_its_usage_when_its_client_did_not(body: bytes) ->
     ],
 )
 def test_whoever_says_it_anyway_is_not_asked(body: bytes, path: str) -> None:
-    assert not read(body, path).hides_usage
+    assert read(body, path).with_usage is None
 
 
 def test_what_is_said_twice_counts_as_litellm_reads_it() -> None:
@@ -369,3 +369,16 @@ def test_each_request_is_written_down_once_whosoever_it_is(tmp_path: Path, key: 
     for _ in range(3):
         ask(place, key=key)
     assert len({ended.id for ended in place.records.ended_}) == len(place.records.ended_) == 3
+
+
+def test_a_body_too_deep_to_be_asked_for_its_usage_is_refused_before_anything_is_held_for_it(tmp_path: Path) -> None:
+    """LiteLLM could read it: what cannot be written again is another measure."""
+    place = Place(tmp_path, identity(account(limits=Limits(parallel=1))))
+    nested = b"[" * 1010 + b"]" * 1010
+    body = json.dumps(chat(stream=True, stream_options={})).encode()[:-1] + b', "metadata": ' + nested + b"}"
+    for _ in range(2):
+        found = asyncio.run(place.ask(body=body))
+        assert (found.status, found.error["message"]) == (400, "The body is nested too deeply.")
+    assert place.reserve.live == 0
+    assert not place.records.accepted_
+    assert asyncio.run(place.ask()).status == 200

@@ -173,7 +173,9 @@ def test_no_other_model_and_no_later_answer_behind_the_counters_back(body: bytes
 
 def test_what_one_reader_of_json_takes_the_usage_can_be_asked_in() -> None:
     body = b'{"model":"a","user":"\\ud83d","n":18446744073709551616,"stream":true,"stream_options":{}}'
-    said = json.loads(asked.with_usage(asked.read(CHAT, b"application/json", body)))
+    found = asked.read(CHAT, b"application/json", body).with_usage
+    assert found is not None
+    said = json.loads(found)
     assert said["stream_options"] == {"include_usage": True}
 
 
