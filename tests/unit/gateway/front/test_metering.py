@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,33 @@ def test_a_compressed_answer_is_read_and_passes_as_it_is() -> None:
     metering, sent = metered(body, JSON, 11, encoding=b"gzip")
     assert metering.tokens(99) == Tokens(10, 5)
     assert sent == body
+
+
+def test_a_compressed_answer_is_not_unpacked_beyond_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiops.gateway.worker.front.metering.LARGEST", 1000)
+    body = gzip.compress(json.dumps({"usage": USAGE, "text": "x" * 20_000_000}).encode())
+    tracemalloc.start()
+    try:
+        found, sent = metered(body, JSON, 1000, encoding=b"gzip")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (found.estimated, sent) == (True, body)
+    assert peak < 500_000
+
+
+def test_what_only_says_that_it_is_compressed_passes_as_it_is() -> None:
+    found, sent = metered(b'{"usage": {}}', JSON, 5, encoding=b"gzip")
+    assert (found.estimated, sent) == (True, b'{"usage": {}}')
+
+
+@pytest.mark.parametrize("said", [b"nan", b"inf", b"1e300", b"-1", b"free"])
+def test_what_is_no_amount_is_no_cost_and_the_request_is_put_right_all_the_same(tmp_path: Path, said: bytes) -> None:
+    place = Place(tmp_path, identity(account(limits=Limits(parallel=1))))
+    place.app.headers.append((b"x-litellm-response-cost", said))
+    place.app.pieces = (b'{"data": []}',)  # nobody says what it used, but LiteLLM
+    assert [asyncio.run(place.ask()).status for _ in range(2)] == [200, 200]
+    assert [used.cost for used in place.records.ended_] == [nano("0.01"), nano("0.01")]
 
 
 def test_nobody_can_write_its_usage_into_what_a_model_repeats() -> None:
