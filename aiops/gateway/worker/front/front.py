@@ -262,7 +262,7 @@ class Front:
         if scope["type"] == "websocket":
             if identity.id and path.endswith("/responses"):
                 return _by_post(path)  # each message asks for a model of its own
-            return asked.read(path, b"", b"", query)
+            return asked.read(path, b"", b"", query, self._same)
         try:
             body = await read_body(receive, LARGEST_BODY)
         except TooLarge as error:

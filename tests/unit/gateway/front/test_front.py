@@ -338,6 +338,14 @@ def test_whoever_is_asked_by_a_websocket_is_named_before_it_is_opened(tmp_path: 
     assert not place.app.seen
 
 
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_another_name_of_a_model_is_held_to_what_the_model_is_however_it_is_asked(tmp_path: Path, kind: str) -> None:
+    limits = {"alpha": Limits(parallel=0)}
+    place = Place(tmp_path, identity(account(models=("alpha",), by_model=limits)), same={"alpha:latest": "alpha"})
+    path, query = ("/v1/realtime", b"model=alpha:latest") if kind == "websocket" else ("/v1/chat/completions", b"")
+    assert ask(place, path, body=chat("alpha:latest"), kind=kind, query=query).status == 429
+
+
 # --- limits and budgets -----------------------------------------------------------------------------------------------
 
 
