@@ -151,10 +151,12 @@ class Front:
         wanted = await self._read(scope, receive, identity)
         if wanted is None:
             return  # the client left
-        now = self._clock()
-        refused = wanted if isinstance(wanted, Refusal) else rules.allow(identity, scope["path"], wanted.models, now)
-        if refused is not None or isinstance(wanted, Refusal):
-            await self._refuse(scope, send, refused or wanted)  # type: ignore[arg-type]
+        if isinstance(wanted, Refusal):
+            await self._refuse(scope, send, wanted)
+            return
+        refused = rules.allow(identity, scope["path"], wanted.models, self._clock())
+        if refused is not None:
+            await self._refuse(scope, send, refused)
             return
         again = header(scope, IDEMPOTENCY_KEY).decode("latin-1")
         run = partial(self._answer, scope, identity, wanted)
