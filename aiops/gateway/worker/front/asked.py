@@ -50,7 +50,7 @@ _ONLY_IN_JSON = frozenset({*_FALLBACKS, "models", "extra_body", "stream_options"
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """``models``: every name that this request could lead to, the one that it asks for first. ``prompt``: its tokens,
-    estimated; ``most``: tokens of one answer that the client wants at most, unless it ``is_endless``: a server
+    estimated; ``max_tokens``: of one answer, by whichever name the client says it, unless it ``is_endless``: a server
     may heed none. ``answers``: how many of them.
     ``body``: as it came. ``with_usage``: what LiteLLM is given in its place, to tell the usage of a stream whose client
     did not ask for that.
@@ -60,7 +60,7 @@ class Asked:
 
     models: tuple[str, ...] = ()
     prompt: int = 0
-    most: int | None = None
+    max_tokens: int | None = None
     is_endless: bool = False
     answers: int = 1
     stream: bool = False
@@ -104,7 +104,7 @@ def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mappi
     return Asked(
         models=models,
         prompt=prompt_tokens(said),
-        most=how_much.most(said),
+        max_tokens=how_much.max_tokens(said),
         is_endless=how_much.is_endless(said),
         answers=how_much.answers(said) * request.batch_size({"prompt": said.get("prompt")}),
         stream=stream,

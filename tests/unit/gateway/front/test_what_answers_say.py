@@ -211,7 +211,7 @@ def test_what_a_key_may_not_say_it_may_not_say_in_a_form(name: str, encoded: boo
 def test_a_form_is_held_to_what_its_fields_say(encoded: bool) -> None:
     said = (("model", "a"), ("n", "1"), ("n", "3"), ("max_tokens", "900"), ("prompt", "12345678"), ("user", "u+ü"))
     found = form_of(*said, encoded=encoded)
-    assert (found.model, found.answers, found.most, found.prompt, found.end_user) == ("a", 3, 900, 2, "u+ü")
+    assert (found.model, found.answers, found.max_tokens, found.prompt, found.end_user) == ("a", 3, 900, 2, "u+ü")
     assert found.not_theirs == ()
     assert form_of(("model", "a,b"), encoded=encoded).not_theirs == ("model",)
     assert form_of(("model", "a"), ("background", "true"), encoded=encoded).not_theirs == ("background",)
