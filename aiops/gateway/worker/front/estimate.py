@@ -53,12 +53,14 @@ def at_most(asked: Asked, deployments: Sequence[Deployment], estimated: Tokens) 
     if asked.counts_only:
         return estimated
     prompt = min(MOST, estimated.prompt * CHARACTERS_PER_TOKEN)
-    known = [deployment.max_output_tokens for deployment in deployments if deployment.max_output_tokens is not None]
-    longest = max(known, default=None)
+    said = [deployment.max_output_tokens for deployment in deployments]
+    longest = max((each or OPEN_ENDED for each in said), default=OPEN_ENDED)
     if asked.max_tokens is None or asked.is_endless:
-        most = max(OPEN_ENDED if longest is None else longest, estimated.completion)
-        return Tokens(prompt, min(MOST, most * asked.answers))
-    most = asked.max_tokens if longest is None else min(asked.max_tokens, longest)
+        most = max(longest, estimated.completion)
+    elif said and all(said):
+        most = min(asked.max_tokens, longest)
+    else:
+        most = asked.max_tokens
     return Tokens(prompt, min(MOST, most * asked.answers))
 
 

@@ -112,6 +112,17 @@ def test_money_is_reserved_for_the_longest_answer_that_may_come(body: str, most:
 
 
 @pytest.mark.parametrize(
+    ("body", "completion"), [('{"model":"a"}', 16000), ('{"model":"a","max_tokens":99999}', 99999)]
+)
+def test_of_several_deployments_one_of_which_nobody_knows_how_much_it_says_may_answer(
+    body: str, completion: int
+) -> None:
+    there = [Deployment(str(most), "a", "p", "a", None, most) for most in (16000, None, 8000)]
+    wanted = asked.read(CHAT, b"application/json", body.encode())
+    assert at_most(wanted, there, estimate(wanted, there, AnswerLengths())) == Tokens(0, completion)
+
+
+@pytest.mark.parametrize(
     ("said", "completion"),
     [
         ('"max_completion_tokens":1,"max_tokens":900', 900),
