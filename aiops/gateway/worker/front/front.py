@@ -44,7 +44,7 @@ from aiops.gateway.worker.front.reserve import Reservation, Reserve
 from aiops.gateway.worker.prices import Tokens
 from aiops.spec.shapes.exposed import OPENS, SHOWN_ONLY
 from aiops.state import rules
-from aiops.state.held import is_held
+from aiops.state.restricted import is_restricted
 from aiops.state.rules import Refusal
 from aiops.state.shapes import Identity
 from aiops.state.usage.record import Outcome
@@ -222,7 +222,7 @@ class Front:
         refused = rules.allow(identity, path, (), now, "opened")
         if refused is None and not identity.admin:
             refused = _only_admins(path)
-        if refused is None and is_held(identity):
+        if refused is None and is_restricted(identity):
             refused = _only_free(path)
         if refused is not None:
             await self._refuse(scope, send, refused)
