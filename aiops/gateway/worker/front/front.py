@@ -148,6 +148,10 @@ class Front:
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
         """A request to a model."""
+        refused = rules.allow(identity, scope["path"], (), self._clock())
+        if refused is not None:  # before anything is read of what it sends
+            await self._refuse(scope, send, refused)
+            return
         wanted = await self._read(scope, receive, identity)
         if wanted is None:
             return  # the client left

@@ -11,8 +11,9 @@ import pytest
 
 from aiops.gateway.shared import proof
 from aiops.gateway.worker.front import asked
+from aiops.gateway.worker.front.asgi import Message
 from aiops.state.money import nano
-from aiops.state.shapes import Budget, Limits
+from aiops.state.shapes import Account, Budget, Limits
 from tests.unit.gateway.front.place import KEY, MASTER, Answered, Place, account, chat, hash_of, identity
 
 
@@ -159,6 +160,20 @@ def test_a_key_that_expires_is_refused_at_the_next_request_though_it_is_known(tm
 
 
 # --- what for ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("whose", "more", "status"), [(account(blocked=True), {}, 401), (account(), {"routes": ("/v1/embeddings",)}, 403)]
+)
+def test_nothing_is_read_of_what_a_key_sends_that_may_not_ask_there(
+    tmp_path: Path, whose: Account, more: Any, status: int
+) -> None:
+    place = Place(tmp_path, identity(whose, **more))
+
+    async def sends() -> Message:
+        raise AssertionError("its body was read")
+
+    assert ask(place, receive=sends).status == status
 
 
 def test_a_model_that_the_key_may_not_ask_for_is_403_and_nobody_is_asked(tmp_path: Path) -> None:
