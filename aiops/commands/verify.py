@@ -67,8 +67,18 @@ def _addresses(given: tuple[str, ...]) -> dict[str, str]:
     found = {}
     for each in given:
         name, _, url = each.partition("=")
-        parts = urlsplit(url)
-        if not name or parts.scheme not in ("http", "https") or not parts.hostname:
+        address = _address(url)
+        if not name or address is None:
             raise UsageError(f"--at {each} is no NAME=URL", "write it as box-2=http://10.0.0.2:4000")
-        found[name] = f"{parts.scheme}://{parts.netloc}"
+        found[name] = address
     return found
+
+
+def _address(url: str) -> str | None:
+    """Without a path; None where nobody can be."""
+    try:
+        parts = urlsplit(url)
+        there = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a bracket too few, a port that is none
+        return None
+    return f"{parts.scheme}://{parts.netloc}" if there else None

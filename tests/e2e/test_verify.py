@@ -143,7 +143,11 @@ def test_of_one_gateway_the_same_is_proved_over_its_workers(gateway: Gateway) ->
     ("arguments", "code", "said"),
     [
         (("--model", "alhpa"), 3, "did you mean `alpha`?"),
+        (("--model", "like-no-other"), 3, "list` shows what is served"),
         (("--at", "box-2"), 2, "write it as box-2=http://10.0.0.2:4000"),
+        (("--at", "box-2=http://[::1"), 2, "write it as"),
+        (("--at", "box-2=http://10.0.0.2:40000000"), 2, "write it as"),
+        (("--at", "box-2=http://10.0.0.2:port"), 2, "write it as"),
         (("--all",), 2, "run one after the other"),
     ],
 )
