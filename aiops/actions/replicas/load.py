@@ -116,7 +116,8 @@ def named(table: RouteTable, name: str, billable: bool) -> Route:
     route = table.route(name)
     if route is None or route.mode != MODE:
         close = nearest(name, [each.model for each in table.routes if each.mode == MODE])
-        raise UnknownName(f"no chat model is served as `{name}`", f"did you mean `{close}`?" if close else "")
+        hint = f"did you mean `{close}`?" if close else "`aiops list` shows what is served"
+        raise UnknownName(f"no chat model is served as `{name}`", hint)
     if route.billable and not billable:
         raise Precondition(f"`{name}` costs money: {route.provider} sends a bill", "--billable allows it")
     return route

@@ -155,6 +155,20 @@ def test_a_key_itself_has_no_place_on_a_command_line(home: Home, monkeypatch: py
     assert "did you mean `ci`?" in home.run("keys", "show", "cii", code=3)[1]
 
 
+@pytest.mark.parametrize(
+    ("verb", "noun"),
+    [
+        (("keys", "block"), "keys"), (("keys", "unblock"), "keys"), (("keys", "revoke"), "keys"),
+        (("keys", "show"), "keys"), (("usage", "--key"), "keys"), (("usage", "--team"), "teams"),
+        (("keys", "list", "--team"), "teams"), (("teams", "show"), "teams"), (("teams", "block"), "teams"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_like_no_other_comes_with_the_verb_that_lists_them(
+    home: Home, verb: tuple[str, ...], noun: str
+) -> None:
+    assert f"{noun} list` shows which there are" in home.run(*verb, "nope", code=3)[1]
+
+
 def test_a_rotated_key_is_shown_once_like_a_new_one(home: Home) -> None:
     old = home.run("keys", "create", "--alias", "ci")[0]
     new, story = home.run("keys", "rotate", "ci", "--grace-period", "1h")

@@ -37,6 +37,9 @@ def test_what_costs_money_is_asked_only_when_that_is_allowed() -> None:
     with pytest.raises(UnknownName) as error:
         choose(TABLE, "chaep", False, NOBODY, {})
     assert error.value.hint == "did you mean `cheap`?"
+    with pytest.raises(UnknownName) as error:
+        choose(TABLE, "like-no-other", False, NOBODY, {})
+    assert error.value.hint == "`aiops list` shows what is served"
     with pytest.raises(Precondition, match=r"no model answers here: `priced`: .*`own`: "):
         choose(TABLE, None, False, NOBODY, {})
 
