@@ -227,7 +227,7 @@ class Run:
     def _revoke(self, tenant: Tenant) -> None:
         """Each replica says that its workers refuse the key; then it is asked."""
         done = revoke(self.instance, tenant.alias, Terms(REASON, assume_yes=True), Output(quiet=True))
-        receipt = {each.replica: each for each in done.receipt}
+        receipt = {each.replica: each for each in done.heeded.receipt} if done.heeded is not None else {}
         after = {reply.replica.id: reply for reply in side_by_side(tenant.look, self.reached, len(self.reached))}
         for replica in self.there.replicas:
             self._check(f"revoke:{replica.name}", _receipted, replica, receipt, after)
