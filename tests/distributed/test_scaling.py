@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.distributed.replicas import ask, asked_all_the_time, create, price, secret
+from tests.distributed.replicas import ask, asked_all_the_time, create, secret, standalone
 from tests.kit.gateway import Gateway
 from tests.kit.postgres import Postgres
 from tests.kit.redis import Redis
@@ -21,16 +21,8 @@ from tests.kit.waiting import until
 
 @pytest.fixture(scope="module")
 def box(provider: DemoProvider) -> Iterator[Gateway]:
-    gateway = Gateway()
-    try:
-        gateway.init()
-        gateway.up()
-        gateway.add("one", provider.url, "alpha", "beta")
-        price(gateway, provider.url)
-        gateway.must("apply")
-        yield gateway
-    finally:
-        gateway.destroy()
+    with standalone(provider.url) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
