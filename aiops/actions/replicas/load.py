@@ -58,7 +58,14 @@ class Load:
         return 4 * self.replicas + self.limit + self.affordable
 
     @property
-    def sentence(self) -> str:
+    def lines(self) -> list[str]:
+        """For people, before anything is asked: how much it is, and from whom it is taken."""
+        limited = rationed(self.route)
+        taken = [f"`{self.route.model}` {limited}: what is asked here is taken from its users"] if limited else []
+        return [self._sentence, *taken]
+
+    @property
+    def _sentence(self) -> str:
         tokens = self.most * CHARACTERS  # a token has a character at least
         price = "whose price is not written in providers.yaml" if self.route.billable else NO_BILL
         if self.route.cost is not None:

@@ -66,9 +66,8 @@ def verify(instance: Instance, asked: Asked, report: Path | None, out: Output) -
             route = load.choose(table, asked.model, billable, own, served)
             keys.model = route.model
             wanted = load.Load(route, len(there.replicas))
-            out.say(wanted.sentence)
-            if rationed := load.rationed(route):
-                out.say(f"`{route.model}` {rationed}: what is asked here is taken from its users")
+            for line in wanted.lines:
+                out.say(line)
             _note_one(there, out)
             bar = stack.enter_context(out.progress("proving"))
             checks = list(there.missed)
