@@ -26,7 +26,9 @@ DISTRIBUTED = "distributed"
 @click.option("--model", metavar="NAME", help="distributed: the model that is asked; else the one that costs least.")
 @click.option("--at", multiple=True, metavar="NAME=URL", help="distributed: where a replica is reached from here.")
 @click.option("--wait", is_flag=True, help="distributed: also wait out a Retry-After, up to a minute, and ask again.")
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the checks as JUnit XML.")
+@click.option(
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the checks as JUnit XML."
+)
 @click.pass_obj
 def command(
     context: Context,

@@ -70,6 +70,18 @@ def test_junit_has_a_case_per_check(gateway: Gateway, tmp_path: Path) -> None:
     assert [case.get("name") for case in suite.iter("testcase")] == [check["id"] for check in done["checks"]]
 
 
+def test_a_report_that_cannot_be_written_is_refused_before_anybody_is_asked(
+    gateway: Gateway, one: DemoProvider, tmp_path: Path
+) -> None:
+    asked, keys = len(one.requests()), gateway.must("keys", "list", "--all")["keys"]
+    for suite in ("quick", "distributed"):
+        refused = gateway.cli("verify", "--suite", suite, "--junit", tmp_path / "missing" / "report.xml")
+        assert (refused.code, "No such file or directory" in refused.message) == (4, True)
+        assert gateway.cli("verify", "--suite", suite, "--junit", tmp_path).code == 2
+    assert len(one.requests()) == asked
+    assert gateway.must("keys", "list", "--all")["keys"] == keys
+
+
 def test_junit_names_the_failures(gateway: Gateway, one: DemoProvider, tmp_path: Path) -> None:
     one.control(mode="500")
     file = tmp_path / "verify.xml"

@@ -24,7 +24,7 @@ from aiops.state.store.open import reading
 from aiops.verify.check import Check
 from aiops.verify.client import Client
 from aiops.verify.side_by_side import side_by_side
-from aiops.verify.verified import Verified, verified
+from aiops.verify.verified import Verified, require_place, verified
 
 SUITE = "distributed"
 
@@ -43,6 +43,7 @@ class Asked:
 def verify(instance: Instance, asked: Asked, report: Path | None, out: Output) -> Verified:
     """Its keys are gone at the end, whatever that is. Raises Precondition when there is nothing to prove, or the
     report cannot be written; UnknownName, UsageError. A failed check is no error."""
+    require_place(report)
     now = Snapshot.of(instance)
     if now.current is None or now.routes is None:
         raise Precondition("no generation was made yet", f"`{instance.command} up` makes the first")
