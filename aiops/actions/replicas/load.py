@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from aiops.errors import Precondition, UnknownName
 from aiops.spec.routes.routes import Route, RouteTable
 from aiops.spec.suggest import nearest
+from aiops.state import money
 from aiops.verify.check import Failed
 from aiops.verify.client import Client
-from aiops.verify.replicas.budget import dollars
 from aiops.verify.replicas.tenant import CHARACTERS
 
 MODELS = 3  # until one answers
@@ -69,7 +69,7 @@ class Load:
         tokens = self.most * CHARACTERS  # a token has a character at least
         price = "whose price is not written in providers.yaml" if self.route.billable else NO_BILL
         if self.route.cost is not None:
-            price = f"{dollars(round(tokens / 1000 * self.route.cost * 1e9))} at most"
+            price = f"{money.shown(round(tokens / 1000 * self.route.cost * 1e9))} at most"
             if not self.route.billable:
                 price += f" by its `cost_per_1k_tokens`, {NO_BILL}"
         replicas = f"{self.replicas} replica{'s' * (self.replicas != 1)}"
