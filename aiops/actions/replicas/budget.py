@@ -26,10 +26,6 @@ class Spending:
     waited: int
 
     @property
-    def answered(self) -> int:
-        return sum(reply.answered for reply in self.replies)
-
-    @property
     def final(self) -> list[Reply]:
         return [reply for reply in self.replies if reply.final]
 
