@@ -10,6 +10,7 @@ import pytest
 
 from aiops.demo.child import DemoProvider
 from tests.kit.gateway import Gateway
+from tests.kit.waiting import free_port
 
 NAMES = ("team/llama 3.1:8b", "qwen:7b-instruct", "modèle-été", "a b c", "org/x+y@v1")
 
@@ -171,3 +172,17 @@ def test_a_suite_that_cannot_be_made_is_refused_before_any_key_is(
     assert (refused.code, said in refused.hint) == (code, True), refused.err
     assert gateway.must("keys", "list", "--all")["keys"] == before
     assert gateway.cli("verify", "--wait").code == 2
+
+
+def test_the_management_api_on_a_port_of_its_own_is_proved_where_status_says_that_it_is(gateway: Gateway) -> None:
+    before, port = gateway.source("aiops.yaml").read_text(), free_port()
+    gateway.edit("aiops.yaml", "  # admin_port: 4001\n", f'  admin_port: {port}\n  admin_host: "::1"\n')
+    try:
+        gateway.must("apply")
+        passed = [check["id"] for check in gateway.must("verify")["checks"] if check["status"] == "pass"]
+        where = gateway.status["gateway"]["admin_url"]
+    finally:
+        gateway.source("aiops.yaml").write_text(before)
+        gateway.must("apply")
+    assert where == f"http://[::1]:{port}"
+    assert {"admin:ready", "admin:auth:missing-key", "admin:auth:wrong-key", "admin:not-public"} <= {*passed}
