@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 
 import pytest
 
 from aiops.verify.check import Failed
 from aiops.verify.replicas import reach
 from aiops.verify.replicas.tenant import Replica
+from tests.unit.verify.answering import answering
 
 NAMES = {"1": "box-1", "2": "box-2"}
 NOBODY = "http://127.0.0.1:1"
@@ -20,34 +18,17 @@ WELL = {"accountant": "pass", "store": "pass", "redis": "pass", "counters": "pas
 Serve = Callable[..., Replica]
 
 
-@contextmanager
-def serving(*said: object) -> Iterator[str]:
-    """One that says this when it is asked how it is, one after the other, and then the last one again."""
-    left = list(said)
-
-    class Health(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(left[0] if len(left) == 1 else left.pop(0)).encode()
-            self.send_response(200 if self.path == reach.HEALTH else 404)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-
-
 @pytest.fixture
 def serve() -> Iterator[Serve]:
+    """A replica that says this when it is asked how it is, one after the other, and then the last one again."""
     with ExitStack() as stack:
-        yield lambda *said: Replica("1", "box-1", stack.enter_context(serving(*said)))
+
+        def serving(*said: object) -> Replica:
+            left = list(said)
+            url = stack.enter_context(answering(lambda path: (200, left[0] if len(left) == 1 else left.pop(0))))
+            return Replica("1", "box-1", url)
+
+        yield serving
 
 
 def test_who_is_meant_is_told_from_everybody_else(serve: Serve) -> None:
