@@ -70,3 +70,9 @@ def test_names_that_are_there_twice_are_refused_and_then_its_keys_come_along_whi
             assert found["requests"] == requests, (gateway.port, alias)
     aliases = {each["key_alias"] for each in first.must("keys", "list")["keys"]}
     assert aliases == {"ci", "ci-of-the-second", "nothing-is-frozen"}
+
+    joined = alone.snapshot()
+    kept = alone.cli("scale-in")
+    assert (kept.code, "other gateways live on the same database: box-1" in kept.message) == (4, True)
+    assert "`aiops" in kept.hint and "down` there first" in kept.hint
+    assert alone.snapshot() == joined

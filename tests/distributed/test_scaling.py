@@ -70,6 +70,10 @@ def test_out_and_back_again_under_load_without_a_failed_request_and_with_everyth
     assert box.must("status")["mode"] == "standalone"
     assert list((box.home / "state").glob("aiops.db.before-*")), "the files that were gone over from are kept"
     assert box.cli("scale-in").code == 4
+    before_that = box.snapshot()
+    back = box.cli("rollback", "--reason", "to where the keys were")
+    assert (back.code, "would stay behind" in back.message, "scale-out" in back.hint) == (4, True, True)
+    assert box.snapshot() == before_that
 
 
 def test_what_keys_yaml_manages_is_managed_by_it_on_the_other_side(box: Gateway, files: tuple[str, ...]) -> None:
