@@ -144,7 +144,7 @@ def test_what_redis_read_from_its_disk_may_be_old_and_is_not_believed(run: async
 async def keys(counters: Redis) -> object:
     place = b"0"
     while True:
-        place, found = await counters._command("SCAN", place)
+        place, found = await counters._pool.command("SCAN", place)
         for key in found:
             yield key
         if place == b"0":
@@ -158,7 +158,7 @@ def test_a_redis_that_was_emptied_begins_a_new_epoch_at_once(redis_url: str, run
     async def empty() -> None:
         await seeded(counters)
         before = await counters.epoch()
-        await counters._command("FLUSHALL")
+        await counters._pool.command("FLUSHALL")
         assert isinstance(await counters.reserve(demand("a", USD)), Unseeded)
         assert await counters.epoch() != before
         await counters.close()
@@ -171,7 +171,7 @@ def test_scripts_that_redis_forgot_are_loaded_again(redis_url: str, run: asyncio
 
     async def flush() -> None:
         await counters.reserve(demand("a"))
-        await counters._command("SCRIPT", "FLUSH")
+        await counters._pool.command("SCRIPT", "FLUSH")
         assert isinstance(await counters.reserve(demand("b")), Granted)
         await counters.close()
 
@@ -192,11 +192,9 @@ def test_every_key_ends_by_itself(redis_url: str, run: asyncio.Runner) -> None:
         await counters.post("else", {"other": 1}, {"other": None})
         await counters.alive("w")
         for key in [key async for key in keys(counters)]:
-            assert await counters._command("PTTL", key) > 0, key
-        assert (
-            await counters._command("PTTL", b"aiops:" + (await counters.epoch()).encode() + b":d:" + USD.name.encode())
-            > 1e10
-        )
+            assert await counters._pool.command("PTTL", key) > 0, key
+        spent = b"aiops:" + (await counters.epoch()).encode() + b":d:" + USD.name.encode()
+        assert await counters._pool.command("PTTL", spent) > 1e10
         await counters.close()
 
     run.run(all_kinds())

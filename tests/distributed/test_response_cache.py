@@ -13,6 +13,7 @@ import pytest
 
 from aiops.demo.child import DemoProvider
 from aiops.state.answers.kept import Kept
+from aiops.state.counters.pool import Pool
 from tests.distributed.replicas import ask, create, replicas
 from tests.docs.console import Shell, commands
 from tests.kit import redis as kit
@@ -106,29 +107,30 @@ def test_what_has_ended_makes_room_and_an_answer_that_is_kept_again_counts_once(
     assert set(redis.Redis(port=server.port).hgetall("aiops:answers:sizes")) == {b"long"}
 
 
-class Counting(Kept):
+class Counting(Pool):
     """``asked``: how often Redis was, by requests and by probes."""
 
     asked = 0
 
-    async def _command(self, *words: Any) -> Any:
-        self.asked += 1
-        return await super()._command(*words)
+    async def command(self, *words: Any) -> Any:
+        Counting.asked += 1
+        return await super().command(*words)
 
 
 def test_a_redis_that_is_frozen_holds_one_request_up_for_a_moment_and_the_others_not_at_all(
-    server: kit.Redis, run: asyncio.Runner
+    server: kit.Redis, run: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("aiops.state.answers.kept.Pool", Counting)
     lines: list[str] = []
-    store = Counting(server.url, 60, MIB, lines.append)
+    store = kept(server, lines)
 
     async def story() -> int:
         await store.put("name", b"answer")
         assert await there(store, "name") == b"answer"
         server.freeze()
-        before = store.asked
+        before = Counting.asked
         assert [await store.get("name") for _ in range(200)] == [None] * 200
-        asked = store.asked - before
+        asked = Counting.asked - before
         server.thaw()
         assert await there(store, "name") == b"answer", "without being made anew"
         await store.close()

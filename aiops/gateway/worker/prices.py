@@ -62,14 +62,15 @@ FREE = Price(0.0, 0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Deployment:
-    """``model``: what its provider calls it, None for whatever was asked for; ``most``: tokens of an answer at most."""
+    """``model``: what its provider calls it, None for whatever was asked for; ``max_output_tokens``: of one answer,
+    None where nobody says."""
 
     id: str
     name: str
     provider: str
     model: str | None
     price: Price | None
-    most: int | None
+    max_output_tokens: int | None
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class Prices:
             provider=str(info.get("provider", "")),
             model=None if passes else asked or prefix,
             price=_written(info) if passes else self._look_up(model, prefix, asked),
-            most=most if isinstance(most, int) else None,
+            max_output_tokens=most if isinstance(most, int) else None,
         )
 
     def _look_up(self, model: Mapping[str, Any], prefix: str, asked: str) -> Price | None:

@@ -7,14 +7,13 @@ count limits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from aiops.state.counters import connections
 from aiops.state.counters.breaker import Breaker
 from aiops.state.counters.meters import Unavailable
-from aiops.state.counters.redis import Patience
+from aiops.state.counters.pool import Patience, Pool, Script
 
 SECONDS = 0.02  # that a request may be held up by the question
 KEEPING = 1.0  # of keeping one, for which nobody waits
@@ -29,76 +28,49 @@ class Kept:
     def __init__(
         self, url: str, ttl: float, most: int, say: Callable[[str], None], *, prefix: str = "aiops:answers:"
     ) -> None:
-        from redis.exceptions import RedisError
-
-        self._made, place = connections.factory(url, connect=KEEPING, command=KEEPING, greet=_greet)
-        self._errors = (RedisError, OSError, TimeoutError)
+        self._pool = Pool(url, connect=KEEPING, command=KEEPING, greet=_greet)
+        self._script = Script(_SCRIPT.read_text())
         self._ttl, self._most, self._prefix = max(1, round(ttl * 1000)), most, prefix
-        self._script = _SCRIPT.read_text()
-        self._idle: list[Any] = []
         self._busy = 0
-        self._breaker = Breaker(f"the response cache: {place}", self._probe, say)
+        self._breaker = Breaker(f"the response cache: {self._pool.place}", self._probe, say)
 
     async def get(self, name: str) -> bytes | None:
         """None when there is none, and when nobody says within ``SECONDS``."""
-        found = await self._ask(SECONDS, "GET", f"{self._prefix}a:{name}")
+        found = await self._ask(SECONDS, self._pool.command, "GET", f"{self._prefix}a:{name}")
         return found if isinstance(found, bytes) else None
 
     async def put(self, name: str, answer: bytes) -> None:
         """As long as Redis answers."""
         words = (self._prefix, name, answer, self._ttl, self._most)
-        await self._ask(KEEPING, "EVAL", self._script, 0, *words)
+        await self._ask(KEEPING, self._pool.evaluate, self._script, *words)
 
     async def close(self) -> None:
         await self._breaker.close()
-        await self._hang_up()
+        await self._pool.hang_up()
 
-    async def _ask(self, seconds: float, *words: Any) -> Any:
+    async def _ask(self, seconds: float, ask: Callable[..., Awaitable[Any]], *words: Any) -> Any:
         if self._busy >= CONNECTIONS:
             return None  # it is asked more than it answers
         self._busy += 1
         try:
             self._breaker.check()
             async with Patience(seconds):
-                return await self._command(*words)
+                return await ask(*words)
         except Unavailable:
             return None
-        except self._errors as error:
-            await self._hang_up()
+        except self._pool.errors as error:
+            await self._pool.hang_up()
             self._breaker.failed(str(error) or f"no answer within {seconds * 1000:g} ms")
             return None
         finally:
             self._busy -= 1
 
-    async def _command(self, *words: Any) -> Any:
-        connection = self._idle.pop() if self._idle else self._made()
-        try:
-            if not connection.is_connected or connection._reader.at_eof():  # Redis closed it while nobody asked
-                await connection.disconnect(nowait=True)
-                connecting = connections.CONNECTING.set(True)
-                try:
-                    await connection.connect()
-                finally:
-                    connections.CONNECTING.reset(connecting)
-            await connection.send_packed_command(connection.pack_command(*words), check_health=False)
-            answer = await connection.read_response()
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        self._idle.append(connection)
-        return answer
-
     async def _probe(self) -> None:
         try:
             async with asyncio.timeout(KEEPING):
-                await self._command("PING")
-        except self._errors as error:
+                await self._pool.command("PING")
+        except self._pool.errors as error:
             raise Unavailable(str(error) or "no answer") from error
-
-    async def _hang_up(self) -> None:
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            await connection.disconnect(nowait=True)
 
 
 async def _greet(connection: Any) -> None:

@@ -14,12 +14,9 @@ import asyncio
 import secrets
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha1
-from math import inf
 from pathlib import Path
 from typing import Any
 
-from aiops.state.counters import connections
 from aiops.state.counters.breaker import Breaker
 from aiops.state.counters.kinds import CODES
 from aiops.state.counters.meters import (
@@ -33,26 +30,19 @@ from aiops.state.counters.meters import (
     Unavailable,
     Unseeded,
 )
+from aiops.state.counters.pool import Patience, Pool, Script
 from aiops.state.counters.sliding import SECOND
 
 SECONDS = 0.05
 CONNECTIONS = 32  # of one process
 OLDEST = 6
 CONNECTING = 4  # times as long as a question: a connection takes four of them
-LATE = 0.005  # seconds after its time that a timer of a process comes that had too much to do
 PATIENCE = 1.0  # seconds of a probe, which nobody waits for
 
 _METER = struct.Struct("<BBqqqq")
 _LEVEL = struct.Struct("<qqq")
 _OVER = struct.Struct("<Bqqq")
 _EPOCH = slice(1, 33)
-
-
-class Script:
-    def __init__(self, name: str) -> None:
-        folder = Path(__file__).parent / "lua"
-        self.text = (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
-        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
 class Redis:
@@ -70,22 +60,18 @@ class Redis:
         say: Callable[[str], None] = lambda line: None,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        self._made, place = connections.factory(
+        self._pool = Pool(
             # The driver's own are for what nobody waits for any more: ours know when it is us who are late.
             url, connect=CONNECTING * connect, command=CONNECTING * command, greet=self._greet,
         )  # fmt: skip
-        from redis.exceptions import NoScriptError, RedisError, ResponseError
-
-        self._no_script, self._refusal, self._errors = NoScriptError, ResponseError, (RedisError, OSError)
-        self._idle: list[Any] = []
-        self._reserve, self._end, self._keep = Script("reserve"), Script("end"), Script("keep")
-        self._exchange = Script("exchange")
-        self._prefix, self._clock, self._seconds, self._place = prefix, clock, max(connect, command), place
+        self._place, self._errors = self._pool.place, self._pool.errors
+        self._reserve, self._end, self._keep, self._exchange = map(_script, ("reserve", "end", "keep", "exchange"))
+        self._prefix, self._clock, self._seconds = prefix, clock, max(connect, command)
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._run = ""
         self._version = ""
         self._sweeping: dict[str, int] = {}
-        self.breaker = Breaker(place, self._probe, say)
+        self.breaker = Breaker(self._place, self._probe, say)
 
     def __str__(self) -> str:
         """Which one and where, for people; its version once it has answered."""
@@ -93,7 +79,7 @@ class Redis:
 
     async def close(self) -> None:
         await self.breaker.close()
-        await self._hang_up()
+        await self._pool.hang_up()
 
     async def begin_epoch(self) -> None:
         """Forget everything: the ledger has what these counters have not seen. For all who use this Redis."""
@@ -101,7 +87,7 @@ class Redis:
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._evaluate(self._keep, ("hello", run or self._run, secrets.token_hex(16)))
-            except (*self._errors, TimeoutError) as error:
+            except self._errors as error:
                 raise Unavailable(f"{self._place}: {error}") from error
 
     async def epoch(self) -> str:
@@ -140,7 +126,7 @@ class Redis:
             try:
                 async with asyncio.timeout(self._seconds):
                     await self._forget_some()
-            except (*self._errors, TimeoutError):
+            except self._errors:
                 return  # the next sign of life goes on with it
 
     async def exchange(self, replica: str, said: bytes, seconds: float) -> list[tuple[float, bytes]]:
@@ -154,15 +140,15 @@ class Redis:
         await self._wait_for_room()
         try:
             self.breaker.check()  # it may have been found out meanwhile
-            async with Patience(self._seconds if self._idle else CONNECTING * self._seconds):
+            async with Patience(self._seconds if self._pool.has_idle else CONNECTING * self._seconds):
                 answer = await self._evaluate(script, arguments)
                 if answer == b"!" or answer == [b"!"]:  # everything was deleted
                     await self._evaluate(self._keep, ("hello", self._run, secrets.token_hex(16)))
                     answer = await self._evaluate(script, arguments)
                 return answer
-        except (*self._errors, TimeoutError) as error:
+        except self._errors as error:
             why = f"no answer within {self._seconds * 1000:g} ms" if isinstance(error, TimeoutError) else str(error)
-            await self._hang_up()  # it may no longer be the master
+            await self._pool.hang_up()  # it may no longer be the master
             self.breaker.failed(why)
             raise Unavailable(f"{self._place}: {why}") from error
         finally:
@@ -181,38 +167,7 @@ class Redis:
 
     async def _evaluate(self, script: Script, arguments: Sequence[Any]) -> Any:
         now = "" if self._clock is None else self._clock()
-        try:
-            return await self._command("EVALSHA", script.sha, 0, self._prefix, now, *arguments)
-        except self._no_script:
-            return await self._command("EVAL", script.text, 0, self._prefix, now, *arguments)
-
-    async def _command(self, *words: Any) -> Any:
-        """On a connection of our own: what the driver does around a command takes longer than most commands."""
-        connection = self._idle.pop() if self._idle else self._made()
-        try:
-            if not connection.is_connected or connection._reader.at_eof():  # Redis closed it while nobody asked
-                await connection.disconnect(nowait=True)
-                connecting = connections.CONNECTING.set(True)
-                try:
-                    await connection.connect()
-                finally:
-                    connections.CONNECTING.reset(connecting)
-                connection.socket_timeout = None  # two more timers for each command: ours is around everything
-            await connection.send_packed_command(connection.pack_command(*words), check_health=False)
-            answer = await connection.read_response(timeout=inf)
-        except self._refusal:
-            self._idle.append(connection)
-            raise
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        self._idle.append(connection)
-        return answer
-
-    async def _hang_up(self) -> None:
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            await connection.disconnect(nowait=True)
+        return await self._pool.evaluate(script, self._prefix, now, *arguments)
 
     async def _greet(self, connection: Any) -> None:
         """Raises a Redis error, which the driver closes the connection for."""
@@ -235,58 +190,29 @@ class Redis:
     async def _probe(self) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._hang_up()  # who knows where they lead
+                await self._pool.hang_up()  # who knows where they lead
                 await self._evaluate(self._keep, ("epoch",))
-        except (*self._errors, TimeoutError) as error:
+        except self._errors as error:
             raise Unavailable(str(error) or "no answer") from error
 
     async def _forget_some(self) -> None:
         """Keys of an epoch of the past: a few at a time."""
-        old = (await self._command("LINDEX", f"{self._prefix}old", 0)) or b""
+        old = (await self._pool.command("LINDEX", f"{self._prefix}old", 0)) or b""
         epoch = old.decode()
         if not epoch:
             return
         pattern = f"{_literal(self._prefix)}{epoch}:*"
-        place, keys = await self._command("SCAN", self._sweeping.get(epoch, 0), "MATCH", pattern, "COUNT", 500)
+        place, keys = await self._pool.command("SCAN", self._sweeping.get(epoch, 0), "MATCH", pattern, "COUNT", 500)
         if keys:
-            await self._command("UNLINK", *keys)
+            await self._pool.command("UNLINK", *keys)
         self._sweeping = {epoch: int(place)}
         if not int(place):
-            await self._command("LREM", f"{self._prefix}old", 0, epoch)
+            await self._pool.command("LREM", f"{self._prefix}old", 0, epoch)
 
 
-class Patience:
-    """As ``asyncio.timeout``, in a third of its time. A process that is late itself has not looked yet whether there is
-    an answer: it is given the time once more, and a busy machine is no outage."""
-
-    __slots__ = ("_cancelled_before", "_due", "_is_over", "_loop", "_seconds", "_task", "_waiting")
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._is_over = False
-
-    async def __aenter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._task, self._cancelled_before = task, task.cancelling()
-        self._loop = asyncio.get_running_loop()
-        self._due = self._loop.time() + self._seconds
-        self._waiting: asyncio.Handle = self._loop.call_at(self._due, self._look)
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._waiting.cancel()
-        if self._is_over and self._task.uncancel() <= self._cancelled_before and kind is asyncio.CancelledError:
-            raise TimeoutError
-
-    def _look(self) -> None:
-        if self._loop.time() - self._due > LATE:
-            self._waiting = self._loop.call_later(self._seconds, self._end)
-        else:
-            self._waiting = self._loop.call_soon(self._end)  # what came meanwhile is read first
-
-    def _end(self) -> None:
-        self._is_over = True
-        self._task.cancel()
+def _script(name: str) -> Script:
+    folder = Path(__file__).parent / "lua"
+    return Script((folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text())
 
 
 def _literal(text: str) -> str:

@@ -106,7 +106,7 @@ class Account:
         tokens = metering.tokens(given.estimated.prompt)
         estimated = metering.estimated
         if estimated and metering.cost is not None:  # of a picture, or a voice: no tokens, but LiteLLM knows
-            return Spent(tokens, money.nano(metering.cost), estimated=False)
+            return Spent(tokens, metering.cost, estimated=False)
         return Spent(tokens, self._cost(given, tokens, call), estimated)
 
     def ending(self, usage: Usage) -> None:
@@ -162,5 +162,5 @@ def _as_said(metering: Metering) -> Spent:
     """Of a request of which nothing is known but its answer."""
     tokens = Tokens() if metering.estimated else metering.tokens(0)
     if metering.cost is not None:
-        return Spent(tokens, min(money.nano(metering.cost), money.MOST), estimated=False)
+        return Spent(tokens, metering.cost, estimated=False)
     return Spent(tokens, None if tokens.total else 0, estimated=False)

@@ -1,7 +1,7 @@
 """What a request asks for, read from its body once; LiteLLM is given the same bytes again.
 
 Read as LiteLLM reads it. Where the two could differ all the same, LiteLLM's hook asks once more for the name that it
-found (``let_in.names``), so nobody is answered by a model that was not looked at.
+found (``let_in.LetIn.models``), so nobody is answered by a model that was not looked at.
 """
 
 from __future__ import annotations
@@ -50,25 +50,26 @@ _ONLY_IN_JSON = frozenset({*_FALLBACKS, "models", "extra_body", "stream_options"
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """``models``: every name that this request could lead to, the one that it asks for first. ``prompt``: its tokens,
-    estimated; ``most``: tokens of one answer that the client wants at most, unless it ``is_endless``: a server
+    estimated; ``max_tokens``: of one answer, by whichever name the client says it, unless it ``is_endless``: a server
     may heed none. ``answers``: how many of them.
-    ``body``: what LiteLLM is given. ``hides_usage``: the client did not ask for the event that tells the usage.
+    ``body``: as it came. ``with_usage``: what LiteLLM is given in its place, to tell the usage of a stream whose client
+    did not ask for that.
     ``counts_only``: tokens are counted and nothing is answered. ``background``: its answer is fetched later.
     ``not_theirs``: what only the operator may say.
     """
 
     models: tuple[str, ...] = ()
     prompt: int = 0
-    most: int | None = None
+    max_tokens: int | None = None
     is_endless: bool = False
     answers: int = 1
     stream: bool = False
-    hides_usage: bool = False
     counts_only: bool = False
     background: bool = False
     not_theirs: tuple[str, ...] = ()
     end_user: str | None = None
     body: bytes = field(default=b"", repr=False)
+    with_usage: bytes | None = field(default=None, repr=False)
 
     @property
     def model(self) -> str:
@@ -99,31 +100,31 @@ def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mappi
         check(path, said)
     models = tuple(dict.fromkeys(same.get(name, name) for name in _models(path, said, query)))
     stream = _is_true(said.get("stream")) or ":streamGenerateContent" in path
+    hides_usage = stream and not is_form and _may_have_options(path) and not _wants_usage(said)
     return Asked(
         models=models,
         prompt=prompt_tokens(said),
-        most=how_much.most(said),
+        max_tokens=how_much.max_tokens(said),
         is_endless=how_much.is_endless(said),
         answers=how_much.answers(said) * request.batch_size({"prompt": said.get("prompt")}),
         stream=stream,
-        hides_usage=stream and not is_form and _may_have_options(path) and not _wants_usage(said),
         counts_only=_COUNTING.fullmatch(path) is not None,
         background=_is_true(said.get("background")),
         not_theirs=(*_not_theirs(said), *(_not_in_a_form(path, said) if is_form else ())),
         end_user=_text(said.get("user")),
         body=body,
+        with_usage=_with_usage(body, said) if hides_usage else None,
     )
 
 
-def with_usage(asked: Asked) -> bytes:
-    """Its body, asking for the event that tells the usage."""
-    said = _json(asked.body)
+def _with_usage(body: bytes, said: Mapping[str, Any]) -> bytes:
+    """The body, asking for the event that tells the usage."""
     if "stream_options" in said:  # however it is spelled: of two the last would count
         given = said["stream_options"]
         options = {**given, "include_usage": True} if isinstance(given, dict) else {"include_usage": True}
         return json.dumps({**said, "stream_options": options}).encode()  # what orjson did not read it does not write
-    start = asked.body.index(b"{") + 1
-    return asked.body[:start] + b'"stream_options":{"include_usage":true},' + asked.body[start:]
+    start = body.index(b"{") + 1
+    return body[:start] + b'"stream_options":{"include_usage":true},' + body[start:]
 
 
 def prompt_tokens(said: Mapping[str, Any]) -> int:

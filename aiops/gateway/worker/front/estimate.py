@@ -53,12 +53,14 @@ def at_most(asked: Asked, deployments: Sequence[Deployment], estimated: Tokens) 
     if asked.counts_only:
         return estimated
     prompt = min(MOST, estimated.prompt * CHARACTERS_PER_TOKEN)
-    known = [deployment.most for deployment in deployments if deployment.most is not None]
-    longest = max(known, default=None)
-    if asked.most is None or asked.is_endless:
-        most = max(OPEN_ENDED if longest is None else longest, estimated.completion)
-        return Tokens(prompt, min(MOST, most * asked.answers))
-    most = asked.most if longest is None else min(asked.most, longest)
+    said = [deployment.max_output_tokens for deployment in deployments]
+    longest = max((each or OPEN_ENDED for each in said), default=OPEN_ENDED)
+    if asked.max_tokens is None or asked.is_endless:
+        most = max(longest, estimated.completion)
+    elif said and all(said):
+        most = min(asked.max_tokens, longest)
+    else:
+        most = asked.max_tokens
     return Tokens(prompt, min(MOST, most * asked.answers))
 
 
@@ -66,8 +68,8 @@ def estimate(asked: Asked, deployments: Sequence[Deployment], lengths: AnswerLen
     """The prompt by its characters, and each answer as long as the client allows, or as answers usually are."""
     if asked.counts_only:
         return Tokens()
-    most = asked.most
+    most = asked.max_tokens
     if most is None or asked.is_endless:
-        known = [deployment.most for deployment in deployments if deployment.most is not None]
+        known = [deployment.max_output_tokens for deployment in deployments if deployment.max_output_tokens is not None]
         most = max(most or 0, min([lengths.usual(asked.model), *known[:1]]))
     return Tokens(min(MOST, asked.prompt), min(MOST, most * asked.answers))

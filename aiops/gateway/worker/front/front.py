@@ -44,7 +44,7 @@ from aiops.gateway.worker.front.reserve import Reservation, Reserve
 from aiops.gateway.worker.prices import Tokens
 from aiops.spec.shapes.exposed import OPENS, SHOWN_ONLY
 from aiops.state import rules
-from aiops.state.held import is_held
+from aiops.state.restricted import is_restricted
 from aiops.state.rules import Refusal
 from aiops.state.shapes import Identity
 from aiops.state.usage.record import Outcome
@@ -148,13 +148,19 @@ class Front:
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
         """A request to a model."""
+        refused = rules.allow(identity, scope["path"], (), self._clock())
+        if refused is not None:  # before anything is read of what it sends
+            await self._refuse(scope, send, refused)
+            return
         wanted = await self._read(scope, receive, identity)
         if wanted is None:
             return  # the client left
-        now = self._clock()
-        refused = wanted if isinstance(wanted, Refusal) else rules.allow(identity, scope["path"], wanted.models, now)
-        if refused is not None or isinstance(wanted, Refusal):
-            await self._refuse(scope, send, refused or wanted)  # type: ignore[arg-type]
+        if isinstance(wanted, Refusal):
+            await self._refuse(scope, send, wanted)
+            return
+        refused = rules.allow(identity, scope["path"], wanted.models, self._clock())
+        if refused is not None:
+            await self._refuse(scope, send, refused)
             return
         again = header(scope, IDEMPOTENCY_KEY).decode("latin-1")
         run = partial(self._answer, scope, identity, wanted)
@@ -176,15 +182,13 @@ class Front:
             await self._refuse(scope, send, given)
             return None
         let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models, given.estimated.total))
-        if wanted.hides_usage:
-            body = asked.with_usage(wanted)
+        body, metering, app = wanted.body, Metering(hides_usage=wanted.with_usage is not None), self._app
+        if wanted.with_usage is not None:
+            body = wanted.with_usage
             size = (b"content-length", str(len(body)).encode())
             scope = {**scope, "headers": [size if pair[0] == size[0] else pair for pair in scope["headers"]]}
-        else:
-            body = wanted.body
         idempotency_key = header(scope, IDEMPOTENCY_KEY).decode("latin-1")[:256] or None
         accepted = self._account.accept(given, identity, scope["path"], idempotency_key, now)
-        metering, app = Metering(hides_usage=wanted.hides_usage), self._app
         passage = Passage(given, accepted, metering, self._reserve, self._account)
         asks = self._cache.question(scope, identity, wanted) if self._cache is not None else None
         if self._cache is not None and asks is not None:
@@ -222,7 +226,7 @@ class Front:
         refused = rules.allow(identity, path, (), now, "opened")
         if refused is None and not identity.admin:
             refused = _only_admins(path)
-        if refused is None and is_held(identity):
+        if refused is None and is_restricted(identity):
             refused = _only_free(path)
         if refused is not None:
             await self._refuse(scope, send, refused)
@@ -264,7 +268,7 @@ class Front:
         if scope["type"] == "websocket":
             if identity.id and path.endswith("/responses"):
                 return _by_post(path)  # each message asks for a model of its own
-            return asked.read(path, b"", b"", query)
+            return asked.read(path, b"", b"", query, self._same)
         try:
             body = await read_body(receive, LARGEST_BODY)
         except TooLarge as error:

@@ -29,7 +29,7 @@ _INSIDE = frozenset(
 _DEEPEST = 4
 
 
-def most(said: Mapping[str, Any]) -> int | None:
+def max_tokens(said: Mapping[str, Any]) -> int | None:
     """Tokens of one answer at most; None when nothing says it."""
     return max((number for value in _said(said, LENGTHS) if 0 < (number := _number(value)) < MOST), default=None)
 

@@ -13,10 +13,11 @@ import orjson
 from aiops.gateway.worker.front import used
 from aiops.gateway.worker.prices import Tokens
 from aiops.spec.choosing.request_facts import CHARACTERS_PER_TOKEN
+from aiops.state import money
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-LARGEST = 64 * 1024 * 1024  # bytes of a JSON answer that is read; a larger one is reckoned
+LARGEST = 64 * 1024 * 1024  # bytes of a JSON answer that is read, unpacked; a larger one is reckoned
 COST_HEADER = b"x-litellm-response-cost"
 _USAGE = (b'"usage', b'"meta"')  # `"usage"` and `"usageMetadata"`
 # What a model said, in the events of any API. Not read as JSON: a stream has hundreds of events, and each would cost
@@ -36,7 +37,7 @@ class Metering:
         self.begun = False  # something of its body has gone out
         self.ended = False
         self.streams = False
-        self.cost: float | None = None  # US dollars, by LiteLLM's account
+        self.cost: int | None = None  # nano-dollars, by LiteLLM's account
         self._hides_usage = hides_usage
         self._tokens: Tokens | None = None
         self._characters = 0
@@ -55,10 +56,7 @@ class Metering:
             self._json = []
         if named.get(b"content-encoding") == b"gzip":
             self._inflate = zlib.decompressobj(wbits=31)
-        try:
-            self.cost = float(named[COST_HEADER])
-        except (KeyError, ValueError):
-            self.cost = None
+        self.cost = _cost(named.get(COST_HEADER))
 
     def feed(self, body: bytes, *, more: bool) -> bytes:
         """A piece of its body; what of it the client is sent."""
@@ -118,11 +116,17 @@ class Metering:
 
     def _keep(self, body: bytes) -> None:
         assert self._json is not None
+        if self._inflate is not None:
+            try:
+                body = self._inflate.decompress(body, LARGEST + 1 - self._size)
+            except zlib.error:  # it passes as it is, and is its client's to make sense of
+                self._json = None
+                return
         self._size += len(body)
         if self._size > LARGEST:
             self._json = None
             return
-        self._json.append(self._inflate.decompress(body) if self._inflate is not None else body)
+        self._json.append(body)
 
     # --- a stream ---------------------------------------------------------------------------------------------
 
@@ -161,6 +165,15 @@ class Metering:
     def _count(self, event: bytes) -> None:
         for said in _SAID.findall(event):
             self._characters += len(said)
+
+
+def _cost(said: bytes | None) -> int | None:
+    """Nano-dollars; None for what is no amount, and for less than nothing."""
+    try:
+        found = money.nano(said.decode("latin-1")) if said is not None else -1
+    except ValueError:
+        return None
+    return found if found >= 0 else None
 
 
 def _mentions(event: bytes) -> bool:

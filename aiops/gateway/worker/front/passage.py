@@ -70,8 +70,7 @@ class Passage:
             raise
         finally:
             if not self._is_over:
-                # The task may be cancelled again and again meanwhile; what was used is put right all the same.
-                await asyncio.shield(asyncio.ensure_future(self._over(current.get())))
+                await self._end()
 
     async def _until_left(self, app: Application, scope: Scope, receive: Receive) -> None:
         try:
@@ -114,7 +113,7 @@ class Passage:
             passed = self._metering.feed(body, more=more)
             if not self._is_over and (not more or (self._metering.streams and is_last(body))):
                 self._metering.ended = True
-                await self._over(current.get())
+                await self._end()
             if more and not passed:
                 return
             message["body"] = passed
@@ -141,8 +140,12 @@ class Passage:
             return headers
         return [pair for pair in headers if pair[0].lower() not in limits_shown.OURS] + shown
 
-    async def _over(self, call: Call | None) -> None:
+    async def _end(self) -> None:
+        """The task may be cancelled again and again meanwhile; what was used is put right all the same, and whole."""
         self._is_over = True
+        await asyncio.shield(asyncio.ensure_future(self._put_right(current.get())))
+
+    async def _put_right(self, call: Call | None) -> None:
         metering = self._metering
         if self._broke and not metering.status:
             metering.status = 500

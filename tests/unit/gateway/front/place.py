@@ -163,6 +163,7 @@ class Place:
         keeper: Keeper | None = None,
         store: Store | None = None,
         apart: bool = False,
+        same: Mapping[str, str] = {},
     ) -> None:
         self.now = 1_793_000_000.0
         self.app, self.records, self.look_up = App(), Records(), LookUp(*identities)
@@ -189,6 +190,7 @@ class Place:
             Once(keeper, self.said.append) if keeper is not None else None,
             Cache(store, self.routes) if store is not None else None,
             apart=apart,
+            same=same,
             metrics=self._scrape,
             clock=lambda: self.now,
         )

@@ -11,8 +11,9 @@ import pytest
 
 from aiops.gateway.shared import proof
 from aiops.gateway.worker.front import asked
+from aiops.gateway.worker.front.asgi import Message
 from aiops.state.money import nano
-from aiops.state.shapes import Budget, Limits
+from aiops.state.shapes import Account, Budget, Limits
 from tests.unit.gateway.front.place import KEY, MASTER, Answered, Place, account, chat, hash_of, identity
 
 
@@ -159,6 +160,20 @@ def test_a_key_that_expires_is_refused_at_the_next_request_though_it_is_known(tm
 
 
 # --- what for ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("whose", "more", "status"), [(account(blocked=True), {}, 401), (account(), {"routes": ("/v1/embeddings",)}, 403)]
+)
+def test_nothing_is_read_of_what_a_key_sends_that_may_not_ask_there(
+    tmp_path: Path, whose: Account, more: Any, status: int
+) -> None:
+    place = Place(tmp_path, identity(whose, **more))
+
+    async def sends() -> Message:
+        raise AssertionError("its body was read")
+
+    assert ask(place, receive=sends).status == status
 
 
 def test_a_model_that_the_key_may_not_ask_for_is_403_and_nobody_is_asked(tmp_path: Path) -> None:
@@ -338,6 +353,14 @@ def test_whoever_is_asked_by_a_websocket_is_named_before_it_is_opened(tmp_path: 
     assert not place.app.seen
 
 
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_another_name_of_a_model_is_held_to_what_the_model_is_however_it_is_asked(tmp_path: Path, kind: str) -> None:
+    limits = {"alpha": Limits(parallel=0)}
+    place = Place(tmp_path, identity(account(models=("alpha",), by_model=limits)), same={"alpha:latest": "alpha"})
+    path, query = ("/v1/realtime", b"model=alpha:latest") if kind == "websocket" else ("/v1/chat/completions", b"")
+    assert ask(place, path, body=chat("alpha:latest"), kind=kind, query=query).status == 429
+
+
 # --- limits and budgets -----------------------------------------------------------------------------------------------
 
 
@@ -489,10 +512,10 @@ def test_counters_that_cannot_be_reached_refuse_nobody_and_are_told_later(tmp_pa
 
 def test_what_a_request_may_use_is_estimated_from_what_it_says() -> None:
     found = asked.read("/v1/chat/completions", b"application/json", json.dumps(chat(n=3, max_tokens=7)).encode())
-    assert (found.prompt, found.most, found.answers) == (10, 7, 3)
+    assert (found.prompt, found.max_tokens, found.answers) == (10, 7, 3)
     many = {"model": "alpha", "prompt": ["a", "b"], "best_of": 2, "max_tokens": 10**30}
     found = asked.read("/v1/completions", b"application/json", json.dumps(many).encode())
-    assert (found.most, found.answers) == (None, 4)
+    assert (found.max_tokens, found.answers) == (None, 4)
 
 
 # --- what the operator opened -----------------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ from aiops.gateway.worker.call import current
 from aiops.gateway.worker.front import passage
 from aiops.gateway.worker.front.asgi import Message
 from aiops.gateway.worker.front.estimate import AnswerLengths
-from aiops.state.shapes import Limits
+from aiops.state.counters.meters import Settled
+from aiops.state.money import nano
+from aiops.state.shapes import Budget, Limits
 from aiops.state.usage.record import Usage
 from tests.unit.gateway.front.place import ANSWER, KEY, MASTER, Place, account, chat, identity
 
@@ -198,3 +200,35 @@ def test_an_application_that_times_out_has_failed_and_nobody_has_left(tmp_path: 
     with pytest.raises(TimeoutError):
         asyncio.run(place.ask())
     assert [used.outcome for used in place.records.ended_] == ["failed"]
+
+
+def test_who_hangs_up_while_its_answer_is_put_right_splits_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Starlette calls a stream off as soon as its client has left, at whichever step it is then."""
+    place = Place(tmp_path, identity(account(limits=Limits(parallel=1), budgets=(Budget(most=nano(5)),))))
+    settle = place.counters.settle
+
+    async def test() -> None:
+        settling, going_on = asyncio.Event(), asyncio.Event()
+
+        async def slowly(id: str, tokens: int, cost: int) -> Settled:
+            settling.set()
+            await going_on.wait()
+            return await settle(id, tokens, cost)
+
+        monkeypatch.setattr(place.counters, "settle", slowly)
+        request = asyncio.ensure_future(place.ask())
+        async with asyncio.timeout(20):
+            await settling.wait()
+            request.cancel()
+            await asyncio.wait([request])
+            going_on.set()
+            while not place.records.ended_:
+                await asyncio.sleep(0)
+        (sure,), (used,) = place.records.ending_, place.records.ended_
+        assert used.epoch == sure.epoch, "it is known that it was settled"
+        monkeypatch.setattr(place.counters, "settle", settle)
+        assert (await place.ask()).status == 200, "its slot is free"
+
+    asyncio.run(test())

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,33 @@ def test_a_compressed_answer_is_read_and_passes_as_it_is() -> None:
     assert sent == body
 
 
+def test_a_compressed_answer_is_not_unpacked_beyond_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiops.gateway.worker.front.metering.LARGEST", 1000)
+    body = gzip.compress(json.dumps({"usage": USAGE, "text": "x" * 20_000_000}).encode())
+    tracemalloc.start()
+    try:
+        found, sent = metered(body, JSON, 1000, encoding=b"gzip")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (found.estimated, sent) == (True, body)
+    assert peak < 500_000
+
+
+def test_what_only_says_that_it_is_compressed_passes_as_it_is() -> None:
+    found, sent = metered(b'{"usage": {}}', JSON, 5, encoding=b"gzip")
+    assert (found.estimated, sent) == (True, b'{"usage": {}}')
+
+
+@pytest.mark.parametrize("said", [b"nan", b"inf", b"1e300", b"-1", b"free"])
+def test_what_is_no_amount_is_no_cost_and_the_request_is_put_right_all_the_same(tmp_path: Path, said: bytes) -> None:
+    place = Place(tmp_path, identity(account(limits=Limits(parallel=1))))
+    place.app.headers.append((b"x-litellm-response-cost", said))
+    place.app.pieces = (b'{"data": []}',)  # nobody says what it used, but LiteLLM
+    assert [asyncio.run(place.ask()).status for _ in range(2)] == [200, 200]
+    assert [used.cost for used in place.records.ended_] == [nano("0.01"), nano("0.01")]
+
+
 def test_nobody_can_write_its_usage_into_what_a_model_repeats() -> None:
     body = {"metadata": {"usage": {"input_tokens": 0, "output_tokens": 0}}, "output": '"usage": {"total_tokens": 0}',
             "usage": {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}}  # fmt: skip
@@ -182,8 +210,8 @@ def read(body: bytes, path: str = "/v1/chat/completions") -> asked.Asked:
 )
 def test_a_stream_is_asked_for_its_usage_when_its_client_did_not(body: bytes) -> None:
     found = read(body)
-    assert found.hides_usage
-    said = json.loads(asked.with_usage(found))
+    assert found.with_usage is not None
+    said = json.loads(found.with_usage)
     before = json.loads(body)
     assert said.pop("stream_options")["include_usage"] is True
     before.pop("stream_options", None)
@@ -202,17 +230,17 @@ def test_a_stream_is_asked_for_its_usage_when_its_client_did_not(body: bytes) ->
     ],
 )
 def test_whoever_says_it_anyway_is_not_asked(body: bytes, path: str) -> None:
-    assert not read(body, path).hides_usage
+    assert read(body, path).with_usage is None
 
 
 def test_what_is_said_twice_counts_as_litellm_reads_it() -> None:
     """It reads a body with this reader too, of which the last counts."""
     body = b'{"model":"cheap","max_tokens":900,"n":1,"model":"dear","max_tokens":7,"n":2,"mo\\u0064el":"dearest"}'
     found, said = read(body), orjson.loads(body)
-    assert (found.model, found.most, found.answers) == (said["model"], said["max_tokens"], said["n"])
-    assert (found.model, found.most, found.answers) == ("dearest", 7, 2)
+    assert (found.model, found.max_tokens, found.answers) == (said["model"], said["max_tokens"], said["n"])
+    assert (found.model, found.max_tokens, found.answers) == ("dearest", 7, 2)
     surrogate = body.replace(b"cheap", b"\\ud83d")  # read by the other reader, which takes it
-    assert (read(surrogate).model, read(surrogate).most) == ("dearest", 7)
+    assert (read(surrogate).model, read(surrogate).max_tokens) == ("dearest", 7)
 
 
 # --- what is written down ---------------------------------------------------------------------------------------------
@@ -369,3 +397,16 @@ def test_each_request_is_written_down_once_whosoever_it_is(tmp_path: Path, key: 
     for _ in range(3):
         ask(place, key=key)
     assert len({ended.id for ended in place.records.ended_}) == len(place.records.ended_) == 3
+
+
+def test_a_body_too_deep_to_be_asked_for_its_usage_is_refused_before_anything_is_held_for_it(tmp_path: Path) -> None:
+    """LiteLLM could read it: what cannot be written again is another measure."""
+    place = Place(tmp_path, identity(account(limits=Limits(parallel=1))))
+    nested = b"[" * 1010 + b"]" * 1010
+    body = json.dumps(chat(stream=True, stream_options={})).encode()[:-1] + b', "metadata": ' + nested + b"}"
+    for _ in range(2):
+        found = asyncio.run(place.ask(body=body))
+        assert (found.status, found.error["message"]) == (400, "The body is nested too deeply.")
+    assert place.reserve.live == 0
+    assert not place.records.accepted_
+    assert asyncio.run(place.ask()).status == 200

@@ -112,6 +112,17 @@ def test_money_is_reserved_for_the_longest_answer_that_may_come(body: str, most:
 
 
 @pytest.mark.parametrize(
+    ("body", "completion"), [('{"model":"a"}', 16000), ('{"model":"a","max_tokens":99999}', 99999)]
+)
+def test_of_several_deployments_one_of_which_nobody_knows_how_much_it_says_may_answer(
+    body: str, completion: int
+) -> None:
+    there = [Deployment(str(most), "a", "p", "a", None, most) for most in (16000, None, 8000)]
+    wanted = asked.read(CHAT, b"application/json", body.encode())
+    assert at_most(wanted, there, estimate(wanted, there, AnswerLengths())) == Tokens(0, completion)
+
+
+@pytest.mark.parametrize(
     ("said", "completion"),
     [
         ('"max_completion_tokens":1,"max_tokens":900', 900),
@@ -173,7 +184,9 @@ def test_no_other_model_and_no_later_answer_behind_the_counters_back(body: bytes
 
 def test_what_one_reader_of_json_takes_the_usage_can_be_asked_in() -> None:
     body = b'{"model":"a","user":"\\ud83d","n":18446744073709551616,"stream":true,"stream_options":{}}'
-    said = json.loads(asked.with_usage(asked.read(CHAT, b"application/json", body)))
+    found = asked.read(CHAT, b"application/json", body).with_usage
+    assert found is not None
+    said = json.loads(found)
     assert said["stream_options"] == {"include_usage": True}
 
 
@@ -209,7 +222,7 @@ def test_what_a_key_may_not_say_it_may_not_say_in_a_form(name: str, encoded: boo
 def test_a_form_is_held_to_what_its_fields_say(encoded: bool) -> None:
     said = (("model", "a"), ("n", "1"), ("n", "3"), ("max_tokens", "900"), ("prompt", "12345678"), ("user", "u+ü"))
     found = form_of(*said, encoded=encoded)
-    assert (found.model, found.answers, found.most, found.prompt, found.end_user) == ("a", 3, 900, 2, "u+ü")
+    assert (found.model, found.answers, found.max_tokens, found.prompt, found.end_user) == ("a", 3, 900, 2, "u+ü")
     assert found.not_theirs == ()
     assert form_of(("model", "a,b"), encoded=encoded).not_theirs == ("model",)
     assert form_of(("model", "a"), ("background", "true"), encoded=encoded).not_theirs == ("background",)

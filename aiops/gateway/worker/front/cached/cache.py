@@ -63,7 +63,7 @@ class Cache:
 
             recording = Recording(receive, pass_on)
             await app(scope, receive, recording.send)
-            if asks.keeps and _is_well(recording):
+            if _is_well(recording):
                 self._keep(asks, recording.answer())
 
         return answer

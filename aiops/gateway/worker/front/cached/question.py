@@ -39,11 +39,10 @@ _CONTROLS = {"no-cache", "no-store"}
 
 @dataclass(frozen=True)
 class Question:
-    """``name``: of its answer. ``looks``: an answer that is kept will do; ``keeps``: the answer may be kept."""
+    """``name``: of its answer, which may be kept. ``looks``: one that is kept will do."""
 
     name: str
     looks: bool
-    keeps: bool
 
 
 class Routes:
@@ -90,7 +89,7 @@ def question(scope: Scope, identity: Identity, asked: Asked, routes: Routes) -> 
         return None
     whose = ("key", identity.id) if identity.id else (MASTER, "")
     parts = (*whose, scope["path"], scope.get("query_string", b""), leads_to, sorted(headers), body)
-    return Question(_digest(*parts), looks="no-cache" not in controls, keeps=True)
+    return Question(_digest(*parts), looks="no-cache" not in controls)
 
 
 def _is_nothing(name: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a key is held to anything. PURE."""
+"""Whether a key may do less than all. PURE."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from aiops.state.rules import ALL, TEAMS
 from aiops.state.shapes import Account, Identity
 
 
-def is_held(identity: Identity) -> bool:
+def is_restricted(identity: Identity) -> bool:
     """Whether anything refuses this key something: a limit, a budget, a list of models. One in shadow does not."""
-    return any(_holds(account) for account in identity.accounts)
+    return any(_restricts(account) for account in identity.accounts)
 
 
-def _holds(account: Account) -> bool:
+def _restricts(account: Account) -> bool:
     limits = (account.limits, *account.by_model.values())
     budgets = (account.budgets, *account.budgets_by_model.values())
     return (
