@@ -26,7 +26,9 @@ DISTRIBUTED = "distributed"
 @click.option("--model", metavar="NAME", help="distributed: the model that is asked; else the one that costs least.")
 @click.option("--at", multiple=True, metavar="NAME=URL", help="distributed: where a replica is reached from here.")
 @click.option("--wait", is_flag=True, help="distributed: also wait out a Retry-After, up to a minute, and ask again.")
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the checks as JUnit XML.")
+@click.option(
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the checks as JUnit XML."
+)
 @click.pass_obj
 def command(
     context: Context,
@@ -67,8 +69,18 @@ def _addresses(given: tuple[str, ...]) -> dict[str, str]:
     found = {}
     for each in given:
         name, _, url = each.partition("=")
-        parts = urlsplit(url)
-        if not name or parts.scheme not in ("http", "https") or not parts.hostname:
+        address = _address(url)
+        if not name or address is None:
             raise UsageError(f"--at {each} is no NAME=URL", "write it as box-2=http://10.0.0.2:4000")
-        found[name] = f"{parts.scheme}://{parts.netloc}"
+        found[name] = address
     return found
+
+
+def _address(url: str) -> str | None:
+    """Without a path; None where nobody can be."""
+    try:
+        parts = urlsplit(url)
+        there = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a bracket too few, a port that is none
+        return None
+    return f"{parts.scheme}://{parts.netloc}" if there else None

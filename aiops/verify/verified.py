@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from aiops.host import files
@@ -33,6 +34,13 @@ class Verified:
     def to_json(self) -> dict[str, Any]:
         checks = [check.to_json() for check in self.checks]
         return {"ok": self.ok, "suite": self.suite, **self.counts, "checks": checks}
+
+
+def require_place(report: Path | None) -> None:
+    """Before anything is asked, and not after minutes of it: that the report can be written. Raises Precondition."""
+    if report is not None:
+        with files.explained(report, "write"), TemporaryFile(dir=report.absolute().parent):
+            pass
 
 
 def verified(suite: str, checks: Sequence[Check], report: Path | None) -> Verified:

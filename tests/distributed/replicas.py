@@ -36,9 +36,29 @@ def secret(path: Path, text: str) -> Path:
     return path
 
 
+def serve(gateway: Gateway, provider: str) -> None:
+    """``provider`` as `one`, with the models `alpha` and `beta` and a price."""
+    gateway.add("one", provider, "alpha", "beta")
+    price(gateway, provider)
+    gateway.must("apply")
+
+
 def price(gateway: Gateway, provider: str) -> None:
     written = f"    base_url: {provider}\n"
     gateway.edit("providers.yaml", written, written + PRICED)
+
+
+@contextmanager
+def standalone(provider: str) -> Iterator[Gateway]:
+    """One that shares nothing, with one worker and `provider` as those below have it."""
+    gateway = Gateway()
+    try:
+        gateway.init()
+        gateway.up()
+        serve(gateway, provider)
+        yield gateway
+    finally:
+        gateway.destroy()
 
 
 @contextmanager
@@ -55,9 +75,7 @@ def replicas(
         made[0].must("database", "migrate")
         for gateway in made:
             gateway.must("up")
-            gateway.add("one", provider, "alpha", "beta")
-            price(gateway, provider)
-            gateway.must("apply")
+            serve(gateway, provider)
         yield made
     finally:
         for gateway in made:

@@ -7,16 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.distributed.replicas import ask, asked_all_the_time, create, price, replicas, secret
+from tests.distributed.replicas import ask, asked_all_the_time, create, replicas, secret, standalone
 from tests.kit.gateway import Gateway
 from tests.kit.postgres import Postgres
 from tests.kit.waiting import until
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[DemoProvider]:
-    with DemoProvider.double(models=("alpha", "beta")) as made:
-        yield made
 
 
 @pytest.fixture
@@ -29,16 +23,8 @@ def there(postgres: Postgres, redis_url: str, provider: DemoProvider) -> Iterato
 
 @pytest.fixture
 def alone(provider: DemoProvider) -> Iterator[Gateway]:
-    gateway = Gateway()
-    try:
-        gateway.init()
-        gateway.up()
-        gateway.add("one", provider.url, "alpha", "beta")
-        price(gateway, provider.url)
-        gateway.must("apply")
-        yield gateway
-    finally:
-        gateway.destroy()
+    with standalone(provider.url) as made:
+        yield made
 
 
 def test_names_that_are_there_twice_are_refused_and_then_its_keys_come_along_while_both_are_asked(
@@ -84,3 +70,9 @@ def test_names_that_are_there_twice_are_refused_and_then_its_keys_come_along_whi
             assert found["requests"] == requests, (gateway.port, alias)
     aliases = {each["key_alias"] for each in first.must("keys", "list")["keys"]}
     assert aliases == {"ci", "ci-of-the-second", "nothing-is-frozen"}
+
+    joined = alone.snapshot()
+    kept = alone.cli("scale-in")
+    assert (kept.code, "other gateways live on the same database: box-1" in kept.message) == (4, True)
+    assert "`aiops" in kept.hint and "down` there first" in kept.hint
+    assert alone.snapshot() == joined

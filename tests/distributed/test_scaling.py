@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.distributed.replicas import ask, asked_all_the_time, create, price, secret
+from tests.distributed.replicas import ask, asked_all_the_time, create, secret, standalone
 from tests.kit.gateway import Gateway
 from tests.kit.postgres import Postgres
 from tests.kit.redis import Redis
@@ -21,16 +21,8 @@ from tests.kit.waiting import until
 
 @pytest.fixture(scope="module")
 def box(provider: DemoProvider) -> Iterator[Gateway]:
-    gateway = Gateway()
-    try:
-        gateway.init()
-        gateway.up()
-        gateway.add("one", provider.url, "alpha", "beta")
-        price(gateway, provider.url)
-        gateway.must("apply")
-        yield gateway
-    finally:
-        gateway.destroy()
+    with standalone(provider.url) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +70,10 @@ def test_out_and_back_again_under_load_without_a_failed_request_and_with_everyth
     assert box.must("status")["mode"] == "standalone"
     assert list((box.home / "state").glob("aiops.db.before-*")), "the files that were gone over from are kept"
     assert box.cli("scale-in").code == 4
+    before_that = box.snapshot()
+    back = box.cli("rollback", "--reason", "to where the keys were")
+    assert (back.code, "would stay behind" in back.message, "scale-out" in back.hint) == (4, True, True)
+    assert box.snapshot() == before_that
 
 
 def test_what_keys_yaml_manages_is_managed_by_it_on_the_other_side(box: Gateway, files: tuple[str, ...]) -> None:

@@ -164,16 +164,18 @@ def test_a_replica_that_counts_by_itself_and_one_that_is_killed_make_it_red(
 ) -> None:
     """Limits and budgets hold for each of two, and not for both; the third one has not said good-bye."""
     other = Redis(requirepass="another-one")
-    url = three[1].home / "secrets" / "redis_url"
-    shared = url.read_text().strip()
+    url, master_key = (three[1].home / "secrets" / name for name in ("redis_url", "master_key"))
+    shared, same = url.read_text().strip(), master_key.read_text().strip()
     try:
         secret(url, other.url)
+        secret(master_key, "sk-another-one-for-box-2-alone")
         three[1].must("restart")
         for pid in three[2].pids():
             os.kill(pid, signal.SIGKILL)
         done = three[0].cli(*VERIFY)
     finally:
         secret(url, shared)
+        secret(master_key, same)
         three[1].must("restart")
         three[2].must("up")
         other.remove()
@@ -187,6 +189,7 @@ def test_a_replica_that_counts_by_itself_and_one_that_is_killed_make_it_red(
     assert "times the budget" in failed["budget:spent"]
     assert failed.keys() >= {"replica:box-3", "usage:counters"}
     assert "limit:parallel:box-1" in by("pass", done)
+    assert "its master key is another one" in by("skip", done)["failover:box-2:alone"]
 
 
 def live(gateway: Gateway) -> set[str]:

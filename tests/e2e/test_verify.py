@@ -10,6 +10,7 @@ import pytest
 
 from aiops.demo.child import DemoProvider
 from tests.kit.gateway import Gateway
+from tests.kit.waiting import free_port
 
 NAMES = ("team/llama 3.1:8b", "qwen:7b-instruct", "modèle-été", "a b c", "org/x+y@v1")
 
@@ -68,6 +69,18 @@ def test_junit_has_a_case_per_check(gateway: Gateway, tmp_path: Path) -> None:
     assert suite.tag == "testsuite"
     assert (suite.get("tests"), suite.get("failures")) == (str(len(done["checks"])), "0")
     assert [case.get("name") for case in suite.iter("testcase")] == [check["id"] for check in done["checks"]]
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anybody_is_asked(
+    gateway: Gateway, one: DemoProvider, tmp_path: Path
+) -> None:
+    asked, keys = len(one.requests()), gateway.must("keys", "list", "--all")["keys"]
+    for suite in ("quick", "distributed"):
+        refused = gateway.cli("verify", "--suite", suite, "--junit", tmp_path / "missing" / "report.xml")
+        assert (refused.code, "No such file or directory" in refused.message) == (4, True)
+        assert gateway.cli("verify", "--suite", suite, "--junit", tmp_path).code == 2
+    assert len(one.requests()) == asked
+    assert gateway.must("keys", "list", "--all")["keys"] == keys
 
 
 def test_junit_names_the_failures(gateway: Gateway, one: DemoProvider, tmp_path: Path) -> None:
@@ -143,7 +156,11 @@ def test_of_one_gateway_the_same_is_proved_over_its_workers(gateway: Gateway) ->
     ("arguments", "code", "said"),
     [
         (("--model", "alhpa"), 3, "did you mean `alpha`?"),
+        (("--model", "like-no-other"), 3, "list` shows what is served"),
         (("--at", "box-2"), 2, "write it as box-2=http://10.0.0.2:4000"),
+        (("--at", "box-2=http://[::1"), 2, "write it as"),
+        (("--at", "box-2=http://10.0.0.2:40000000"), 2, "write it as"),
+        (("--at", "box-2=http://10.0.0.2:port"), 2, "write it as"),
         (("--all",), 2, "run one after the other"),
     ],
 )
@@ -155,3 +172,17 @@ def test_a_suite_that_cannot_be_made_is_refused_before_any_key_is(
     assert (refused.code, said in refused.hint) == (code, True), refused.err
     assert gateway.must("keys", "list", "--all")["keys"] == before
     assert gateway.cli("verify", "--wait").code == 2
+
+
+def test_the_management_api_on_a_port_of_its_own_is_proved_where_status_says_that_it_is(gateway: Gateway) -> None:
+    before, port = gateway.source("aiops.yaml").read_text(), free_port()
+    gateway.edit("aiops.yaml", "  # admin_port: 4001\n", f'  admin_port: {port}\n  admin_host: "::1"\n')
+    try:
+        gateway.must("apply")
+        passed = [check["id"] for check in gateway.must("verify")["checks"] if check["status"] == "pass"]
+        where = gateway.status["gateway"]["admin_url"]
+    finally:
+        gateway.source("aiops.yaml").write_text(before)
+        gateway.must("apply")
+    assert where == f"http://[::1]:{port}"
+    assert {"admin:ready", "admin:auth:missing-key", "admin:auth:wrong-key", "admin:not-public"} <= {*passed}

@@ -10,8 +10,8 @@ from aiops.actions.change.administer import administer
 from aiops.actions.change.terms import Terms
 from aiops.actions.instance.database import engine
 from aiops.actions.instance.heeded import heeded
+from aiops.actions.instance.which import key, named
 from aiops.actions.keys.done import Done, called
-from aiops.actions.keys.which import key, named
 from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.state.administration import journal, keys, view

@@ -13,8 +13,8 @@ from aiops.actions.change.terms import Terms
 from aiops.actions.instance.database import engine
 from aiops.actions.instance.place import place
 from aiops.actions.instance.snapshot import Snapshot
+from aiops.actions.instance.which import with_team
 from aiops.actions.keys.served import not_served
-from aiops.actions.keys.which import with_team
 from aiops.errors import AiopsError
 from aiops.host.instance import Instance
 from aiops.output import Output

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from aiops.actions.instance.counters import levels as levels_of
 from aiops.actions.instance.database import engine
 from aiops.actions.instance.table import columns
+from aiops.actions.instance.which import key, named
 from aiops.actions.keys.done import called
-from aiops.actions.keys.which import key, named
 from aiops.host.instance import Instance
 from aiops.state import money, rules
 from aiops.state.administration import words

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aiops.actions.instance import which
 from aiops.actions.instance.database import engine
 from aiops.actions.instance.table import columns
 from aiops.errors import UsageError
@@ -51,7 +52,7 @@ def list(
     with engine(instance) as database, reading(database) as connection:
         now = clock.read(connection) / clock.SECOND
         wanted = listing.Wanted(
-            team=teams.get(connection, team).id if team else None, user=user, part=search, deleted=everything
+            team=which.team(connection, team).id if team else None, user=user, part=search, deleted=everything
         )
         found = listing.page(connection, wanted, size + 1, _cursor(after))
         page, more = found[:size], len(found) > size

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from aiops.actions.change.administer import administer
 from aiops.actions.change.terms import Terms
 from aiops.actions.instance.database import engine
+from aiops.actions.instance.which import key, named
 from aiops.actions.keys.create import Created
 from aiops.actions.keys.done import called
-from aiops.actions.keys.which import key, named
 from aiops.errors import UsageError
 from aiops.host.instance import Instance
 from aiops.output import Output

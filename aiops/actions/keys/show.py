@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops.actions.instance.database import engine
-from aiops.actions.keys.which import key, named
+from aiops.actions.instance.which import key, named
 from aiops.host.instance import Instance
 from aiops.state import money
 from aiops.state.administration import litellm, spend, teams, view, words

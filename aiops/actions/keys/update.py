@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from aiops.actions.change.administer import administer
 from aiops.actions.change.terms import Terms
 from aiops.actions.instance.database import engine
+from aiops.actions.instance.which import key, named, with_team
 from aiops.actions.keys.done import Done, called
 from aiops.actions.keys.served import not_served
-from aiops.actions.keys.which import key, named, with_team
 from aiops.errors import UsageError
 from aiops.host.instance import Instance
 from aiops.output import Output

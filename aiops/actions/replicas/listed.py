@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
+from aiops.actions.instance.heeded import LIVE_SECONDS
 from aiops.errors import UsageError
 from aiops.host.ports import url_of
 from aiops.spec.shapes.urls import is_loopback
@@ -16,7 +17,6 @@ from aiops.state.store import replicas
 from aiops.verify.check import Check
 from aiops.verify.replicas.tenant import Replica
 
-LIVE_SECONDS = 20.0  # without a sign of life, until a gateway counts as gone
 MISSED_SECONDS = 3600.0  # for which one that said nothing more is missed
 FORGOTTEN_SECONDS = 30 * 86_400.0  # more than any row is kept
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104

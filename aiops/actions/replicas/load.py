@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from aiops.errors import Precondition, UnknownName
 from aiops.spec.routes.routes import Route, RouteTable
 from aiops.spec.suggest import nearest
+from aiops.state import money
 from aiops.verify.check import Failed
 from aiops.verify.client import Client
-from aiops.verify.replicas.budget import dollars
 from aiops.verify.replicas.tenant import CHARACTERS
 
 MODELS = 3  # until one answers
@@ -58,11 +58,18 @@ class Load:
         return 4 * self.replicas + self.limit + self.affordable
 
     @property
-    def sentence(self) -> str:
+    def lines(self) -> list[str]:
+        """For people, before anything is asked: how much it is, and from whom it is taken."""
+        limited = rationed(self.route)
+        taken = [f"`{self.route.model}` {limited}: what is asked here is taken from its users"] if limited else []
+        return [self._sentence, *taken]
+
+    @property
+    def _sentence(self) -> str:
         tokens = self.most * CHARACTERS  # a token has a character at least
         price = "whose price is not written in providers.yaml" if self.route.billable else NO_BILL
         if self.route.cost is not None:
-            price = f"{dollars(round(tokens / 1000 * self.route.cost * 1e9))} at most"
+            price = f"{money.shown(round(tokens / 1000 * self.route.cost * 1e9))} at most"
             if not self.route.billable:
                 price += f" by its `cost_per_1k_tokens`, {NO_BILL}"
         replicas = f"{self.replicas} replica{'s' * (self.replicas != 1)}"
@@ -116,7 +123,8 @@ def named(table: RouteTable, name: str, billable: bool) -> Route:
     route = table.route(name)
     if route is None or route.mode != MODE:
         close = nearest(name, [each.model for each in table.routes if each.mode == MODE])
-        raise UnknownName(f"no chat model is served as `{name}`", f"did you mean `{close}`?" if close else "")
+        hint = f"did you mean `{close}`?" if close else "`aiops list` shows what is served"
+        raise UnknownName(f"no chat model is served as `{name}`", hint)
     if route.billable and not billable:
         raise Precondition(f"`{name}` costs money: {route.provider} sends a bill", "--billable allows it")
     return route

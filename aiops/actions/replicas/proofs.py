@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from aiops.actions.change.terms import Terms
 from aiops.actions.instance.heeded import Follows
 from aiops.actions.keys.revoke import revoke
-from aiops.actions.replicas import ledger, places
+from aiops.actions.replicas import budget, ledger, places
+from aiops.actions.replicas.budget import Spending
 from aiops.actions.replicas.ledger import Ledger
 from aiops.actions.replicas.listed import Listed
 from aiops.actions.replicas.load import TRIES, Load
@@ -22,8 +23,7 @@ from aiops.host.instance import Instance
 from aiops.output import Output
 from aiops.verify.check import Check, Failed, Skipped, timed
 from aiops.verify.client import Client
-from aiops.verify.replicas import budget, limits, reach, refusing
-from aiops.verify.replicas.budget import Spending
+from aiops.verify.replicas import limits, reach, refusing
 from aiops.verify.replicas.tenant import Replica, Reply, Tenant
 from aiops.verify.side_by_side import side_by_side
 
@@ -227,7 +227,7 @@ class Run:
     def _revoke(self, tenant: Tenant) -> None:
         """Each replica says that its workers refuse the key; then it is asked."""
         done = revoke(self.instance, tenant.alias, Terms(REASON, assume_yes=True), Output(quiet=True))
-        receipt = {each.replica: each for each in done.receipt}
+        receipt = {each.replica: each for each in done.heeded.receipt} if done.heeded is not None else {}
         after = {reply.replica.id: reply for reply in side_by_side(tenant.look, self.reached, len(self.reached))}
         for replica in self.there.replicas:
             self._check(f"revoke:{replica.name}", _receipted, replica, receipt, after)

@@ -24,7 +24,7 @@ from aiops.state.store.open import reading
 from aiops.verify.check import Check
 from aiops.verify.client import Client
 from aiops.verify.side_by_side import side_by_side
-from aiops.verify.verified import Verified, verified
+from aiops.verify.verified import Verified, require_place, verified
 
 SUITE = "distributed"
 
@@ -43,6 +43,7 @@ class Asked:
 def verify(instance: Instance, asked: Asked, report: Path | None, out: Output) -> Verified:
     """Its keys are gone at the end, whatever that is. Raises Precondition when there is nothing to prove, or the
     report cannot be written; UnknownName, UsageError. A failed check is no error."""
+    require_place(report)
     now = Snapshot.of(instance)
     if now.current is None or now.routes is None:
         raise Precondition("no generation was made yet", f"`{instance.command} up` makes the first")
@@ -66,9 +67,8 @@ def verify(instance: Instance, asked: Asked, report: Path | None, out: Output) -
             route = load.choose(table, asked.model, billable, own, served)
             keys.model = route.model
             wanted = load.Load(route, len(there.replicas))
-            out.say(wanted.sentence)
-            if rationed := load.rationed(route):
-                out.say(f"`{route.model}` {rationed}: what is asked here is taken from its users")
+            for line in wanted.lines:
+                out.say(line)
             _note_one(there, out)
             bar = stack.enter_context(out.progress("proving"))
             checks = list(there.missed)

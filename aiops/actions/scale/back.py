@@ -11,8 +11,9 @@ from aiops.actions.change.prepare import Intent
 from aiops.actions.change.result import Result
 from aiops.actions.change.terms import Terms
 from aiops.actions.instance import database
+from aiops.actions.instance.heeded import LIVE_SECONDS
 from aiops.actions.instance.snapshot import Snapshot
-from aiops.actions.scale.moving import LIVE_SECONDS, Move, put_aside
+from aiops.actions.scale.moving import Move, put_aside
 from aiops.errors import Precondition
 from aiops.host import files
 from aiops.host.instance import Instance

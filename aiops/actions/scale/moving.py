@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
+from aiops.actions.instance.heeded import LIVE_SECONDS
 from aiops.errors import AiopsError
 from aiops.host import accountant
 from aiops.host.instance import Instance
@@ -24,7 +25,6 @@ from aiops.verify.check import Check
 FREEZE_SECONDS = 20.0  # without a sign of life of this process
 RENEW_SECONDS = 4.0
 ARRIVAL_SECONDS = 30.0
-LIVE_SECONDS = 20.0
 
 
 def put_aside(path: Path, generation: int) -> Path:

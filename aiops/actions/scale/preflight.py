@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, text
 
+from aiops.actions.instance.heeded import LIVE_SECONDS
 from aiops.errors import AiopsError
 from aiops.state.counters import connections
 from aiops.state.counters.redis import OLDEST as OLDEST_REDIS
@@ -25,7 +26,6 @@ CONNECTIONS = 5  # of one gateway
 GENERATIONS = 2  # of it at once, while one gives way to the next
 SKEW_SECONDS = 2.0
 SLOW_MS, TOO_SLOW_MS = 5.0, 100.0  # a round trip: Redis is asked by every request with a limit
-LIVE_SECONDS = 20.0
 PATIENCE_SECONDS = 2.0
 ASKED = 5
 

@@ -22,6 +22,7 @@ from aiops.gateway.shared.messages import BUSY, Group, Status
 from aiops.gateway.shared.protocol import DRAINING
 from aiops.host import clock, reach
 from aiops.host.instance import Instance
+from aiops.host.ports import url_of
 from aiops.host.systemd import Systemd, scope
 from aiops.spec.routes.routes import RouteTable
 from aiops.spec.sources import SETTINGS
@@ -138,8 +139,8 @@ def look(instance: Instance, *, routes: bool = False) -> Situation:
     url, admin_url = "", None
     if summary is not None:
         gateway = summary.settings.gateway
-        url = f"http://{gateway.host}:{gateway.port}/v1"
-        admin_url = f"http://{gateway.admin_host}:{gateway.admin_port}" if gateway.admin_port is not None else None
+        url = f"{url_of(gateway.host, gateway.port)}/v1"
+        admin_url = url_of(*gateway.admin) if gateway.admin is not None else None
     holder = lock.holder(instance.state)
     pending = recovery.pending(instance.state)
     if holder is not None:

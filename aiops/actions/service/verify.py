@@ -18,7 +18,7 @@ from aiops.verify.check import Check
 from aiops.verify.client import Client
 from aiops.verify.lanes import lanes
 from aiops.verify.unproved import still
-from aiops.verify.verified import Verified, verified
+from aiops.verify.verified import Verified, require_place, verified
 
 
 def verify(instance: Instance, suite: str, billable: bool, report: Path | None, out: Output) -> Verified:
@@ -26,6 +26,7 @@ def verify(instance: Instance, suite: str, billable: bool, report: Path | None, 
 
     Raises Precondition when there is nothing to prove, or the report cannot be written. A failed check is no error.
     """
+    require_place(report)
     return verified(suite, prove(instance, out, suite, billable), report)
 
 

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 from aiops.actions.change.administer import administer
 from aiops.actions.change.terms import Terms
 from aiops.actions.instance.database import engine
+from aiops.actions.instance.which import team
 from aiops.actions.teams.done import Done
 from aiops.host.instance import Instance
 from aiops.output import Output
-from aiops.state.administration import teams, view
+from aiops.state.administration import view
 from aiops.state.administration.journal import Actor
 from aiops.state.store import clock
 from aiops.state.store.rows import Team
@@ -26,7 +27,7 @@ def do(instance: Instance, said: str, act: Act, terms: Terms, out: Output) -> Do
     """``said``: alias or id. Raises Unknown, UsageError."""
 
     def on_it(connection: Connection, by: Actor) -> tuple[Team, list[str], str, dict[str, Any]]:
-        row, told, sentence = act(connection, teams.get(connection, said), by)
+        row, told, sentence = act(connection, team(connection, said), by)
         return row, told, sentence, view.team(connection, row, clock.read(connection) / clock.SECOND)
 
     with engine(instance) as database:

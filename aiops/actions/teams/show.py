@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from aiops.actions.instance.database import engine
+from aiops.actions.instance.which import team
 from aiops.host.instance import Instance
 from aiops.state import money
-from aiops.state.administration import listing, spend, teams, view, words
+from aiops.state.administration import listing, spend, view, words
 from aiops.state.store import clock
 from aiops.state.store import teams as stored
 from aiops.state.store.open import reading
@@ -55,7 +56,7 @@ def show(instance: Instance, said: str) -> Shown:
     """Raises Unknown."""
     with engine(instance) as database, reading(database) as connection:
         now = clock.read(connection) / clock.SECOND
-        row = teams.get(connection, said)
+        row = team(connection, said)
         used, total = _spent(connection, row, now)
         members = [
             (each, "; ".join(_spent(connection, each, now)[0]) or "nothing is counted against a budget")

@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from aiops.actions.instance import which
 from aiops.actions.instance.database import engine
 from aiops.actions.instance.table import columns
 from aiops.errors import UsageError
 from aiops.host.instance import Instance
 from aiops.state import money, windows
-from aiops.state.administration import find, teams
 from aiops.state.store import clock, usage
 from aiops.state.store.open import reading
 from aiops.state.store.tables import keys
@@ -135,8 +135,8 @@ def show(instance: Instance, asked: Asked) -> Used:
         where = Filter(
             since=first,
             until=last + timedelta(days=1),
-            key=find.key(connection, asked.key).id if asked.key else None,
-            team=teams.get(connection, asked.team).id if asked.team else None,
+            key=which.key(connection, asked.key).id if asked.key else None,
+            team=which.team(connection, asked.team).id if asked.team else None,
             user=asked.user,
             model=asked.model,
             provider=asked.provider,

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from aiops import cli
 from aiops.actions.keys import names, served
@@ -155,6 +155,20 @@ def test_a_key_itself_has_no_place_on_a_command_line(home: Home, monkeypatch: py
     assert "did you mean `ci`?" in home.run("keys", "show", "cii", code=3)[1]
 
 
+@pytest.mark.parametrize(
+    ("verb", "noun"),
+    [
+        (("keys", "block"), "keys"), (("keys", "unblock"), "keys"), (("keys", "revoke"), "keys"),
+        (("keys", "show"), "keys"), (("usage", "--key"), "keys"), (("usage", "--team"), "teams"),
+        (("keys", "list", "--team"), "teams"), (("teams", "show"), "teams"), (("teams", "block"), "teams"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_like_no_other_comes_with_the_verb_that_lists_them(
+    home: Home, verb: tuple[str, ...], noun: str
+) -> None:
+    assert f"{noun} list` shows which there are" in home.run(*verb, "nope", code=3)[1]
+
+
 def test_a_rotated_key_is_shown_once_like_a_new_one(home: Home) -> None:
     old = home.run("keys", "create", "--alias", "ci")[0]
     new, story = home.run("keys", "rotate", "ci", "--grace-period", "1h")
@@ -164,17 +178,23 @@ def test_a_rotated_key_is_shown_once_like_a_new_one(home: Home) -> None:
     assert hashes == 2
 
 
-def test_a_revocation_has_a_receipt_of_each_gateway_and_says_who_has_not_yet(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home.run("keys", "create", "--alias", "a")
-    home.run("keys", "create", "--alias", "b")
+def two_gateways(home: Home, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """One follows whatever is changed, the other nothing."""
     engine = open.engine(home.database)
     with open.writing(engine) as connection:
         for id, seq in (("one", 10**6), ("two", 0)):
             row = replicas.Replica(id=id, host=f"host-{id}", url="", generation=1, applied_seq=seq, workers={"7": {}})
             replicas.seen(connection, row)
     monkeypatch.setattr("aiops.actions.instance.heeded.RECEIPT_SECONDS", 0.2)
+    return engine
+
+
+def test_a_revocation_has_a_receipt_of_each_gateway_and_says_who_has_not_yet(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.run("keys", "create", "--alias", "a")
+    home.run("keys", "create", "--alias", "b")
+    engine = two_gateways(home, monkeypatch)
     began = time.monotonic()
     receipt = {each["host"]: each["seconds"] for each in home.json("keys", "revoke", "a", code=7)["receipt"]}
     assert receipt["host-two"] is None and 0 <= receipt["host-one"] < time.monotonic() - began
@@ -190,12 +210,7 @@ def test_who_is_blocked_or_let_in_again_has_a_receipt_of_each_gateway_too(
 ) -> None:
     home.run("teams", "create", "lab")
     home.run("keys", "create", "--alias", "a", "--team", "lab")
-    engine = open.engine(home.database)
-    with open.writing(engine) as connection:
-        for id, seq in (("one", 10**6), ("two", 0)):
-            row = replicas.Replica(id=id, host=f"host-{id}", url="", generation=1, applied_seq=seq, workers={"7": {}})
-            replicas.seen(connection, row)
-    monkeypatch.setattr("aiops.actions.instance.heeded.RECEIPT_SECONDS", 0.2)
+    engine = two_gateways(home, monkeypatch)
     verbs = (("keys", "block", "a"), ("keys", "unblock", "a"), ("teams", "block", "lab"), ("teams", "unblock", "lab"))
     for verb in verbs:
         assert "receipt" not in home.json(*verb, "--dry-run")
@@ -207,6 +222,18 @@ def test_who_is_blocked_or_let_in_again_has_a_receipt_of_each_gateway_too(
     said = ("refused it", "let it in again", "refused its keys", "let its keys in again")
     for verb, did in zip(verbs, said, strict=True):
         assert f"1 worker of host-one {did} after" in home.run(*verb)[0]
+
+
+def test_where_nobody_can_have_a_receipt_it_is_said_why(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    for alias in ("a", "b", "c"):
+        home.run("keys", "create", "--alias", alias)
+    assert home.json("keys", "revoke", "a", "--dry-run")["receipt"] == []
+    assert home.run("keys", "revoke", "a")[0].endswith("is revoked; no gateway runs that could let it in")
+    monkeypatch.setattr("aiops.actions.instance.heeded.control.status", lambda run: object())
+    for verb in ("revoke", "block"):
+        out, said = home.run("keys", verb, {"revoke": "b", "block": "c"}[verb], code=7)
+        assert "✗ a gateway runs here, and its accountant does not say that it knows" in out, verb
+        assert "not every gateway has said that it follows it" in said
 
 
 def ingest(home: Home, *records: dict[str, Any]) -> None:

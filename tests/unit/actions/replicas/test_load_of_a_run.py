@@ -37,6 +37,9 @@ def test_what_costs_money_is_asked_only_when_that_is_allowed() -> None:
     with pytest.raises(UnknownName) as error:
         choose(TABLE, "chaep", False, NOBODY, {})
     assert error.value.hint == "did you mean `cheap`?"
+    with pytest.raises(UnknownName) as error:
+        choose(TABLE, "like-no-other", False, NOBODY, {})
+    assert error.value.hint == "`aiops list` shows what is served"
     with pytest.raises(Precondition, match=r"no model answers here: `priced`: .*`own`: "):
         choose(TABLE, None, False, NOBODY, {})
 
@@ -60,13 +63,18 @@ def test_a_model_with_a_limit_of_its_own_or_that_a_replica_does_not_serve_is_ask
 
 
 def test_what_a_run_costs_is_bounded_before_it_begins() -> None:
-    said = Load(CHEAP, 3).sentence
+    (said,) = Load(CHEAP, 3).lines
     assert "3 replicas: about 26 tiny requests to `cheap` are answered, 142 at most" in said
     assert "$1.6046 at most" in said
-    assert "price is not written" in Load(UNKNOWN, 3).sentence
-    sentence = Load(PRICED, 1).sentence
+    assert "price is not written" in Load(UNKNOWN, 3).lines[0]
+    sentence = Load(PRICED, 1).lines[0]
     assert "($6.554 at most by its `cost_per_1k_tokens`, which its own server sends no bill for)" in sentence
-    assert "(which its own server sends no bill for)" in Load(OWN, 1).sentence
+    assert "(which its own server sends no bill for)" in Load(OWN, 1).lines[0]
+
+
+def test_from_whom_a_model_with_a_limit_of_its_own_is_taken_is_said_before_it_is_asked() -> None:
+    (_, said) = Load(replace(OWN, rpm=60), 1).lines
+    assert said == ("`own` has a `rate_limit` of 60 requests in a minute: what is asked here is taken from its users")
 
 
 def test_each_request_is_in_the_ledger_once_and_as_one_of_who_answered_it() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event
 
+from aiops.state import money
 from aiops.verify.check import Failed
 from aiops.verify.replicas.tenant import Replica, Reply, Tenant
 from aiops.verify.side_by_side import side_by_side
@@ -23,10 +24,6 @@ class Spending:
 
     replies: Sequence[Reply]
     waited: int
-
-    @property
-    def answered(self) -> int:
-        return sum(reply.answered for reply in self.replies)
 
     @property
     def final(self) -> list[Reply]:
@@ -60,7 +57,7 @@ def overspent(budget: int, costs: Sequence[int]) -> str:
     most = round(budget * (1 + OVER))
     if len(set(costs)) > 1:  # a budget is spent when nothing is left of it: the last request may cost more than was
         most = max(most, budget + max(costs) - 1)
-    said = f"{dollars(sum(costs))} of {dollars(budget)} spent by {len(costs)} requests"
+    said = f"{money.shown(sum(costs))} of {money.shown(budget)} spent by {len(costs)} requests"
     if not sum(costs):
         raise Failed(f"{said}: nothing was spent, so nothing is shown")
     if sum(costs) > most:
@@ -70,11 +67,11 @@ def overspent(budget: int, costs: Sequence[int]) -> str:
 
 def refusals(budget: int, spent: int, spending: Spending, replicas: Sequence[Replica]) -> str:
     """``spent``: at rest, nano-dollars. Raises Failed."""
+    said = f"{money.shown(spent)} of {money.shown(budget)}"
     if spending.final and spent < budget:
-        first = spending.final[0]
-        raise Failed(f"{first.replica.name} refused for good when {dollars(spent)} of {dollars(budget)} were spent")
+        raise Failed(f"{spending.final[0].replica.name} refused for good when {said} were spent")
     if spent < budget:
-        raise Failed(f"{dollars(spent)} of {dollars(budget)} could be spent, and then: {spending.replies[-1]}")
+        raise Failed(f"{said} could be spent, and then: {spending.replies[-1]}")
     last = {reply.replica.id: reply for reply in spending.replies}
     lets = [f"{replica.name} ({last[replica.id]})" for replica in replicas if not last[replica.id].final]
     if lets:
@@ -88,7 +85,3 @@ def heeded(reply: Reply) -> str:
     if not reply.final:
         raise Failed("it answers, although the database says that all was spent" if reply.answered else str(reply))
     return "refused for good: the database says that all was spent"
-
-
-def dollars(nano: int) -> str:
-    return f"${nano / 1e9:.9f}".rstrip("0").rstrip(".")

@@ -1,10 +1,10 @@
-"""Which key is meant on the command line, where a key itself must not stand: others see it there."""
+"""Which key or team is meant on the command line, where a key itself must not stand: others see it there."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,7 +13,7 @@ from aiops.errors import UsageError
 from aiops.state import tokens
 from aiops.state.administration import find, teams
 from aiops.state.administration.request import Unknown
-from aiops.state.store.rows import Key
+from aiops.state.store.rows import Key, Team
 
 STDIN = "-"
 
@@ -35,14 +35,30 @@ def named(said: str) -> str:
 
 def key(connection: Connection, said: str) -> Key:
     """Raises Unknown, and UsageError when several are meant."""
-    return find.key(connection, said)
+    with _or_what_to_type("keys"):
+        return find.key(connection, said)
+
+
+def team(connection: Connection, said: str) -> Team:
+    """Raises Unknown, and UsageError when several are meant."""
+    with _or_what_to_type("teams"):
+        return teams.get(connection, said)
+
+
+@contextmanager
+def _or_what_to_type(noun: str) -> Iterator[None]:
+    try:
+        yield
+    except Unknown as error:
+        error.hint = error.hint or f"`aiops {noun} list` shows which there are"
+        raise
 
 
 def with_team(connection: Connection, fields: Mapping[str, Any]) -> dict[str, Any]:
     """People name a team by its alias, too; one that is none is left, to be told with all else that is wrong."""
-    team = fields.get("team_id")
-    if not team:
+    said = fields.get("team_id")
+    if not said:
         return dict(fields)
     with suppress(Unknown):
-        team = teams.get(connection, team).id
-    return {**fields, "team_id": team}
+        said = teams.get(connection, said).id
+    return {**fields, "team_id": said}
