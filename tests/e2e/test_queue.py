@@ -88,7 +88,11 @@ def test_one_too_many_is_told_when_to_come_again(keys: Keys, one: DemoProvider) 
     refused = [each for each in answers if each.status_code == 429]
     assert Counter(each.status_code for each in answers) == {200: 18, 429: 1}
     assert int(refused[0].headers["retry-after"]) == int(refused[0].headers[ESTIMATE]) >= 1
-    assert "16 requests wait" in refused[0].json()["error"]["message"]
+    error = refused[0].json()["error"]
+    assert "16 requests wait" in error["message"]
+    assert error["message"].endswith(f"; ask again in {refused[0].headers['retry-after']} s")
+    assert not error["message"].startswith("litellm")
+    assert error["type"] == "rate_limit_error"
     assert len(asked(one)) == 18
 
 

@@ -142,6 +142,7 @@ class Worker:
             board = Board(table, self._given.slots, index, taken=index + self._first_turn())
             models = routing.LiteLLMModels()
             models.count_no_limits()
+            models.tell_clients_no_names()
             board.deployments = models.deployments()
             routing.instance.dispatch = dispatch = Dispatch(board, models)
             warming = warmth.keep_watch(dispatch)
