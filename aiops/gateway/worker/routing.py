@@ -241,7 +241,8 @@ class LiteLLMModels:
 
     @staticmethod
     def count_no_limits() -> None:
-        """LiteLLM does not count ``rate_limit``: it would for each worker alone, and proofs too. ``limits`` does."""
+        """LiteLLM does not count ``rate_limit``: it would for each worker alone, and proofs too. ``limits`` does. The
+        configuration asks it to, for the gateways of before."""
         litellm.callbacks[:] = [each for each in litellm.callbacks if type(each) is not ModelRateLimitingCheck]
 
     def places(self) -> dict[str, str]:
