@@ -13,7 +13,7 @@ import pytest
 
 from aiops.demo.child import DemoProvider
 from tests.e2e.keys import Keys, keys_of
-from tests.kit.gateway import Gateway
+from tests.kit.gateway import Gateway, serving
 from tests.kit.waiting import until
 
 WAITED, ESTIMATE = "x-aiops-queue-seconds", "x-aiops-queue-estimate"
@@ -21,17 +21,8 @@ WAITED, ESTIMATE = "x-aiops-queue-seconds", "x-aiops-queue-estimate"
 
 @pytest.fixture(scope="module")
 def served(one: DemoProvider) -> Iterator[Gateway]:
-    gateway = Gateway()
-    try:
-        gateway.init()
-        gateway.up()
-        gateway.add("one", one.url, "alpha")
-        written = f"    base_url: {one.url}\n"
-        gateway.edit("providers.yaml", written, f"{written}    max_parallel: 2\n    queue: {{most: 16, seconds: 20}}\n")
-        gateway.must("apply")
+    with serving(one.url, "alpha", more="    max_parallel: 2\n    queue: {most: 16, seconds: 20}\n") as gateway:
         yield gateway
-    finally:
-        gateway.destroy()
 
 
 @pytest.fixture
