@@ -13,8 +13,15 @@ _CACHE = (
     "on one machine answers are not cached; after `aiops scale-out`, `cache: {ttl: SECONDS}` in aiops.yaml caches them"
     " in Redis, those of each key for itself"
 )
-_REDIS = "one machine needs no Redis: the workers of a gateway share their counters. Its password was not copied"
-_DATABASE = "LiteLLM's own database mode is not used: keys, budgets and usage in it stay where they are"
+_REDIS = (
+    "one machine needs no Redis: the workers of a gateway share their counters; several share one after"
+    " `aiops scale-out`. Its password was not copied"
+)
+_DATABASE = (
+    "LiteLLM's database is not used here; its keys, teams, budgets and what was spent are taken over with"
+    " `aiops keys import` (docs/keys-import.md). Its password was not copied"
+)
+_DATABASE_HANDLING = "about LiteLLM's own database, which is not used here"
 _ALERTS = "nobody is alerted by this version of aiops; `aiops status` and `/_health/ready` say what is wrong"
 _NOISE = "about LiteLLM's own output; `aiops logs` shows the gateway's"
 
@@ -45,22 +52,35 @@ LITELLM: dict[str, tuple[Fate, str]] = {
     **dict.fromkeys(("success_callback", "failure_callback", "callbacks", "service_callback"), (_D, _LOGGING)),
     **dict.fromkeys(("langfuse_default_tags", "redact_user_api_key_info"), (_D, _LOGGING)),
     **dict.fromkeys(("cache", "cache_params", "enable_caching_on_provider_specific_optional_params"), (_D, _CACHE)),
-    **dict.fromkeys(("max_budget", "budget_duration"), (_D, "budgets are not kept by this version of aiops")),
+    **dict.fromkeys(
+        ("max_budget", "budget_duration"),
+        (
+            _D,
+            "there is no budget of all together here: each key, team or user has one, `aiops keys create --max-budget`",
+        ),
+    ),
 }
 GENERAL: dict[str, tuple[Fate, str]] = {
-    "custom_auth": (_D, "who may ask is decided by aiops: the master key"),
+    "custom_auth": (_D, "who may ask is decided by aiops: the master key, and those of `aiops keys`"),
     "disable_model_info_refresh": (_N, "always so here"),
     "completion_model": (_D, "a request has to name its model here"),
     **dict.fromkeys(
         ("alerting", "alerting_threshold", "alerting_args", "alert_types", "slack_alerting"), (_D, _ALERTS)
     ),
+    "database_url": (_D, _DATABASE),
+    "store_model_in_db": (_D, "models that are kept in LiteLLM's database are not taken over: only those of the file"),
+    "allow_requests_on_db_unavailable": (_D, "`profile` in aiops.yaml says what holds while a database is away"),
+    "disable_spend_logs": (
+        _D,
+        "usage is always counted here; `usage.keep_days` says how long single requests are kept",
+    ),
+    "store_prompts_in_spend_logs": (_D, "what is asked and answered is kept nowhere here"),
     **dict.fromkeys(
         (
-            *("database_url", "database_connection_pool_limit", "database_connection_timeout", "database_type"),
-            *("store_model_in_db", "allow_requests_on_db_unavailable", "disable_spend_logs", "proxy_batch_write_at"),
-            *("use_redis_transaction_buffer", "store_prompts_in_spend_logs", "disable_prisma_schema_update"),
+            *("database_connection_pool_limit", "database_connection_timeout", "database_type"),
+            *("proxy_batch_write_at", "use_redis_transaction_buffer", "disable_prisma_schema_update"),
         ),
-        (_D, _DATABASE),
+        (_N, _DATABASE_HANDLING),
     ),
     **dict.fromkeys(
         ("background_health_checks", "health_check_interval", "health_check_details"),
