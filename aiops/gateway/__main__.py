@@ -39,10 +39,7 @@ def main() -> int:
         _go_where_committed(arguments.state, started_with)
     prepare_environment()
     try:
-        if given is None and installed.is_image(installed.own()):
-            given, link = _succeed(arguments.run)
-        else:
-            link = None
+        given, link = _succeed(arguments.run) if given is None else (given, None)
         master = _made(arguments, started_with, given, link)
     except passing.AnotherServes as error:
         sys.stderr.write(f"master {os.getpid()}: {error}\n")
@@ -54,9 +51,9 @@ def main() -> int:
 
 
 def _succeed(run: Path) -> tuple[handing.Handover | None, socket.socket | None]:
-    """In a container: what the master of another one hands over, if this one was asked to take its place.
+    """In a container what the master of another one hands over, if this one was asked to take its place.
 
-    LiteLLM is imported first: the other master serves meanwhile. Raises AnotherServes, OSError.
+    LiteLLM is imported first: the other master serves meanwhile. Raises OSError, and AnotherServes where nobody asked.
     """
     invitation = passing.Invitation.take(run)
     if invitation is None:

@@ -55,6 +55,7 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
         "timeout": gateway.request_timeout,
     }
     if any(route.rpm or route.tpm for route in table.routes):
+        # Workers count themselves (``worker/limits``) and take it out; a gateway that runs an aiops of before needs it.
         router["optional_pre_call_checks"] = ["enforce_model_rate_limits"]
     if policies := _policies(gateway.retries, state, table):
         router["model_group_retry_policy"] = policies

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from aiops.demo.child import DemoProvider
-from tests.kit.gateway import Gateway
+from tests.kit.gateway import Gateway, serving
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,8 @@ def two() -> Iterator[DemoProvider]:
 @pytest.fixture(scope="module")
 def running(one: DemoProvider) -> Iterator[Gateway]:
     """A gateway that serves the provider `one`: generation 2, after the empty first one."""
-    instance = Gateway()
-    try:
-        instance.init()
-        instance.up()
-        instance.add("one", one.url, "alpha", "beta")
+    with serving(one.url, "alpha", "beta") as instance:
         yield instance
-    finally:
-        instance.destroy()
 
 
 @pytest.fixture

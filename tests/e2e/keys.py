@@ -18,7 +18,7 @@ from aiops.state.store import keys, teams, usage
 from aiops.state.store.open import engine, reading, transact
 from aiops.state.store.rows import Key, Team
 from aiops.state.usage.record import Usage
-from tests.kit.gateway import Gateway
+from tests.kit.gateway import Gateway, serving
 from tests.kit.tls import TLS
 from tests.kit.waiting import until
 
@@ -105,16 +105,6 @@ def keys_of(gateway: Gateway) -> Iterator[Keys]:
 @contextmanager
 def priced(one: DemoProvider) -> Iterator[Gateway]:
     """Two workers; a token of `alpha` costs a tenth of a cent."""
-    gateway = Gateway()
-    try:
-        gateway.init()
-        gateway.edit("aiops.yaml", "  # workers: 1\n", "  workers: 2\n")
-        gateway.up()
-        gateway.add("one", one.url, "alpha", "beta")
-        written = f"    base_url: {one.url}\n"
-        gateway.edit("providers.yaml", written, f"{written}    cost_per_1k_tokens: 1.0\n")
-        gateway.must("apply")
+    with serving(one.url, "alpha", "beta", workers=2, more="    cost_per_1k_tokens: 1.0\n") as gateway:
         assert len(gateway.workers()) == 2
         yield gateway
-    finally:
-        gateway.destroy()

@@ -16,7 +16,7 @@ from litellm.proxy.client.exceptions import UnauthorizedError
 
 from aiops.demo.child import DemoProvider
 from tests.docs.console import Shell, commands
-from tests.kit.gateway import GENERATION, Gateway, Poller
+from tests.kit.gateway import GENERATION, Gateway, Poller, serving
 from tests.kit.waiting import free_port, until
 from tests.kit.warm.product import BIN, ROOT
 from tests.load import BackgroundLoad, Mix, Target
@@ -28,15 +28,8 @@ MIX = Mix(pause=0.01, idle_seconds=0.7)
 @pytest.fixture(scope="module")
 def served(one: DemoProvider) -> Iterator[Gateway]:
     """Two workers."""
-    gateway = Gateway()
-    try:
-        gateway.init()
-        gateway.edit("aiops.yaml", "  # workers: 1\n", "  workers: 2\n")
-        gateway.up()
-        gateway.add("one", one.url, "alpha")
+    with serving(one.url, "alpha", workers=2) as gateway:
         yield gateway
-    finally:
-        gateway.destroy()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.keys import Keys, keys_of
 from tests.e2e.patient import Patient, patient
 from tests.e2e.routed import private
-from tests.kit.gateway import Gateway
+from tests.kit.gateway import Gateway, serving
 from tests.kit.waiting import until
 
 SOON = 5.0  # seconds; the provider of a client that stays would be held for minutes
@@ -36,18 +36,9 @@ def provider() -> Iterator[Patient]:
 
 @pytest.fixture(scope="module")
 def served(provider: Patient) -> Iterator[Gateway]:
-    gateway = Gateway()
-    try:
-        gateway.init()
-        gateway.up()
-        gateway.add("one", provider.url, "alpha")
-        written = f"    base_url: {provider.url}\n"
-        more = "    cost_per_1k_tokens: 1.0\n    max_parallel: 2\n    queue: {most: 16, seconds: 60}\n"
-        gateway.edit("providers.yaml", written, written + more)
-        gateway.must("apply")
+    more = "    cost_per_1k_tokens: 1.0\n    max_parallel: 2\n    queue: {most: 16, seconds: 60}\n"
+    with serving(provider.url, "alpha", more=more) as gateway:
         yield gateway
-    finally:
-        gateway.destroy()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from aiops.demo.child import DemoProvider
 from tests.e2e.keys import Keys, keys_of
-from tests.kit.gateway import Gateway
+from tests.kit.gateway import Gateway, serving
 from tests.kit.waiting import until
 
 REPLAY = "x-aiops-idempotent-replay"
@@ -22,15 +22,8 @@ REPLAY = "x-aiops-idempotent-replay"
 
 @pytest.fixture(scope="module")
 def served(one: DemoProvider) -> Iterator[Gateway]:
-    gateway = Gateway()
-    try:
-        gateway.init()
-        gateway.edit("aiops.yaml", "  # workers: 1\n", "  workers: 2\n")
-        gateway.up()
-        gateway.add("one", one.url, "alpha")
+    with serving(one.url, "alpha", workers=2) as gateway:
         yield gateway
-    finally:
-        gateway.destroy()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from aiops.demo.child import DemoProvider
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.metrics import series
-from tests.kit.gateway import Gateway
+from tests.kit.gateway import Gateway, serving
 from tests.kit.waiting import until
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
@@ -24,15 +24,8 @@ REQUESTS = "aiops_requests_total"
 @pytest.fixture(scope="module")
 def gateway(one: DemoProvider) -> Iterator[Gateway]:
     """With two workers."""
-    made = Gateway()
-    try:
-        made.init()
-        made.edit("aiops.yaml", "  # workers: 1\n", "  workers: 2\n")
-        made.up()
-        made.add("one", one.url, "alpha", "beta")
+    with serving(one.url, "alpha", "beta", workers=2) as made:
         yield made
-    finally:
-        made.destroy()
 
 
 def scraped(gateway: Gateway, headers: Mapping[str, str] | None = None) -> dict[Sample, float]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from aiops.demo.child import DemoProvider
+from aiops.gateway.shared.protocol import SUCCEEDED
 from aiops.host import master as control
 from tests.kit.gateway import Gateway, Poller
 from tests.kit.waiting import until
@@ -41,6 +42,19 @@ def test_up_twice_starts_nothing_twice(gateway: Gateway) -> None:
     assert gateway.must("up")["outcome"] == "unchanged"
     assert gateway.pids() == pids
     assert f"generation {gateway.generation} serves already at {gateway.url}/v1" in gateway.say("up").out
+
+
+def test_a_second_master_started_by_hand_beside_a_living_one_refuses_and_takes_nothing_over(gateway: Gateway) -> None:
+    pids = until(lambda: len(gateway.pids()) == 3 and gateway.pids(), 20, "leaving of the generation before")
+    argv = [sys.executable, "-m", "aiops.gateway", "--host", "127.0.0.1", "--port", str(gateway.port)]
+    for place in ("state", "run", "secrets"):
+        argv += [f"--{place}", str(gateway.home / place)]
+    second = subprocess.run(argv, env=gateway.env, capture_output=True, text=True, timeout=60, check=False)
+    assert (second.returncode, second.stdout) == (SUCCEEDED, "")
+    said = f"a gateway of this instance runs already (pid {gateway.master}): see `aiops status`\n"
+    assert second.stderr.endswith(said)
+    assert gateway.pids() == pids
+    assert gateway.ask("alpha").status_code == 200
 
 
 def test_a_worker_that_is_killed_is_replaced(gateway: Gateway) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from aiops.demo.child import DemoProvider
 from tests.e2e.keys import Keys, keys_of
-from tests.kit.gateway import Gateway
+from tests.kit.gateway import Gateway, serving
 from tests.kit.waiting import until
 
 WAITED, ESTIMATE = "x-aiops-queue-seconds", "x-aiops-queue-estimate"
@@ -21,17 +21,8 @@ WAITED, ESTIMATE = "x-aiops-queue-seconds", "x-aiops-queue-estimate"
 
 @pytest.fixture(scope="module")
 def served(one: DemoProvider) -> Iterator[Gateway]:
-    gateway = Gateway()
-    try:
-        gateway.init()
-        gateway.up()
-        gateway.add("one", one.url, "alpha")
-        written = f"    base_url: {one.url}\n"
-        gateway.edit("providers.yaml", written, f"{written}    max_parallel: 2\n    queue: {{most: 16, seconds: 20}}\n")
-        gateway.must("apply")
+    with serving(one.url, "alpha", more="    max_parallel: 2\n    queue: {most: 16, seconds: 20}\n") as gateway:
         yield gateway
-    finally:
-        gateway.destroy()
 
 
 @pytest.fixture
@@ -88,7 +79,11 @@ def test_one_too_many_is_told_when_to_come_again(keys: Keys, one: DemoProvider) 
     refused = [each for each in answers if each.status_code == 429]
     assert Counter(each.status_code for each in answers) == {200: 18, 429: 1}
     assert int(refused[0].headers["retry-after"]) == int(refused[0].headers[ESTIMATE]) >= 1
-    assert "16 requests wait" in refused[0].json()["error"]["message"]
+    error = refused[0].json()["error"]
+    assert "16 requests wait" in error["message"]
+    assert error["message"].endswith(f"; ask again in {refused[0].headers['retry-after']} s")
+    assert not error["message"].startswith("litellm")
+    assert error["type"] == "rate_limit_error"
     assert len(asked(one)) == 18
 
 

@@ -61,9 +61,14 @@ def test_three_workers_together_let_10_pass_and_the_rest_is_told_when_to_come_ag
     assert statuses(answers) == {200: 10, 429: 20}
     assert len(gateway.asked(gateway.east)) == 10
     for refused in (answer for answer in answers if answer.status_code == 429):
-        assert 50 <= int(refused.headers["retry-after"]) <= 60
-        assert refused.headers.get_list("retry-after") == [refused.headers["retry-after"]]
-        assert "10 requests in 60 seconds" in refused.json()["error"]["message"]
+        (wait,) = refused.headers.get_list("retry-after")
+        assert 50 <= int(wait) <= 60
+        assert refused.json()["error"] == {
+            "message": f"10 requests in 60 seconds are what this model is limited to; ask again in {wait} s",
+            "type": "rate_limit_error",
+            "param": None,
+            "code": "429",
+        }
 
 
 def test_a_change_lets_nobody_begin_anew(gateway: Routed) -> None:
@@ -88,7 +93,20 @@ def test_when_the_fallback_is_full_too_the_wait_is_that_of_whoever_has_room_firs
     assert gateway.who("twice") == "west"
     refused = gateway.ask("twice")
     assert refused.status_code == 429
-    assert 50 <= int(refused.headers["retry-after"]) <= 58
+    wait = refused.headers["retry-after"]
+    assert 50 <= int(wait) <= 58
+    assert refused.json()["error"]["message"].endswith(f"is limited to; ask again in {wait} s")
+
+
+def test_an_error_names_no_fallback_and_no_setting_of_the_operator(gateway: Routed) -> None:
+    """A key may not see them all."""
+    for provider in (gateway.east, gateway.west):
+        provider.control(mode="500")
+    for model in ("failing", "left"):
+        refused = gateway.ask(model)
+        assert refused.status_code == 500
+        assert "The server had an error" in refused.json()["error"]["message"]
+        assert not [each for each in ("LiteLLM:", "allback", "beta", "router_settings") if each in refused.text]
 
 
 @pytest.mark.shows("model-mappings.yaml: exact_matches.*.rate_limit.tpm")

@@ -12,8 +12,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -261,3 +261,23 @@ class Poller:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+
+@contextmanager
+def serving(url: str, *models: str, workers: int = 1, more: str = "") -> Iterator[Gateway]:
+    """A gateway that serves these models of the provider `one`, taken down afterwards. ``more``: lines of that provider
+    in providers.yaml."""
+    gateway = Gateway()
+    try:
+        gateway.init()
+        if workers != 1:
+            gateway.edit("aiops.yaml", "  # workers: 1\n", f"  workers: {workers}\n")
+        gateway.up()
+        gateway.add("one", url, *models)
+        if more:
+            written = f"    base_url: {url}\n"
+            gateway.edit("providers.yaml", written, written + more)
+            gateway.must("apply")
+        yield gateway
+    finally:
+        gateway.destroy()

@@ -56,10 +56,17 @@ class Invitation:
 
 
 def require_alone(run: Path) -> None:
-    """Raises AnotherServes. Two containers of one instance share the run directory."""
+    """Raises AnotherServes, which says who. Two containers of one instance share the run directory, and people start
+    programs by hand. The socket of a master that is gone answers nobody."""
     with suppress(OSError):
         _connect(run).close()
-        raise AnotherServes("another master serves this instance")
+        raise AnotherServes(f"a gateway of this instance runs already{_pid(run)}: see `aiops status`")
+
+
+def _pid(run: Path) -> str:
+    with suppress(OSError):
+        return f" (pid {(run / protocol.PID_FILE).read_text().strip()})"
+    return ""
 
 
 def ask(run: Path, invitation: Invitation) -> tuple[Handover | None, socket.socket | None]:

@@ -21,7 +21,6 @@ from aiops.gateway.worker.slots import IN_FLIGHT as NUMBER_IN_FLIGHT
 from aiops.spec.choosing.rules import Group, ProviderFacts, RoutingTable, Strategy
 from aiops.spec.choosing.strategies import turns
 
-FAILURE_KEPT = FAILED_SECONDS  # for which a deployment that failed counts as the slowest
 WARM_SECONDS = 300.0  # a provider that answered within this time is warm
 REASONS = ("", "it limits requests", "it failed too often in a row")
 _LIMITS, _FAILS = 1, 2
@@ -198,14 +197,14 @@ class Board:
     def latency(self, deployment: str) -> float | None:
         """By whoever measured last. It failed if nobody was answered by it since."""
         now, own, other = self._clock(), self._latency.get(deployment), self.elsewhere.measured(deployment)
-        if now - self._last_failure.get(deployment, -math.inf) < FAILURE_KEPT:
+        if now - self._last_failure.get(deployment, -math.inf) < FAILED_SECONDS:
             return math.inf
         known = None if own is None else own.known(now)
         latest = -math.inf if own is None else own.measured
         if other is not None and other.when > latest:
             known, latest = other.known(now), other.when
         failed = self.elsewhere.failed(deployment)
-        return math.inf if failed > latest and now - failed < FAILURE_KEPT else known
+        return math.inf if failed > latest and now - failed < FAILED_SECONDS else known
 
     def tokens_this_minute(self, deployment: str) -> int:
         return self.minutes.tokens_this_minute(self._clock(), deployment)

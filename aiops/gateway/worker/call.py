@@ -49,6 +49,7 @@ class Call:
     monotonic. ``final``: what asking the same again would not mend. ``queued``: seconds it waited for a
     slot, None where there is no queue; ``turned_away``: it got none, and seconds after which it may. ``held``: of the
     limit of the deployment that is asked; ``full``: seconds after which a limit that it found full has room.
+    ``refused``: why aiops itself let it ask somebody not, the first time: by a limit, or for want of a slot.
     ``patience``: seconds that its client waits by its own word; ``impatient``: which is less than the operator gives
     the one that is asked.
     ``receive``: returns when the client has left, once its body is read; None where nobody asks. The state is changed
@@ -75,6 +76,7 @@ class Call:
         "provider",
         "queued",
         "receive",
+        "refused",
         "rule",
         "turned_away",
     )
@@ -102,6 +104,7 @@ class Call:
         self.turned_away: float | None = None
         self.held: Held | None = None
         self.full: float | None = None
+        self.refused = ""
         self.patience: float | None = None
         self.impatient = False
 

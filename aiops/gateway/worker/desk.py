@@ -8,13 +8,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from aiops.gateway.shared import accounting
-from aiops.gateway.shared.deployment import REDIS_VARIABLE, Deployment
+from aiops.gateway.shared.deployment import REDIS_VARIABLE
 from aiops.gateway.shared.steady import Condition
 from aiops.gateway.worker.accountant import Accountant, Away
-from aiops.gateway.worker.board import Board
+from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.figures import Figures, without_accountant
 from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application
@@ -27,10 +26,9 @@ from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.reserve import Reserve
 from aiops.gateway.worker.limits import Limits
 from aiops.gateway.worker.lookout import Lookout
-from aiops.gateway.worker.prices import Prices, Ways
-from aiops.gateway.worker.settings import Cache as CacheSettings
+from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.telling import Telling
-from aiops.state.counters.meters import Counters, Meter, Unavailable
+from aiops.state.counters.meters import Counters, Unavailable
 from aiops.state.replica import replica
 from aiops.state.usage.spool import Spool
 
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiops.gateway.worker.readiness import Readiness
+    from aiops.gateway.worker.routing import LiteLLMModels
 
 log = logging.getLogger("aiops.keys")
 
@@ -45,61 +44,51 @@ SIGN_SECONDS = 1.0
 
 
 class Desk:
-    """To be made after the fork. ``ways``: where a name leads to. ``same``: names that stand for others. ``limited``:
-    the meters of deployments that have some. ``board`` and ``places``: what others are told of providers, see
-    ``telling``. ``says``: what the worker says of itself. ``replica``: which gateway this is, as the ledger and the
-    other ones know it. ``apart``: the management API has a port of its own. ``definitions``: by the id of a deployment,
-    see ``cached.question``. Raises OSError when the state cannot be read."""
+    """To be made after the fork. ``health``: of the doors, those that need no key. ``replica``: which gateway this is,
+    as the ledger and the other ones know it. ``says``: what the worker says of itself. Raises OSError when the state
+    cannot be read."""
 
     def __init__(
         self,
         app: Application,
         doors: Doors,
         health: frozenset[str],
-        book: Prices,
-        ways: Callable[[str], Ways],
+        settings: Settings,
+        models: LiteLLMModels,
+        dispatch: Dispatch,
         *,
         state: Path,
         run: Path,
-        generation: int,
-        over_budget_status: int,
-        url: str,
-        deployment: Deployment | None = None,
-        cache: CacheSettings | None = None,
-        definitions: Mapping[str, str] | None = None,
-        apart: bool = False,
-        same: Mapping[str, str] | None = None,
-        limited: Mapping[str, tuple[Meter, ...]] | None = None,
-        board: Board,
-        places: Mapping[str, str],
     ) -> None:
+        deployment, cache = settings.deployment, settings.cache
+        prices = models.prices(settings.free)
         self._known = Known(log.warning)
-        self._accountant = Accountant(run, generation, url, self._forget)
+        self._accountant = Accountant(run, settings.generation, settings.url, self._forget)
         self._known.ask = self._accountant
-        self._telling = Telling(board, places, self._accountant.tell)
+        self._telling = Telling(dispatch.board, models.places(), self._accountant.tell)
         self._accountant.elsewhere = self._telling.hear
         if deployment is not None and deployment.closed:
             self._known.doubt = self._doubt
         self._spool = Spool(state, log.warning)
         counters = open_counters(state, os.environ[REDIS_VARIABLE] if deployment is not None else None)
         owner = self._spool.owner
-        self.limits = Limits(limited or {}, counters, owner, log.warning)
-        self._reserve = Reserve(counters, book, ways, owner, log.warning)
+        self.limits = Limits(models.limited(), counters, owner, log.warning)
+        self._reserve = Reserve(counters, prices, dispatch.ways, owner, log.warning)
         self._reserve.seeder = self._seed
-        self._reserve.over_budget_status = over_budget_status
+        self._reserve.over_budget_status = settings.over_budget_status
         self._lookout = Lookout(self._accountant, counters, self._reserve, self._spool)
         self._state = state
         self._figures = figures = Figures(state, owner, log.warning)
         self.says: Callable[[], Readiness] | None = None
         self.replica = replica(state)
-        account = Account(self._spool, book, generation, self.replica, figures=figures)
+        account = Account(self._spool, prices, settings.generation, self.replica, figures=figures)
         self._once = Once(self._accountant, log.warning)
         self._cache = None
         if deployment is not None and cache is not None:
             from aiops.state.answers.kept import Kept  # hardly any gateway has one
 
             kept = Kept(os.environ[REDIS_VARIABLE], cache.ttl, cache.most_bytes, log.warning)
-            self._cache = Cache(kept, Routes(ways, book, definitions or {}))
+            self._cache = Cache(kept, Routes(dispatch.ways, prices, models.definitions()))
         self.front = Front(
             app,
             doors,
@@ -110,10 +99,10 @@ class Desk:
             self._accountant.manage,
             self._once,
             cache=self._cache,
-            apart=apart,
-            same=same,
+            apart=settings.admin is not None,
+            same=dispatch.table.same,
             metrics=self._scrape,
-            host=urlsplit(url).hostname or "",
+            host=settings.host,
             figures=figures,
         )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aiops.gateway.shared.sightings import MEASURED_SECONDS
+
 SMOOTHING = 0.2  # the share of the newest measurement
 FIRST = 3  # measurements until it counts as known: the best of them, because the first answer is often a slow start
-KEPT = 300.0  # seconds; then it is measured afresh, so that one bad time is not held against it for ever
 
 
 @dataclass
@@ -18,7 +19,7 @@ class Latency:
     measured: float = 0.0
 
     def add(self, seconds: float, now: float) -> None:
-        if now - self.measured >= KEPT:
+        if now - self.measured >= MEASURED_SECONDS:
             self.count = 0
         self.measured = now
         self.count += 1
@@ -31,4 +32,4 @@ class Latency:
 
     def known(self, now: float) -> float | None:
         """None: measured too seldom, or too long ago."""
-        return self.seconds if self.count >= FIRST and now - self.measured < KEPT else None
+        return self.seconds if self.count >= FIRST and now - self.measured < MEASURED_SECONDS else None

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from aiops.gateway.worker.board import BROKE_OFF, LIMITED, Board
@@ -98,6 +99,8 @@ class Reply:
             head["headers"] = [pair for pair in head["headers"] if pair[0] != b"content-encoding"]
         if head["status"] == 500 and UNSUPPORTED.encode() in body:
             head["status"], body = 400, self._unsupported()
+        if head["status"] == LIMITED and self._call.refused:
+            body = _in_our_words(body, self._call)
         message["body"] = body = self._without_ids(body)
         head["headers"] = [
             (name, str(len(body)).encode() if name == b"content-length" else value) for name, value in head["headers"]
@@ -140,10 +143,26 @@ def _queue(call: Call, status: int) -> Headers:
     if status == LIMITED:
         if call.turned_away is not None:
             found.append((b"x-aiops-queue-estimate", _whole(call.turned_away)))
-        waits = [each for each in (call.turned_away, call.full) if each is not None]
-        if waits:
-            found.append((b"retry-after", _whole(min(waits))))
+        if (wait := _wait(call)) is not None:
+            found.append((b"retry-after", _whole(wait)))
     return found
+
+
+def _in_our_words(body: bytes, call: Call) -> bytes:
+    """The same error, in the shape of its API. What a provider said stays as it is."""
+    with suppress(ValueError, KeyError, TypeError):
+        error = (said := json.loads(body))["error"]
+        wait = _wait(call)
+        if call.refused in error["message"] and wait is not None:
+            error["message"] = f"{call.refused}; ask again in {math.ceil(wait)} s"
+            error["type"] = "rate_limit_error"
+            return json.dumps(said).encode()
+    return body
+
+
+def _wait(call: Call) -> float | None:
+    """Seconds until whoever is first of those that turned it away has room."""
+    return min((each for each in (call.turned_away, call.full) if each is not None), default=None)
 
 
 def _whole(seconds: float) -> bytes:

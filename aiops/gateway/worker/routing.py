@@ -136,6 +136,7 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         except limits.Full as full:
             if current is not None:
                 current.full = full.wait if current.full is None else min(full.wait, current.full)
+                current.refused = current.refused or str(full)
             raise litellm.RateLimitError(
                 message=f"{full}; ask again in {math.ceil(full.wait)} s", llm_provider="", model=name, num_retries=0
             ) from None
@@ -163,6 +164,7 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
             await dispatch.queue.enter(current, provider, key, weight)
         except TurnedAway as refused:
             current.turned_away = refused.wait
+            current.refused = current.refused or str(refused)
             raise litellm.RateLimitError(
                 message=f"{refused}; ask again in {math.ceil(refused.wait)} s", llm_provider="", model=current.name
             ) from None
@@ -232,8 +234,15 @@ class LiteLLMModels:
         return frozenset(one["model_info"]["id"] for one in router.model_list) if router is not None else frozenset()
 
     @staticmethod
+    def tell_clients_no_names() -> None:
+        """LiteLLM adds to an error which fallbacks there are, and how its configuration is to be changed: neither is
+        for every key, and the log has it."""
+        litellm.expose_router_debug_in_errors = False
+
+    @staticmethod
     def count_no_limits() -> None:
-        """LiteLLM does not count ``rate_limit``: it would for each worker alone, and proofs too. ``limits`` does."""
+        """LiteLLM does not count ``rate_limit``: it would for each worker alone, and proofs too. ``limits`` does. The
+        configuration asks it to, for the gateways of before."""
         litellm.callbacks[:] = [each for each in litellm.callbacks if type(each) is not ModelRateLimitingCheck]
 
     def places(self) -> dict[str, str]:

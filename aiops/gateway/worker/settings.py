@@ -59,6 +59,11 @@ class Settings:
     cache: Cache | None = None
 
     @property
+    def url(self) -> str:
+        """Of the public port."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
     def config(self) -> Path:
         return self.directory / "release" / CONFIG_FILE
 

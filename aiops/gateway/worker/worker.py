@@ -142,6 +142,7 @@ class Worker:
             board = Board(table, self._given.slots, index, taken=index + self._first_turn())
             models = routing.LiteLLMModels()
             models.count_no_limits()
+            models.tell_clients_no_names()
             board.deployments = models.deployments()
             routing.instance.dispatch = dispatch = Dispatch(board, models)
             warming = warmth.keep_watch(dispatch)
@@ -153,21 +154,11 @@ class Worker:
                 extension,
                 self._doors,
                 OWN,
-                models.prices(self._settings.free),
-                dispatch.ways,
+                self._settings,
+                models,
+                dispatch,
                 state=self._given.state,
                 run=self._given.directory,
-                generation=self._settings.generation,
-                over_budget_status=self._settings.over_budget_status,
-                url=_url(self._settings.host, self._settings.port),
-                deployment=self._settings.deployment,
-                cache=self._settings.cache,
-                definitions=models.definitions() if self._settings.cache is not None else None,
-                apart=self._settings.admin is not None,
-                same=board.table.same,
-                limited=models.limited(),
-                board=board,
-                places=models.places(),
             )
             routing.instance.limits = desk.limits
             desk.says = self.readiness
@@ -373,7 +364,3 @@ class Worker:
             sock.close()
         else:
             self._adopt(sock, admin)
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

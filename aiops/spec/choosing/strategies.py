@@ -270,6 +270,7 @@ RANKINGS: dict[Strategy, Ranking] = {
     Strategy.COST_BASED: Ranking(_cost_based, _cost),
 }
 """Every strategy there is; a test compares it with the names that are accepted."""
+
 _PERIOD = 100  # weights are mostly percents: then it is where they are again
 _TAKE_TURNS = (Strategy.ROUND_ROBIN, Strategy.WEIGHTED_ROUND_ROBIN)
 

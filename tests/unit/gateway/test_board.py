@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from aiops.gateway.worker.board import FAILURE_KEPT, REASONS, WARM_SECONDS, Board
+from aiops.gateway.shared.sightings import FAILED_SECONDS, MEASURED_SECONDS
+from aiops.gateway.worker.board import REASONS, WARM_SECONDS, Board
 from aiops.gateway.worker.call import Call, State
 from aiops.gateway.worker.introspect import describe
-from aiops.gateway.worker.latency import KEPT
 from aiops.gateway.worker.minutes import MOST_NAMES, OTHERS
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import ProviderFacts, RoutingTable, Special
@@ -269,7 +269,7 @@ def test_latency_is_smoothed_and_forgotten(desk: Desk) -> None:
     assert desk.board.latency("d-a") == 1.0
     desk.answered("a", 2.0)
     assert desk.board.latency("d-a") == pytest.approx(1.2)
-    desk.clock.now += KEPT
+    desk.clock.now += MEASURED_SECONDS
     assert desk.board.latency("d-a") is None
     desk.answered("a", 5.0)
     assert desk.board.latency("d-a") is None  # measured afresh
@@ -280,7 +280,7 @@ def test_a_failure_makes_a_deployment_the_slowest_for_a_while(desk: Desk) -> Non
         desk.answered("a", 1.0)
     desk.failed("a")
     assert desk.board.latency("d-a") == float("inf")
-    desk.clock.now += FAILURE_KEPT
+    desk.clock.now += FAILED_SECONDS
     assert desk.board.latency("d-a") == 1.0
 
 

@@ -48,7 +48,10 @@ def test_where_somebody_answers_nobody_else_starts(tmp_path: Path) -> None:
         master.bind(str(tmp_path / protocol.CONTROL))
         passing.require_alone(tmp_path)  # a socket of a dead master
         master.listen()
-        with pytest.raises(AnotherServes):
+        with pytest.raises(AnotherServes, match="a gateway of this instance runs already: see `aiops status`"):
+            passing.require_alone(tmp_path)
+        (tmp_path / protocol.PID_FILE).write_text("4711\n")
+        with pytest.raises(AnotherServes, match=r"runs already \(pid 4711\): "):
             passing.require_alone(tmp_path)
 
 

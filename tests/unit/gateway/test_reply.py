@@ -195,3 +195,28 @@ def test_the_address_of_a_provider_stays_here() -> None:
 )
 def test_only_what_has_no_token_in_it_is_an_announcement(body: bytes, only_announces: bool) -> None:
     assert announces(body) is only_announces
+
+
+REFUSED = "1 requests in 60 seconds are what this model is limited to"
+
+
+def refused(client: Client, said: str) -> dict[str, Any]:
+    client.head("application/json", 429)
+    client.piece(json.dumps({"error": {"message": said, "type": "throttling_error"}}).encode(), more=False)
+    error = json.loads(client.sent[-1]["body"])["error"]
+    assert isinstance(error, dict)
+    return error
+
+
+def test_a_limit_of_ours_is_told_in_our_words_with_the_wait_of_whoever_has_room_first() -> None:
+    client = Client()
+    client.call.refused, client.call.full, client.call.turned_away = REFUSED, 41.2, 50.0
+    error = refused(client, f"litellm.RateLimitError: {REFUSED}; ask again in 60 s\n\nsome advice")
+    assert error == {"message": f"{REFUSED}; ask again in 42 s", "type": "rate_limit_error"}
+    assert client.headers["retry-after"] == "42"
+
+
+def test_what_a_provider_said_stays_although_a_limit_of_ours_was_full_too() -> None:
+    client = Client()
+    client.call.refused, client.call.full = REFUSED, 41.2
+    assert refused(client, "Rate limit reached") == {"message": "Rate limit reached", "type": "throttling_error"}
