@@ -57,16 +57,20 @@ def accountant(gateway: Gateway) -> str:
     return f"accountant {accounting.holder(gateway.home / 'state')}: "
 
 
-def goes_and_comes_back(wired: Wired, store: str, away: Callable[[], object], back: Callable[[], object]) -> list[str]:
-    """What was said meanwhile."""
+def goes_and_comes_back(
+    wired: Wired, store: str, known: str, away: Callable[[], object], back: Callable[[], object]
+) -> list[str]:
+    """What was said meanwhile. The accountant says ``known`` when it, too, has noticed: a worker may do so earlier."""
     gateway = wired.gateway
     before = len(lines(gateway))
+    knows = f"{accountant(gateway)}{known}"
     with asked_all_the_time(gateway, wired.key) as statuses:
         away()
         try:
             until(lambda: check(gateway, store) == "lost", 30, f"that {store} is away")
             seen = statuses[200]
             until(lambda: statuses[200] > seen + 20, 30, "answers without it")
+            until(lambda: any(line.startswith(knows) for line in lines(gateway)[before:]), 30, "its accountant's word")
         finally:
             back()
         until(lambda: check(gateway, store) == "pass", 30, f"that {store} is back")
@@ -93,7 +97,7 @@ def ways(
 
 @pytest.mark.parametrize("how", WAYS)
 def test_a_redis_that_is_away_fails_no_request_and_is_told_once_by_each_process(wired: Wired, how: str) -> None:
-    said = goes_and_comes_back(wired, "redis", *ways(wired.redis, wired.to_redis, signal.SIGKILL)[how])
+    said = goes_and_comes_back(wired, "redis", "the counters are lost", *ways(wired.redis, wired.to_redis, signal.SIGKILL)[how])
     told = [line for line in said if "Redis at " in line or "the counters " in line]
     workers = [line for line in told if not line.startswith("accountant ")]
     accountants = [line for line in told if line.startswith("accountant ")]
@@ -113,6 +117,6 @@ def require_in_turn(told: list[str], begins: str, lost: str, back: str) -> None:
 
 @pytest.mark.parametrize("how", WAYS)
 def test_a_postgres_that_is_away_fails_no_request_of_a_known_key_and_is_told_once(wired: Wired, how: str) -> None:
-    said = goes_and_comes_back(wired, "store", *ways(wired.postgres, wired.to_postgres, signal.SIGQUIT)[how])
+    said = goes_and_comes_back(wired, "store", "the database ", *ways(wired.postgres, wired.to_postgres, signal.SIGQUIT)[how])
     found = [line for line in said if "the database " in line]
     assert [" is lost" in line for line in found] == [True, False], found

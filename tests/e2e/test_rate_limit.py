@@ -64,7 +64,7 @@ def test_three_workers_together_let_10_pass_and_the_rest_is_told_when_to_come_ag
         (wait,) = refused.headers.get_list("retry-after")
         assert 50 <= int(wait) <= 60
         assert refused.json()["error"] == {
-            "message": f"10 requests in 60 seconds are what this model is limited to; ask again in {wait} s",
+            "message": f"this model is limited to 10 requests in 60 seconds; ask again in {wait} s",
             "type": "rate_limit_error",
             "param": None,
             "code": "429",

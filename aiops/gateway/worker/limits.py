@@ -22,7 +22,9 @@ class Full(Exception):
     def __init__(self, refused: Refused) -> None:
         meter = refused.level.meter
         self.wait = max(1.0, refused.wait) if refused.wait is not None else 1.0
-        super().__init__(f"{meter.limit} {meter.what} in {SLIDING} seconds are what this model is limited to")
+        super().__init__(
+            f"this model is limited to {meter.limit} {meter.what.removesuffix('s' * (meter.limit == 1))} in {SLIDING} seconds"
+        )
 
 
 class Held:

@@ -197,7 +197,7 @@ def test_only_what_has_no_token_in_it_is_an_announcement(body: bytes, only_annou
     assert announces(body) is only_announces
 
 
-REFUSED = "1 requests in 60 seconds are what this model is limited to"
+REFUSED = "this model is limited to 1 request in 60 seconds"
 
 
 def refused(client: Client, said: str) -> dict[str, Any]:
