@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import socket
 import ssl
 import struct
@@ -23,6 +24,7 @@ class Then(Enum):
 
 Step = bytes | float | Then | Callable[[], Awaitable[object]]
 """What is written; seconds of silence; how it ends; or what is waited for."""
+LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
@@ -96,7 +98,7 @@ class Faulty:
 async def faulty(
     *answers: Sequence[Step], context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[Faulty]:
-    """The first request, on whichever connection, gets the first answer and so on; the last answer is for all others."""
+    """The first request, on whichever connection, gets the first answer and so on; the last one is for all others."""
     made = Faulty(answers)
     server = await asyncio.start_server(made.serve, host, 0, ssl=context)
     made.port = server.sockets[0].getsockname()[1]

@@ -109,14 +109,14 @@ async def test_each_piece_comes_when_it_comes_and_headers_as_they_are() -> None:
     headers = (
         b"HTTP/1.1 200 OK\r\nX-Twice: 1\r\nx-twice: 2\r\nX-Bytes: \xff\xfe\r\nx-empty:\r\ntransfer-encoding: chunked"
     )
-    async with faulty(
-        [headers + b"\r\n\r\n" + chunk(b"\xff\xfe one"), go.wait, chunk(b"two") + b"0\r\n\r\n"]
-    ) as server:
-        async with Upstream().ask(asking(server)) as answer:
-            pieces = answer.pieces()
-            assert await anext(pieces) == b"\xff\xfe one"
-            go.set()
-            assert [piece async for piece in pieces] == [b"two"]
+    async with (
+        faulty([headers + b"\r\n\r\n" + chunk(b"\xff\xfe one"), go.wait, chunk(b"two") + b"0\r\n\r\n"]) as server,
+        Upstream().ask(asking(server)) as answer,
+    ):
+        pieces = answer.pieces()
+        assert await anext(pieces) == b"\xff\xfe one"
+        go.set()
+        assert [piece async for piece in pieces] == [b"two"]
     assert answer.headers == [
         (b"X-Twice", b"1"),
         (b"x-twice", b"2"),

@@ -30,11 +30,12 @@ async def connect(origin: Origin, seconds: float | None, free: Callable[[Connect
     # A connection keeps the context it is made in, and outlives the request: not with what belongs to that one.
     connecting = loop.create_task(_through(origin, connection, loop), context=contextvars.Context())
     try:
-        async with asyncio.timeout(seconds) as limit:
-            await connecting
-    except asyncio.CancelledError:
-        connection.cut()  # it may have been there in the same moment
-        raise
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await connecting
+        except BaseException:
+            connection.cut()  # it may have been there in the same moment
+            raise
     except TimeoutError as error:
         if limit.expired():
             raise TimedOut(Stage.CONNECT, seconds) from error
