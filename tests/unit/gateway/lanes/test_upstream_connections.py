@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from aiops.gateway.worker.lanes.upstream import pool
-from aiops.gateway.worker.lanes.upstream.answer import HELD, Answer
+from aiops.gateway.worker.lanes.upstream import client
+from aiops.gateway.worker.lanes.upstream.answer import Answer
 from aiops.gateway.worker.lanes.upstream.ask import Ask
 from aiops.gateway.worker.lanes.upstream.client import Upstream
-from aiops.gateway.worker.lanes.upstream.connection import Connection
 from aiops.gateway.worker.lanes.upstream.failed import BrokeOff, Refused, TimedOut, UpstreamError
 from tests.kit.faulty import CHUNKED, OK, Faulty, Then, chunk, faulty, in_worker_loop, until
 
@@ -62,12 +61,12 @@ async def test_as_many_connections_as_requests() -> None:
 
 
 def test_idle_connections_are_dropped_before_the_first_server_drops_them() -> None:
-    assert pool.IDLE_SECONDS == 4.0  # uvicorn and llama.cpp: 5 s
+    assert client.IDLE_SECONDS == 4.0  # uvicorn and llama.cpp: 5 s
 
 
 @in_worker_loop
 async def test_an_idle_connection_is_closed_by_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(client, "IDLE_SECONDS", 0.1)
     async with faulty([OK]) as server:
         upstream = Upstream()
         await body(upstream, server)
@@ -81,7 +80,7 @@ async def test_one_that_idled_too_long_is_not_used_even_before_it_is_swept(monke
     async with faulty([OK]) as server:
         upstream = Upstream()
         await body(upstream, server)
-        monkeypatch.setattr(pool, "IDLE_SECONDS", -1.0)
+        monkeypatch.setattr(client, "IDLE_SECONDS", -1.0)
         await body(upstream, server)
     assert server.connections == 2
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from aiops.gateway.worker.lanes.upstream.ask import Ask
-from aiops.gateway.worker.lanes.upstream.client import Upstream
-from aiops.gateway.worker.lanes.upstream.connection import HEAD_BYTES
+from aiops.gateway.worker.lanes.upstream.client import HEAD_BYTES, Upstream
+
 from aiops.gateway.worker.lanes.upstream.failed import BrokeOff, Malformed, Refused, Stage, TimedOut, UpstreamError
 from tests.kit.faulty import CHUNKED, OK, Faulty, Step, Then, chunk, faulty, in_worker_loop, until
 

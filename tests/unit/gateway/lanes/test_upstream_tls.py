@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aiops.gateway.worker.lanes.upstream import connect
+from aiops.gateway.worker.lanes.upstream import trust
 from aiops.gateway.worker.lanes.upstream.ask import Ask
 from aiops.gateway.worker.lanes.upstream.client import Upstream
 from aiops.gateway.worker.lanes.upstream.failed import BrokeOff, Refused, TimedOut
@@ -49,9 +49,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    connect.trusted.cache_clear()
+    trust.trusted.cache_clear()
     yield monkeypatch
-    connect.trusted.cache_clear()
+    trust.trusted.cache_clear()
 
 
 async def body(upstream: Upstream, url: str, **fields: float) -> bytes:

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import lru_cache
 from types import TracebackType
 from typing import Final
+
+import aiohttp
+from multidict import CIMultiDict
 
 from aiops import __version__
 from aiops.gateway.worker.lanes.upstream.answer import Answer
 from aiops.gateway.worker.lanes.upstream.ask import Ask
-from aiops.gateway.worker.lanes.upstream.failed import Refused
-from aiops.gateway.worker.lanes.upstream.pool import Pool
-from aiops.gateway.worker.lanes.upstream.target import Origin, target
+from aiops.gateway.worker.lanes.upstream.connector import Attempt, Connector, current
+from aiops.gateway.worker.lanes.upstream.failed import BrokeOff, Malformed, Refused, Stage, TimedOut, UpstreamError
+from aiops.gateway.worker.lanes.upstream.target import Target, target
 
+IDLE_SECONDS: Final = 4.0
+"""The servers of llama.cpp, vLLM and uvicorn close a connection that was idle for five."""
+HEAD_BYTES: Final = 65_536
+"""The most that one header of an answer may have; there are 128 at most."""
+HELD: Final = 65_536
+"""Twice as many bytes of an answer wait for their reader, from where on no more are read from the provider."""
 _OURS: Final = frozenset(
     (b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer",
      b"expect", b"accept-encoding", b"proxy-authorization", b"proxy-connection")
 )  # fmt: skip
 """How this connection is used is not for whoever asks to say."""
-_AGENT: Final = b"user-agent: aiops/%b\r\n" % __version__.encode()
-# The text of an answer is looked at on its way.
-_ALWAYS: Final = b"accept-encoding: identity\r\n"
 
 
 class Upstream:
-    """One for each worker, made in its event loop."""
+    """One for each worker."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[str, str], tuple[bytes, Pool]] = {}  # of as many URLs as the configuration has
-        self._pools: dict[Origin, Pool] = {}
+        self._targets: dict[str, Target] = {}  # of as many URLs as the configuration has
+        self._sessions: tuple[aiohttp.ClientSession, aiohttp.ClientSession] | None = None
 
     def ask(self, ask: Ask) -> Asking:
         """``async with upstream.ask(…) as answer``: leaving before the end of the answer closes the connection, which
@@ -36,22 +44,35 @@ class Upstream:
 
     async def answer(self, ask: Ask) -> Answer:
         """Whoever takes it this way says ``leave``."""
-        start, pool = self._places.get((ask.method, ask.url)) or self._place(ask)
-        return await pool.answer(_head(start, ask), ask)
+        to = self._targets.get(ask.url) or self._target(ask.url)
+        headers = _headers(tuple(ask.headers))
+        kept, fresh = self._sessions or self._open()
+        attempt = Attempt()
+        try:
+            return await _asked(kept, ask, to, headers, attempt)
+        except BrokeOff as broke:
+            if attempt.fresh or broke.began:
+                raise
+        # The provider closed it in the very moment in which it was used again: it has not seen the request.
+        return await _asked(fresh, ask, to, headers, Attempt())
 
     async def close(self) -> None:
-        for pool in self._pools.values():
-            pool.close()
+        """The last request is over."""
+        if self._sessions is not None:
+            for session in self._sessions:
+                await session.close()
 
-    def _place(self, ask: Ask) -> tuple[bytes, Pool]:
+    def _target(self, url: str) -> Target:
         try:
-            to = target(ask.method, ask.url)
+            self._targets[url] = to = target(url)
         except ValueError as error:  # UnicodeError is one
             raise Refused(f"nobody can be asked at this address: {error}") from error
-        pool = self._pools.get(to.origin) or Pool(to.origin)
-        self._pools[to.origin] = pool
-        self._places[ask.method, ask.url] = (to.start, pool)
-        return to.start, pool
+        return to
+
+    def _open(self) -> tuple[aiohttp.ClientSession, aiohttp.ClientSession]:
+        """In the loop that they are used in. The second one makes a connection for each request."""
+        self._sessions = opened = (_session(Connector(IDLE_SECONDS)), _session(Connector(None)))
+        return opened
 
 
 class Asking:
@@ -71,22 +92,94 @@ class Asking:
         self._answer.leave()
 
 
-def _head(start: bytes, ask: Ask) -> bytes:
-    """Raises Refused when there would be more lines than headers."""
-    parts = [start, _ALWAYS]
-    kept, agent = 0, _AGENT
-    for name, value in ask.headers:
+def _session(connector: Connector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        max_line_size=HEAD_BYTES,
+        max_field_size=HEAD_BYTES,
+        read_bufsize=HELD,
+    )
+
+
+async def _asked(
+    session: aiohttp.ClientSession, ask: Ask, to: Target, headers: CIMultiDict[str], attempt: Attempt
+) -> Answer:
+    """Once the head of the answer is there. Raises Refused, TimedOut, BrokeOff, Malformed."""
+    current.set(attempt)
+    try:
+        if ask.first_byte is None:
+            response = await _sent(session, ask, to, headers)
+        else:
+            attempt.seconds = ask.first_byte
+            async with asyncio.timeout(None) as attempt.limit:
+                response = await _sent(session, ask, to, headers)
+    except aiohttp.ConnectionTimeoutError as error:
+        raise TimedOut(Stage.CONNECT, ask.connect) from error
+    except TimeoutError as error:
+        raise TimedOut(Stage.FIRST_BYTE, ask.first_byte) from error
+    except (aiohttp.ClientError, ValueError) as error:
+        raise _failed(error, to) from error
+    answer = Answer(response, asyncio.get_running_loop(), ask.between)
+    if answer.status < 200:
+        answer.leave()
+        raise Malformed("the provider changes to another protocol")
+    return answer
+
+
+async def _sent(
+    session: aiohttp.ClientSession, ask: Ask, to: Target, headers: CIMultiDict[str]
+) -> aiohttp.ClientResponse:
+    return await session.request(
+        ask.method,
+        to.url,
+        data=ask.body or None,
+        headers=headers,
+        allow_redirects=False,
+        timeout=_timeout(ask.connect),
+        proxy=to.proxy,
+        ssl=to.ssl,
+    )
+
+
+@lru_cache(maxsize=64)
+def _timeout(connect: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=connect)
+
+
+@lru_cache(maxsize=256)
+def _headers(given: tuple[tuple[bytes, bytes], ...]) -> CIMultiDict[str]:
+    """Raises Refused for one that has more than a line."""
+    found = CIMultiDict({"user-agent": f"aiops/{__version__}", "accept-encoding": "identity"})
+    for name, value in given:
+        if any(each in name + value for each in (b"\r", b"\n", b"\0")):
+            raise Refused("a header has a line break or a zero in it; nothing was sent")
         lowered = name.lower()
         if lowered in _OURS:
             continue
         if lowered == b"user-agent":
-            agent = b""
-        parts += (name, b": ", value, b"\r\n")
-        kept += 1
-    length = b"content-length: %d\r\n" % len(ask.body) if ask.body or ask.method != "GET" else b""
-    parts += (agent, length, b"\r\n")
-    head = b"".join(parts)
-    lines = start.count(b"\n") + kept + bool(agent) + bool(length) + 2
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
-        raise Refused("a header has a line break or a zero in it; nothing was sent")
-    return head
+            found.popall("user-agent", None)
+        found.add(name.decode("latin-1"), _text(value))
+    return found
+
+
+def _text(value: bytes) -> str:
+    """It is sent as UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _failed(error: Exception, to: Target) -> UpstreamError:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Refused(f"no connection to {to.url.raw_host}:{to.url.port}: {error.__cause__ or error}")
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        # The head as far as it came, or a sentence.
+        return BrokeOff("the provider closed the connection", began=not isinstance(error.message, str))
+    if isinstance(error, aiohttp.ClientResponseError):
+        return Malformed(f"the answer is no HTTP: {error.message}")
+    if isinstance(error, ValueError):
+        return Refused(f"nobody can be asked at this address: {error}")
+    return BrokeOff(f"the provider closed the connection: {error}", began=False)

@@ -1,87 +1,47 @@
-"""Where a URL leads: the place to connect to, and how a request to it begins."""
+"""Where a URL leads, and through which proxy."""
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from ssl import SSLContext
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-_PORTS = {"http": 80, "https": 443}
+from yarl import URL
+
+from aiops.gateway.worker.lanes.upstream.trust import trusted
+
+_SCHEMES = ("http", "https")
 _AS_THEY_ARE = "/%:@!$&'()*+,;=~-._?"
 
 
 @dataclass(frozen=True, slots=True)
-class Proxy:
-    """Connects in our place. ``credentials``: the line of a header with them, or nothing."""
-
-    host: str
-    port: int
-    tls: bool
-    credentials: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Connections to one may be used for all requests to it."""
-
-    host: str
-    port: int
-    tls: bool
-    proxy: Proxy | None
-
-    @property
-    def authority(self) -> str:
-        """As ``Host`` has it, always with the port."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
 class Target:
-    """``start``: the request line, ``host``, and what a proxy wants to know."""
+    """As aiohttp wants it. ``ssl``: True where there is no TLS."""
 
-    origin: Origin
-    start: bytes
+    url: URL
+    proxy: URL | None
+    ssl: SSLContext | bool
 
 
-def target(method: str, url: str) -> Target:
+def target(url: str) -> Target:
     """Raises ValueError for what is no URL of http or https."""
     parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in _SCHEMES or not parts.hostname:
         raise ValueError("no URL of http or https")
-    host = _ascii(parts.hostname)
-    proxy = _proxy(parts.scheme, host)
-    origin = Origin(host, parts.port or _PORTS[parts.scheme], parts.scheme == "https", proxy)
-    asked = quote(parts.path or "/", safe=_AS_THEY_ARE) + (
-        f"?{quote(parts.query, safe=_AS_THEY_ARE)}" * bool(parts.query)
-    )
-    name = origin.authority if parts.port else origin.authority.rpartition(":")[0]
-    start = f"{method} {{}}{asked} HTTP/1.1\r\nhost: {name}\r\n"
-    if proxy is None or origin.tls:  # in a tunnel the proxy sees nothing
-        return Target(origin, start.format("").encode("ascii"))
-    return Target(origin, start.format(f"http://{name}").encode("ascii") + proxy.credentials)
+    origin = URL(f"{parts.scheme}://{parts.netloc}").origin()
+    asked = quote(parts.path or "/", safe=_AS_THEY_ARE) + f"?{quote(parts.query, safe=_AS_THEY_ARE)}" * bool(parts.query)
+    proxy = _proxy(parts.scheme, str(origin.raw_host))
+    return Target(URL(f"{origin}{asked}", encoded=True), proxy, trusted() if parts.scheme == "https" else True)
 
 
-def _proxy(scheme: str, host: str) -> Proxy | None:
+def _proxy(scheme: str, host: str) -> URL | None:
     """What the environment says, as LiteLLM reads it."""
     found = getproxies()
     url = found.get(scheme) or found.get("all")
     if not url or proxy_bypass(host):
         return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError(f"a proxy of {parts.scheme or 'no scheme'} is not supported; use http")
-    return Proxy(
-        _ascii(parts.hostname), parts.port or _PORTS[parts.scheme], parts.scheme == "https", _credentials(parts)
-    )
-
-
-def _credentials(parts: SplitResult) -> bytes:
-    if parts.username is None:
-        return b""
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return b"proxy-authorization: Basic " + base64.b64encode(pair) + b"\r\n"
-
-
-def _ascii(host: str) -> str:
-    return host if host.isascii() else host.encode("idna").decode("ascii")
+    proxy = URL(url if "://" in url else f"http://{url}")
+    if proxy.scheme not in _SCHEMES or not proxy.raw_host:
+        raise ValueError(f"a proxy of {proxy.scheme or 'no scheme'} is not supported; use http")
+    return proxy
