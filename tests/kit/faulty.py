@@ -14,6 +14,7 @@ from enum import Enum, auto
 from typing import Any
 
 from aiops.gateway.worker import egress
+from aiops.gateway.worker.lanes.upstream.client import Upstream
 
 
 class Then(Enum):
@@ -115,12 +116,29 @@ async def until(true: Callable[[], bool], seconds: float = 20) -> None:
             await asyncio.sleep(0.005)
 
 
+_made: list[Upstream] = []
+
+
+def client() -> Upstream:
+    """One that is closed when its test ends."""
+    made = Upstream()
+    _made.append(made)
+    return made
+
+
 def in_worker_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """A test that is a coroutine, in the kind of event loop that a worker has."""
+
+    async def closing(*given: Any, **named: Any) -> None:
+        try:
+            await asyncio.wait_for(test(*given, **named), 60)
+        finally:
+            while _made:
+                await _made.pop().close()
 
     @functools.wraps(test)
     def run(*given: Any, **named: Any) -> None:
         with asyncio.Runner(loop_factory=egress.Loop) as runner:
-            runner.run(asyncio.wait_for(test(*given, **named), 60))
+            runner.run(closing(*given, **named))
 
     return run

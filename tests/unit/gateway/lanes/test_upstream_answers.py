@@ -11,9 +11,8 @@ import pytest
 from aiops import __version__
 from aiops.gateway.worker.lanes.upstream.answer import Answer
 from aiops.gateway.worker.lanes.upstream.ask import Ask
-from aiops.gateway.worker.lanes.upstream.client import Upstream
 from aiops.gateway.worker.lanes.upstream.failed import Malformed, Refused
-from tests.kit.faulty import CHUNKED, OK, Faulty, Then, chunk, chunked, faulty, in_worker_loop
+from tests.kit.faulty import CHUNKED, OK, Faulty, Then, chunk, chunked, client, faulty, in_worker_loop
 
 ASK = Ask(url="", headers=[(b"content-type", b"application/json")], body=b'{"model":"m"}', connect=5, first_byte=5)
 
@@ -23,26 +22,44 @@ def asking(server: Faulty, **fields: object) -> Ask:
 
 
 async def whole(server: Faulty, **fields: object) -> tuple[Answer, bytes]:
-    async with Upstream().ask(asking(server, **fields)) as answer:
+    async with client().ask(asking(server, **fields)) as answer:
         return answer, await answer.whole()
 
 
 @in_worker_loop
 async def test_the_request_is_what_was_asked_and_says_who_asks() -> None:
     async with faulty([OK]) as server:
-        answer, body = await whole(server, headers=[(b"Authorization", b"Bearer k"), (b"X-Odd", b"caf\xe9")])
+        answer, body = await whole(
+            server,
+            headers=[(b"Authorization", b"Bearer k"), (b"Content-Type", b"application/json"), (b"X-Odd", b"caf\xe9")],
+        )
         assert (answer.status, body) == (200, b"ok")
     head, _, sent = server.heard[0].partition(b"\r\n\r\n")
     assert sent == ASK.body
-    assert head.split(b"\r\n") == [
-        b"POST /v1/chat/completions HTTP/1.1",
-        b"host: 127.0.0.1:%d" % server.port,
-        b"accept-encoding: identity",
-        b"Authorization: Bearer k",
-        b"X-Odd: caf\xe9",
-        b"user-agent: aiops/" + __version__.encode(),
-        b"content-length: 13",
-    ]
+    line, *headers = head.split(b"\r\n")
+    assert line == b"POST /v1/chat/completions HTTP/1.1"
+    assert {name.lower(): value for name, value in (each.split(b": ") for each in headers)} == {
+        b"host": b"127.0.0.1:%d" % server.port,
+        b"accept": b"*/*",
+        b"accept-encoding": b"identity",
+        b"authorization": b"Bearer k",
+        b"content-type": b"application/json",
+        b"x-odd": "café".encode(),
+        b"user-agent": b"aiops/" + __version__.encode(),
+        b"content-length": b"13",
+    }
+    assert len(headers) == 8
+    assert b"Authorization: Bearer k" in headers
+
+
+@pytest.mark.parametrize("written", ["café", "✓"])
+@in_worker_loop
+async def test_what_is_no_ascii_is_sent_as_utf_8(written: str) -> None:
+    async with faulty([OK]) as server:
+        await whole(server, headers=[(b"x-odd", written.encode())])
+        if written.encode("latin-1", "replace").decode("latin-1") == written:
+            await whole(server, headers=[(b"x-odd", written.encode("latin-1"))])
+    assert all(b"x-odd: %b\r\n" % written.encode() in head for head in server.heard)
 
 
 @in_worker_loop
@@ -78,21 +95,21 @@ async def test_a_header_is_one_line_or_nothing_is_sent(bad: bytes, where: str) -
 async def test_a_url_is_one_word_on_the_wire() -> None:
     async with faulty([OK]) as server:
         await whole(server, url=f"http://127.0.0.1:{server.port}/a b/ü{{}}?x=1 HTTP/1.1\r\nx: y&q=%2F")
-    assert server.heard[0].startswith(b"POST /a%20b/%C3%BC%7B%7D?x=1%20HTTP/1.1x:%20y&q=%2F HTTP/1.1\r\nhost: ")
+    assert server.heard[0].startswith(b"POST /a%20b/%C3%BC%7B%7D?x=1%20HTTP/1.1x:%20y&q=%2F HTTP/1.1\r\nHost: ")
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http:///v1", "127.0.0.1:8000/v1", "http://127.0.0.1:99999/"])
 @in_worker_loop
 async def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(Refused):
-        await Upstream().answer(replace(ASK, url=url))
+        await client().answer(replace(ASK, url=url))
 
 
 @in_worker_loop
 async def test_the_sixth_version_of_addresses() -> None:
     async with faulty([OK], host="::1") as server:
         assert (await whole(server))[1] == b"ok"
-    assert b"host: [::1]:%d\r\n" % server.port in server.heard[0]
+    assert b"Host: [::1]:%d\r\n" % server.port in server.heard[0]
 
 
 @in_worker_loop
@@ -100,7 +117,7 @@ async def test_a_name_whose_first_address_nobody_listens_at() -> None:
     """`localhost` is two addresses on most hosts; the server has one of them."""
     async with faulty([OK]) as server:
         assert (await whole(server, url=server.url.replace("127.0.0.1", "localhost")))[1] == b"ok"
-    assert b"host: localhost:%d\r\n" % server.port in server.heard[0]
+    assert b"Host: localhost:%d\r\n" % server.port in server.heard[0]
 
 
 @in_worker_loop
@@ -111,7 +128,7 @@ async def test_each_piece_comes_when_it_comes_and_headers_as_they_are() -> None:
     )
     async with (
         faulty([headers + b"\r\n\r\n" + chunk(b"\xff\xfe one"), go.wait, chunk(b"two") + b"0\r\n\r\n"]) as server,
-        Upstream().ask(asking(server)) as answer,
+        client().ask(asking(server)) as answer,
     ):
         pieces = answer.pieces()
         assert await anext(pieces) == b"\xff\xfe one"
@@ -192,7 +209,7 @@ async def test_an_event_of_ten_megabytes_is_not_held_back(framing: str) -> None:
     chunks = (CHUNKED + b"%x\r\n" % 10_000_000, b"\r\n0\r\n\r\n")
     length = (b"HTTP/1.1 200 OK\r\ncontent-length: 10000000\r\n\r\n", b"")
     before, after = chunks if framing == "one chunk" else length
-    async with faulty([before, half, go.wait, half, after]) as server, Upstream().ask(asking(server)) as answer:
+    async with faulty([before, half, go.wait, half, after]) as server, client().ask(asking(server)) as answer:
         came = 0
         async for piece in answer.pieces():
             came += len(piece)
@@ -204,7 +221,7 @@ async def test_an_event_of_ten_megabytes_is_not_held_back(framing: str) -> None:
 @in_worker_loop
 async def test_many_small_chunks_that_come_together_are_one_piece() -> None:
     """They came in one read; nobody waited for any of them."""
-    async with faulty([chunked(*[b"data: x\n\n"] * 200)]) as server, Upstream().ask(asking(server)) as answer:
+    async with faulty([chunked(*[b"data: x\n\n"] * 200)]) as server, client().ask(asking(server)) as answer:
         pieces = [piece async for piece in answer.pieces()]
     assert b"".join(pieces) == b"data: x\n\n" * 200
     assert len(pieces) < 20
@@ -219,6 +236,6 @@ async def test_a_body_of_twenty_megabytes_arrives() -> None:
 
 @in_worker_loop
 async def test_what_is_read_whole_has_a_limit() -> None:
-    async with faulty([chunked(b"x" * 100_000)]) as server, Upstream().ask(asking(server)) as answer:
+    async with faulty([chunked(b"x" * 100_000)]) as server, client().ask(asking(server)) as answer:
         with pytest.raises(Malformed, match="more than 50000 bytes"):
             await answer.whole(50_000)

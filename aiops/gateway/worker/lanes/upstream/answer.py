@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from aiops.gateway.worker.lanes.upstream.ask import Headers
 from aiops.gateway.worker.lanes.upstream.failed import BrokeOff, Malformed, Stage, TimedOut, UpstreamError
@@ -15,39 +16,48 @@ WHOLE: Final = 256 * 1024 * 1024
 """Bytes of an answer that is read before it is passed on: one without end must not fill the memory."""
 
 
+_LOOK_SECONDS: Final = 1.0
+"""How often a wait is looked at: a body that is no HTTP ends its connection, and aiohttp does not wake who reads it."""
+
+
 class Answer:
     """``status`` and ``headers`` are those of the provider; the body comes in ``pieces``."""
 
-    __slots__ = ("_late", "_loop", "_response", "_seconds", "_since", "_timer", "headers", "status")
+    __slots__ = ("_failure", "_loop", "_protocol", "_response", "_seconds", "_since", "_timer", "headers", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse, loop: asyncio.AbstractEventLoop, between: float | None) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, loop: asyncio.AbstractEventLoop, between: float | None
+    ) -> None:
         self.status = response.status
         self.headers: Headers = list(response.raw_headers)
         self._response = response
+        connection = response.connection  # None: all of it came with its head
+        self._protocol = connection.protocol if connection is not None else None
         self._loop = loop
         self._seconds = between
         self._since: float | None = None  # when the wait that goes on began
         self._timer: asyncio.TimerHandle | None = None
-        self._late = False
+        self._failure: UpstreamError | None = None
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body. What came while nobody asked comes in one piece. Raises TimedOut, BrokeOff, Malformed."""
-        content, connection = self._response.content, self._response.connection
-        # Of a body that lasts as long as its connection, only the connection knows whether it was cut.
-        protocol = connection.protocol if connection is not None and self._is_open_ended() else None
+        content, protocol = self._response.content, self._protocol
         while True:
-            if self._seconds is not None and not content.is_eof():
-                self._wait()
+            if not content.is_eof():
+                self._since = self._loop.time()
+                if self._timer is None:
+                    self._timer = self._loop.call_later(self._next_look(), self._look)
             try:
                 piece = await content.readany()
-            except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as error:
-                raise self._failed(error) from error
+            except (aiohttp.ClientError, OSError, RuntimeError) as error:  # RuntimeError: it is closed
+                raise self._failure or self._why(error) from error
             self._since = None
             if not piece:
                 break
             yield piece
-        if protocol is not None and isinstance(cut := protocol.exception(), aiohttp.ClientOSError):
-            raise BrokeOff(str(cut), began=True)
+        # Of a body that lasts as long as its connection, only the connection knows whether it was cut.
+        if protocol is not None and self._is_open_ended() and isinstance(protocol.exception(), aiohttp.ClientOSError):
+            raise BrokeOff(str(protocol.exception()), began=True)
 
     async def whole(self, at_most: int = WHOLE) -> bytes:
         """All of the body. Raises as ``pieces``, and Malformed for one that is longer."""
@@ -73,26 +83,28 @@ class Answer:
         headers = self._response.headers
         return "content-length" not in headers and "transfer-encoding" not in headers
 
-    def _wait(self) -> None:
-        self._since = self._loop.time()
-        if self._timer is None and self._seconds is not None:
-            self._timer = self._loop.call_later(self._seconds, self._look, self._seconds)
+    def _next_look(self, waited: float = 0.0) -> float:
+        return _LOOK_SECONDS if self._seconds is None else min(_LOOK_SECONDS, self._seconds - waited)
 
-    def _look(self, seconds: float) -> None:
-        """One timer for all pieces: it looks how long the present wait has lasted, and sleeps for the rest."""
+    def _look(self) -> None:
+        """One timer for all pieces: it looks how long the present wait has lasted."""
         self._timer = None
         if self._since is None:
             return  # the reader is busy; the next wait begins anew
-        left = self._since + seconds - self._loop.time()
-        if left > 0.001:
-            self._timer = self._loop.call_later(left, self._look, seconds)
+        waited = self._loop.time() - self._since
+        connection = self._response.connection
+        if connection is not None and connection.closed:
+            self._failure = self._why(None)
+        elif self._seconds is not None and waited > self._seconds - 0.001:
+            self._failure = TimedOut(Stage.BETWEEN, self._seconds)
         else:
-            self._late = True
-            self.leave()
+            self._timer = self._loop.call_later(self._next_look(waited), self._look)
+            return
+        self.leave()
 
-    def _failed(self, error: Exception) -> UpstreamError:
-        if self._late:
-            return TimedOut(Stage.BETWEEN, self._seconds)
-        if isinstance(error, aiohttp.http.HttpProcessingError):
-            return Malformed(error.message)
-        return BrokeOff(str(error), began=True)
+    def _why(self, error: Exception | None) -> UpstreamError:
+        """It broke off. ``error``: what is said of it."""
+        found = self._protocol.exception() if self._protocol is not None else None
+        if isinstance(found, HttpProcessingError):
+            return Malformed(f"the answer is no HTTP: {found.message}")
+        return BrokeOff(f"the provider closed the connection: {error or found}", began=True)

@@ -41,7 +41,7 @@ current: ContextVar[Attempt] = ContextVar("current")
 
 
 class Connector(aiohttp.TCPConnector):
-    """Limits are the board's. ``idle_seconds``: how long a connection is kept for the next request, None: not at all."""
+    """Limits are the board's. ``idle_seconds``: how long a connection is kept for the next request; None: it is not."""
 
     def __init__(self, idle_seconds: float | None) -> None:
         super().__init__(
@@ -52,7 +52,9 @@ class Connector(aiohttp.TCPConnector):
             socket_factory=_socket,
         )
 
-    async def connect(self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
         while True:
             connection = await super().connect(req, traces, timeout)
             if connection.protocol is None or not connection.protocol.should_close:

@@ -30,7 +30,9 @@ def target(url: str) -> Target:
     if parts.scheme not in _SCHEMES or not parts.hostname:
         raise ValueError("no URL of http or https")
     origin = URL(f"{parts.scheme}://{parts.netloc}").origin()
-    asked = quote(parts.path or "/", safe=_AS_THEY_ARE) + f"?{quote(parts.query, safe=_AS_THEY_ARE)}" * bool(parts.query)
+    asked = quote(parts.path or "/", safe=_AS_THEY_ARE) + f"?{quote(parts.query, safe=_AS_THEY_ARE)}" * bool(
+        parts.query
+    )
     proxy = _proxy(parts.scheme, str(origin.raw_host))
     return Target(URL(f"{origin}{asked}", encoded=True), proxy, trusted() if parts.scheme == "https" else True)
 
