@@ -31,7 +31,7 @@ async def test_the_request_is_what_was_asked_and_says_who_asks() -> None:
     async with faulty([OK]) as server:
         answer, body = await whole(
             server,
-            headers=[(b"Authorization", b"Bearer k"), (b"Content-Type", b"application/json"), (b"X-Odd", b"caf\xe9")],
+            headers=[(b"Authorization", b"Bearer k"), *ASK.headers, (b"X-Odd", b"caf\xe9")],
         )
         assert (answer.status, body) == (200, b"ok")
     head, _, sent = server.heard[0].partition(b"\r\n\r\n")
