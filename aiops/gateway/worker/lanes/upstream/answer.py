@@ -23,7 +23,18 @@ _LOOK_SECONDS: Final = 1.0
 class Answer:
     """``status`` and ``headers`` are those of the provider; the body comes in ``pieces``."""
 
-    __slots__ = ("_failure", "_loop", "_protocol", "_response", "_seconds", "_since", "_timer", "headers", "status")
+    __slots__ = (
+        "_failure",
+        "_loop",
+        "_protocol",
+        "_response",
+        "_seconds",
+        "_since",
+        "_timer",
+        "_transport",
+        "headers",
+        "status",
+    )
 
     def __init__(
         self, response: aiohttp.ClientResponse, loop: asyncio.AbstractEventLoop, between: float | None
@@ -33,6 +44,7 @@ class Answer:
         self._response = response
         connection = response.connection  # None: all of it came with its head
         self._protocol = connection.protocol if connection is not None else None
+        self._transport = connection.transport if connection is not None else None
         self._loop = loop
         self._seconds = between
         self._since: float | None = None  # when the wait that goes on began
@@ -74,10 +86,11 @@ class Answer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        connection = self._response.connection
-        if connection is not None and connection.transport is not None:
-            connection.transport.abort()  # at once, whatever is still to be sent
-        self._response.close()
+        response, transport = self._response, self._transport
+        if transport is not None and (response.connection is not None or transport.is_closing()):
+            transport.abort()  # at once: it would wait for what is still to be sent
+        if not response.closed:
+            response.close()
 
     def _is_open_ended(self) -> bool:
         headers = self._response.headers

@@ -28,13 +28,15 @@ _OURS: Final = frozenset(
      b"expect", b"accept-encoding", b"proxy-authorization", b"proxy-connection")
 )  # fmt: skip
 """How this connection is used is not for whoever asks to say."""
+_TARGETS: Final = 10_000
+"""URLs are remembered: the configuration has fewer, whoever asks."""
 
 
 class Upstream:
     """One for each worker."""
 
     def __init__(self) -> None:
-        self._targets: dict[str, Target] = {}  # of as many URLs as the configuration has
+        self._targets: dict[str, Target] = {}
         self._sessions: tuple[aiohttp.ClientSession, aiohttp.ClientSession] | None = None
 
     def ask(self, ask: Ask) -> Asking:
@@ -64,9 +66,12 @@ class Upstream:
 
     def _target(self, url: str) -> Target:
         try:
-            self._targets[url] = to = target(url)
+            to = target(url)
         except ValueError as error:  # UnicodeError is one
             raise Refused(f"nobody can be asked at this address: {error}") from error
+        if len(self._targets) == _TARGETS:
+            self._targets.clear()
+        self._targets[url] = to
         return to
 
     def _open(self) -> tuple[aiohttp.ClientSession, aiohttp.ClientSession]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from ssl import SSLContext
 from urllib.parse import quote, urlsplit
@@ -30,16 +31,16 @@ def target(url: str) -> Target:
     if parts.scheme not in _SCHEMES or not parts.hostname:
         raise ValueError("no URL of http or https")
     origin = URL(f"{parts.scheme}://{parts.netloc}").origin()
-    asked = quote(parts.path or "/", safe=_AS_THEY_ARE) + f"?{quote(parts.query, safe=_AS_THEY_ARE)}" * bool(
-        parts.query
-    )
+    asked = quote(parts.path or "/", safe=_AS_THEY_ARE)
+    if parts.query:
+        asked += f"?{quote(parts.query, safe=_AS_THEY_ARE)}"
     proxy = _proxy(parts.scheme, str(origin.raw_host))
     return Target(URL(f"{origin}{asked}", encoded=True), proxy, trusted() if parts.scheme == "https" else True)
 
 
 def _proxy(scheme: str, host: str) -> URL | None:
     """What the environment says, as LiteLLM reads it."""
-    found = getproxies()
+    found = {} if os.environ.get("DISABLE_AIOHTTP_TRUST_ENV", "").strip().lower() == "true" else getproxies()
     url = found.get(scheme) or found.get("all")
     if not url or proxy_bypass(host):
         return None
