@@ -49,14 +49,14 @@ class Upstream:
         to = self._targets.get(ask.url) or self._target(ask.url)
         headers = _headers(tuple(ask.headers))
         kept, fresh = self._sessions or self._open()
-        attempt = Attempt()
+        attempt = Attempt(ask.first_byte)
         try:
             return await _asked(kept, ask, to, headers, attempt)
         except BrokeOff as broke:
             if attempt.fresh or broke.began:
                 raise
         # The provider closed it in the very moment in which it was used again: it has not seen the request.
-        return await _asked(fresh, ask, to, headers, Attempt())
+        return await _asked(fresh, ask, to, headers, Attempt(ask.first_byte))
 
     async def close(self) -> None:
         """The last request is over."""
@@ -114,38 +114,27 @@ async def _asked(
     """Once the head of the answer is there. Raises Refused, TimedOut, BrokeOff, Malformed."""
     current.set(attempt)
     try:
-        if ask.first_byte is None:
-            response = await _sent(session, ask, to, headers)
-        else:
-            attempt.seconds = ask.first_byte
-            async with asyncio.timeout(None) as attempt.limit:
-                response = await _sent(session, ask, to, headers)
+        response = await session.request(
+            ask.method,
+            to.url,
+            data=aiohttp.BytesPayload(ask.body) if ask.body else None,
+            headers=headers,
+            allow_redirects=False,
+            timeout=_timeout(ask.connect),
+            proxy=to.proxy,
+            ssl=to.ssl,
+        )
     except aiohttp.ConnectionTimeoutError as error:
         raise TimedOut(Stage.CONNECT, ask.connect) from error
-    except TimeoutError as error:
-        raise TimedOut(Stage.FIRST_BYTE, ask.first_byte) from error
     except (aiohttp.ClientError, ValueError) as error:
-        raise _failed(error, to) from error
+        raise TimedOut(Stage.FIRST_BYTE, ask.first_byte) if attempt.late else _failed(error, to) from error
+    finally:
+        attempt.end()
     answer = Answer(response, asyncio.get_running_loop(), ask.between)
     if answer.status < 200:
         answer.leave()
         raise Malformed("the provider changes to another protocol")
     return answer
-
-
-async def _sent(
-    session: aiohttp.ClientSession, ask: Ask, to: Target, headers: CIMultiDict[str]
-) -> aiohttp.ClientResponse:
-    return await session.request(
-        ask.method,
-        to.url,
-        data=ask.body or None,
-        headers=headers,
-        allow_redirects=False,
-        timeout=_timeout(ask.connect),
-        proxy=to.proxy,
-        ssl=to.ssl,
-    )
 
 
 @lru_cache(maxsize=64)

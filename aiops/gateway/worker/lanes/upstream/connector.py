@@ -26,15 +26,29 @@ _KEPT_ALIVE: Final = (
 
 
 class Attempt:
-    """One request that is sent. ``fresh``: on a connection made for it. ``limit``: ends it ``seconds`` after it has a
-    connection."""
+    """One request that is sent. ``seconds``: how long it may wait for a head once it has a connection. ``fresh``: that
+    was made for it; ``late``: it waited too long, and was cut off."""
 
-    __slots__ = ("fresh", "limit", "seconds")
+    __slots__ = ("_timer", "fresh", "late", "seconds")
 
-    def __init__(self, limit: asyncio.Timeout | None = None, seconds: float | None = None) -> None:
-        self.fresh = False
-        self.limit = limit
+    def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
+        self.fresh = False
+        self.late = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        if self.seconds is not None:
+            self._timer = loop.call_later(self.seconds, self._expire, connection)
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self, connection: Connection) -> None:
+        self.late = True
+        if connection.transport is not None:
+            connection.transport.abort()
 
 
 current: ContextVar[Attempt] = ContextVar("current")
@@ -60,9 +74,7 @@ class Connector(aiohttp.TCPConnector):
             if connection.protocol is None or not connection.protocol.should_close:
                 break
             connection.close()  # something came on it that nobody asked for: it would be taken for this answer
-        attempt = current.get()
-        if attempt.limit is not None and attempt.seconds is not None:
-            attempt.limit.reschedule(self._loop.time() + attempt.seconds)
+        current.get().start(connection, self._loop)
         return connection
 
     async def _create_connection(
