@@ -11,6 +11,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -98,6 +99,17 @@ async def test_what_the_server_closes_in_the_moment_it_is_used_again_is_asked_on
         await body(upstream, server)
         assert await body(upstream, server) == b"ok"
     assert (server.connections, len(server.heard)) == (2, 3)
+
+
+@in_worker_loop
+async def test_what_is_asked_once_more_is_asked_on_a_connection_of_its_own() -> None:
+    """Of a server that went away all kept connections are as dead as the one that was tried."""
+    together = asyncio.Barrier(5)
+    async with faulty(*[[together.wait, OK]] * 5, [Then.CLOSE], [OK]) as server:
+        upstream = client()
+        await asyncio.gather(*(body(upstream, server) for _ in range(5)))
+        assert await body(upstream, server) == b"ok"
+    assert (server.connections, len(server.heard)) == (6, 7)
 
 
 @in_worker_loop
@@ -227,6 +239,26 @@ async def test_who_is_cancelled_while_it_connects_leaves_no_socket() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await asking
             await until(lambda: sockets() == before)
+
+
+@in_worker_loop
+async def test_who_is_cancelled_in_the_moment_in_which_it_is_connected_leaves_no_socket() -> None:
+    async with faulty([OK]) as server:
+        loop, upstream = asyncio.get_running_loop(), client()
+        make = loop.create_task
+
+        def create_task(what: Any, **options: Any) -> asyncio.Task[Any]:
+            made = make(what, **options)
+            if what.__name__ == "_create_connection":
+                made.add_done_callback(lambda _: asking.cancel())
+            return made
+
+        loop.create_task = create_task  # type: ignore[method-assign]
+        asking = make(upstream.answer(replace(ASK, url=server.url)))
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await until(lambda: server.gone == 1)
+    assert not server.heard
 
 
 def sockets() -> int:

@@ -17,6 +17,8 @@ from aiops.gateway.worker.lanes.upstream.connector import Attempt, Connector, cu
 from aiops.gateway.worker.lanes.upstream.failed import BrokeOff, Malformed, Refused, Stage, TimedOut, UpstreamError
 from aiops.gateway.worker.lanes.upstream.target import Target, target
 
+__all__ = ["Answer", "Upstream"]
+
 IDLE_SECONDS: Final = 4.0
 """The servers of llama.cpp, vLLM and uvicorn close a connection that was idle for five."""
 HEAD_BYTES: Final = 65_536
