@@ -232,7 +232,9 @@ async def test_who_is_cancelled_in_the_moment_it_is_connected_leaves_no_socket()
         asking = asyncio.create_task(Upstream().answer(replace(ASK, url=server.url)))
         await asyncio.sleep(0)
         (connecting,) = (each for each in asyncio.all_tasks() if "_through" in repr(each.get_coro()))
-        connecting.add_done_callback(lambda _: asking.cancel())
+        while not connecting.done():
+            await asyncio.sleep(0)
+        asking.cancel()  # before it hears of it
         with pytest.raises(asyncio.CancelledError):
             await asking
         await until(lambda: server.connections == server.gone == 1)
