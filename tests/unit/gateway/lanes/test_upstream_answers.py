@@ -182,6 +182,12 @@ async def test_an_answer_may_last_as_long_as_its_connection() -> None:
     assert body == b"onetwo"
 
 
+@in_worker_loop
+async def test_a_server_that_ends_its_lines_carelessly() -> None:
+    async with faulty([b"HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n2 \r\nok\r\n0\r\n\r\n"]) as server:
+        assert (await whole(server))[1] == b"ok"
+
+
 @pytest.mark.parametrize("status", [204, 304])
 @in_worker_loop
 async def test_an_answer_without_a_body(status: int) -> None:
