@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from aiops.gateway.worker.lanes.upstream import client as settings
 from aiops.gateway.worker.lanes.upstream.ask import Ask
 from aiops.gateway.worker.lanes.upstream.client import HEAD_BYTES, Upstream
 from aiops.gateway.worker.lanes.upstream.failed import BrokeOff, Malformed, Refused, Stage, TimedOut, UpstreamError
@@ -145,7 +146,8 @@ async def test_more_than_the_length_said_is_nobodys_answer(more: bytes) -> None:
     "unasked", [b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n", LONG % (6, b"stolen"), b"nonsense"]
 )
 @in_worker_loop
-async def test_what_comes_unasked_is_nobodys_answer(unasked: bytes) -> None:
+async def test_what_comes_unasked_is_nobodys_answer(unasked: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "IDLE_SECONDS", 1000.0)
     async with faulty([OK, 0.05, unasked], [OK]) as server:
         upstream = client()
         await ask(server, upstream)
@@ -193,11 +195,12 @@ async def test_a_chunk_that_is_none(bad: bytes) -> None:
     ("line", "limit"),
     [
         (b"x-long: " + b"y" * 1_000_000 + b"\r\n", f"more than {HEAD_BYTES} bytes"),
+        (b"x-long: " + b"y" * 90_000 + b"\r\n", f"more than {HEAD_BYTES} bytes"),
         (b"x-many: yyyyyyyy\r\n" * 55_000, "Too many headers"),
     ],
 )
 @in_worker_loop
-async def test_a_megabyte_of_headers_is_refused_with_the_limit(line: bytes, limit: str) -> None:
+async def test_headers_that_are_too_long_are_refused_with_the_limit(line: bytes, limit: str) -> None:
     async with faulty([b"HTTP/1.1 200 OK\r\n" + line + b"content-length: 2\r\n\r\nok", Then.HANG]) as server:
         asked = await ask(server)
         assert isinstance(asked.error, Malformed)

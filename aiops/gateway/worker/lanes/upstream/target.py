@@ -35,7 +35,8 @@ def target(url: str) -> Target:
     if parts.query:
         asked += f"?{quote(parts.query, safe=_AS_THEY_ARE)}"
     proxy = _proxy(parts.scheme, str(origin.raw_host))
-    return Target(URL(f"{origin}{asked}", encoded=True), proxy, trusted() if parts.scheme == "https" else True)
+    tls = "https" in (parts.scheme, proxy.scheme if proxy is not None else "")
+    return Target(URL(f"{origin}{asked}", encoded=True), proxy, trusted() if tls else True)
 
 
 def _proxy(scheme: str, host: str) -> URL | None:
@@ -46,5 +47,5 @@ def _proxy(scheme: str, host: str) -> URL | None:
         return None
     proxy = URL(url if "://" in url else f"http://{url}")
     if proxy.scheme not in _SCHEMES or not proxy.raw_host:
-        raise ValueError(f"a proxy of {proxy.scheme or 'no scheme'} is not supported; use http")
+        raise ValueError(f"a proxy of {proxy.scheme or 'no scheme'} is not supported; use http or https")
     return proxy
