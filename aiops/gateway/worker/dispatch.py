@@ -92,7 +92,9 @@ class Dispatch:
         call.rule = self._headers[group.kind, group.name]
         return self._avoided_last([*members, *after])
 
-    def standing_by(self, call: Call, name: str, data: Mapping[str, Any]) -> tuple[list[Target], tuple[str, ...]] | None:
+    def standing_by(
+        self, call: Call, name: str, data: Mapping[str, Any]
+    ) -> tuple[list[Target], tuple[str, ...]] | None:
         """The members of a name that rules know, as if it were asked for now, and what is tried after them; None for a
         plain one. Nobody's turn is used up."""
         group = self.table.names.get(name)

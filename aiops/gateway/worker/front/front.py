@@ -41,6 +41,7 @@ from aiops.gateway.worker.front.passage import Passage
 from aiops.gateway.worker.front.proofs import is_proof
 from aiops.gateway.worker.front.refusals import send_refusal
 from aiops.gateway.worker.front.reserve import Reservation, Reserve
+from aiops.gateway.worker.lanes.lanes import Lanes
 from aiops.gateway.worker.prices import Tokens
 from aiops.spec.shapes.exposed import OPENS, SHOWN_ONLY
 from aiops.state import rules
@@ -57,7 +58,7 @@ class Front:
     """Wraps the application of a worker. ``health``: the paths that it answers without a key. ``manage``: who answers
     the management API; None: nobody, and it is not there. ``apart``: it has a port of its own. ``same``: other names of
     served models. ``metrics``: who says what is counted, likewise. ``host``: that it listens on. ``refused`` counts
-    refusals by ``type``."""
+    refusals by ``type``. ``lanes``: what answers a request to a model; None: ``app`` does."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Front:
         host: str = "",
         figures: Figures | None = None,
         clock: Callable[[], float] = time.time,
+        lanes: Lanes | None = None,
     ) -> None:
         self.refused: Counter[str] = Counter()
         self._app = app
@@ -93,6 +95,7 @@ class Front:
         self._host = host
         self._figures = figures
         self._clock = clock
+        self._lanes = lanes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -182,7 +185,8 @@ class Front:
             await self._refuse(scope, send, given)
             return None
         let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models, given.estimated.total))
-        body, metering, app = wanted.body, Metering(hides_usage=wanted.with_usage is not None), self._app
+        body, metering = wanted.body, Metering(hides_usage=wanted.with_usage is not None)
+        app = self._app if self._lanes is None else self._lanes.of(wanted)
         if wanted.with_usage is not None:
             body = wanted.with_usage
             size = (b"content-length", str(len(body)).encode())

@@ -12,6 +12,7 @@ from aiops.gateway.worker import call, probing
 from aiops.gateway.worker.extension import Extension
 from aiops.gateway.worker.front.asgi import Application, Message, Receive, Scope, Send, header
 from aiops.gateway.worker.front.asked import Asked
+from aiops.gateway.worker.front.passage import STOPS_AT_ONCE
 from aiops.gateway.worker.lanes.direct.attempt import Request
 from aiops.gateway.worker.lanes.direct.direct import Direct, refuse
 from aiops.gateway.worker.lanes.direct.failed import Failed
@@ -19,9 +20,9 @@ from aiops.gateway.worker.lanes.plan import Planner
 from aiops.gateway.worker.lanes.read_by_litellm import FIELDS, PREFIXES
 from aiops.spec.lanes.table import PATHS
 
-STOPS_AT_ONCE: Final = "aiops.stops_at_once"
-"""In the scope of a request that ends as soon as it is cancelled."""
 _PATHS: Final = {f"{prefix}/{path}": path for path in PATHS for prefix in ("/v1", "")} | {"/messages": ""}
+_WITH_METADATA: Final = ("messages", "responses")
+"""Where that field is the provider's."""
 _HEADER: Final = b"x-litellm-"
 _KEY: Final = b"x-litellm-api-key"
 
@@ -54,7 +55,9 @@ class Lanes:
         if not path or len(asked.models) != 1 or asked.not_theirs or asked.background or scope.get("query_string"):
             return ""
         said = asked.said
-        if not FIELDS.isdisjoint(said) or any(name.startswith(PREFIXES) for name in said):
+        if not FIELDS.isdisjoint(said) and not (path in _WITH_METADATA and FIELDS & said.keys() == {"metadata"}):
+            return ""
+        if any(name.startswith(PREFIXES) for name in said):
             return ""
         if path == "responses" and "previous_response_id" in said:
             return ""
@@ -107,5 +110,3 @@ def _unless_it_fails(request: Request, first: Failed | None) -> Send:
             await request.send(message)
 
     return send
-
-

@@ -19,8 +19,14 @@ from aiops.gateway.worker.front.asgi import Headers, Send
 from aiops.gateway.worker.lanes.direct import failed, naming
 from aiops.gateway.worker.lanes.direct.failed import Failed
 from aiops.gateway.worker.lanes.upstream.failed import UpstreamError
-from aiops.gateway.worker.reply import FALLBACKS_HEADER, GROUP_HEADER, LANE_HEADER, PROVIDER_HEADER, RULE_HEADER
-from aiops.gateway.worker.reply import queue_headers
+from aiops.gateway.worker.reply import (
+    FALLBACKS_HEADER,
+    GROUP_HEADER,
+    LANE_HEADER,
+    PROVIDER_HEADER,
+    RULE_HEADER,
+    queue_headers,
+)
 
 RETRIES_HEADER = b"x-litellm-attempted-retries"
 CALL_ID_HEADER = b"x-litellm-call-id"

@@ -183,5 +183,3 @@ def _fails_on_purpose(probe: probing.Probe, deployment: str) -> bool:
     if probe.fired == 1:
         probe.group = deployment
     return probe.group == deployment
-
-
