@@ -61,7 +61,7 @@ class Direct:
     ``key``: the environment variable that holds it; None: no key is shown.
     ``headers``: sent in addition; a value may be ``os.environ/NAME``.
     ``defaults``: fields put into the body where the client did not write them. ``forced``: put there whatever the
-    client wrote. ``drop``: taken out, also of these.
+    client wrote. ``drop``: taken out of what it wrote. ``rename``: its name of a field -> the provider's.
     ``seconds``: of an answer in one piece; ``stream_seconds``: of a streamed one.
     ``retries``: when it is asked for by its id, as members of groups are; by a plain name those of ``Plain`` hold.
     """
@@ -75,6 +75,7 @@ class Direct:
     defaults: Mapping[str, Value] = field(default_factory=dict)
     forced: Mapping[str, Value] = field(default_factory=dict)
     drop: frozenset[str] = frozenset()
+    rename: Mapping[str, str] = field(default_factory=dict)
     paths: frozenset[str] = frozenset()
     wire: Wire = "openai"
     seconds: Seconds = Seconds()
