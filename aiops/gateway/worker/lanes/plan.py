@@ -1,7 +1,7 @@
 """Who is asked for a request, in order, and which of them directly.
 
-The order is that of ``dispatch``, whose rules hold for every lane. A plain name, which no rule covers, is followed by its
-fallbacks and theirs, each once, as LiteLLM's router goes through them.
+The order is that of ``dispatch``, whose rules hold for every lane. A plain name, which no rule covers, is followed by
+its fallbacks and theirs, each once, as LiteLLM's router goes through them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aiops.gateway.worker.call import Call
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.lanes.direct.asking import Asking, asking
 from aiops.gateway.worker.lanes.direct.failed import Failed, Kind
-from aiops.spec.lanes.table import Lanes
+from aiops.spec.lanes.table import Lanes, Retries
 
 if TYPE_CHECKING:
     from aiops.gateway.worker.lanes.direct.attempt import Request
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Target:
     """``name``: by which LiteLLM's router knows it, a served name or the id of a deployment. ``asking``: how it is
-    asked directly; None: it cannot be."""
+    asked directly; None: it cannot be. ``retries``: how often again."""
 
     name: str
     asking: Asking | None
+    retries: Retries
     is_id: bool
 
     def is_direct(self, path: str) -> bool:
@@ -45,9 +46,12 @@ class Planner:
         self._lanes = lanes
         askings = {} if lanes.mode == "litellm" else {id: asking(direct) for id, direct in lanes.direct.items()}
         self.any = bool(askings)
-        self._targets: dict[str, Target] = {id: Target(id, one, True) for id, one in askings.items()}
+        self._targets: dict[str, Target] = {
+            id: Target(id, one, one.direct.retries, True) for id, one in askings.items()
+        }
         self._targets |= {
-            plain.name: Target(plain.name, askings.get(plain.deployment), False) for plain in lanes.plain.values()
+            plain.name: Target(plain.name, askings.get(plain.deployment), plain.retries, False)
+            for plain in lanes.plain.values()
         }
         self._plain: dict[str, tuple[Target, ...]] = {}
 
@@ -61,7 +65,7 @@ class Planner:
             return [self._target(name) for name in ordered if isinstance(name, str)]
         if call.name not in self._lanes.plain:
             return ()
-        found = tuple(self._in_turn(call, call.name, said, set()))
+        found = tuple(self._in_turn(call, call.name, said, set()))[: 1 + self._lanes.max_fallbacks]
         if all(target.name in self._lanes.plain for target in found):  # no rule has a say in it
             self._plain[call.name] = found
         return found
@@ -76,7 +80,7 @@ class Planner:
         return [each for name in others for each in self._in_turn(request.call, name, request.asked.said, seen)]
 
     def _target(self, name: str) -> Target:
-        return self._targets.get(name) or Target(name, None, False)
+        return self._targets.get(name) or Target(name, None, Retries(), False)
 
     def _in_turn(self, call: Call, name: str, said: Mapping[str, Any], seen: set[str]) -> Iterator[Target]:
         if name in seen:

@@ -94,10 +94,10 @@ class Stream:
         try:
             async for piece in pieces:
                 if not self.begun:
-                    failure = self._look(piece)
-                    if failure is not None:
-                        return failure
-                    if self.begun:
+                    found = self._look(piece)
+                    if isinstance(found, Failed):
+                        return found
+                    if found:
                         await self._begin(headers)
                     continue
                 passed = put_right(piece)
@@ -116,13 +116,12 @@ class Stream:
         await send({"type": "http.response.body", "body": self._naming.end()})
         return None
 
-    def _look(self, piece: bytes) -> Failed | None:
+    def _look(self, piece: bytes) -> Failed | bool:
         """Whether the first token is there now, in what was kept back so far."""
         self._held.append(piece)
         self._size += len(piece)
         if b"\n" not in piece:
-            self.begun = self._size > HELD
-            return None
+            return self._size > HELD
         data = piece if len(self._held) == 1 else b"".join(self._held)
         end = max(data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n"))
         lines = [line for line in data[:end].splitlines() if line.startswith(b"data:")] if end >= 0 else []
@@ -130,10 +129,10 @@ class Stream:
             failure = failed.in_a_stream(line[5:], self._provider) if b'"error"' in line else None
             if failure is not None:
                 return failure
-        self.begun = bool(lines and not announces(data[:end])) or self._size > HELD
-        return None
+        return bool(lines and not announces(data[:end])) or self._size > HELD
 
     async def _begin(self, headers: Headers) -> None:
+        self.begun = True
         self._board.answered(self._call)
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         held, self._held = self._held, []

@@ -29,12 +29,16 @@ class Asking:
     headers: Headers
     defaults: Mapping[str, bytes]
     forced: Mapping[str, bytes]
+    says_kind: bool
+    """Whether the operator says what kind of body it is."""
     is_plain: bool
     """Whether nothing of a body changes but its model."""
 
     def headers_for(self, given: Headers, kind: bytes) -> Headers:
         """``given``: those of the client; ``kind``: what its body is."""
-        head = [JSON if kind == JSON[1] else (JSON[0], kind), *self.headers]
+        head = self.headers
+        if not self.says_kind:
+            head = [JSON if kind == JSON[1] else (JSON[0], kind), *head]
         if self.direct.wire == "anthropic":
             head += [pair for pair in given if pair[0] in _PASSED_ON]
             if not any(name == VERSION for name, _ in head):
@@ -50,15 +54,17 @@ def asking(direct: Direct, environment: Mapping[str, str] = os.environ) -> Askin
         for name, value in direct.headers.items()
     ]
     key = environment.get(direct.key, "") if direct.key is not None else ""
-    if key:
-        shown = (b"x-api-key", key) if direct.wire == "anthropic" else (b"authorization", f"Bearer {key}")
-        headers.append((shown[0], shown[1].encode("latin-1", "replace")))
+    name = b"x-api-key" if direct.wire == "anthropic" else b"authorization"
+    if key and name not in dict(headers):
+        shown = key if direct.wire == "anthropic" else f"Bearer {key}"
+        headers.append((name, shown.encode("latin-1", "replace")))
     return Asking(
         direct=direct,
         urls={path: f"{direct.url}/{path}{query}" for path in direct.paths},
         headers=headers,
         defaults={name: _field(name, value) for name, value in direct.defaults.items()},
         forced={name: _field(name, value) for name, value in direct.forced.items()},
+        says_kind=any(name == JSON[0] for name, _ in headers),
         is_plain=not (direct.defaults or direct.forced or direct.drop or direct.rename),
     )
 

@@ -1,7 +1,7 @@
-"""What a provider is sent: the client's bytes, with the model it calls it by. Nothing else changes where nothing has to.
+"""What a provider is sent: the client's bytes, with the model as it calls it. Nothing changes that does not have to.
 
-A name in a body is put right by splicing: whatever stands around it, numbers and unknown fields included, arrives as it
-was sent.
+The name is put right by splicing: whatever stands around it, numbers and unknown fields included, arrives as it was
+sent.
 """
 
 from __future__ import annotations

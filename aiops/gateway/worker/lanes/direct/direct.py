@@ -52,10 +52,9 @@ class Direct:
     async def _again_and_again(self, request: Request, target: Target, *, alone: bool) -> Failed | None:
         """As often as is written for failures of this kind."""
         assert target.asking is not None
-        direct = target.asking.direct
         for retries in range(1000):
             failure = await self._attempts.ask(request, target.asking, target.shown(request.call), retries)
-            if failure is None or not failure.failure or retries >= _retries(direct.retries, failure.kind):
+            if failure is None or not failure.failure or retries >= _retries(target.retries, failure.kind):
                 return failure
             if alone:
                 await asyncio.sleep(self._pause(failure, retries))
