@@ -3,16 +3,18 @@ let in is held to what its key may do, counted and accounted.
 
     identify -> may it? -> reserve -> LiteLLM -> settle -> account
 
-Requests of aiops itself come by a private unix socket and do not pass here; its proofs by this port are neither limited
-nor accounted.
+Requests of aiops itself come by a private unix socket and are not looked at; its proofs by this port are neither
+limited nor accounted. What a model is asked goes through the lanes, whoever asks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from aiops.gateway.worker.figures import Figures
@@ -28,6 +30,7 @@ from aiops.gateway.worker.front.asgi import (
     is_admins,
     is_private,
     read_body,
+    replay,
 )
 from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.cached.cache import Cache
@@ -99,8 +102,11 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
-        if kind not in ("http", "websocket") or is_private(scope):
+        if kind not in ("http", "websocket"):
             await self._app(scope, receive, send)
+            return
+        if is_private(scope):
+            await self._prove(scope, receive, send)
             return
         method = scope["method"] if kind == "http" else WEBSOCKET
         path = scope["path"]
@@ -221,7 +227,21 @@ class Front:
         if lists and one is None and listing.is_cut(identity, path):
             await listing.send_list(self._app, scope, receive, send, identity)
         else:
-            await self._app(scope, receive, send)
+            await self._prove(scope, receive, send)
+
+    async def _prove(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What aiops itself asks a model goes the way that it goes when others ask."""
+        app: Application = self._app
+        if self._lanes is not None and scope["type"] == "http" and self._doors.asked(scope["method"], scope["path"]):
+            body = await read_body(receive, LARGEST_BODY)
+            if body is None:
+                return
+            receive = replay(body, receive)
+            with contextlib.suppress(Invalid, asked.Unreadable):  # LiteLLM says what is wrong with it
+                query = scope.get("query_string", b"")
+                wanted = asked.read(scope["path"], header(scope, b"content-type"), body, query, self._same)
+                app = self._lanes.of(replace(wanted, with_usage=None))
+        await app(scope, receive, send)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
         """What the operator opened, all of which is an administrator's. Nobody can say beforehand what is used there,
