@@ -59,8 +59,8 @@ class Lanes:
             return ""
         if any(name.startswith(PREFIXES) for name in said):
             return ""
-        if path == "responses" and "previous_response_id" in said:
-            return ""
+        if path == "responses" and (said.get("store") is not False or "previous_response_id" in said):
+            return ""  # who keeps an answer, LiteLLM writes into its id
         for name, _ in scope["headers"]:
             if name.startswith(_HEADER) and name != _KEY:
                 return ""
