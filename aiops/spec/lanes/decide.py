@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from aiops.spec.lanes import ways
 from aiops.spec.lanes.options import OPENAI_FIELDS, Told, hindrance, told
 from aiops.spec.lanes.speech import SPEECH, TEXT, Speech
-from aiops.spec.lanes.table import Direct, Lanes, Plain, Retries, Seconds, Wire
+from aiops.spec.lanes.table import Direct, Lanes, Plain, Retries, Seconds
 from aiops.spec.routes.deployments import hidden_members, identity
 from aiops.spec.routes.routes import RouteTable
 from aiops.spec.shapes.model import DesiredState, Provider
 from aiops.spec.shapes.options import Params
-from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY, Mode
+from aiops.spec.shapes.provider_types import Mode
 from aiops.spec.shapes.secrets import key_variable
 from aiops.spec.shapes.settings import Gateway
 from aiops.spec.shapes.urls import without_endpoint
@@ -39,13 +39,6 @@ _EMBEDDING_FIELDS = OPENAI_FIELDS | {"encoding_format", "dimensions"}
 _FITTED = ("openai", "openai_compatible")
 # As ``is_model_o_series_model`` and ``is_gpt_reasoning_series_name`` of LiteLLM, and wider: it knows each by heart.
 _REASONING = re.compile(r"(?:^|/)o\d|gpt-[5-9]|codex|computer-use|deep-research")
-
-
-_NO_KEY: Mapping[Wire, Mapping[str, str]] = {
-    "openai": {"Authorization": f"Bearer {PLACEHOLDER_KEY}"},
-    "anthropic": {"x-api-key": PLACEHOLDER_KEY},
-}
-"""What LiteLLM shows where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,16 +132,14 @@ def _lane(one: _Deployed, gateway: Gateway, retries: Retries) -> tuple[Direct | 
     paths, why = _paths(one, speech, said, url)
     if not paths:
         return None, why
-    key = key_variable(provider)
-    shown = {} if key is not None else _NO_KEY[speech.wire]
     seconds, stream_seconds = _seconds(one.params, gateway)
     direct = Direct(
         deployment=one.deployment,
         provider=provider.name,
         url=url,
         model=one.model,
-        key=key,
-        headers={**shown, **said.headers},
+        key=key_variable(provider),
+        headers=said.headers,
         defaults=said.defaults,
         forced=said.forced,
         drop=said.drop,
