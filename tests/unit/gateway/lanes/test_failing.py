@@ -130,7 +130,7 @@ def test_when_nobody_answers_the_first_reason_is_said_in_the_shape_of_the_api() 
         (whole({"detail": [{"loc": ["x"]}]}, 422), ('[{"loc":["x"]}]', "invalid_request_error", None, "422")),
         (whole({"object": "error", "message": "m", "type": "t"}, 400), ("m", "t", None, "400")),
         (whole(b"<html>", 502), ("the provider `p1` answered with HTTP 502", "api_error", None, "502")),
-        (whole({"type": "error", "error": {"type": "overloaded", "message": "m"}}, 529), ("m", "overloaded", None, "529")),
+        (whole({"error": {"type": "overloaded", "message": "m"}}, 529), ("m", "overloaded", None, "529")),
     ],
 )  # fmt: skip
 def test_what_the_provider_says_of_its_error_is_handed_on(say: Say, wanted: tuple[str, ...]) -> None:
