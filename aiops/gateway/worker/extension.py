@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from aiops.gateway.worker import call, introspect, probe, put_off
+from aiops.gateway.worker import call, introspect, probing, put_off
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.front.asgi import is_private
 from aiops.gateway.worker.front.proofs import MARK, is_proof
@@ -66,9 +66,9 @@ class Extension:
                 return
             self._take_probe(scope)
         elif is_proof(scope["headers"]):
-            probe.proof.set(True)
+            probing.proof.set(True)
             scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != MARK]}
-        this = call.Call(scope["headers"], private=private or probe.private.get(), proof=probe.proof.get())
+        this = call.Call(scope["headers"], private=private or probing.private.get(), proof=probing.proof.get())
         if scope["type"] == "http" and not private:
             this.receive = receive
         call.current.set(this)
@@ -84,11 +84,11 @@ class Extension:
 
     @staticmethod
     def _take_probe(scope: Scope) -> None:
-        probe.private.set(True)
-        probe.proof.set(True)
+        probing.private.set(True)
+        probing.proof.set(True)
         for name, value in scope["headers"]:
-            if name == probe.HEADER:
-                probe.current.set(probe.Probe(value.decode("latin-1")))
+            if name == probing.HEADER:
+                probing.current.set(probing.Probe(value.decode("latin-1")))
 
     def live(self) -> tuple[int, dict[str, Any]]:
         return 200, {"status": "ok"}

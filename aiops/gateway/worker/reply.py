@@ -16,7 +16,6 @@ from typing import Any
 
 from aiops.gateway.worker.board import BROKE_OFF, LIMITED, Board
 from aiops.gateway.worker.call import Call
-from aiops.gateway.worker.failure import UNSUPPORTED
 from aiops.gateway.worker.first_token import announces
 
 Message = MutableMapping[str, Any]
@@ -26,6 +25,8 @@ Headers = list[tuple[bytes, bytes]]
 PROVIDER_HEADER, RULE_HEADER = b"x-aiops-provider", b"x-aiops-rule"
 GROUP_HEADER = b"x-litellm-model-group"
 FALLBACKS_HEADER = b"x-litellm-attempted-fallbacks"
+UNSUPPORTED = "Unsupported provider"
+"""What LiteLLM says, as a failure of the provider, when it has no way to ask one of its type. Nothing was sent."""
 _ID = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 # How an answer that has begun says that it goes no further: in OpenAI's shape, and in Anthropic's.
 BROKEN_OFF = (b'data: {"error"', b"event: error")
