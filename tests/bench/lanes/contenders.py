@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,6 @@ from tests.bench.tenancy import LIMITS, PRICED
 AIOPS, AIOPS_LITELLM, STOCK = "aiops, direct", "aiops, litellm", "stock litellm"
 PASSING = "bare pass-through"
 READY_SECONDS = 60.0
-LANE = b"x-aiops-lane: direct"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Contender:
     port: int
     headers: tuple[tuple[str, str], ...]
     processes: Callable[[], Sequence[int]]
+    is_peer: bool = False
 
     def request(self, text: str = "hi", *, stream: bool = False) -> bytes:
         return wire.request(self.headers, text, stream=stream)
@@ -68,6 +69,20 @@ def bearer(key: str) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {key}"),)
 
 
+def straight(upstream: int) -> Contender:
+    """No gateway at all."""
+    return Contender("straight to the provider", upstream, (), tuple)
+
+
+def check_lane(contender: Contender, lane: str) -> None:
+    """Raises BenchError when its answers go by another one."""
+    with socket.create_connection(("127.0.0.1", contender.port), 10) as client:
+        client.sendall(contender.request())
+        head = client.recv(65536).lower()
+    if f"\r\nx-aiops-lane: {lane}\r\n".encode() not in head:
+        raise BenchError(f"{contender.name}: its answers do not go by the lane `{lane}`")
+
+
 def upstream(stack: contextlib.ExitStack) -> int:
     """Its port."""
     return started(stack, [sys.executable, "-m", "tests.bench.lanes.upstream"])[1]
@@ -84,7 +99,7 @@ def stock(session: Session, stack: contextlib.ExitStack, port: int) -> Contender
     found = session.stock(stack, f"http://127.0.0.1:{port}")
     found.change([wire.MODEL])
     pid = found.process.pid if found.process else 0
-    return Contender(STOCK, found.port, bearer(found.key), lambda: [pid])
+    return Contender(STOCK, found.port, bearer(found.key), lambda: [pid], is_peer=True)
 
 
 def aiops(session: Session, stack: contextlib.ExitStack, port: int, lane: str) -> tuple[Contender, Instance]:
@@ -136,5 +151,3 @@ def end(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-

@@ -237,7 +237,8 @@ def run(measured: Coroutine[Any, Any, Answers]) -> Answers:
     gc.collect()
     gc.disable()
     try:
-        return uvloop.run(measured)
+        answers: Answers = uvloop.run(measured)
+        return answers
     finally:
         gc.enable()
 
