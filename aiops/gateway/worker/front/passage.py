@@ -24,6 +24,9 @@ _DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*$")
 _TYPES = rb"(?:message_stop|response\.completed|response\.incomplete|response\.failed)"
 _OVER = re.compile(rb"(?:^|\n)(?:event: ?" + _TYPES + rb'\s*\n|data: ?\{"type": ?"' + _TYPES + rb'")')
 
+# Seconds until anybody looks whether the client has left: most short answers are over by then, and a task for each
+# would cost as much as counting it.
+SOON = 0.01
 # Seconds in which LiteLLM ends by itself what it has begun to answer. It would be in the way of being cancelled there:
 # what reads from the provider is a task of its own then.
 GRACE = 0.5
@@ -75,11 +78,16 @@ class Passage:
     async def _until_left(self, app: Application, scope: Scope, receive: Receive) -> None:
         try:
             async with asyncio.timeout(None) as cut:
-                watching = asyncio.create_task(self._cut_when_left(cut, receive))
+                watching: list[asyncio.Task[None]] = []
+                soon = asyncio.get_running_loop().call_later(
+                    SOON, lambda: watching.append(asyncio.create_task(self._cut_when_left(cut, receive)))
+                )
                 try:
                     await app(scope, self._receive, self._send)
                 finally:
-                    watching.cancel()
+                    soon.cancel()
+                    for each in watching:
+                        each.cancel()
         except TimeoutError:
             if not cut.expired():
                 raise
@@ -143,7 +151,11 @@ class Passage:
     async def _end(self) -> None:
         """The task may be cancelled again and again meanwhile; what was used is put right all the same, and whole."""
         self._is_over = True
-        await asyncio.shield(asyncio.ensure_future(self._put_right(current.get())))
+        putting = self._put_right(current.get())
+        if self._reserve.waits:
+            await asyncio.shield(asyncio.ensure_future(putting))
+        else:  # nothing of it lets anybody else in, so nobody can cancel it
+            await putting
 
     async def _put_right(self, call: Call | None) -> None:
         metering = self._metering
