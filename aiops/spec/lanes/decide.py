@@ -37,8 +37,8 @@ _WITH_OPTIONS: Mapping[Mode, frozenset[str]] = {
 """Where it was seen what LiteLLM makes of options in a body, by the model's mode."""
 _EMBEDDING_FIELDS = OPENAI_FIELDS | {"encoding_format", "dimensions"}
 _FITTED = ("openai", "openai_compatible")
-# As ``is_model_o_series_model`` and ``is_gpt_reasoning_series_name`` of LiteLLM, and wider: it knows each by heart.
-_REASONING = re.compile(r"(?:^|/)o\d|gpt-[5-9]|codex|computer-use|deep-research")
+REASONING = re.compile(r"(?:^|/)o\d|gpt-[5-9]|codex|daybreak|computer-use|deep-research")
+"""Names of models for which LiteLLM renames and leaves out fields, or makes a response of a chat."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +162,8 @@ def _paths(one: _Deployed, speech: Speech, said: Told, url: str) -> tuple[frozen
         why = "an answer that its provider keeps (`store`) is found again by LiteLLM"
     if one.params.get("use_chat_completions_api") or (kind == "vllm" and not url.endswith("/v1")):
         paths -= {"responses"}
-    if "organization" in one.params:  # for the others LiteLLM leaves it out
-        paths &= TEXT | {"embeddings"}
+    if "organization" in one.params:  # elsewhere LiteLLM does not say it
+        paths &= {"chat/completions"}
     if said.changes_bodies:
         paths &= _WITH_OPTIONS.get(mode, frozenset())
         if not paths:
@@ -183,7 +183,7 @@ def _may_reason(one: _Deployed) -> bool:
     """Whether it is one of OpenAI's models that reason, or may be: a name that is passed on to OpenAI."""
     if one.model is None:
         return one.provider.type == "openai"
-    return any(map(_REASONING.search, one.known_as))
+    return any(map(REASONING.search, one.known_as))
 
 
 def _url(provider: Provider, speech: Speech) -> str | None:
