@@ -19,7 +19,7 @@ from aiops.spec.shapes.secrets import key_variable
 from aiops.spec.shapes.settings import Gateway
 from aiops.spec.shapes.urls import without_endpoint
 
-_MAIN: Mapping[Mode, str] = {
+MAIN: Mapping[Mode, str] = {
     "chat": "chat/completions",
     "completion": "completions",
     "embedding": "embeddings",
@@ -120,7 +120,7 @@ def _lane(one: _Deployed, gateway: Gateway, retries: Retries) -> tuple[Direct | 
         return None, f"`{provider.name}` has `lane: litellm`"
     if speech is None:
         return None, f"LiteLLM translates what {provider.type} is asked"
-    if one.mode not in _MAIN:
+    if one.mode not in MAIN:
         return None, f"LiteLLM makes the requests of models for {one.mode}"
     url = _url(provider, speech)
     if url is None:
@@ -176,7 +176,7 @@ def _paths(one: _Deployed, speech: Speech, said: Told, url: str) -> tuple[frozen
     if kind in _FITTED and not declared and _may_reason(one):
         paths -= {"chat/completions"}
         why = "LiteLLM fits what is asked to OpenAI's models that reason, and makes a response of some of it"
-    return paths, "" if _MAIN[mode] in paths and mode != "responses" else why
+    return paths, "" if MAIN[mode] in paths and mode != "responses" else why
 
 
 def _may_reason(one: _Deployed) -> bool:
