@@ -236,7 +236,7 @@ def test_a_probe_that_makes_the_first_one_fail_proves_the_next(model: str) -> No
         async with server(WELL) as one, server(WELL) as two, lane(one.url, two.url, plain=plain) as place:
             probing.current.set(probing.Probe(probing.FAIL))
             answer = await place.ask(chat(model))
-            assert answer.headers["x-aiops-provider"] == "p2"
+            assert (answer.status, answer.headers["x-aiops-provider"]) == (200, "p2")
             assert not one.asked
 
     run(act())
@@ -274,6 +274,16 @@ def test_a_full_limit_of_a_model_leads_to_the_next_one_and_else_says_when(tmp_pa
             assert answer.error["type"] == "rate_limit_error"
             assert len(one.asked) == 1
             assert not place.board.errors
+
+    run(act())
+
+
+def test_a_proof_is_no_traffic(tmp_path: Any) -> None:
+    async def act() -> None:
+        async with server(WELL) as one, lane(one.url) as place:
+            await limited(place, tmp_path)
+            probing.proof.set(True)
+            assert [(await place.ask()).status for _ in range(3)] == [200] * 3
 
     run(act())
 
