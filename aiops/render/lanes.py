@@ -25,4 +25,4 @@ def news(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[st
     lanes = Lanes.from_json(after[NAME])
     if lanes.direct:
         many = f"{len(lanes.direct)} of {len(lanes.direct.keys() | lanes.why_not.keys())} deployments"
-        yield f"from now on {many} are asked without LiteLLM (docs/lanes.md); `gateway.lanes: litellm` changes nothing"
+        yield f"from now on {many} are asked without LiteLLM (docs/lanes.md); with `gateway.lanes: litellm` none is"

@@ -22,6 +22,6 @@ def test_it_is_said_once_and_only_where_something_changes() -> None:
     now = release()
     before = {name: content for name, content in now.items() if name != NAME}
     [said] = news(before, now)
-    assert said.startswith("from now on 1 of 2 deployments are asked without LiteLLM; `gateway.lanes: litellm` ")
+    assert said.startswith("from now on 1 of 2 deployments are asked without LiteLLM (docs/lanes.md); ")
     assert not [*news(now, now), *news({}, now), *news(now, before)]
     assert not [*news(before, release(", lanes: litellm"))]
