@@ -53,6 +53,17 @@ def _error(status: int, said: object | bytes | None = None, kind: str = "applica
     return script
 
 
+def bytes_of(data: bytes, *, closes: bool = False) -> Script:
+    """Answers with these, and may say nothing more on that connection."""
+
+    async def script(peer: Peer, arrived: Arrived) -> None:
+        await peer.send(data)
+        if closes:
+            peer.close()
+
+    return script
+
+
 def _fine(body: bytes, kind: str) -> Script:
     async def script(peer: Peer, arrived: Arrived) -> None:
         await peer.answer(body, kind=kind)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+import httpx
 import yaml
 
 from tests.e2e.keys import Keys, Shown, keys_of
 from tests.e2e.lanes.upstream import Upstream
-from tests.e2e.routed import private
 from tests.kit.gateway import Gateway
+from tests.kit.tls import TLS
 from tests.kit.waiting import until
 
 Lane = Literal["direct", "litellm"]
@@ -57,14 +58,24 @@ class Place:
             upstream.forget()
 
     @cached_property
-    def _socket(self) -> str:
+    def _private(self) -> httpx.Client:
         (group,) = [group for group in self.gateway.status["gateway"]["groups"] if group["role"] == "serving"]
         (worker,) = group["workers"]
-        return str(worker["http"])
+        transport = httpx.HTTPTransport(uds=worker["http"], verify=TLS)
+        return httpx.Client(transport=transport, base_url="http://private")
 
-    def worker(self) -> dict[str, Any]:
-        """What the worker that serves says of its routes."""
-        return private(self._socket)
+    def providers(self) -> dict[str, dict[str, Any]]:
+        """What the worker that serves says of each."""
+        answer = self._private.get("/_aiops/routes")
+        return {each["provider"]: each for each in answer.json()["providers"]}
+
+    def at_rest(self) -> dict[str, dict[str, Any]]:
+        """The same, when nobody is asked any more."""
+        return until(self._idle, SOON, "nothing in flight")  # type: ignore[no-any-return]
+
+    def _idle(self) -> dict[str, dict[str, Any]] | None:
+        found = self.providers()
+        return None if any(each["in_flight"] for each in found.values()) else found
 
 
 def model(kind: str, lane: Lane) -> str:
@@ -72,15 +83,15 @@ def model(kind: str, lane: Lane) -> str:
 
 
 @contextmanager
-def place(mappings: str = "", settings: str = "", many: int = 1) -> Iterator[Place]:
+def place() -> Iterator[Place]:
     gateway = Gateway()
     upstreams = {lane: Upstream(tuple(model(kind, lane) for kind in KINDS)) for lane in LANES}
     spare = Upstream((SPARE,))
     try:
         gateway.init()
-        gateway.edit("aiops.yaml", "  # request_timeout: 600\n", f"  request_timeout: 20\n{settings}")
+        gateway.edit("aiops.yaml", "  # request_timeout: 600\n", "  request_timeout: 20\n")
         gateway.source("providers.yaml").write_text(yaml.safe_dump({"providers": _providers(upstreams, spare)}))
-        gateway.source("model-mappings.yaml").write_text(yaml.safe_dump(MAPPINGS) + mappings)
+        gateway.source("model-mappings.yaml").write_text(yaml.safe_dump(MAPPINGS))
         secrets = gateway.home / "secrets" / "env"
         secrets.write_text("".join(f"{_variable(lane)}=sk-of-{LETTER[lane]}\n" for lane in LANES))
         secrets.chmod(0o600)
@@ -101,7 +112,7 @@ def _providers(upstreams: Mapping[Lane, Upstream], spare: Upstream) -> dict[str,
     kind = {"type": "openai_compatible", "status": "active", "cost_per_1k_tokens": 1.0}
     found: dict[str, Any] = {"spare": {**kind, "base_url": spare.url, "models": [SPARE]}}
     for lane, upstream in upstreams.items():
-        there = {**kind, "base_url": upstream.url, "api_key_env": _variable(lane)}
+        there = {**kind, "base_url": upstream.url, "lane": lane, "api_key_env": _variable(lane)}
         letter, ranks = LETTER[lane], {model("rank", lane): _model("rank", lane)}
         asked = [_model(kind, lane) for kind in KINDS if kind != "rank"]
         found[f"lane-{letter}"] = {**there, "models": asked}
@@ -120,6 +131,11 @@ def _model(kind: str, lane: Lane) -> dict[str, Any]:
     return found | ({"options": {"timeout": SHORT_SECONDS}} if kind == "short" else {})
 
 
+# What a worker says of its providers, it says of those that may be avoided.
 MAPPINGS: dict[str, Any] = {
-    "fallback_chains": {model(kind, lane): {"chain": [SPARE]} for kind in ("chain", "short") for lane in LANES}
+    "fallback_chains": {model(kind, lane): {"chain": [SPARE]} for kind in ("chain", "short") for lane in LANES},
+    "special_cases": {
+        "rate_limited_fallback": {"enabled": True, "fallback_duration_seconds": 1},
+        "error_based_routing": {"enabled": True, "error_threshold": 50, "cooldown_seconds": 1},
+    },
 }

@@ -1,4 +1,4 @@
-"""What clients ask, in every shape that was seen or is allowed: one request each, for a model that is called `MODEL`."""
+"""What clients ask, in every shape that was seen or is allowed, for a model that is called `MODEL`."""
 
 from __future__ import annotations
 

@@ -98,8 +98,8 @@ Script = Callable[[Peer, Arrived], Awaitable[None]]
 
 @dataclass
 class Upstream:
-    """``models``: that it lists. ``script``: what answers from now on; None: ``answers``. ``closes_idle``: seconds after which a connection that
-    nobody uses is closed."""
+    """``models``: that it lists. ``script``: what answers from now on; None: ``answers``. ``closes_idle``: seconds
+    until a connection that nobody uses is closed. ``reads_bodies``: or answers by the head alone."""
 
     models: tuple[str, ...] = ()
     script: Script | None = None
@@ -107,6 +107,7 @@ class Upstream:
     opened: int = 0
     open: int = 0
     closes_idle: float | None = None
+    reads_bodies: bool = True
     troubles: list[str] = field(default_factory=list)
     """What was no HTTP at all."""
 
@@ -128,6 +129,7 @@ class Upstream:
     def forget(self) -> None:
         self.script = None
         self.closes_idle = None
+        self.reads_bodies = True
         self.arrived.clear()
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -205,6 +207,8 @@ class Upstream:
         method, target, _ = first.split(" ", 2)
         pairs = [line.partition(":") for line in lines]
         arrived = Arrived(method, target, [(name, value.strip()) for name, _, value in pairs], b"", peer.number)
+        if not self.reads_bodies:
+            return arrived
         if (arrived.header("transfer-encoding") or "").lower() == "chunked":
             arrived.body = await _chunks(peer.reader)
         elif length := int(arrived.header("content-length") or 0):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any
 
-PATIENCE = 30.0
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,10 @@ class Client:
         except ConnectionError:
             body, whole = b"", False
         return Answer(response.status, response.getheaders(), body, whole)
+
+    def say_no_more(self) -> None:
+        """Close this side's half of the connection."""
+        self._socket.shutdown(socket.SHUT_WR)
 
     def hang_up(self) -> None:
         with suppress(OSError):
