@@ -57,4 +57,4 @@ def max_fallbacks(table: RouteTable) -> int:
     """How many others one request may have to try: fallbacks, and the other members of its group."""
     ways = [len(route.fallbacks) for route in table.routes]
     ways += [len(group.members) - 1 + len(group.fallbacks) for group in table.rules.groups()]
-    return max(LITELLM_FALLBACKS, *ways)
+    return max([LITELLM_FALLBACKS, *ways])
