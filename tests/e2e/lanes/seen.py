@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.e2e.lanes.wire import Answer, data_of
 
 Leaves = dict[str, str]
 """By the place of each value the value, as JSON says it. Places in lists have no number: `messages[].content`."""
+ABSENT = "-"
 LONGEST = 60
 
 _VARYING = (
@@ -25,38 +26,51 @@ _VARYING = (
     (re.compile(r"boundary=[0-9a-f]{32}"), "boundary=ID"),
     (re.compile(r"\b(chatcmpl|cmpl|resp|msg|call|rerank)[-_](?:[0-9a-f]{32}|[A-Za-z0-9_=-]{40,})"), r"\1-ID"),
 )
-_VARYING_HEADERS = re.compile(r"x-litellm-(?:\w+-)*(?:duration-ms|key-spend|call-id)|date")
+_VARYING_HEADERS = re.compile(r"x-litellm-(?:\w+-)*(?:duration-ms|key-spend|call-id)|date|content-length")
 
 
-def arrived(lane: Lane, requests: Iterable[Arrived]) -> Leaves:
+def arrived(lane: Lane, requests: Sequence[Arrived]) -> Leaves:
     """At the provider."""
-    found: list[tuple[str, str]] = []
-    many = 0
-    for each in requests:
-        many += 1
-        found += [("upstream.request", f"{each.method} {each.target}")]
-        found += [(f"upstream.header.{name.lower()}", value) for name, value in each.headers]
-        found += [(f"upstream.body{place}", value) for place, value in _body(each.body, each.header("content-type"))]
-    return _leaves(lane, [("upstream.requests", str(many)), *found])
+    return {"upstream.requests": str(len(requests))} | _together(
+        [_leaves(lane, [*_request(each)]) for each in requests]
+    )
 
 
-def answered(lane: Lane, answers: Iterable[Answer]) -> Leaves:
+def answered(lane: Lane, answers: Sequence[Answer]) -> Leaves:
     """To the client."""
-    found: list[tuple[str, str]] = []
-    for each in answers:
-        found += [("client.status", str(each.status)), ("client.whole", json.dumps(each.whole))]
-        for name, value in each.headers:
-            shown = "VARIES" if _VARYING_HEADERS.fullmatch(name.lower()) else value
-            found.append((f"client.header.{name.lower()}", shown))
-        found += [(f"client.{place}", value) for place, value in _answer(each)]
-    return _leaves(lane, found)
+    return _together([_leaves(lane, [*_answer(each)]) for each in answers])
+
+
+def _request(one: Arrived) -> Iterator[tuple[str, str]]:
+    yield "upstream.request", f"{one.method} {one.target}"
+    yield from ((f"upstream.header.{name}", value) for name, value in _headers(one.headers))
+    yield from ((f"upstream.body{place}", value) for place, value in _body(one.body, one.header("content-type")))
+
+
+def _answer(one: Answer) -> Iterator[tuple[str, str]]:
+    yield "client.status", str(one.status)
+    yield "client.whole", json.dumps(one.whole)
+    yield from ((f"client.header.{name}", value) for name, value in _headers(one.headers))
+    yield from ((f"client.{place}", value) for place, value in _said(one))
+
+
+def _headers(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for name, value in pairs:
+        yield name.lower(), "VARIES" if _VARYING_HEADERS.fullmatch(name.lower()) else value
 
 
 def _leaves(lane: Lane, found: Iterable[tuple[str, str]]) -> Leaves:
     together: dict[str, list[str]] = {}
     for place, value in found:
         together.setdefault(_same(lane, place), []).append(_same(lane, value))
-    return {place: _short(", ".join(values)) for place, values in together.items()}
+    return {place: ", ".join(values) for place, values in together.items()}
+
+
+def _together(several: Sequence[Leaves]) -> Leaves:
+    """Of more than one, what they do not have in common is said of each."""
+    places = dict.fromkeys(place for leaves in several for place in leaves)
+    values = {place: [leaves.get(place, ABSENT) for leaves in several] for place in places}
+    return {place: _short(" / ".join(each if len(set(each)) > 1 else each[:1])) for place, each in values.items()}
 
 
 def _same(lane: Lane, text: str) -> str:
@@ -73,7 +87,7 @@ def _short(text: str) -> str:
 # --- bodies -----------------------------------------------------------------------------------------------------------
 
 
-def _answer(answer: Answer) -> Iterator[tuple[str, str]]:
+def _said(answer: Answer) -> Iterator[tuple[str, str]]:
     kind = answer.header("content-type") or ""
     if not kind.startswith("text/event-stream"):
         yield from ((f"body{place}", value) for place, value in _body(answer.unpacked, kind))
@@ -137,8 +151,6 @@ def _form(body: bytes) -> Iterator[tuple[str, str]]:
 
 
 # --- compared ---------------------------------------------------------------------------------------------------------
-
-ABSENT = "-"
 
 
 @dataclass(frozen=True, order=True)
