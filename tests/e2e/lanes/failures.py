@@ -75,13 +75,13 @@ def _pieces(arrived: Arrived) -> list[bytes]:
     return answers.events(arrived.target, arrived.said)
 
 
-def _broken(upto: Callable[[list[bytes]], list[bytes]], *more: bytes, reset: bool = False) -> Script:
-    """A stream that goes so far, and breaks off."""
+def _broken(upto: Callable[[list[bytes]], list[bytes]], *, reset: bool = False) -> Script:
+    """A stream that goes so far, and breaks off when that has been heard."""
 
     async def script(peer: Peer, arrived: Arrived) -> None:
-        await peer.stream(*upto(_pieces(arrived)), *more, end=False)
+        await peer.stream(*upto(_pieces(arrived)), end=False)
+        await peer.heard(0.1 if upto in (nothing, role) else 5.0)
         if reset:
-            await asyncio.sleep(0.05)  # or what was sent before would be lost, too
             peer.reset()
         peer.close()
 
@@ -89,10 +89,14 @@ def _broken(upto: Callable[[list[bytes]], list[bytes]], *more: bytes, reset: boo
 
 
 def _ended(upto: Callable[[list[bytes]], list[bytes]], *more: bytes) -> Script:
-    """A stream that ends as HTTP has it, and says no more than that."""
+    """A stream that goes so far and, when that has been heard, ends as HTTP has it, and says no more than that."""
 
     async def script(peer: Peer, arrived: Arrived) -> None:
-        await peer.stream(*upto(_pieces(arrived)), *more)
+        await peer.stream(*upto(_pieces(arrived)), end=False)
+        await peer.heard(0.1 if upto in (nothing, role) else 5.0)
+        for event in more:
+            await peer.piece(event)
+        await peer.send(b"0\r\n\r\n")
 
     return script
 

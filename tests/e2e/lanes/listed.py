@@ -19,7 +19,7 @@ ANY = "*"
 @dataclass(frozen=True)
 class Listed:
     """One line of the table. ``what`` and ``shapes``: patterns as of file names; each has to fit to something. ``but``:
-    shapes that are none of them."""
+    shapes that are none of them. ``sometimes``: it need not occur each time."""
 
     what: tuple[str, ...]
     shapes: tuple[str, ...]
@@ -27,6 +27,7 @@ class Listed:
     direct: str
     litellm: str
     why: str
+    sometimes: bool
 
     def covers(self, difference: Difference) -> bool:
         return (
@@ -39,6 +40,8 @@ class Listed:
 
     def stale(self, found: Iterable[Difference]) -> Iterator[str]:
         """What of it does not occur any more."""
+        if self.sometimes:
+            return
         covered = [each for each in found if self.covers(each)]
         for what in self.what:
             if not any(_fits(what, each.what) for each in covered):
@@ -58,7 +61,7 @@ def table(section: str) -> list[Listed]:
 
 
 def _listed(said: Mapping[str, Any]) -> Listed:
-    unknown = set(said) - {"what", "shapes", "but", "direct", "litellm", "why"}
+    unknown = set(said) - {"what", "shapes", "but", "direct", "litellm", "why", "sometimes"}
     assert not unknown and said["why"], f"{TABLE.name}: {said}"
     return Listed(
         what=_several(said["what"]),
@@ -67,6 +70,7 @@ def _listed(said: Mapping[str, Any]) -> Listed:
         direct=str(said.get("direct", ANY)),
         litellm=str(said.get("litellm", ANY)),
         why=said["why"],
+        sometimes=said.get("sometimes", False),
     )
 
 

@@ -277,6 +277,7 @@ SENT = (
         ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ("idempotency-key", "this-one-MODEL"),
     ),
+    _sent("from a browser", CHAT, JSON, ("origin", "https://app.test")),
     _sent("a mark before it", body=b"\xef\xbb\xbf" + HELLO),
     _sent("spaces around it", body=b" \r\n" + HELLO + b"\n\n"),
     _sent("nothing", body=b"", raw=True),

@@ -4,7 +4,7 @@ the same said of the provider, but for what `differences.yaml` lists."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -46,7 +46,8 @@ class Compared:
         upstream = self._place.upstreams[lane]
         self._place.spare.forget()
         with failing(upstream, failure):
-            answer = ask(self._place, model(failure.kind if falls_back else "chat", lane), asked)
+            name = model(failure.kind if falls_back else "chat", lane)
+            answer = ask(self._place, name, asked, hears=upstream.is_heard)
         found = seen.answered(lane, [answer])
         found["upstream.requests"] = str(len(upstream.posted))
         found["spare.requests"] = str(len(self._place.spare.posted))
@@ -81,12 +82,12 @@ def failing(upstream: Upstream, failure: Failure) -> Iterator[None]:
     upstream.listen_again()
 
 
-def ask(place: Place, name: str, asked: Asked) -> Answer:
+def ask(place: Place, name: str, asked: Asked, hears: Callable[[], None] = lambda: None) -> Answer:
     said = {"model": name, "messages": [{"role": "user", "content": "hello"}], "stream": asked == "stream"}
     headers = [("host", "gateway.test"), ("authorization", f"Bearer {place.key}"), ("content-type", "application/json")]
     with client(place.gateway.port) as connection:
         connection.send(request("/v1/chat/completions", json.dumps(said).encode(), headers))
-        return connection.answer()
+        return connection.answer(hears=hears)
 
 
 @pytest.fixture(scope="module")

@@ -46,8 +46,11 @@ class Arrived:
 class Peer:
     """The connection that a request came by."""
 
-    def __init__(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hears: asyncio.Event
+    ) -> None:
         self.number = number
+        self.hears = hears
         self.reader = reader
         self.writer = writer
         self.keeps = True
@@ -73,6 +76,13 @@ class Peer:
 
     async def piece(self, data: bytes) -> None:
         await self.send(b"%x\r\n%s\r\n" % (len(data), data))
+
+    async def heard(self, seconds: float) -> None:
+        """Returns when the client has something of the answer; or after so long, for what comes before a token is kept
+        back."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.hears.wait()
 
     def close(self) -> None:
         self.keeps = False
@@ -113,6 +123,7 @@ class Upstream:
 
     def __post_init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._hears = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._listener.getsockname()[1]
@@ -126,10 +137,15 @@ class Upstream:
         """What was asked; without listings and health."""
         return [each for each in self.arrived if each.method != "GET"]
 
+    def is_heard(self) -> None:
+        """The client has something of what was answered since it was last forgotten."""
+        self._loop.call_soon_threadsafe(self._hears.set)
+
     def forget(self) -> None:
         self.script = None
         self.closes_idle = None
         self.reads_bodies = True
+        self._loop.call_soon_threadsafe(self._hears.clear)
         self.arrived.clear()
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -169,7 +185,7 @@ class Upstream:
         self._tasks.add(task)
         self.opened += 1
         self.open += 1
-        peer = Peer(self.opened, reader, writer)
+        peer = Peer(self.opened, reader, writer, self._hears)
         try:
             with suppress(ConnectionError, TimeoutError, asyncio.CancelledError):
                 while peer.keeps:

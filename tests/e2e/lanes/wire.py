@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse, IncompleteRead
@@ -87,19 +87,23 @@ class Client:
         except ConnectionError:
             return b""
 
-    def answer(self, method: str = "POST") -> Answer:
-        """The next one. Raises ConnectionError when none comes."""
+    def answer(self, method: str = "POST", hears: Callable[[], None] = lambda: None) -> Answer:
+        """The next one. ``hears`` is called when something of its body is there. Raises ConnectionError when none
+        comes."""
         response = HTTPResponse(_Kept(self._reads), method=method)  # type: ignore[arg-type]
         try:
             response.begin()
         except (HTTPException, ConnectionError) as error:
             raise ConnectionError(f"no answer: {error!r}") from None
+        body, whole = b"", True
         try:
-            body, whole = response.read(), True
+            body = response.read(1)
+            hears()
+            body += response.read()
         except IncompleteRead as error:
-            body, whole = error.partial, False
+            body, whole = body + error.partial, False
         except ConnectionError:
-            body, whole = b"", False
+            whole = False
         return Answer(response.status, response.getheaders(), body, whole)
 
     def say_no_more(self) -> None:
