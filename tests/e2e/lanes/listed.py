@@ -57,7 +57,9 @@ def _fits(pattern: str, text: str) -> bool:
 
 
 def table(section: str) -> list[Listed]:
-    return [_listed(each) for each in yaml.safe_load(TABLE.read_text())[section]]
+    """The lines for `requests` or `failures`, with those for both."""
+    said = yaml.safe_load(TABLE.read_text())
+    return [_listed(each) for each in (*said["everywhere"], *said[section])]
 
 
 def _listed(said: Mapping[str, Any]) -> Listed:

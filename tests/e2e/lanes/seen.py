@@ -146,7 +146,7 @@ def _form(body: bytes) -> Iterator[tuple[str, str]]:
     boundary = body.partition(b"\r\n")[0]
     for part in body.split(boundary)[1:-1]:
         head, _, content = part.partition(b"\r\n\r\n")
-        lines = sorted(line.strip() for line in head.decode("utf-8").split("\r\n") if line.strip())
+        lines = sorted(line.strip().lower() for line in head.decode("utf-8").split("\r\n") if line.strip())
         yield f".{'; '.join(lines)}", repr(content[:-2])
 
 
