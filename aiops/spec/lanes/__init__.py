@@ -1,0 +1,1 @@
+"""Which deployment is asked over which lane: directly, or by way of LiteLLM."""
