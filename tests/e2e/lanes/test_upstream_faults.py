@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import threading
 import time
 
 import pytest
@@ -85,16 +86,26 @@ def test_more_than_the_length_that_was_said_is_nobodys_answer(gateway: Place, pr
 
 def test_an_answer_that_comes_before_it_is_asked_for_is_nobodys(gateway: Place, provider: Upstream) -> None:
     evil = answers.whole({"choices": [{"index": 0, "message": {"role": "assistant", "content": "not yours"}}]})
+    go_on, said = asyncio.Event(), threading.Event()
 
     async def script(peer: Peer, arrived: Arrived) -> None:
         await peer.send(answers.answer(arrived.target, arrived.said))
-        await asyncio.sleep(0.02)
+        await go_on.wait()
+        go_on.clear()
         await peer.send(evil)
+        said.set()
+
+    async def let_go() -> None:
+        go_on.set()
 
     provider.script = script
     for number in range(6):
         assert ask(gateway, ALONE, user=f"u{number}").said.endswith(f" for u{number}")
-        time.sleep(0.03)
+        said.clear()
+        provider.call(let_go())
+        assert said.wait(SOON)
+        # Between two requests: whoever had asked already could not know. That it was noticed shows in the connection.
+        until(lambda: provider.open == 0, SOON, "the connection to be closed")
 
 
 def test_a_stream_that_never_ends_ends_with_its_client(gateway: Place, provider: Upstream) -> None:
