@@ -15,6 +15,7 @@ from aiops.gateway.master.listeners import BACKLOG, Listeners
 from aiops.gateway.master.options import Options
 from aiops.gateway.shared import protocol
 from aiops.gateway.worker import worker
+from aiops.gateway.worker.assignment import Assignment
 
 Heard = Callable[[Group, WorkerHandle, protocol.Message], None]
 Died = Callable[[Group, WorkerHandle, str], None]
@@ -148,7 +149,7 @@ class Workforce:
         self._events.leave_to_parent()
         self._listeners.keep_only(group.listeners)
         worker.run(
-            worker.Assignment(
+            Assignment(
                 settings=group.settings,
                 slots=group.slots,
                 index=index,
