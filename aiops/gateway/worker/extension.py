@@ -58,12 +58,20 @@ class Extension:
             await _answer(send, status, body)
             return
 
+        if path == ROUTES and scope["type"] == "http" and is_private(scope):
+            told = {**introspect.describe(self._board), "readiness": self._health.readiness().told()}
+            await _answer(send, 200, told)
+            return
+        this, scope = self.take(scope, receive)
+        try:
+            await self.ask(this, scope, receive, send)
+        finally:
+            self.over(this)
+
+    def take(self, scope: Scope, receive: Receive) -> tuple[call.Call, Scope]:
+        """A request is taken on; whoever takes it says when it is ``over``."""
         private = is_private(scope)
         if private:
-            if path == ROUTES and scope["type"] == "http":
-                told = {**introspect.describe(self._board), "readiness": self._health.readiness().told()}
-                await _answer(send, 200, told)
-                return
             self._take_probe(scope)
         elif is_proof(scope["headers"]):
             probing.proof.set(True)
@@ -73,14 +81,20 @@ class Extension:
             this.receive = receive
         call.current.set(this)
         self.active += 1
-        try:
-            await put_off.make_ready_for(self._app, scope)
-            lists = path in LISTINGS and not private
-            reply = Reply(this, self._board, send, lists=lists) if scope["type"] == "http" else send
-            await self._app(scope, receive, reply)
-        finally:
-            self.active -= 1
-            self._board.over(this)
+        return this, scope
+
+    def over(self, this: call.Call) -> None:
+        """What was taken on has ended."""
+        self.active -= 1
+        self._board.over(this)
+
+    async def ask(self, this: call.Call, scope: Scope, receive: Receive, send: Send) -> None:
+        """By LiteLLM."""
+        this.lane = call.LITELLM
+        await put_off.make_ready_for(self._app, scope)
+        lists = scope["path"] in LISTINGS and not this.private
+        reply = Reply(this, self._board, send, lists=lists) if scope["type"] == "http" else send
+        await self._app(scope, receive, reply)
 
     @staticmethod
     def _take_probe(scope: Scope) -> None:

@@ -12,10 +12,12 @@ from aiops.gateway.shared import deployment
 from aiops.gateway.shared.deployment import Deployment
 from aiops.spec import env_file
 from aiops.spec.choosing.rules import RoutingTable
+from aiops.spec.lanes.table import Lanes
 
 MASTER_KEY_VARIABLE = "AIOPS_MASTER_KEY"
 CONFIG_FILE = "litellm-unified.yaml"
 ROUTING_FILE = "routing.json"
+LANES_FILE = "lanes.json"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Settings:
     deployment: Deployment | None = None
     over_budget_status: int = 429
     cache: Cache | None = None
+    lanes: Lanes | None = None
 
     @property
     def url(self) -> str:
@@ -91,6 +94,7 @@ def load(directory: Path) -> Settings:
         deployment=deployment.parse(data),
         over_budget_status=int(data.get("over_budget_status", 429)),
         cache=Cache(float(cache["ttl"]), int(cache["most_bytes"])) if (cache := data.get("cache")) else None,
+        lanes=_lanes(directory / "release" / LANES_FILE),
     )
 
 
@@ -100,6 +104,15 @@ def _routing(path: Path) -> RoutingTable | None:
         return None
     try:
         return RoutingTable.from_json(path.read_bytes())
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _lanes(path: Path) -> Lanes | None:
+    if not path.exists():
+        return None
+    try:
+        return Lanes.from_json(path.read_bytes())
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 

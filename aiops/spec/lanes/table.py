@@ -62,8 +62,9 @@ class Direct:
     ``key``: the environment variable that holds it; None: no key is shown.
     ``headers``: sent in addition; a value may be ``os.environ/NAME``.
     ``defaults``: fields put into the body where the client did not write them. ``forced``: put there whatever the
-    client wrote. ``drop``: taken out. ``rename``: the client's name of a field -> the provider's.
+    client wrote. ``drop``: taken out of what it wrote. ``rename``: its name of a field -> the provider's.
     ``seconds``: of an answer in one piece; ``stream_seconds``: of a streamed one.
+    ``retries``: when it is asked for by its id, as members of groups are; by a plain name those of ``Plain`` hold.
     """
 
     deployment: str
@@ -72,7 +73,7 @@ class Direct:
     query: str = ""
     model: str | None = None
     key: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)  # they go before what is sent anyway
     defaults: Mapping[str, Value] = field(default_factory=dict)
     forced: Mapping[str, Value] = field(default_factory=dict)
     drop: frozenset[str] = frozenset()
@@ -86,11 +87,15 @@ class Direct:
 
 @dataclass(frozen=True, kw_only=True)
 class Plain:
-    """A served name that no routing rule covers: its one deployment, and the names that are tried after it."""
+    """A served name that no routing rule covers: its one deployment, and the names that are tried after it.
+
+    ``retries``: how often the deployment is asked again when it is asked for by this name, also as a fallback.
+    """
 
     name: str
     deployment: str
     fallbacks: tuple[str, ...] = ()
+    retries: Retries = Retries()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +104,7 @@ class Lanes:
 
     ``context_window``, ``content_policy``: what is tried instead of the fallbacks after these two failures; by the
     name, and by the id of a deployment by which the gateway asks for it.
+    ``max_fallbacks``: how many of them one request tries, those of its fallbacks included.
     """
 
     mode: Mode = "auto"
@@ -107,6 +113,7 @@ class Lanes:
     plain: Mapping[str, Plain] = field(default_factory=dict)
     context_window: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     content_policy: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    max_fallbacks: int = 5
 
     @property
     def needs_litellm(self) -> bool:
@@ -122,6 +129,7 @@ class Lanes:
             "plain": {name: _written(one) for name, one in self.plain.items()},
             "context_window": dict(self.context_window),
             "content_policy": dict(self.content_policy),
+            "max_fallbacks": self.max_fallbacks,
         }
         return (json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
@@ -133,12 +141,10 @@ class Lanes:
             mode=data["mode"],
             direct={name: _direct(one) for name, one in data["direct"].items()},
             why_not=data["why_not"],
-            plain={
-                name: Plain(**{**one, "fallbacks": tuple(one.get("fallbacks", ()))})
-                for name, one in data["plain"].items()
-            },
+            plain={name: _plain(one) for name, one in data["plain"].items()},
             context_window={name: tuple(others) for name, others in data["context_window"].items()},
             content_policy={name: tuple(others) for name, others in data["content_policy"].items()},
+            max_fallbacks=data["max_fallbacks"],
         )
 
 
@@ -148,9 +154,15 @@ _EMPTY: Mapping[type, dict[str, Any]] = {
 }
 
 
+_TIMES = {"seconds", "stream_seconds", "retries"}
+_UNSAID = asdict(Seconds()) | asdict(Retries())
+
+
 def _written(one: Direct | Plain) -> dict[str, Any]:
     empty = _EMPTY[type(one)]
     found = {key: value for key, value in asdict(one).items() if value != empty[key]}
+    for key in _TIMES & found.keys():
+        found[key] = {name: value for name, value in found[key].items() if value != _UNSAID[name]}
     return {key: sorted(value) if isinstance(value, frozenset) else value for key, value in found.items()}
 
 
@@ -162,6 +174,16 @@ def _direct(data: dict[str, Any]) -> Direct:
             "paths": frozenset(data.get("paths", ())),
             "seconds": Seconds(**data.get("seconds", {})),
             "stream_seconds": Seconds(**data.get("stream_seconds", {})),
+            "retries": Retries(**data.get("retries", {})),
+        }
+    )
+
+
+def _plain(data: dict[str, Any]) -> Plain:
+    return Plain(
+        **{
+            **data,
+            "fallbacks": tuple(data.get("fallbacks", ())),
             "retries": Retries(**data.get("retries", {})),
         }
     )

@@ -54,6 +54,7 @@ class Asked:
     may heed none. ``answers``: how many of them.
     ``body``: as it came. ``with_usage``: what LiteLLM is given in its place, to tell the usage of a stream whose client
     did not ask for that.
+    ``said``: the body, read; of a form its fields.
     ``counts_only``: tokens are counted and nothing is answered. ``background``: its answer is fetched later.
     ``not_theirs``: what only the operator may say.
     """
@@ -70,6 +71,7 @@ class Asked:
     end_user: str | None = None
     body: bytes = field(default=b"", repr=False)
     with_usage: bytes | None = field(default=None, repr=False)
+    said: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def model(self) -> str:
@@ -114,6 +116,7 @@ def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mappi
         end_user=_text(said.get("user")),
         body=body,
         with_usage=_with_usage(body, said) if hides_usage else None,
+        said=said,
     )
 
 

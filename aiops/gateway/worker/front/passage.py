@@ -25,6 +25,8 @@ _DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*$")
 _TYPES = rb"(?:message_stop|response\.completed|response\.incomplete|response\.failed)"
 _OVER = re.compile(rb"(?:^|\n)(?:event: ?" + _TYPES + rb'\s*\n|data: ?\{"type": ?"' + _TYPES + rb'")')
 
+STOPS_AT_ONCE = "aiops.stops_at_once"
+"""In the scope of a request that ends as soon as it is cancelled."""
 # Seconds in which LiteLLM ends by itself what it has begun to answer. It would be in the way of being cancelled there:
 # what reads from the provider is a task of its own then.
 GRACE = 0.5
@@ -80,7 +82,7 @@ class Passage:
     async def _until_left(self, app: Application, scope: Scope, receive: Receive) -> None:
         try:
             async with asyncio.timeout(None) as cut:
-                watching = asyncio.create_task(self._cut_when_left(cut, receive))
+                watching = asyncio.create_task(self._cut_when_left(cut, scope, receive))
                 try:
                     await app(scope, self._receive, self._send)
                 finally:
@@ -89,12 +91,12 @@ class Passage:
             if not cut.expired():
                 raise
 
-    async def _cut_when_left(self, cut: asyncio.Timeout, receive: Receive) -> None:
+    async def _cut_when_left(self, cut: asyncio.Timeout, scope: Scope, receive: Receive) -> None:
         await left(receive)
         if self._is_over:
             return  # it has its answer; what LiteLLM does after that is its own
         self._left = True
-        begun = self._given.asked.stream or self._metering.status
+        begun = not scope.get(STOPS_AT_ONCE) and (self._given.asked.stream or self._metering.status)
         cut.reschedule(asyncio.get_running_loop().time() + (GRACE if begun else 0))
 
     async def _receive(self) -> Message:
@@ -179,6 +181,8 @@ class Passage:
             epoch = await self._reserve.settle(self._given, spent.tokens, spent.cost)
         finally:
             self._account.ended(usage, epoch)
+            if call is not None and call.used is not None:
+                call.used(spent.tokens.total)
             if call is not None and call.held is not None:
                 await call.held.settle(spent.tokens.total)
 

@@ -1,0 +1,112 @@
+"""Which lane answers a request: directly, where its provider speaks the language of its client, or by LiteLLM.
+
+Stands behind the front and before both. A request that begins directly may cross to LiteLLM, when the next one to be
+asked needs that: it is the same call, and LiteLLM's hook is told who is left.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiops.gateway.worker import call, probing
+from aiops.gateway.worker.extension import Extension
+from aiops.gateway.worker.front.asgi import Application, Message, Receive, Scope, Send, header
+from aiops.gateway.worker.front.asked import Asked
+from aiops.gateway.worker.front.passage import STOPS_AT_ONCE
+from aiops.gateway.worker.lanes.direct.attempt import Request
+from aiops.gateway.worker.lanes.direct.direct import Direct, refuse
+from aiops.gateway.worker.lanes.direct.failed import Failed
+from aiops.gateway.worker.lanes.plan import Planner
+from aiops.gateway.worker.lanes.read_by_litellm import FIELDS, PREFIXES
+from aiops.spec.lanes.table import PATHS
+
+_PATHS: Final = {f"{prefix}/{path}": path for path in PATHS for prefix in ("/v1", "")} | {"/messages": ""}
+_WITH_METADATA: Final = ("messages", "responses")
+"""Where that field is the provider's."""
+_HEADER: Final = b"x-litellm-"
+_KEY: Final = b"x-litellm-api-key"
+
+
+class Lanes:
+    """One per worker. ``litellm``: the other lane."""
+
+    def __init__(self, litellm: Extension, planner: Planner, direct: Direct) -> None:
+        self._litellm = litellm
+        self._planner = planner
+        self._direct = direct
+
+    def of(self, asked: Asked) -> Application:
+        """What answers this request."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            path = self.path(scope, asked)
+            if path:
+                await self._answer(asked, path, scope, receive, send)
+            else:
+                await self._litellm(scope, receive, send)
+
+        return answer
+
+    def path(self, scope: Scope, asked: Asked) -> str:
+        """What is asked, if it can be asked directly; else empty."""
+        if not self._planner.any or scope["type"] != "http":
+            return ""
+        path = _PATHS.get(scope["path"], "")
+        if not path or len(asked.models) != 1 or asked.not_theirs or asked.background or scope.get("query_string"):
+            return ""
+        said = asked.said
+        if not FIELDS.isdisjoint(said) and not (path in _WITH_METADATA and FIELDS & said.keys() == {"metadata"}):
+            return ""
+        if any(name.startswith(PREFIXES) for name in said):
+            return ""
+        if path == "responses" and "previous_response_id" in said:
+            return ""
+        for name, _ in scope["headers"]:
+            if name.startswith(_HEADER) and name != _KEY:
+                return ""
+        return path
+
+    async def _answer(self, asked: Asked, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        litellm = self._litellm
+        this, scope = litellm.take(scope, receive)
+        try:
+            probe = probing.current.get()
+            if probe is not None and probe.mode == probing.MOCK:
+                await litellm.ask(this, scope, receive, send)
+                return
+            this.name = asked.model
+            targets = await self._planner.plan(this, asked.said)
+            failure: Failed | None = None
+            if targets and targets[0].is_direct(path):
+                this.lane = call.DIRECT
+                scope[STOPS_AT_ONCE] = True
+                kind = header(scope, b"content-type")
+                request = Request(this, asked, path, kind, scope, send)
+                targets, failure = await self._direct.answer(request, targets)
+                if not targets:
+                    return
+                scope[STOPS_AT_ONCE] = False
+                send = _unless_it_fails(request, failure)
+                this.planned = [target.name for target in targets]
+            elif this.rule is not None:  # its turn is taken
+                this.planned = [target.name for target in targets]
+            await litellm.ask(this, scope, receive, send)
+        finally:
+            litellm.over(this)
+
+
+def _unless_it_fails(request: Request, first: Failed | None) -> Send:
+    """Whoever was asked first is who is told of when nobody answers."""
+    if first is None:
+        return request.send
+    is_told = False
+
+    async def send(message: Message) -> None:
+        nonlocal is_told
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            is_told = True
+            await refuse(request, first)
+        elif not is_told:
+            await request.send(message)
+
+    return send
