@@ -2,6 +2,9 @@
 
 It keeps no threads and no event loop, only a select loop, so that forking stays safe. Everything it does is a
 reaction to one of four things: a line on the control socket, a line from a worker, a signal, the clock.
+
+After a start light workers serve at once, where the generation has a direct lane. LiteLLM is imported meanwhile if a
+deployment needs it, and else with the first request that does; full workers take over then.
 """
 
 from __future__ import annotations
@@ -19,13 +22,14 @@ from aiops.gateway.master.control_socket import ControlSocket, Refused
 from aiops.gateway.master.estimate import Estimator
 from aiops.gateway.master.events import Events
 from aiops.gateway.master.group import Group, WorkerHandle
+from aiops.gateway.master.kind import can_be_light, needs_litellm
 from aiops.gateway.master.listeners import Listeners
+from aiops.gateway.master.loading import Loading
 from aiops.gateway.master.logfile import Rotation
 from aiops.gateway.master.notify import Notifier, condition
 from aiops.gateway.master.options import Options
 from aiops.gateway.master.orphans import Orphans
 from aiops.gateway.master.say import say
-from aiops.gateway.master.scout import warm_up
 from aiops.gateway.master.session import OPENING, PAUSING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
 from aiops.gateway.master.succession import Succession
 from aiops.gateway.master.workforce import Workforce
@@ -33,7 +37,8 @@ from aiops.gateway.shared import messages, pointer, protocol
 from aiops.gateway.shared.journald import WARNING
 from aiops.gateway.shared.messages import Answer, Phase, Refusal, Reverted, Status
 from aiops.gateway.shared.protocol import SUCCEEDED
-from aiops.gateway.worker import put_off, runtime, settings
+from aiops.gateway.worker import runtime, settings
+from aiops.gateway.worker.listed import Listed
 
 BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds between looks at the clock
 BOOT_CONFIRM_SECONDS = 60.0
@@ -47,7 +52,13 @@ class Master:
         self._settled = False  # the boot is over, well or not
         self._events = Events()
         self._listeners = Listeners()
-        self._workforce = Workforce(self._events, self._listeners, options, self._heard, self._died)
+        self._loading = Loading(self._turn_meanwhile)
+        self._later: list[tuple[protocol.Peer, messages.Stage | messages.Handover]] = []  # when LiteLLM is here
+        self._asks_for_litellm = False  # a request does
+        self._only_full = False  # light workers did not start
+        self._workforce = Workforce(
+            self._events, self._listeners, options, self._heard, self._died, self._loading.leave_to_master
+        )
         self._change: Change | None = None
         self._stopping: float | None = None  # monotonic deadline
         self._boot_retry: float | None = None
@@ -77,37 +88,63 @@ class Master:
             self._listeners.get(self._options.host, self._options.port)
         self._control = ControlSocket(self._events, self._options.run, self._obey, self._lost, inherited)
         self._pid_file.write_text(f"{os.getpid()}\n")
-        seconds = warm_up()
-        say(f"LiteLLM {runtime.version()} imported in {seconds:.1f} s")
-        for note in put_off.notes:
-            say(note)
-        if not runtime.is_safe_to_fork():
-            say("warning: importing LiteLLM left threads behind; forking is not safe")
-        self._estimator = Estimator(seconds, os.cpu_count() or 1)
+        runtime.version()  # known to be malicious, perhaps
+        if self._loads_first():
+            self._loading.at_once()
+        self._estimator = Estimator(self._loading.seconds, os.cpu_count() or 1)
         self._succession.arrived()
-        self._accountant.start()
+
+    def _loads_first(self) -> bool:
+        """Whether LiteLLM is imported before anything is served by this master: somebody else serves meanwhile, or
+        nobody could without."""
+        if runtime.is_loaded() or self._workforce.groups:
+            return not self._workforce.groups or not all(group.light for group in self._workforce.groups)
+        directory = pointer.read(self._options.state)
+        try:
+            loaded = settings.load(directory) if directory is not None else None
+        except (OSError, ValueError, KeyError):
+            return False  # why it cannot be served is said when that is tried
+        if loaded is None:
+            return False
+        return not can_be_light(loaded) or (bool(self._orphans.pids) and needs_litellm(loaded))
 
     def run(self) -> int:
         """Until told to stop, or to leave. The exit code."""
         if self._serving() is None:
             self._boot()
-        while self._stopping is None or self._workforce.groups:
+        self._accountant.start()
+        while not self._is_over:
             self._turn()
-            if self._left is not None:  # the workers stay, serve on, and are taken over by the next master
-                say("leaves its workers to the next master")
-                return self._left
             control, free = self._control.fileno(), self._change is None and self._stopping is None
             if free and self._succession.go(self._workforce, self._listeners, control, self._catch_up):
                 return SUCCEEDED
+        return self._end()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._left is not None or (self._stopping is not None and not self._workforce.groups)
+
+    def _end(self) -> int:
+        if self._left is not None:  # the workers stay, serve on, and are taken over by the next master
+            say("leaves its workers to the next master")
+            return self._left
         self._listeners.close()
         self._accountant.stop()
         self._pid_file.unlink(missing_ok=True)
         return 0
 
-    def _turn(self) -> None:
+    def _turn_meanwhile(self) -> None:
+        """While LiteLLM is imported; that goes on after it, or never, if this process has to end."""
+        self._turn(0.0)
+        for peer, _ in self._later:
+            self._loading.tell(peer)
+        if self._is_over:
+            os._exit(self._end())
+
+    def _turn(self, patience: float = IDLE_TICK) -> None:
         groups = self._workforce.groups
         busy = self._change is not None or self._stopping is not None or any(group.refork_at for group in groups)
-        arrived = self._events.wait(min(BUSY_TICK if busy else IDLE_TICK, self._notifier.patience))
+        arrived = self._events.wait(min(BUSY_TICK if busy else IDLE_TICK, self._notifier.patience, patience))
         if signal.SIGCHLD in arrived:
             self._workforce.reap()
         if signal.SIGTERM in arrived or signal.SIGINT in arrived:
@@ -120,19 +157,32 @@ class Master:
             self._notifier.tell(*condition(self.status(), self._settled, self._left is not None), now)
 
     def _tick(self, now: float) -> None:
-        self._workforce.fork_again(now)
+        self._workforce.fork_again(now, full=self._loading.is_here)
+        if self._stopping is not None and now >= self._stopping:
+            self._workforce.kill_all()
+        if not self._loading.going_on:
+            self._go_on(now)
+        self._workforce.drop_empty()
+        self._accountant.look(now)
+        self._log.look(now)
+
+    def _go_on(self, now: float) -> None:
+        """With what may fork full workers."""
+        later, self._later = self._later, []
+        for peer, request in later:
+            self._control.obey(peer, request)
         if self._change is not None:
             self._advance(self._change, now)
         if self._boot_retry is not None and now >= self._boot_retry and self._change is None:
             self._boot()
-        if self._stopping is not None and now >= self._stopping:
-            self._workforce.kill_all()
-        if self._to_adopt and self._change is None and self._stopping is None:
+        if self._change is not None or self._stopping is not None:
+            return
+        if self._to_adopt:
             runtime.adopt(sorted(self._to_adopt))
             self._to_adopt = set()
-        self._workforce.drop_empty()
-        self._accountant.look(now)
-        self._log.look(now)
+        serving = self._serving()
+        if serving is not None and serving.light and self._boot_retry is None and now >= self._loading.again_at:
+            self._relieve(serving)
 
     # --- the committed generation, after a start --------------------------------------------------------------
 
@@ -148,9 +198,27 @@ class Master:
         except (Refused, OSError, ValueError, KeyError) as error:
             self._boot_failed(str(error))
 
+    def _relieve(self, light: Group) -> None:
+        """Full workers take over from light ones, if they are needed."""
+        if not (self._asks_for_litellm or needs_litellm(light.settings)):
+            return
+        if not self._loading.is_here and not self._load():
+            light.say_of_litellm(self._loading.failure)
+            return
+        light.say_of_litellm("")
+        self._boot()
+
+    def _load(self, for_: protocol.Peer | None = None) -> bool:
+        """Whether LiteLLM could be imported. ``for_``: who waits for it."""
+        say(f"LiteLLM is imported; that takes about {self._loading.seconds:.0f} s")
+        done = self._loading.in_turns(for_)
+        self._estimator = Estimator(self._loading.seconds, os.cpu_count() or 1)
+        return done
+
     def _boot_again(self, change: Change, reason: str) -> None:
         """Later if it was the boot that failed; at once what gave way to a change that came to nothing."""
         if change.session is None:
+            self._only_full = self._only_full or change.candidate.light
             self._boot_failed(reason)
         elif self._serving() is None and self._stopping is None and pointer.read(self._options.state) is not None:
             self._boot_retry = time.monotonic()
@@ -168,6 +236,9 @@ class Master:
         why = f"the committed generation does not start: {reason}"
         self._last_revert = Reverted(why, boot=True, failures=self._boot_failures)
         say(f"{why}; next try in {wait:g} s", WARNING)
+        serving = self._serving()
+        if serving is not None and serving.light:
+            serving.say_of_litellm(reason)
 
     # --- one change -------------------------------------------------------------------------------------------
 
@@ -186,7 +257,13 @@ class Master:
         self._boot_retry = None
         loaded = settings.load(directory)
         secrets = settings.read_secrets(loaded, self._options.secrets)
-        group = Group(loaded, secrets, *self._listeners.of(loaded))
+        models = self._models_of_light(loaded, at_once=session is None)
+        if models is None and not self._loading.is_here:
+            if not self._load(for_=session):
+                raise Refused(f"LiteLLM cannot be imported: {self._loading.failure}")
+            if session is not None and session.closed:
+                return
+        group = Group(loaded, secrets, *self._listeners.of(loaded), models=models)
         self._change = Change(
             candidate=group,
             previous=self._serving(),
@@ -197,6 +274,12 @@ class Master:
             labels={"generation": loaded.generation, **labels},
         )
         self._workforce.start(group)
+
+    def _models_of_light(self, loaded: settings.Settings, at_once: bool) -> Listed | None:
+        """What light workers would serve; None: this is for full ones. ``at_once``: better some of it than nothing."""
+        if self._loading.is_here or self._only_full or not can_be_light(loaded):
+            return None
+        return None if needs_litellm(loaded) and not at_once else Listed.read(loaded.config)
 
     def _advance(self, change: Change, now: float) -> None:
         if change.phase == STAGING:
@@ -279,13 +362,18 @@ class Master:
         self._to_adopt |= set(message.get("modules", ())) - sys.modules.keys()
         if event == "ready":
             handle.role, handle.http, handle.exchange = protocol.CANDIDATE, message["http"], message["exchange"]
-            self._estimator.learn(group.settings.models, time.monotonic() - handle.started)
+            if not group.light:
+                self._estimator.learn(group.settings.models, time.monotonic() - handle.started)
+            elif self._loading.failure:
+                group.say_of_litellm(self._loading.failure)
             if group.role != protocol.CANDIDATE:
                 group.tell(handle)
         elif event == "role":
             handle.role = message["role"]
         elif event == "failed":
             handle.failure = str(message["reason"])
+        elif event == "litellm":
+            self._asks_for_litellm = True
 
     def _died(self, group: Group, handle: WorkerHandle, why: str) -> None:
         if group.role == protocol.DRAINING or self._stopping is not None:
@@ -315,6 +403,9 @@ class Master:
             self._abandon(self._change, "the connection of whoever made the change was lost")
 
     def _obey(self, peer: protocol.Peer, request: messages.AnyRequest) -> None:
+        if self._loading.going_on and isinstance(request, messages.Stage | messages.Handover):
+            self._later.append((peer, request))
+            return
         match request:
             case messages.Look():
                 peer.send(self.status().plain())
@@ -389,9 +480,13 @@ class Master:
             version=aiops.__version__,
             uptime=round(time.monotonic() - self._started, 1),
             generation=serving.generation if serving else None,
-            change=messages.Change(change.candidate.generation, change.phase) if change else None,
+            change=messages.Change(change.candidate.generation, change.phase)
+            if change and not change.relieves
+            else None,
             groups=tuple(group.describe() for group in self._workforce.groups),
             orphans=tuple(self._orphans.pids),
             last_revert=self._last_revert,
             accountant=self._accountant.describe(),
+            loads=self._loading.going_on or bool(change and change.relieves),
+            without=self._loading.failure,
         )

@@ -22,9 +22,19 @@ Died = Callable[[Group, WorkerHandle, str], None]
 
 
 class Workforce:
-    """``heard`` is called for each message of a worker, ``died`` for each death, with the reason."""
+    """``heard`` is called for each message of a worker, ``died`` for each death, with the reason. ``leave``: what a
+    child has to do first."""
 
-    def __init__(self, events: Events, listeners: Listeners, options: Options, heard: Heard, died: Died) -> None:
+    def __init__(
+        self,
+        events: Events,
+        listeners: Listeners,
+        options: Options,
+        heard: Heard,
+        died: Died,
+        leave: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._leave = leave
         self.groups: list[Group] = []
         self._events = events
         self._listeners = listeners
@@ -69,10 +79,12 @@ class Workforce:
     def pids(self) -> set[int]:
         return {handle.pid for group in self.groups for handle in group.workers}
 
-    def fork_again(self, now: float) -> None:
-        """Replace the workers that died, when their time has come."""
+    def fork_again(self, now: float, *, full: bool) -> None:
+        """Replace the workers that died, when their time has come; ``full``: also those that need LiteLLM."""
         self._sweep()
         for group in self.groups:
+            if not (full or group.light):
+                continue
             if group.adopted and group.workers:
                 continue  # what is imported here need not be what that generation was proved with: only for want of any
             for index, when in list(group.refork_at.items()):
@@ -146,6 +158,7 @@ class Workforce:
 
     def _become_worker(self, group: Group, index: int, channel: socket.socket, masters: socket.socket) -> None:
         masters.close()
+        self._leave()
         self._events.leave_to_parent()
         self._listeners.keep_only(group.listeners)
         worker.run(
@@ -160,6 +173,7 @@ class Workforce:
                 listener=group.listener,
                 admin=group.admin,
                 backlog=BACKLOG,
+                models=group.models,
             )
         )
 
