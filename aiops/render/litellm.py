@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from aiops.spec.choosing.rules import Member, Strategy
+from aiops.spec.lanes import ways
 from aiops.spec.routes.deployments import ANY_MODEL, hidden_members, hidden_name, identity
 from aiops.spec.routes.documentation import together
 from aiops.spec.routes.routes import Info, Route, RouteTable, is_alone
@@ -18,7 +18,6 @@ from aiops.spec.sources import MAPPINGS, PROVIDERS, SETTINGS
 from aiops.spec.yaml.yaml_text import block
 
 NAME = "litellm-unified.yaml"
-_LITELLM_DEFAULT_FALLBACKS = 5
 _PASSING = ("TimeoutError", "RateLimitError", "InternalServerError", "ServiceUnavailableError")
 """Failures after which a second try may be answered."""
 _NOT_THERE = ("InternalServerErrorRetries", "ServiceUnavailableErrorRetries")
@@ -44,11 +43,9 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
     """The configuration as plain data."""
     gateway = state.gateway
     fallbacks = [{route.model: list(route.fallbacks)} for route in table.routes if route.fallbacks]
-    longest = max(_ways_out(table), default=0)
     router: dict[str, Any] = {
         "fallbacks": fallbacks,
-        # LiteLLM stops after five by default.
-        "max_fallbacks": max(longest, _LITELLM_DEFAULT_FALLBACKS),
+        "max_fallbacks": ways.max_fallbacks(table),
         "num_retries": gateway.retries or 0,
         # One 401 or 404 would take a model with a single deployment out for five seconds.
         "disable_cooldowns": True,
@@ -60,7 +57,7 @@ def config(state: DesiredState, table: RouteTable) -> dict[str, Any]:
     if policies := _policies(gateway.retries, state, table):
         router["model_group_retry_policy"] = policies
     for key in ("context_window", "content_policy"):
-        if named := list(_special_ways(table, key)):
+        if named := [{name: list(others)} for name, others in ways.special(table, key)]:
             router[f"{key}_fallbacks"] = named
     if gateway.stream_timeout is not None:
         router["stream_timeout"] = gateway.stream_timeout
@@ -113,17 +110,6 @@ def _once(provider: Provider) -> dict[str, int]:
     return dict.fromkeys(_NOT_THERE, 1)
 
 
-def _special_ways(table: RouteTable, key: str) -> Iterator[dict[str, list[str]]]:
-    """Fallbacks for one kind of failure; also under the deployments by which the gateway asks for a name."""
-    for route in table.routes:
-        if others := getattr(route, key):
-            deployments = [member.deployment for member in route.members]
-            if not deployments and route.model in table.rules.names:
-                deployments = [identity(route.model, route.provider, route.backend_model)]
-            for name in (route.model, *deployments):
-                yield {name: list(others)}
-
-
 def _callbacks(table: RouteTable) -> list[str]:
     # The first lets `verify` prove a fallback without taking a provider down. It comes first, so that a failure it
     # makes is not counted against a provider.
@@ -131,14 +117,6 @@ def _callbacks(table: RouteTable) -> list[str]:
     if any(group.strategy is Strategy.USAGE_BASED for group in table.rules.groups()):
         callbacks.append("aiops.gateway.routing.usage")  # counts tokens, which costs every request
     return callbacks
-
-
-def _ways_out(table: RouteTable) -> Iterator[int]:
-    """How many others one request may have to try: fallbacks, and the other members of its group."""
-    for route in table.routes:
-        yield len(route.fallbacks)
-    for group in table.rules.groups():
-        yield len(group.members) - 1 + len(group.fallbacks)
 
 
 def _deployments(state: DesiredState, table: RouteTable) -> list[dict[str, Any]]:

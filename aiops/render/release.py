@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from aiops.render import gateway, litellm, routes, routing
+from aiops.render import gateway, lanes, litellm, routes, routing
 from aiops.spec.routes.routes import RouteTable
 from aiops.spec.routes.summary import summarise
 from aiops.spec.shapes.model import DesiredState
@@ -17,6 +17,7 @@ def render(state: DesiredState, table: RouteTable, *, aiops_version: str) -> dic
         litellm.NAME: litellm.litellm_config(state, table, aiops_version=aiops_version),
         gateway.NAME: gateway.gateway_json(state, table),
         routing.NAME: routing.routing_json(table),
+        lanes.NAME: lanes.lanes_json(state, table),
         routes.NAME: routes.routes_json(table, summarise(state)),
     }
 

@@ -20,7 +20,7 @@ from aiops.spec.routes.summary import summarise
 from aiops.spec.sources import Sources
 
 # What the gateway reads of a release. `routes.json` is only a record of it.
-READ_BY_THE_GATEWAY = ("litellm-unified.yaml", "gateway.json", "routing.json")
+READ_BY_THE_GATEWAY = ("litellm-unified.yaml", "gateway.json", "routing.json", "lanes.json")
 ENVIRONMENT = {"LAB_HOST": "lab"}
 
 Release = Mapping[str, Any]

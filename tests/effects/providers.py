@@ -6,6 +6,7 @@ from tests.effects.case import Case, Documents, Explains, Flips, Refuses, ShownB
 
 CASES: dict[str, Case] = {
     "max_parallel": Flips("max_parallel: 32", "max_parallel: 33", '"parallel": 33'),
+    "lane": Flips("max_parallel: 32", "max_parallel: 32\n    lane: litellm", "`cards` has `lane: litellm`"),
     "queue.most": Flips("most: 20", "most: 21", '"most": 21'),
     "queue.seconds": Flips("seconds: 30}", "seconds: 31}", '"seconds": 31'),
     "cost_per_1k_tokens": Flips("cost_per_1k_tokens: 0.001", "cost_per_1k_tokens: 0.003", '"cost": 0.003'),

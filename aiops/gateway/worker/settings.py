@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from aiops.gateway.shared import deployment
 from aiops.gateway.shared.deployment import Deployment
 from aiops.spec import env_file
 from aiops.spec.choosing.rules import RoutingTable
 from aiops.spec.lanes.table import Lanes
+
+T = TypeVar("T")
 
 MASTER_KEY_VARIABLE = "AIOPS_MASTER_KEY"
 CONFIG_FILE = "litellm-unified.yaml"
@@ -37,6 +40,7 @@ class Settings:
     ``expose``: what of LiteLLM's port is opened. ``addresses``: where the active providers are, as ``host:port``; None
     for a release of an aiops that did not write them down. ``free``: the providers that send no bill, or None likewise.
     ``deployment``: what is shared with other gateways; None: nothing.
+    ``lanes``: None for a release of an aiops that asked everybody by way of LiteLLM.
     ``cache``: None: no answer is given again. ``over_budget_status``: HTTP, of a key that has spent its budget.
     """
 
@@ -86,7 +90,7 @@ def load(directory: Path) -> Settings:
         secrets=dict(data["secrets"]),
         environment=tuple(data["environment"]),
         master_key_file=data["master_key_file"],
-        routing=_routing(directory / "release" / ROUTING_FILE),
+        routing=_read(directory / "release" / ROUTING_FILE, RoutingTable.from_json),
         admin=(str(admin["host"]), int(admin["port"])) if (admin := data.get("admin")) else None,
         expose=tuple(data.get("expose", ())),
         addresses=tuple(data["addresses"]) if "addresses" in data else None,
@@ -94,25 +98,16 @@ def load(directory: Path) -> Settings:
         deployment=deployment.parse(data),
         over_budget_status=int(data.get("over_budget_status", 429)),
         cache=Cache(float(cache["ttl"]), int(cache["most_bytes"])) if (cache := data.get("cache")) else None,
-        lanes=_lanes(directory / "release" / LANES_FILE),
+        lanes=_read(directory / "release" / LANES_FILE, Lanes.from_json),
     )
 
 
-def _routing(path: Path) -> RoutingTable | None:
+def _read(path: Path, parse: Callable[[bytes], T]) -> T | None:
     """What the master reads once, its workers share."""
     if not path.exists():
         return None
     try:
-        return RoutingTable.from_json(path.read_bytes())
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def _lanes(path: Path) -> Lanes | None:
-    if not path.exists():
-        return None
-    try:
-        return Lanes.from_json(path.read_bytes())
+        return parse(path.read_bytes())
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 

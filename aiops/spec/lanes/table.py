@@ -59,7 +59,7 @@ class Direct:
     ``url``: with ``/v1`` where the provider has it, without a slash at the end; the path is put behind it.
     ``query``: what is put behind the path, without the ``?``; empty as a rule.
     ``model``: what the provider calls it; None passes on the name that was asked for.
-    ``key``: the environment variable that holds it; None: no key is shown.
+    ``key``: the environment variable that holds it; None: ``none`` is shown, as LiteLLM does.
     ``headers``: sent in addition; a value may be ``os.environ/NAME``.
     ``defaults``: fields put into the body where the client did not write them. ``forced``: put there whatever the
     client wrote. ``drop``: taken out of what it wrote. ``rename``: its name of a field -> the provider's.

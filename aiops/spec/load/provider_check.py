@@ -7,6 +7,7 @@ from typing import Any
 
 from aiops.errors import Problem
 from aiops.spec.choosing import sizes
+from aiops.spec.load.lane import check_lane
 from aiops.spec.load.link_local import forbidden
 from aiops.spec.shapes.model import ModelSpec
 from aiops.spec.shapes.option_tables import OPTIONS, Mode
@@ -25,6 +26,7 @@ def check_provider(
     yield from _options(doc, path, raw, kind if isinstance(kind, str) and kind in OPTIONS else None, models)
     yield from _sizes(doc, path, raw)
     yield from _prices(doc, path, raw, models)
+    yield from check_lane(doc, path, raw)
     if raw.get("queue") is not None and raw.get("max_parallel") is None:
         where = (*path, "queue")
         message = f"`{dotted(where)}` needs `max_parallel`: the requests beyond it wait"

@@ -55,6 +55,7 @@ _UNSET: Mapping[tuple[str, str], tuple[Any, ...]] = {
     ("gateway", "admin_host"): ("127.0.0.1",),
     ("gateway", "admin_port"): (None,),
     ("gateway", "expose"): ((),),
+    ("gateway", "lanes"): ("auto",),
     ("gateway", "retries"): (None,),
     ("verify", "every_model"): (False,),
     ("deployment", "mode"): (None,),
@@ -78,6 +79,7 @@ def _provider(provider: Provider) -> dict[str, Any]:
         "health_endpoint": provider.health_endpoint,
         "exact_url": provider.base_url if provider.exact_url else None,
         "same_server_as": provider.same_server_as,
+        "lane": provider.lane,
         # Models show them too; for what only rules lead to there is no model.
         "options": inline(provider.options) if provider.options else None,
         "cost_per_1k_tokens": None if provider.cost_per_1k_tokens is None else inline(provider.cost_per_1k_tokens),

@@ -112,6 +112,7 @@ class Provider(Shape):
     ``max_parallel``: requests it answers at the same time. ``options``: for each of its models that takes them.
     ``exact_url``: LiteLLM is given ``base_url`` as it is written, without ``/v1`` being added, and with its query.
     ``same_server_as``: the provider of the same address that this one is another way to ask.
+    ``lane``: whether it is asked directly or by way of LiteLLM; None: as its type is, see ``spec/lanes``.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Provider(Shape):
     allow_link_local: bool = False
     exact_url: bool = False
     same_server_as: str | None = None
+    lane: Literal["direct", "litellm"] | None = None
     service: Service | None = None
     description: str | None = None
     features: tuple[str, ...] = ()

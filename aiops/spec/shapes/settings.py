@@ -17,6 +17,8 @@ class Gateway(Shape):
     ``admin_port``: where the management API answers; None is on ``port``, with all the rest.
 
     ``retries``: None is one more try where nobody else can answer, and only after what passes by itself.
+
+    ``lanes``: ``litellm`` asks everybody by way of LiteLLM, ``auto`` only who has to be.
     """
 
     host: str = "127.0.0.1"
@@ -29,6 +31,7 @@ class Gateway(Shape):
     stream_timeout: Seconds | None = None
     retries: Annotated[int, Field(ge=0, le=10)] | None = None
     expose: tuple[Group, ...] = ()
+    lanes: Literal["auto", "litellm"] = "auto"
 
 
 class Verify(Shape):

@@ -12,9 +12,10 @@ from aiops.gateway.worker.front import limits_shown
 from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application, Headers, Message, Receive, Scope, Send, left, replay
 from aiops.gateway.worker.front.beyond import NeedsLiteLLM
-from aiops.gateway.worker.front.metering import Metering
+from aiops.gateway.worker.front.metering import COST_HEADER, Metering
 from aiops.gateway.worker.front.reserve import Reservation, Reserve
 from aiops.gateway.worker.prices import Tokens
+from aiops.state import money
 from aiops.state.usage import settled
 from aiops.state.usage.record import Outcome
 from aiops.state.usage.spool import Accepted
@@ -53,6 +54,7 @@ class Passage:
         self._is_over = False
         self._head: Message | None = None  # kept back
         self._used: Tokens | None = None  # set when it is over
+        self._cost: int | None = None  # likewise, of what LiteLLM does not say it of
         self.outcome: Outcome | None = None
 
     async def run(self, app: Application, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> None:
@@ -127,6 +129,8 @@ class Passage:
             if self._head is not None:
                 head, self._head = self._head, None
                 head["headers"] = self._with_limits(head.get("headers", []))
+                if self._cost is not None and head["status"] < 400:
+                    head["headers"].append((COST_HEADER, str(money.dollars(self._cost)).encode()))
                 await self._send_to(head)
         elif kind == "websocket.accept":
             self._metering.status = 101
@@ -170,6 +174,8 @@ class Passage:
         written = self._reserve.lengths.written(self._given.asked.model, seconds)
         spent = self._account.spent(self._given, metering, call, written)
         self._used = spent.tokens
+        if metering.cost is None and not metering.cached and not spent.estimated:
+            self._cost = spent.cost
         if metering.ended and metering.status < 400 and not spent.estimated and not metering.cached:
             self._reserve.lengths.note(self._given.asked.model, spent.tokens.completion, seconds)
         outcome = self.outcome = self._outcome(call)

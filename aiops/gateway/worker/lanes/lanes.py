@@ -10,7 +10,7 @@ from typing import Final
 
 from aiops.gateway.worker import call, probing
 from aiops.gateway.worker.extension import Extension
-from aiops.gateway.worker.front.asgi import Application, Message, Receive, Scope, Send, header
+from aiops.gateway.worker.front.asgi import Application, Message, Receive, Scope, Send, header, replay
 from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.passage import STOPS_AT_ONCE
 from aiops.gateway.worker.lanes.direct.attempt import Request
@@ -59,8 +59,8 @@ class Lanes:
             return ""
         if any(name.startswith(PREFIXES) for name in said):
             return ""
-        if path == "responses" and "previous_response_id" in said:
-            return ""
+        if path == "responses" and (said.get("store") is not False or "previous_response_id" in said):
+            return ""  # who keeps an answer, LiteLLM writes into its id
         for name, _ in scope["headers"]:
             if name.startswith(_HEADER) and name != _KEY:
                 return ""
@@ -81,11 +81,13 @@ class Lanes:
                 this.lane = call.DIRECT
                 scope[STOPS_AT_ONCE] = True
                 kind = header(scope, b"content-type")
+                read = await receive()  # from here on it says when the client has left, which whoever queues asks
                 request = Request(this, asked, path, kind, scope, send)
                 targets, failure = await self._direct.answer(request, targets)
                 if not targets:
                     return
                 scope[STOPS_AT_ONCE] = False
+                receive = replay(read.get("body", b""), receive)
                 send = _unless_it_fails(request, failure)
                 this.planned = [target.name for target in targets]
             elif this.rule is not None:  # its turn is taken

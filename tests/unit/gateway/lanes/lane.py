@@ -188,7 +188,14 @@ def chat(model: str = "alpha", **more: Any) -> dict[str, Any]:
 def said(model: str = "alpha-there", text: str = "hello", **more: Any) -> dict[str, Any]:
     choices = [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}]
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
-    return {"id": "x1", "object": "chat.completion", "created": 1, "model": model, "choices": choices, "usage": usage} | more
+    return {
+        "id": "x1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": choices,
+        "usage": usage,
+    } | more
 
 
 def chunk(model: str = "alpha-there", **delta: Any) -> dict[str, Any]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-
-import pytest
 
 from tests.unit.gateway.lanes.lane import chat, chunk, lane, said
 from tests.unit.gateway.lanes.server import event, pieces, server, whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
@@ -22,6 +23,7 @@ from aiops.gateway.worker.lanes.upstream.client import Answer, Upstream
 from aiops.gateway.worker.lanes.upstream.failed import UpstreamError
 from aiops.gateway.worker.limits import Full, Limits
 from aiops.gateway.worker.queue import TurnedAway
+from aiops.spec.choosing.rules import Strategy
 
 SSE, JSON = b"text/event-stream", b"application/json"
 _NOT_TEXT = ("audio/speech", "audio/transcriptions", "audio/translations")
@@ -47,6 +49,8 @@ class Attempts:
         self._upstream = upstream
         self._dispatch = dispatch
         self._limits = limits
+        groups = dispatch.table.groups()
+        self._counts_tokens = any(group.strategy is Strategy.USAGE_BASED for group in groups)
 
     async def ask(self, request: Request, asking: Asking, shown: str, retries: int) -> Failed | None:
         """None: it answered, or began to. ``shown``: what the answer calls its model; ``retries``: how often the same
@@ -61,6 +65,8 @@ class Attempts:
             failure = await self._ask(request, asking, shown, retries)
         except UpstreamError as error:
             failure = failed.of_upstream(error, direct.provider)
+        if failure is None and self._counts_tokens:
+            call.used = partial(board.used, direct.deployment)
         if failure is not None:
             board.failed(call, failure.status, failure.failure)
             await _give_back(call)
