@@ -116,6 +116,24 @@ class Stream:
         await send({"type": "http.response.body", "body": self._naming.end()})
         return None
 
+    async def pass_bytes_on(self, pieces: AsyncIterator[bytes], headers: Headers) -> None:
+        """What is no text: as it is. One that breaks off is left without an end, which its client sees."""
+        send = self._send
+        try:
+            async for piece in pieces:
+                if not self.begun:
+                    await self._begin(headers)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except UpstreamError as error:
+            if not self.begun:
+                raise
+            failure = failed.of_upstream(error, self._provider)
+            self._board.failed(self._call, failure.status, failure.failure)
+            return
+        if not self.begun:
+            await self._begin(headers)
+        await send({"type": "http.response.body", "body": b""})
+
     def _look(self, piece: bytes) -> Failed | bool:
         """Whether the first token is there now, in what was kept back so far."""
         self._held.append(piece)

@@ -14,7 +14,7 @@ from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front import let_in
 from aiops.gateway.worker.front.asgi import Scope, Send
 from aiops.gateway.worker.front.asked import Asked
-from aiops.gateway.worker.lanes.direct import answer, body, failed
+from aiops.gateway.worker.lanes.direct import answer, body, failed, packing
 from aiops.gateway.worker.lanes.direct.answer import Stream, Whole
 from aiops.gateway.worker.lanes.direct.asking import Asking
 from aiops.gateway.worker.lanes.direct.failed import Failed
@@ -60,14 +60,14 @@ class Attempts:
         if refused is not None:
             return refused
         board.begin(call, direct.deployment, direct.provider)
-        failure: Failed | None = None
+        if self._counts_tokens:
+            call.used = partial(board.used, direct.deployment)
         try:
             failure = await self._ask(request, asking, shown, retries)
         except UpstreamError as error:
             failure = failed.of_upstream(error, direct.provider)
-        if failure is None and self._counts_tokens:
-            call.used = partial(board.used, direct.deployment)
         if failure is not None:
+            call.used = None
             board.failed(call, failure.status, failure.failure)
             await _give_back(call)
         return failure
@@ -94,12 +94,12 @@ class Attempts:
         except Full as full:
             call.full = full.wait if call.full is None else min(full.wait, call.full)
             call.refused = call.refused or str(full)
-            return failed.turned_away(str(full), full.wait)
+            return failed.turned_away(str(full))
         except TurnedAway as turned:
             call.turned_away = turned.wait
             call.refused = call.refused or str(turned)
             await _give_back(call)
-            return failed.turned_away(str(turned), turned.wait)
+            return failed.turned_away(str(turned))
         return None
 
     async def _ask(self, request: Request, asking: Asking, shown: str, retries: int) -> Failed | None:
@@ -141,15 +141,22 @@ class Attempts:
         """Whether it is an answer. A stream is passed on. Raises UpstreamError."""
         if not 200 <= said.status < 300:
             return failed.of_answer(said.status, said.headers, await _at_most(said, failed.LARGEST), provider)
-        kind = next((value for name, value in said.headers if name.lower() == b"content-type"), b"")
+        named = {name.lower(): value for name, value in said.headers}
+        kind, packed = named.get(b"content-type", b""), named.get(b"content-encoding", b"identity").lower()
+        if packed not in packing.KNOWN:
+            return failed.nonsense(provider, "a coding that nobody asked for")
         if kind.startswith(SSE):
-            return await stream.pass_on(said.pieces(), answer.head(request.call, 200, kind, retries, said.headers))
-        if request.asked.stream and request.path not in _NOT_TEXT:
+            head = answer.head(request.call, 200, kind, retries, said.headers)
+            return await stream.pass_on(packing.unpacked(said.pieces(), packed), head)
+        if request.path in _NOT_TEXT and not kind.startswith((JSON, b"text/html")):
+            head = answer.head(request.call, 200, kind, retries, said.headers)
+            head += [(name, named[name]) for name in (b"content-length", b"content-encoding") if name in named]
+            await stream.pass_bytes_on(said.pieces(), head)
+            return None
+        if request.asked.stream:
             content = await _at_most(said, failed.LARGEST)
             return failed.in_a_stream(content, provider) or failed.nonsense(provider, "no event stream")
-        content = await said.whole()
-        if request.path in _NOT_TEXT and not kind.startswith((JSON, b"text/html")):
-            return Whole(content, None, kind, said.headers)
+        content = packing.whole(await said.whole(), packed)
         try:
             read = orjson.loads(content)
         except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -54,7 +55,7 @@ class Direct:
         assert target.asking is not None
         for retries in range(1000):
             failure = await self._attempts.ask(request, target.asking, target.shown(request.call), retries)
-            if failure is None or not failure.failure or retries >= _retries(target.retries, failure.kind):
+            if failure is None or retries >= _retries(target.retries, failure.kind):
                 return failure
             if alone:
                 await asyncio.sleep(self._pause(failure, retries))
@@ -79,9 +80,11 @@ def _retries(written: Retries, kind: Kind) -> int:
 
 async def refuse(request: Request, failure: Failed) -> None:
     """What its client is told when nobody answered: why the first one did not."""
-    call = request.call
+    call, message = request.call, failure.message
+    if failure.kind is Kind.OURS and (wait := wait_of(call)) is not None:
+        message = f"{message}; ask again in {math.ceil(wait)} s"
     told = Refusal(
-        status=failure.shown, kind=failure.type, message=failure.message, param=failure.param, code=failure.code or ""
+        status=failure.shown, kind=failure.type, message=message, param=failure.param, code=failure.code or ""
     )
     content = refusals.body(told, request.scope["path"])
     headers = answer.head(call, failure.shown, b"application/json", 0, list(failure.headers))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -29,6 +28,7 @@ class Kind(Enum):
     RATE_LIMITED = "rate_limited"
     TOO_LONG = "the prompt is too long for the model"
     AGAINST_POLICY = "the provider refuses to answer it"
+    OURS = "aiops itself does not let it be asked"
     OTHER = "other"
 
 
@@ -109,12 +109,9 @@ def in_a_stream(data: bytes, provider: str) -> Failed | None:
     return of_answer(status, [], data, provider)
 
 
-def turned_away(message: str, wait: float) -> Failed:
+def turned_away(message: str) -> Failed:
     """aiops itself does not let it ask: a limit is full, or a queue."""
-    text = f"{message}; ask again in {math.ceil(wait)} s"
-    return Failed(
-        kind=Kind.RATE_LIMITED, failure="", message=text, shown=LIMITED, status=LIMITED, type="rate_limit_error"
-    )
+    return Failed(kind=Kind.OURS, failure="", message=message, shown=LIMITED, status=LIMITED, type="rate_limit_error")
 
 
 def _error(content: bytes) -> Mapping[str, Any]:
