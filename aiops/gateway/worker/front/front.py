@@ -240,7 +240,7 @@ class Front:
             with contextlib.suppress(Invalid, asked.Unreadable):  # LiteLLM says what is wrong with it
                 query = scope.get("query_string", b"")
                 wanted = asked.read(scope["path"], header(scope, b"content-type"), body, query, self._same)
-                app = self._lanes.of(replace(wanted, with_usage=None))
+                app = self._lanes.of_proof(replace(wanted, with_usage=None))
         await app(scope, receive, send)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:

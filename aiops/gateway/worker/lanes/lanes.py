@@ -6,7 +6,10 @@ asked needs that: it is the same call, and LiteLLM's hook is told who is left.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
+
+import orjson
 
 from aiops.gateway.worker import call, probing
 from aiops.gateway.worker.extension import Extension
@@ -25,6 +28,9 @@ _WITH_METADATA: Final = ("messages", "responses")
 """Where that field is the provider's."""
 _HEADER: Final = b"x-litellm-"
 _KEY: Final = b"x-litellm-api-key"
+ALONE: Final = "disable_fallbacks"
+OF_PROOFS: Final = frozenset({b"x-litellm-num-retries"})
+"""What aiops says to LiteLLM when it asks models itself; a client that says it means LiteLLM."""
 
 
 class Lanes:
@@ -42,6 +48,21 @@ class Lanes:
             path = self.path(scope, asked)
             if path:
                 await self._answer(asked, path, scope, receive, send)
+            else:
+                await self._litellm(scope, receive, send)
+
+        return answer
+
+    def of_proof(self, asked: Asked) -> Application:
+        """What answers one that aiops itself asks, which may say that nobody else is to be asked, and nobody twice."""
+        said = {name: value for name, value in asked.said.items() if name != ALONE}
+        plain = asked if said == asked.said else replace(asked, said=said, body=orjson.dumps(said))
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            headers = [pair for pair in scope["headers"] if pair[0] not in OF_PROOFS]
+            path = self.path({**scope, "headers": headers}, plain)
+            if path:
+                await self._answer(plain, path, scope, receive, send, alone=plain is not asked)
             else:
                 await self._litellm(scope, receive, send)
 
@@ -66,7 +87,9 @@ class Lanes:
                 return ""
         return path
 
-    async def _answer(self, asked: Asked, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(
+        self, asked: Asked, path: str, scope: Scope, receive: Receive, send: Send, *, alone: bool = False
+    ) -> None:
         litellm = self._litellm
         this, scope = litellm.take(scope, receive)
         try:
@@ -76,6 +99,7 @@ class Lanes:
                 return
             this.name = asked.model
             targets = await self._planner.plan(this, asked.said)
+            targets = targets[:1] if alone else targets
             failure: Failed | None = None
             if targets and targets[0].is_direct(path):
                 this.lane = call.DIRECT
