@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from aiops.gateway.worker.front import key
 from aiops.gateway.worker.front.asgi import Application, Receive, Scope, Send, is_private
 from aiops.gateway.worker.front.beyond import NeedsLiteLLM
+from aiops.gateway.worker.front.identify import stranger
 from aiops.gateway.worker.front.refusals import send_refusal
 from aiops.gateway.worker.giving import Full, Giving
 from aiops.gateway.worker.lanes.models import Listing
 from aiops.gateway.worker.listed import Listed
 from aiops.gateway.worker.settings import Settings
-from aiops.state.rules import Refusal
 
 if TYPE_CHECKING:
     from aiops.gateway.worker.desk import Desk
@@ -41,7 +41,8 @@ class Light:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises NeedsLiteLLM."""
-        if is_private(scope) and (refused := _stranger(scope)) is not None:
+        given = list(key.given(scope["headers"], scope.get("query_string", b"")))
+        if is_private(scope) and scope["path"] not in ALIVE and (refused := stranger(given)) is not None:
             await send_refusal(scope, send, refused, [(b"www-authenticate", b"Bearer")])
             return
         if scope["path"] in ALIVE:
@@ -66,15 +67,6 @@ class Light:
 @asynccontextmanager
 async def light(models: Listed, full: Full, want: Callable[[], None]) -> AsyncIterator[Light]:
     yield Light(models, full, want)
-
-
-def _stranger(scope: Scope) -> Refusal | None:
-    """Of the private socket, where there is no front: whoever has not the master key."""
-    given = list(key.given(scope["headers"], scope.get("query_string", b"")))
-    if any(key.is_known(each) for each in given):
-        return None
-    said = "Incorrect API key provided." if given else "No API key was given. Send it as `Authorization: Bearer KEY`."
-    return Refusal(status=401, kind="invalid_request_error", code="401", message=said)
 
 
 async def _send(send: Send, status: int, body: bytes) -> None:

@@ -35,7 +35,7 @@ from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.beyond import id_of
 from aiops.gateway.worker.front.cached.cache import Cache
 from aiops.gateway.worker.front.doors import WEBSOCKET, Doors, opens
-from aiops.gateway.worker.front.identify import identify
+from aiops.gateway.worker.front.identify import identify, stranger
 from aiops.gateway.worker.front.invalid import Invalid, check_headers
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.metering import Metering
@@ -235,6 +235,10 @@ class Front:
         if self._lanes is not None and scope["type"] == "http" and self._doors.asked(scope["method"], scope["path"]):
             body = await read_body(receive, LARGEST_BODY)
             if body is None:
+                return
+            given = list(key.given(scope["headers"], scope.get("query_string", b"")))
+            if is_private(scope) and (refused := stranger(given)) is not None:
+                await send_refusal(scope, send, refused, [(b"www-authenticate", b"Bearer")])
                 return
             receive = replay(body, receive)
             with contextlib.suppress(Invalid, asked.Unreadable):  # LiteLLM says what is wrong with it
