@@ -36,6 +36,8 @@ class Loading:
         self.seconds = IMPORT_SECONDS
         """That it took; before, about how many it may take."""
         self.again_at = 0.0
+        self.later: list[tuple[protocol.Peer, messages.AnyRequest]] = []
+        """What cannot be done meanwhile, and who asked for it."""
         self._turn = turn
         self._began = 0.0
         self._failures = 0
@@ -45,10 +47,6 @@ class Loading:
     @property
     def is_here(self) -> bool:
         return not self.going_on and runtime.is_loaded()
-
-    @property
-    def elapsed(self) -> float:
-        return time.monotonic() - self._began
 
     def at_once(self) -> None:
         """With nothing beside it. Raises whatever the import raises."""
@@ -61,9 +59,10 @@ class Loading:
         if not runtime.is_safe_to_fork():
             say("warning: importing LiteLLM left threads behind; forking is not safe", WARNING)
 
-    def tell(self, peer: protocol.Peer) -> None:
-        """Who waits for it is told several times a second how far it is."""
-        peer.send(messages.Progress(elapsed=round(self.elapsed, 2), estimate=self.seconds, loads=True).plain())
+    def take_later(self) -> list[tuple[protocol.Peer, messages.AnyRequest]]:
+        """What was put off, of those who are still there."""
+        later, self.later = self.later, []
+        return [(peer, request) for peer, request in later if not peer.closed]
 
     def in_turns(self, for_: protocol.Peer | None = None) -> bool:
         """Whether it is here then; ``failure`` says why not. ``for_``: who waits for it."""
@@ -78,8 +77,7 @@ class Loading:
             self._in_turn = True
             try:
                 self._turn()
-                if for_ is not None:
-                    self.tell(for_)
+                self._tell(for_)
             except Exception:
                 traceback.print_exc()
             finally:
@@ -101,6 +99,15 @@ class Loading:
             signal.signal(signal.SIGALRM, before)
             self.going_on = False
         return not self.failure
+
+    def _tell(self, for_: protocol.Peer | None) -> None:
+        """Who waits for it is told several times a second how far it is: a session loses its patience else."""
+        said = messages.Progress(
+            elapsed=round(time.monotonic() - self._began, 2), estimate=self.seconds, loads=True
+        ).plain()
+        for peer in [for_, *(peer for peer, request in self.later if isinstance(request, messages.Stage))]:
+            if peer is not None:
+                peer.send(said)
 
     def leave_to_master(self) -> None:
         """In a light worker that is forked meanwhile: what is imported in part is as good as not at all."""
