@@ -8,6 +8,7 @@ from typing import Any
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.request_facts import CHARACTERS_PER_TOKEN, facts_of
 
+_TEXTS = ("content", "text", "parts")
 PROMPTS = ("messages", "prompt", "input", "system", "instructions", "contents")
 
 
@@ -28,7 +29,7 @@ def facts(name: str, body: Mapping[str, Any], headers: Iterable[tuple[bytes, byt
 
 def characters(body: Mapping[str, Any]) -> int:
     """The text of its prompts."""
-    return sum(_characters(body.get(key)) for key in PROMPTS)
+    return sum([_characters(body[key]) for key in PROMPTS if key in body])
 
 
 def batch_size(body: Mapping[str, Any]) -> int:
@@ -47,8 +48,8 @@ def _characters(value: Any) -> int:
     if isinstance(value, int):
         return CHARACTERS_PER_TOKEN
     if isinstance(value, list):
-        return sum(_characters(item) for item in value)
-    if isinstance(value, Mapping):
+        return sum(map(_characters, value))
+    if isinstance(value, dict):
         # Of a part only its text: an image in base64 is no words.
-        return sum(_characters(value[key]) for key in ("content", "text", "parts") if key in value)
+        return sum([_characters(value[key]) for key in _TEXTS if key in value])
     return 0

@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+import orjson
+
 from aiops.state.usage.record import Usage
 from aiops.state.usage.writer import hold, this_process
 
@@ -220,8 +222,11 @@ class Spool:
 def encode(record: Record, kind: Kind | None = None) -> bytes:
     """The line of it; an ``Accepted`` is one that was, and a ``Usage`` one that has ended, unless something else is
     said."""
-    word = kind or ("accepted" if isinstance(record, Accepted) else "ended")
-    text = json.dumps({word: vars(record)}, separators=(",", ":")).encode()
+    said = {kind or ("accepted" if isinstance(record, Accepted) else "ended"): vars(record)}
+    try:
+        text = orjson.dumps(said)
+    except TypeError:  # half of a surrogate pair, or a number that does not fit into 64 bits
+        text = json.dumps(said, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 

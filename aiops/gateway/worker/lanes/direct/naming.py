@@ -38,7 +38,8 @@ class Naming:
                 self._is_right = True
                 return piece
         if not piece.endswith(b"\n"):
-            piece = self._kept(piece, _cut(piece, self._needle))
+            behind = piece.rfind(self._needle) + len(self._needle) if self._needle in piece else 0
+            piece = self._kept(piece, _cut(piece, self._needle, behind))
         return piece.replace(self._needle, self._name)
 
     def end(self) -> bytes:
@@ -59,9 +60,9 @@ class Naming:
         return piece[:-last]
 
 
-def _cut(piece: bytes, needle: bytes) -> int:
-    """How many bytes at the end of a piece may be the beginning of ``needle``."""
-    at = piece.find(needle[:1], max(0, len(piece) - len(needle) + 1))
+def _cut(piece: bytes, needle: bytes, behind: int = 0) -> int:
+    """How many bytes at the end of a piece, ``behind`` some, may be the beginning of ``needle``."""
+    at = piece.find(needle[:1], max(behind, len(piece) - len(needle) + 1))
     while at >= 0:
         if needle.startswith(piece[at:]):
             return len(piece) - at
