@@ -16,11 +16,14 @@ from aiops.context import Context
 @click.option("--tokens", type=click.IntRange(0), default=0, metavar="N", help="The prompt has about N tokens.")
 @click.option("--stream", is_flag=True, help="The answer is streamed.")
 @click.option("--batch", type=click.IntRange(1), default=1, metavar="N", help="The request carries N inputs.")
+@click.option("--path", metavar="PATH", help="It is asked there, for example at /v1/embeddings.")
 @click.pass_obj
-def command(context: Context, model: str, headers: Sequence[str], tokens: int, stream: bool, batch: int) -> None:
-    from aiops.actions.route.explain import explain, request, unanswered
+def command(
+    context: Context, model: str, headers: Sequence[str], tokens: int, stream: bool, batch: int, path: str | None
+) -> None:
+    from aiops.actions.route.explain import explain, path_of, request, unanswered
 
-    found = explain(context.instance, request(model, headers, tokens, stream, batch))
+    found = explain(context.instance, request(model, headers, tokens, stream, batch), path_of(path))
     if not found.rule:
         raise unanswered(found)
     context.out.answer(found.lines(), found.to_json())

@@ -19,7 +19,7 @@ from aiops.spec.shapes.secrets import key_variable
 from aiops.spec.shapes.settings import Gateway
 from aiops.spec.shapes.urls import without_endpoint
 
-_MAIN: Mapping[Mode, str] = {
+MAIN: Mapping[Mode, str] = {
     "chat": "chat/completions",
     "completion": "completions",
     "embedding": "embeddings",
@@ -37,8 +37,8 @@ _WITH_OPTIONS: Mapping[Mode, frozenset[str]] = {
 """Where it was seen what LiteLLM makes of options in a body, by the model's mode."""
 _EMBEDDING_FIELDS = OPENAI_FIELDS | {"encoding_format", "dimensions"}
 _FITTED = ("openai", "openai_compatible")
-# As ``is_model_o_series_model`` and ``is_gpt_reasoning_series_name`` of LiteLLM, and wider: it knows each by heart.
-_REASONING = re.compile(r"(?:^|/)o\d|gpt-[5-9]|codex|computer-use|deep-research")
+REASONING = re.compile(r"(?:^|/)o\d|gpt-[5-9]|codex|daybreak|computer-use|deep-research")
+"""Names of models for which LiteLLM renames and leaves out fields, or makes a response of a chat."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ def _lane(one: _Deployed, gateway: Gateway, retries: Retries) -> tuple[Direct | 
         return None, f"`{provider.name}` has `lane: litellm`"
     if speech is None:
         return None, f"LiteLLM translates what {provider.type} is asked"
-    if one.mode not in _MAIN:
+    if one.mode not in MAIN:
         return None, f"LiteLLM makes the requests of models for {one.mode}"
     url = _url(provider, speech)
     if url is None:
@@ -162,8 +162,8 @@ def _paths(one: _Deployed, speech: Speech, said: Told, url: str) -> tuple[frozen
         why = "an answer that its provider keeps (`store`) is found again by LiteLLM"
     if one.params.get("use_chat_completions_api") or (kind == "vllm" and not url.endswith("/v1")):
         paths -= {"responses"}
-    if "organization" in one.params:  # for the others LiteLLM leaves it out
-        paths &= TEXT | {"embeddings"}
+    if "organization" in one.params:  # elsewhere LiteLLM does not say it
+        paths &= {"chat/completions"}
     if said.changes_bodies:
         paths &= _WITH_OPTIONS.get(mode, frozenset())
         if not paths:
@@ -176,14 +176,14 @@ def _paths(one: _Deployed, speech: Speech, said: Told, url: str) -> tuple[frozen
     if kind in _FITTED and not declared and _may_reason(one):
         paths -= {"chat/completions"}
         why = "LiteLLM fits what is asked to OpenAI's models that reason, and makes a response of some of it"
-    return paths, "" if _MAIN[mode] in paths and mode != "responses" else why
+    return paths, "" if MAIN[mode] in paths and mode != "responses" else why
 
 
 def _may_reason(one: _Deployed) -> bool:
     """Whether it is one of OpenAI's models that reason, or may be: a name that is passed on to OpenAI."""
     if one.model is None:
         return one.provider.type == "openai"
-    return any(map(_REASONING.search, one.known_as))
+    return any(map(REASONING.search, one.known_as))
 
 
 def _url(provider: Provider, speech: Speech) -> str | None:

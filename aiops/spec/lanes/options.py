@@ -58,7 +58,7 @@ def hindrance(kind: str, takes: frozenset[str] | None, name: str, value: object)
     if name == "extra_headers":
         return next(_hindering_headers(value), None)
     if name == "organization" and kind not in _OPENAI_CLIENT:
-        return "LiteLLM knows where it is written"
+        return "LiteLLM alone knows where it belongs"
     if name == "additional_drop_params":
         deep = [each for each in _texts(value) if "." in each or "[" in each]
         return f"LiteLLM finds `{deep[0]}` in a request" if deep else None
@@ -70,7 +70,7 @@ def hindrance(kind: str, takes: frozenset[str] | None, name: str, value: object)
         fields = value if isinstance(value, Mapping) else {}
         return next((f"LiteLLM puts `{each}` where it belongs" for each in fields if each in _OF_THE_REQUEST), None)
     if takes is not None and name not in takes:
-        return "only LiteLLM asks it with that"
+        return "only LiteLLM asks with it"
     return None
 
 

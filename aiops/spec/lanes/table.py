@@ -1,6 +1,7 @@
 """``lanes.json``: how each deployment is asked. Made once per generation; read by the gateway and ``route explain``.
 
-Data only. A deployment is in ``direct`` or in ``why_not``, never in both and never in neither.
+Data only. A deployment is in ``direct`` or in ``why_not``, and in both when it is asked directly for some of what it
+can be asked, and not for what it is there for.
 """
 
 from __future__ import annotations
@@ -117,8 +118,15 @@ class Lanes:
 
     @property
     def needs_litellm(self) -> bool:
-        """Whether some deployment can only be asked by way of LiteLLM."""
+        """Whether some deployment is asked what it is there for by way of LiteLLM."""
         return bool(self.why_not)
+
+    def of(self, deployment: str, path: str) -> tuple[Lane, str]:
+        """The lane of a request at ``/v1/path``, and why it is LiteLLM's; empty for the other."""
+        direct = self.direct.get(deployment)
+        if direct is not None and path in direct.paths:
+            return "direct", ""
+        return "litellm", self.why_not.get(deployment) or f"LiteLLM translates /v1/{path} for it"
 
     def to_json(self) -> bytes:
         """Deterministic JSON, one line. What is as in an empty one is not written."""

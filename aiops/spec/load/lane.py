@@ -28,7 +28,7 @@ def check_lane(doc: Document, path: tuple[str | int, ...], raw: Mapping[str, Any
         if option is None:
             continue  # said where options are checked
         if why := hindrance(kind, speech.takes, option.litellm or name, value):
-            message = f"`{dotted(place)}`: {why}, which `lane: direct` goes without"
+            message = f"`{dotted(place)}` does not go with `lane: direct`: {why}"
             yield Problem(doc.file, doc.line(place), message, f"remove it, or `lane: direct` of `{path[-1]}`")
 
 

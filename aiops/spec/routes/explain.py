@@ -10,10 +10,13 @@ from aiops.spec.choosing import choose
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.lookup import Kind, Resolver
 from aiops.spec.choosing.rules import Group, MetadataRule, RoutingTable
+from aiops.spec.lanes.decide import MAIN, decide
+from aiops.spec.lanes.table import Lane, Lanes
 from aiops.spec.routes.deployments import identity
 from aiops.spec.routes.routes import Route, RouteTable
 from aiops.spec.routes.routing import DEFAULT, Routing
 from aiops.spec.shapes.model import DesiredState
+from aiops.spec.shapes.provider_types import Mode
 from aiops.spec.sources import MAPPINGS, PROVIDERS
 from aiops.spec.suggest import nearest
 from aiops.spec.yaml.yaml12 import Path
@@ -24,11 +27,13 @@ HALF = 0.5  # in the place of chance: of equal draws the larger weight comes fir
 
 @dataclass(frozen=True)
 class Step:
-    """One who is asked. ``model``: what the provider calls it."""
+    """One who is asked. ``model``: what the provider calls it. ``lane_why``: why it is asked by way of LiteLLM."""
 
     provider: str
     model: str
     why: str
+    lane: Lane
+    lane_why: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class Explanation:
         for number, step in enumerate(self.members):
             when = "asked first" if number == 0 else "then"
             lines.append(f"{when}: {step.provider}/{step.model}, {step.why}")
+            lines.append(f"lane: {step.lane}" + (f", because {step.lane_why}" if step.lane_why else ""))
         lines += [f"fallback: {each.name} ({each.provider}), {each.why}" for each in self.fallbacks]
         lines += [f"shadowed: {text}" for text in self.shadowed]
         return lines + [f"note: {text}" for text in self.notes]
@@ -131,6 +137,7 @@ class Explainer:
 
     state: DesiredState
     table: RouteTable
+    _lanes: Lanes = field(init=False)
     _routing: Routing = field(init=False)
     _resolver: Resolver = field(init=False)
     _plain_names: Mapping[str, str] = field(init=False)  # by the id of their one deployment
@@ -139,33 +146,36 @@ class Explainer:
         state = self.state
         self._routing = Routing.of(state.providers, state.exact_matches, state.fallback_chains, state.mappings)
         self._resolver = Resolver(self.table.rules)
+        self._lanes = decide(state, self.table)
         self._plain_names = {
             identity(route.model, route.provider, route.backend_model): route.model
             for route in self.table.routes
             if not route.endpoints
         }
 
-    def explain(self, facts: Facts) -> Explanation:
-        """What happens to a request of which ``facts`` are known."""
+    def explain(self, facts: Facts, path: str = "") -> Explanation:
+        """What happens to a request of which ``facts`` are known. ``path``: behind ``/v1/``; "": what the first one
+        who is asked is there for."""
         name, rules = facts.model, self.table.rules
         route = self.table.route(name)
         group = rules.names.get(name)
         if group is not None:
-            return self._grouped(group, facts, self._named(name), self._chained(name, group.fallbacks))
+            return self._grouped(group, facts, path, self._named(name), self._chained(name, group.fallbacks))
         if route is not None:
-            return self._plain(route)
+            return self._plain(route, path)
         found = self._resolver.find(name)
         if found is not None and found.group is not None:
             named = (_RULES[found.kind].format(found.group.name), found.group.source)
-            return self._grouped(found.group, facts, named, self._of_rule(found.kind, found.group))
+            return self._grouped(found.group, facts, path, named, self._of_rule(found.kind, found.group))
         gone = [item.reason for item in self.table.unrouted if item.model == name]
         return Explanation(name, notes=tuple(gone), nearest=None if gone else nearest(name, self.table.models))
 
     # --- the parts of an explanation
 
-    def _plain(self, route: Route) -> Explanation:
+    def _plain(self, route: Route, path: str) -> Explanation:
         rule, source = self._named(route.model)
-        step = Step(route.provider, route.backend_model, "the only one")
+        lane = self._lanes.of(identity(route.model, route.provider, route.backend_model), path or _path(route.mode))
+        step = Step(route.provider, route.backend_model, "the only one", *lane)
         away = route.substitute_for
         return Explanation(
             route.model,
@@ -178,13 +188,21 @@ class Explainer:
         )
 
     def _grouped(
-        self, group: Group, facts: Facts, named: tuple[str, str], fallbacks: Iterator[Fallback]
+        self, group: Group, facts: Facts, path: str, named: tuple[str, str], fallbacks: Iterator[Fallback]
     ) -> Explanation:
         rules, idle = self.table.rules, Idle(self.table.rules)
         preferred = choose.rule_for(rules.metadata, group, facts, idle)
         order = choose.order(group, facts, idle, lambda: HALF, preferred, takes_turn=False)
+        first = order[0].member
+        spec = self.state.providers[first.provider].model(first.model or "")
+        path = path or _path(spec.mode if spec is not None else "chat")
         steps = [
-            Step(choice.member.provider, choice.member.model or facts.model, self._why(choice, facts.model))
+            Step(
+                choice.member.provider,
+                choice.member.model or facts.model,
+                self._why(choice, facts.model),
+                *self._lanes.of(choice.member.deployment, path),
+            )
             for choice in order
         ]
         return Explanation(
@@ -282,6 +300,10 @@ class Explainer:
     def _line(self, file: str, path: Path) -> str:
         line = self.state.line(file, path)
         return f"{file}:{line}" if line else ""
+
+
+def _path(mode: Mode) -> str:
+    return MAIN.get(mode, "chat/completions")
 
 
 def _moved(rule: MetadataRule) -> str:

@@ -177,7 +177,10 @@ def test_for_people_it_is_a_few_lines(explainer: Explainer) -> None:
         "description: both of them",
         "strategy: direct",
         "asked first: cards/chat-7b, in the order written",
+        "lane: direct",
         "then: lab/llama3, in the order written",
+        "lane: litellm, because LiteLLM asks it at /api/chat, with `num_ctx`, `keep_alive` and `think`; "
+        "`lane: direct` asks it at /v1",
         "fallback: llama3 (lab), the default chain (model-mappings.yaml:21)",
     ]
 
@@ -194,3 +197,20 @@ def test_a_fallback_that_became_a_member_is_still_said_to_be_one() -> None:
     told = Explainer(state, resolve(state)).explain(facts("fast"))
     assert [step.why for step in told.members][1] == "in the order written; it is the fallback `chat-7b`"
     assert any(note.startswith("a provider that fails 3 times in a row is asked last") for note in told.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "lanes"),
+    [
+        ("chat-7b", "", ["direct"]),
+        ("chat-7b", "embeddings", ["direct"]),
+        ("chat-7b", "messages", ["litellm"]),
+        ("chat", "", ["direct", "litellm"]),
+        ("gpt-4x", "", ["direct"]),  # by a pattern
+        ("gpt-3", "", ["litellm"]),
+    ],
+)
+def test_each_who_is_asked_has_its_lane(explainer: Explainer, name: str, path: str, lanes: list[str]) -> None:
+    told = explainer.explain(facts(name, tokens=200), path)
+    assert [step.lane for step in told.members] == lanes
+    assert [bool(step.lane_why) for step in told.members] == [lane == "litellm" for lane in lanes]

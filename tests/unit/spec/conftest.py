@@ -1,0 +1,3 @@
+from tests.unit.spec.recorder import litellm, recorder
+
+__all__ = ["litellm", "recorder"]
