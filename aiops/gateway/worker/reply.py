@@ -135,8 +135,7 @@ class Reply:
         if head["status"] < 400:
             self._board.answered(self._call)
         if self._call.planned is not None:  # LiteLLM does not know who was asked before it was
-            tried = str(self._call.fallbacks).encode()
-            head["headers"] = [(name, tried if name == FALLBACKS_HEADER else value) for name, value in head["headers"]]
+            head["headers"] = list(_at_least(head["headers"], self._call.fallbacks))
         head["headers"].append((PROVIDER_HEADER, self._call.provider.encode("latin-1", "replace")))
         head["headers"].append((LANE_HEADER, self._call.lane))
         if self._call.rule is not None:
@@ -179,6 +178,13 @@ def _counted(headers: Headers, later: int) -> Iterable[tuple[bytes, bytes]]:
     for name, value in headers:
         is_count = name.lower() == FALLBACKS_HEADER and value.isdigit()
         yield name, str(int(value) + later).encode() if is_count else value
+
+
+def _at_least(headers: Headers, fallbacks: int) -> Iterable[tuple[bytes, bytes]]:
+    """LiteLLM alone knows of one that a probe let fail."""
+    for name, value in headers:
+        is_count = name.lower() == FALLBACKS_HEADER and value.isdigit()
+        yield name, str(max(int(value), fallbacks)).encode() if is_count else value
 
 
 def _is_stream(head: Message) -> bool:

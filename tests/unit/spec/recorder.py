@@ -28,6 +28,7 @@ class Recorder:
     port: int = 0
     seen: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
     headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +49,9 @@ def recorder() -> Iterator[Recorder]:
             )
             record.seen.append((self.path, key, body))
             record.headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = json.dumps(_answer(self.path, body.get("model", ""))).encode()
-            self.send_response(200)
+            said = _answer(self.path, body.get("model", "")) if record.status == 200 else {"error": {"message": "no"}}
+            answer = json.dumps(said).encode()
+            self.send_response(record.status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(answer)))
             self.end_headers()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,6 +55,8 @@ class Asked:
     provider: dict[str, Any]
     model: str = "m"
     gateway: str = ""
+    retries: int = 0
+    mappings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         base = {"type": self.kind, "base_url": f"http://127.0.0.1:{self.recorder.port}"}
@@ -62,7 +64,11 @@ class Asked:
             base["api_key_env"] = "AIOPS_TEST_KEY"
         models = [{"name": self.model, "mode": self.mode}]
         given = {"providers": {"p": {**base, "models": models, **self.provider}}}
-        sources = {"aiops.yaml": f"gateway: {{port: 4000, request_timeout: 5, retries: 0{self.gateway}}}".encode()}
+        sources = {
+            "aiops.yaml": f"gateway: {{port: 4000, request_timeout: 5, retries: {self.retries}{self.gateway}}}".encode()
+        }
+        if self.mappings:
+            sources["model-mappings.yaml"] = json.dumps(self.mappings).encode()
         state = load({**sources, "providers.yaml": json.dumps(given).encode()}, {})
         config = yaml.safe_load(litellm_config(state, resolve(state), aiops_version="1"))
         self.lanes: Lanes = decide(state, resolve(state))
@@ -206,6 +212,33 @@ def test_time_outs_are_those_of_litellm(litellm: Any, recorder: Recorder, own: d
     for stream, seconds in ((False, asked.direct.seconds), (True, asked.direct.stream_seconds)):
         given = asked.router._get_timeout({"stream": stream}, deployment["litellm_params"])
         assert (seconds.connect, seconds.first_token, seconds.between_tokens, seconds.whole) == (*[given] * 3, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(503, "unavailable"), (500, "server_error"), (429, "rate_limited"), (400, "")]
+)
+def test_who_fails_is_asked_again_as_often_as_litellm_asks(
+    litellm: Any, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, status: int, kind: str
+) -> None:
+    """By its name, by its id where it is one of several or a plain name's, and by its id where it is alone."""
+    monkeypatch.setattr(recorder, "status", status)
+    monkeypatch.setattr(litellm, "calculate_retry_after", lambda **_: 0)
+    models = ["m", "n"]
+    mappings = {
+        "capabilities": {"alone": {"preferred_models": ["m"]}, "both": {"preferred_models": models}},
+        "fallback_chains": {"m": ["n"]},
+    }
+    asked = Asked(litellm, recorder, "vllm", "chat", {"models": models}, retries=2, mappings=mappings)
+    wanted = {plain.name: plain.retries for plain in asked.lanes.plain.values()}
+    wanted |= {direct.deployment: direct.retries for direct in asked.lanes.direct.values()}
+    again = {}
+    for name in wanted:
+        recorder.seen.clear()
+        with pytest.raises(litellm.exceptions.openai.APIError):
+            asyncio.run(asked.router.acompletion(model=name, **CONTENT["chat"], fallbacks=[]))
+        again[name] = len(recorder.seen) - 1
+    assert again == {name: getattr(retries, kind, 0) for name, retries in wanted.items()}
+    assert sorted(again.values()) == ([0, 0, 0, 0, 2, 2, 2] if kind else [0] * 7)
 
 
 def test_the_models_for_which_litellm_changes_more_are_left_to_it(litellm: Any) -> None:

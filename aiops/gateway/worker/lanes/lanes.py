@@ -16,7 +16,7 @@ from aiops.gateway.worker.extension import Extension
 from aiops.gateway.worker.front.asgi import Application, Message, Receive, Scope, Send, header, replay
 from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.passage import STOPS_AT_ONCE
-from aiops.gateway.worker.lanes.direct.attempt import Request
+from aiops.gateway.worker.lanes.direct.attempt import JSON, OF_SOUND, Request
 from aiops.gateway.worker.lanes.direct.direct import Direct, refuse
 from aiops.gateway.worker.lanes.direct.failed import Failed
 from aiops.gateway.worker.lanes.plan import Planner
@@ -26,6 +26,8 @@ from aiops.spec.lanes.table import PATHS
 _PATHS: Final = {f"{prefix}/{path}": path for path in PATHS for prefix in ("/v1", "")} | {"/messages": ""}
 _WITH_METADATA: Final = ("messages", "responses")
 """Where that field is the provider's."""
+_WITH_QUERY: Final = frozenset({("messages", b"beta=true")})
+"""As clients of Anthropic's ask it."""
 _HEADER: Final = b"x-litellm-"
 _KEY: Final = b"x-litellm-api-key"
 ALONE: Final = "disable_fallbacks"
@@ -73,8 +75,14 @@ class Lanes:
         if not self._planner.any or scope["type"] != "http":
             return ""
         path = _PATHS.get(scope["path"], "")
-        if not path or len(asked.models) != 1 or asked.not_theirs or asked.background or scope.get("query_string"):
+        if not path or len(asked.models) != 1 or asked.not_theirs or asked.background:
             return ""
+        query = scope.get("query_string", b"")
+        if query and (path, query) not in _WITH_QUERY:
+            return ""
+        kind = header(scope, b"content-type")
+        if kind != JSON and _form(kind) and (path not in OF_SOUND or not kind.lower().startswith(b"multipart/")):
+            return ""  # of which LiteLLM makes JSON
         said = asked.said
         if not FIELDS.isdisjoint(said) and not (path in _WITH_METADATA and FIELDS & said.keys() == {"metadata"}):
             return ""
@@ -105,6 +113,7 @@ class Lanes:
                 this.lane = call.DIRECT
                 scope[STOPS_AT_ONCE] = True
                 kind = header(scope, b"content-type")
+                kind = kind if _form(kind) else JSON
                 read = await receive()  # from here on it says when the client has left, which whoever queues asks
                 request = Request(this, asked, path, kind, scope, send)
                 targets, failure = await self._direct.answer(request, targets)
@@ -119,6 +128,10 @@ class Lanes:
             await litellm.ask(this, scope, receive, send)
         finally:
             litellm.over(this)
+
+
+def _form(kind: bytes) -> bool:
+    return kind[:33].lower().startswith((b"multipart/", b"application/x-www-form-urlencoded"))
 
 
 def _unless_it_fails(request: Request, first: Failed | None) -> Send:

@@ -15,6 +15,7 @@ from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.lanes.direct.asking import Asking, asking
 from aiops.gateway.worker.lanes.direct.failed import Failed, Kind
 from aiops.spec.lanes.table import Lanes, Retries
+from aiops.spec.names import HIDDEN
 
 if TYPE_CHECKING:
     from aiops.gateway.worker.lanes.direct.attempt import Request
@@ -60,6 +61,8 @@ class Planner:
         known = self._plain.get(call.name)
         if known is not None:
             return known
+        if call.name.startswith(HIDDEN):
+            return ()  # which LiteLLM's hook refuses
         ordered = await self._dispatch.order(call, said)
         if ordered:
             return [self._target(name) for name in ordered if isinstance(name, str)]

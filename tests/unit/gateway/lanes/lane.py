@@ -141,6 +141,7 @@ class Lane:
         *,
         headers: Mapping[str, str] = {},
         content_type: str = "application/json",
+        query: bytes = b"",
         on_piece: Any = None,
     ) -> Answered:
         raw = body if isinstance(body, bytes) else json.dumps(body if body is not None else chat()).encode()
@@ -151,7 +152,7 @@ class Lane:
             "method": "POST",
             "path": path,
             "raw_path": path.encode(),
-            "query_string": b"",
+            "query_string": query,
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
             "client": ("203.0.113.9", 5),
             "server": ("127.0.0.1", 4000),

@@ -77,6 +77,60 @@ def test_what_its_provider_understands_goes_there(body: Any, path: str) -> None:
     run(act())
 
 
+def test_clients_of_anthropics_that_ask_for_its_newest_are_passed_on() -> None:
+    async def act() -> None:
+        async with server(WELL) as one, lane(one.url, of={"d1": {"wire": "anthropic"}}) as place:
+            await place.ask(chat(max_tokens=1), "/v1/messages", query=b"beta=true", headers={"anthropic-beta": "x"})
+            assert one.asked[0].line == "POST /v1/messages?beta=true HTTP/1.1"
+            assert one.asked[0].headers["anthropic-beta"] == "x"
+            await place.ask(chat(), query=b"api-version=1")
+            assert len(one.asked) == len(place.litellm.calls) == 1
+
+    run(act())
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "body"),
+    [
+        ("application/x-www-form-urlencoded", "/v1/chat/completions", b"model=alpha&prompt=x"),
+        (
+            "multipart/form-data; boundary=x",
+            "/v1/completions",
+            b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nalpha\r\n--x--\r\n',
+        ),
+    ],
+)
+def test_a_form_that_has_to_become_json_is_litellms(kind: str, path: str, body: bytes) -> None:
+    async def act() -> None:
+        async with server(WELL) as one, lane(one.url) as place:
+            await place.ask(body, path, content_type=kind)
+            assert place.litellm.calls and not one.asked
+
+    run(act())
+
+
+def test_a_form_with_sound_goes_there_as_it_is_with_the_providers_name() -> None:
+    async def act() -> None:
+        form = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nalpha\r\n--x--\r\n'
+        async with server(whole({"text": "said"})) as one, lane(one.url) as place:
+            kind = "multipart/form-data; boundary=x"
+            answer = await place.ask(form, "/v1/audio/transcriptions", content_type=kind)
+            assert answer.json == {"text": "said"}
+            assert one.asked[0].body == form.replace(b"alpha", b"alpha-there")
+            assert one.asked[0].headers["content-type"] == kind
+
+    run(act())
+
+
+def test_json_under_another_name_is_sent_as_json() -> None:
+    async def act() -> None:
+        async with server(WELL) as one, lane(one.url) as place:
+            await place.ask(content_type="text/plain")
+            assert one.asked[0].headers["content-type"] == "application/json"
+
+    run(act())
+
+
 def test_every_field_that_litellm_takes_for_itself_is_in_the_list() -> None:
     from litellm.types.utils import all_litellm_params
 
@@ -182,7 +236,7 @@ def test_a_probe_that_makes_the_first_one_fail_proves_the_next(model: str) -> No
         async with server(WELL) as one, server(WELL) as two, lane(one.url, two.url, plain=plain) as place:
             probing.current.set(probing.Probe(probing.FAIL))
             answer = await place.ask(chat(model))
-            assert answer.headers["x-aiops-provider"] == "p2"
+            assert (answer.status, answer.headers["x-aiops-provider"]) == (200, "p2")
             assert not one.asked
 
     run(act())
@@ -220,6 +274,16 @@ def test_a_full_limit_of_a_model_leads_to_the_next_one_and_else_says_when(tmp_pa
             assert answer.error["type"] == "rate_limit_error"
             assert len(one.asked) == 1
             assert not place.board.errors
+
+    run(act())
+
+
+def test_a_proof_is_no_traffic(tmp_path: Any) -> None:
+    async def act() -> None:
+        async with server(WELL) as one, lane(one.url) as place:
+            await limited(place, tmp_path)
+            probing.proof.set(True)
+            assert [(await place.ask()).status for _ in range(3)] == [200] * 3
 
     run(act())
 

@@ -33,6 +33,7 @@ def test_a_provider_that_says_the_right_name_is_passed_on_untouched() -> None:
     assert naming.put_right(piece) is piece
     again = b'{"model":"asked'
     assert naming.put_right(again) is again
+    assert naming.put_right(piece) is piece
 
 
 def test_pieces_that_name_no_model_pass() -> None:

@@ -141,13 +141,18 @@ class Stream:
         if b"\n" not in piece:
             return self._size > HELD
         data = piece if len(self._held) == 1 else b"".join(self._held)
-        end = max(data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n"))
-        lines = [line for line in data[:end].splitlines() if line.startswith(b"data:")] if end >= 0 else []
-        for line in lines:
-            failure = failed.in_a_stream(line[5:], self._provider) if b'"error"' in line else None
-            if failure is not None:
-                return failure
-        return bool(lines and not announces(data[:end])) or self._size > HELD
+        begin = 0
+        while (end := _end(data, begin)) > 0:
+            event, begin = data[begin:end], end
+            lines = [line for line in event.splitlines() if line.startswith(b"data:")]
+            if b'"error"' in event:
+                for line in lines:
+                    failure = failed.in_a_stream(line[5:], self._provider)
+                    if failure is not None:
+                        return failure
+            if lines and not announces(event):
+                return True
+        return self._size > HELD
 
     async def _begin(self, headers: Headers) -> None:
         self.begun = True
@@ -169,3 +174,9 @@ class Stream:
         if rest or not self._ends_whole:
             said = rest + b"\n\n" + said
         await self._send({"type": "http.response.body", "body": said})
+
+
+def _end(data: bytes, begin: int) -> int:
+    """Behind the event that begins there; 0: it has no end yet."""
+    found = [at + len(end) for end in (b"\n\n", b"\r\n\r\n") if (at := data.find(end, begin)) >= 0]
+    return min(found, default=0)

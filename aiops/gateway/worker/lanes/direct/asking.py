@@ -34,6 +34,11 @@ class Asking:
     is_plain: bool
     """Whether nothing of a body changes but its model."""
 
+    def url(self, path: str, query: bytes) -> str:
+        """``query``: the client's."""
+        url = self.urls[path]
+        return url if not query else f"{url}{'&' if '?' in url else '?'}{query.decode('latin-1')}"
+
     def headers_for(self, given: Headers, kind: bytes) -> Headers:
         """``given``: those of the client; ``kind``: what its body is."""
         head = self.headers

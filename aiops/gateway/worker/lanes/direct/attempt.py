@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,8 +28,10 @@ from aiops.gateway.worker.limits import Full, Limits
 from aiops.gateway.worker.queue import TurnedAway
 from aiops.spec.choosing.rules import Strategy
 
+log = logging.getLogger("aiops.lanes")
+SILENT_SECONDS = 10.0
 SSE, JSON = b"text/event-stream", b"application/json"
-_NOT_TEXT = ("audio/speech", "audio/transcriptions", "audio/translations")
+OF_SOUND = ("audio/speech", "audio/transcriptions", "audio/translations")
 """Whose answers may be anything but a web page."""
 
 
@@ -50,6 +54,7 @@ class Attempts:
         self._upstream = upstream
         self._dispatch = dispatch
         self._limits = limits
+        self._said: dict[str, float] = {}
         groups = dispatch.table.groups()
         self._counts_tokens = any(group.strategy is Strategy.USAGE_BASED for group in groups)
 
@@ -67,11 +72,19 @@ class Attempts:
             failure = await self._ask(request, asking, shown, retries)
         except UpstreamError as error:
             failure = failed.of_upstream(error, direct.provider)
+            self._say(call, direct.provider, f"{failure.failure}: {error}")
         if failure is not None:
             call.used = None
             board.failed(call, failure.status, failure.failure)
             await _give_back(call)
         return failure
+
+    def _say(self, call: Call, provider: str, what: str) -> None:
+        """To the operator, whom it may tell the address; of one provider every few seconds."""
+        now = time.monotonic()
+        if not call.proof and now - self._said.get(provider, -SILENT_SECONDS) >= SILENT_SECONDS:
+            self._said[provider] = now
+            log.warning("`%s` did not answer `%s`: %s", provider, call.name[:200], what)
 
     async def _may(self, call: Call, deployment: str, provider: str) -> Failed | None:
         """Until there is room in the limit of the model, and a slot at the provider."""
@@ -111,7 +124,7 @@ class Attempts:
             return failed.nonsense(direct.provider, probing.MARKER)
         seconds = direct.stream_seconds if asked.stream else direct.seconds
         ask = Ask(
-            url=asking.urls[request.path],
+            url=asking.url(request.path, request.scope.get("query_string", b"")),
             headers=asking.headers_for(request.scope["headers"], request.kind),
             body=body.body(asked, asking, direct.model or call.passed or call.name, request.kind),
             connect=seconds.connect,
@@ -149,7 +162,7 @@ class Attempts:
         if kind.startswith(SSE):
             head = answer.head(request.call, 200, kind, retries, said.headers)
             return await stream.pass_on(packing.unpacked(said.pieces(), packed), head)
-        if request.path in _NOT_TEXT and not kind.startswith((JSON, b"text/html")):
+        if request.path in OF_SOUND and not kind.startswith((JSON, b"text/html")):
             head = answer.head(request.call, 200, kind, retries, said.headers)
             head += [(name, named[name]) for name in (b"content-length", b"content-encoding") if name in named]
             await stream.pass_bytes_on(said.pieces(), head)
