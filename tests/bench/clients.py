@@ -38,7 +38,7 @@ async def aiops() -> AsyncIterator[Once]:
             return sum([len(piece) async for piece in answer.pieces()])
 
     yield once
-    upstream.close()
+    await upstream.close()
 
 
 @asynccontextmanager

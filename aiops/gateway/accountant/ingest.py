@@ -162,7 +162,7 @@ class Ingest:
             if ended and part.offset > known:
                 await self._enter(ended)
             for kind, record in part.records:
-                if kind == "ended":
+                if kind in ("ended", "passed"):
                     process.under_way.pop(record.id, None)
                 else:
                     process.under_way[record.id] = record

@@ -137,6 +137,12 @@ class Reserve:
         epoch = await self._settle(self._counters, given.id, tokens.total, cost or 0)
         return given.settles if epoch == settled.epoch(given.settles) else settled.unsure(given.settles)
 
+    def pass_on(self, given: Reservation) -> None:
+        """Another worker reserves it anew, by the same id, which counts nothing more. Nothing is given back before."""
+        if given.held:
+            given.held = False
+            self.live -= 1
+
     async def sign_of_life(self) -> None:
         """To be given each second: what this worker has reserved stays reserved."""
         if self._counters is None:

@@ -19,7 +19,10 @@ from aiops.gateway.worker.lanes.upstream.failed import BrokeOff, Refused, TimedO
 from tests.kit.faulty import CHUNKED, OK, Then, chunk, faulty, in_worker_loop, until
 
 ASK = Ask(url="", headers=[(b"authorization", b"Bearer secret")], body=b"{}", connect=5, first_byte=5, between=5)
-VARIABLES = ("SSL_CERT_FILE", "SSL_VERIFY", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+VARIABLES = (
+    *("SSL_CERT_FILE", "SSL_VERIFY", "SSL_SECURITY_LEVEL", "SSL_ECDH_CURVE", "DISABLE_AIOHTTP_TRUST_ENV"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,20 @@ async def test_a_certificate_of_somebody_else_is_refused(
 async def test_who_wants_no_check_has_none(context: ssl.SSLContext, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("SSL_VERIFY", "False")
     async with faulty([OK], context=context) as server:
+        assert await body(Upstream(), server.url) == b"ok"
+
+
+@in_worker_loop
+async def test_ciphers_may_be_chosen(context: ssl.SSLContext, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SSL_VERIFY", "False")
+    environment.setenv("SSL_ECDH_CURVE", "prime256v1")
+    environment.setenv("SSL_SECURITY_LEVEL", "ECDHE-ECDSA-AES256-GCM-SHA384")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+    async with faulty([OK], context=context) as server:
+        with pytest.raises(Refused):
+            await body(Upstream(), server.url)
+        context.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384")
         assert await body(Upstream(), server.url) == b"ok"
 
 
@@ -232,6 +249,14 @@ async def test_a_proxy_that_does_not(says: bytes, context: ssl.SSLContext, envir
 async def test_whom_no_proxy_is_for_is_asked_directly(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     environment.setenv("NO_PROXY", "127.0.0.1")
+    async with faulty([OK]) as server:
+        assert await body(Upstream(), server.url) == b"ok"
+
+
+@in_worker_loop
+async def test_proxies_may_be_left_aside(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    environment.setenv("DISABLE_AIOHTTP_TRUST_ENV", "True")
     async with faulty([OK]) as server:
         assert await body(Upstream(), server.url) == b"ok"
 

@@ -20,13 +20,15 @@ _OURS: Final = frozenset(
 _AGENT: Final = b"user-agent: aiops/%b\r\n" % __version__.encode()
 # The text of an answer is looked at on its way.
 _ALWAYS: Final = b"accept-encoding: identity\r\n"
+_PLACES: Final = 10_000
+"""URLs are remembered: the configuration has fewer, whoever asks."""
 
 
 class Upstream:
     """One for each worker, made in its event loop."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[str, str], tuple[bytes, Pool]] = {}  # of as many URLs as the configuration has
+        self._places: dict[tuple[str, str], tuple[bytes, Pool]] = {}
         self._pools: dict[Origin, Pool] = {}
 
     def ask(self, ask: Ask) -> Asking:
@@ -50,6 +52,8 @@ class Upstream:
             raise Refused(f"nobody can be asked at this address: {error}") from error
         pool = self._pools.get(to.origin) or Pool(to.origin)
         self._pools[to.origin] = pool
+        if len(self._places) == _PLACES:
+            self._places.clear()
         self._places[ask.method, ask.url] = (to.start, pool)
         return to.start, pool
 

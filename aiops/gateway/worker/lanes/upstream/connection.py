@@ -160,8 +160,9 @@ class Connection(asyncio.Protocol):
         self.cut()
 
     def _finish(self) -> None:
-        # An answer may come before all of the question is sent.
-        if self._reusable and not self.lost and self._transport and not self._transport.get_write_buffer_size():
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self.cut()  # the answer came before all of the question was sent: nobody wants the rest
+        elif self._reusable and not self.lost:
             self._free(self)
         else:
             self.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -64,7 +65,7 @@ def target(method: str, url: str) -> Target:
 
 def _proxy(scheme: str, host: str) -> Proxy | None:
     """What the environment says, as LiteLLM reads it."""
-    found = getproxies()
+    found = {} if os.environ.get("DISABLE_AIOHTTP_TRUST_ENV", "").strip().lower() == "true" else getproxies()
     url = found.get(scheme) or found.get("all")
     if not url or proxy_bypass(host):
         return None
