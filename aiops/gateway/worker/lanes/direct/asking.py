@@ -10,7 +10,7 @@ import orjson
 
 from aiops.gateway.worker.front.asgi import Headers
 from aiops.spec.lanes.table import Direct
-from aiops.spec.shapes.options import REFERENCE
+from aiops.spec.shapes.reference import REFERENCE
 
 JSON = (b"content-type", b"application/json")
 _FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
