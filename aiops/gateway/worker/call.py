@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from enum import Enum
 
 from aiops.gateway.worker.limits import Held
+from aiops.spec.choosing.prefix import Prefix
 
 current: ContextVar[Call | None] = ContextVar("aiops_call", default=None)
 """The request that is being answered; None outside of one."""
@@ -51,7 +52,7 @@ class Call:
     limit of the deployment that is asked; ``full``: seconds after which a limit that it found full has room.
     ``refused``: why aiops itself let it ask somebody not, the first time: by a limit, or for want of a slot.
     ``patience``: seconds that its client waits by its own word; ``impatient``: which is less than the operator gives
-    the one that is asked.
+    the one that is asked. ``prefix``: of its prompt, where somebody is chosen by it.
     ``receive``: returns when the client has left, once its body is read; None where nobody asks. The state is changed
     by ``ask``, ``answer``, ``fail`` and ``end`` alone, each of which says whether it was."""
 
@@ -71,6 +72,7 @@ class Call:
         "name",
         "passed",
         "patience",
+        "prefix",
         "private",
         "proof",
         "provider",
@@ -106,6 +108,7 @@ class Call:
         self.full: float | None = None
         self.refused = ""
         self.patience: float | None = None
+        self.prefix: Prefix | None = None
         self.impatient = False
 
     @property

@@ -9,7 +9,8 @@ from __future__ import annotations
 import mmap
 
 IN_FLIGHT, AVOIDED_UNTIL, REASON = range(3)
-_COLUMNS = 3
+ASK_AT, SAID_AT, RUNNING, WAITING, CACHE, SENT = range(3, 9)  # see ``hearsay``
+_COLUMNS = 9
 
 
 class Slots:

@@ -121,7 +121,7 @@ class Worker:
 
     async def serve(self) -> int:
         # These import LiteLLM: not before the master has prepared its environment.
-        from aiops.gateway.worker import probe, routing, selfcheck, upstream_routes, warmth
+        from aiops.gateway.worker import enquiry, probe, routing, selfcheck, upstream_routes, warmth
         from aiops.gateway.worker.desk import Desk
         from aiops.gateway.worker.extension import OWN, Extension
 
@@ -145,7 +145,7 @@ class Worker:
             models.tell_clients_no_names()
             board.deployments = models.deployments()
             routing.instance.dispatch = dispatch = Dispatch(board, models)
-            warming = warmth.keep_watch(dispatch)
+            warming = [*warmth.keep_watch(dispatch), *enquiry.keep_asking(table, board.hearsay)]
             extension = Extension(app, self, self._settings.generation, board)
             # A task of its own: what it sets in its context must not be inherited by every request to come.
             await asyncio.create_task(selfcheck.prove(extension, self._given.environment, self._settings))
