@@ -24,9 +24,23 @@ class DemoProvider:
         self._arguments = arguments
 
     @classmethod
-    def llama_cpp(cls, *, port: int = 0, alias: str = "tiny-random", directory: Path | None = None) -> DemoProvider:
-        where = ("--dir", str(directory)) if directory else ()
-        return cls._start(("llama-cpp", "--port", str(port), "--model-alias", alias, *where))
+    def llama_cpp(
+        cls,
+        *,
+        port: int = 0,
+        alias: str = "tiny-random",
+        directory: Path | None = None,
+        metrics: bool = True,
+        api_key_env: str = "",
+        model: tuple[Path, int, int] | None = None,
+    ) -> DemoProvider:
+        """``model``: another file, its context for all slots together, and how many of them there are."""
+        options = ["--dir", str(directory)] if directory else []
+        options += [] if metrics else ["--no-metrics"]
+        options += ["--api-key-env", api_key_env] if api_key_env else []
+        if model is not None:
+            options += ["--model", str(model[0]), "--context", str(model[1]), "--slots", str(model[2])]
+        return cls._start(("llama-cpp", "--port", str(port), "--model-alias", alias, *options))
 
     @classmethod
     def double(

@@ -37,6 +37,9 @@ class Hearsay:
         if now - self._wanted >= WANTED and self.wake is not None:
             self.wake()
         self._wanted = now
+        return self._latest(place, now)
+
+    def _latest(self, place: int, now: float) -> Said | None:
         get = self._slots.get
         when, by = self._slots.latest(place, SAID_AT)
         if not when or now - when > STALE:
@@ -50,6 +53,11 @@ class Hearsay:
             None if cache == _NO_WORD else cache,
             beside=int(max(0.0, running + max(0.0, waiting) - sent)),
         )
+
+    def looked_up(self, provider: str) -> Said | None:
+        """The same for a person, whose look is no reason to ask the server."""
+        place = self._places.get(provider)
+        return None if place is None else self._latest(place, self._clock())
 
     # --- whoever asks -------------------------------------------------------------------------------------------
 

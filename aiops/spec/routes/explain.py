@@ -292,8 +292,9 @@ class Explainer:
         if group.strategy is Strategy.CACHE_AWARE:
             bound = group.imbalance or Imbalance()
             yield (
-                "a conversation stays with the server that had it, while that has at most "
-                f"{bound.factor:g} times or {bound.requests:g} requests more than the least loaded one, or a slot free"
+                "a conversation stays with the server that had most of it; it leaves one that would let it wait where "
+                f"another would not, or that has more than {bound.factor:g} times and {bound.requests:g} requests more "
+                "than the least loaded one"
             )
         if group.strategy not in BY_OWN_WORD:
             return
