@@ -40,16 +40,17 @@ def _key(variable: str | None) -> str:
 @click.option("--model", type=click.Path(path_type=Path, exists=True), help="another model file")
 @click.option("--context", type=int, help="tokens of all slots together; default: those of the tiny model")
 @click.option("--slots", default=2, show_default=True, help="requests that it answers at the same time")
+@click.option("--cache-ram", type=int, help="MiB for prompts that no slot has any more; default: llama.cpp's")
 @click.option("--metrics/--no-metrics", default=True, help="whether it has /metrics")
 @click.option("--api-key-env", help="name of the variable with the key that requests must carry")
 def llama_cpp(
     host: str, port: int, model_alias: str, directory: Path | None, model: Path | None, context: int | None, slots: int,
-    metrics: bool, api_key_env: str | None,
+    cache_ram: int | None, metrics: bool, api_key_env: str | None,
 ) -> None:  # fmt: skip
     """A real llama.cpp server with a tiny random model: real API, meaningless answers."""
     from aiops.demo.llama_cpp import Options, serve
 
-    options = Options(model=model, slots=slots, metrics=metrics, api_key=_key(api_key_env))
+    options = Options(model=model, slots=slots, kept=cache_ram, metrics=metrics, api_key=_key(api_key_env))
     if context is not None:
         options = replace(options, context=context)
     serve(host, port, model_alias, directory or _cache(), _ready, options)

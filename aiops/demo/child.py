@@ -32,15 +32,13 @@ class DemoProvider:
         directory: Path | None = None,
         metrics: bool = True,
         api_key_env: str = "",
-        model: tuple[Path, int, int] | None = None,
+        more: tuple[str, ...] = (),
     ) -> DemoProvider:
-        """``model``: another file, its context for all slots together, and how many of them there are."""
+        """``more``: as on the command line."""
         options = ["--dir", str(directory)] if directory else []
         options += [] if metrics else ["--no-metrics"]
         options += ["--api-key-env", api_key_env] if api_key_env else []
-        if model is not None:
-            options += ["--model", str(model[0]), "--context", str(model[1]), "--slots", str(model[2])]
-        return cls._start(("llama-cpp", "--port", str(port), "--model-alias", alias, *options))
+        return cls._start(("llama-cpp", "--port", str(port), "--model-alias", alias, *options, *more))
 
     @classmethod
     def double(

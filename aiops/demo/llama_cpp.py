@@ -16,11 +16,13 @@ STOP = {signal.SIGTERM, signal.SIGINT}
 
 @dataclass(frozen=True)
 class Options:
-    """``model``: the tiny one when None. ``context``: tokens of all slots together. ``api_key``: empty for none."""
+    """``model``: the tiny one when None. ``context``: tokens of all slots together. ``kept``: MiB for what it has
+    computed of prompts that no slot has any more. ``api_key``: empty for none."""
 
     model: Path | None = None
     context: int = tiny_model.CONTEXT
     slots: int = 2
+    kept: int | None = None
     metrics: bool = True
     api_key: str = ""
 
@@ -51,6 +53,8 @@ def serve(
     parameters.n_parallel = options.slots
     parameters.n_predict = 64  # the model never ends by itself
     parameters.cpuparams.n_threads = 1
+    if options.kept is not None:
+        parameters.cache_ram_mib = options.kept
     parameters.endpoint_metrics = options.metrics
     parameters.api_keys = [options.api_key] if options.api_key else []
     parameters.warmup = False

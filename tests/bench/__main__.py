@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import away, changes, command_line, routing, sizes, starting, store, tenancy
+from tests.bench import away, cache, changes, command_line, routing, sizes, starting, store, tenancy
 from tests.bench.figures import Figure, table
 from tests.bench.gateways import BenchError
 from tests.bench.session import Session
@@ -31,6 +31,7 @@ SECTIONS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "throughput": sizes.throughput,
     "routing": routing.routing,
     "resolution": routing.resolution,
+    "cache": cache.cache,
     "start": starting.start,
     "store": store.store,
     "keys": tenancy.keys,
