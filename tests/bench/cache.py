@@ -20,53 +20,39 @@ from tests.bench.routing import write
 from tests.bench.session import Session
 
 STRATEGIES = ("cache_aware", "round-robin", "least_loaded")
-SLOTS = 4  # of each server: so many prompts it keeps
-DOCUMENTS, WORDS = 6, 250  # words of six letters, which are 1,750 tokens
-SHAPE = tiny_model.Shape(embedding=256, blocks=2, heads=8, kv_heads=4, feed_forward=512, context=4096)
-AT_LEAST = 1.5  # times as fast as the better of the others
+SLOTS, DOCUMENTS = 8, 12  # each server keeps so many prompts, and so many are asked about
+WORDS = 250  # of six letters, which are 1,750 tokens
+SHAPE = tiny_model.Shape(embedding=256, blocks=2, heads=8, kv_heads=4, feed_forward=512, context=2560)
+AT_LEAST = 1.5  # times as fast as each of the others
 CACHED, COMPUTED = "llamacpp:prompt_tokens_cached_total", "llamacpp:prompt_tokens_total"
 
 
 def cache(session: Session) -> Iterator[Figure]:
-    """Questions about a few long documents, one after the other and in no order; the first one to each is not counted,
-    since nobody can have computed it. The strategies take turns, each with documents of its own."""
+    """Questions about long documents, one after the other and in no order. The first one to each is not counted: nobody
+    can have computed it. Each strategy has two servers of its own, and they take turns with each question."""
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(server(session)) for _ in range(2)]
-        instance = Instance(session.directory / f"home-{session.number()}")
-        stack.callback(instance.stop)
-        instance.create()
-        names = ("one", "two")
-        kind = {"type": "llama_cpp", "status": "active", "max_parallel": SLOTS}
-        providers = {
-            name: {**kind, "base_url": each.url, "models": [f"{name}-model"]}
-            for name, each in zip(names, servers, strict=True)
-        }
-        balanced = {
-            each: {"strategy": each, "providers": [{"provider": name} for name in names]} for each in STRATEGIES
-        }
-        write(instance, "providers.yaml", {"providers": providers})
-        write(instance, "model-mappings.yaml", {"load_balancing": balanced})
-        instance.start()
-        seconds: dict[str, list[float]] = {each: [] for each in STRATEGIES}
-        reused: dict[str, list[float]] = {each: [] for each in STRATEGIES}
-        for turn in range(session.rounds(3, 1)):
-            for strategy in STRATEGIES:
-                measured, share = asked(instance, servers, strategy, turn)
-                seconds[strategy] += measured
-                reused[strategy].append(share)
-                session.say(f"  {strategy}: {median(measured) * 1000:.0f} ms, {share:.0%} of the tokens from a cache")
-    for strategy in STRATEGIES:
-        found = sorted(seconds[strategy])
-        detail = (
-            f"mean of {len(found)} requests, median {median(found) * 1000:.0f} ms, 90% within "
-            f"{found[len(found) * 9 // 10] * 1000:.0f} ms; {median(reused[strategy]):.0%} of the tokens from a cache"
-        )
-        label = f"cache: first token of a known beginning, {strategy}"
-        yield Figure(label, sum(found) / len(found) * 1000, "ms", detail=detail, samples=tuple(found))
-    for other in STRATEGIES[1:]:
-        faster = sum(seconds[other]) / sum(seconds["cache_aware"])
-        detail = "of the means; each server keeps 4 prompts, 6 are asked about"
-        yield Figure(f"cache: {other} / cache_aware", faster, "x", AT_LEAST, at_least=True, detail=detail)
+        servers = {each: [stack.enter_context(server(session)) for _ in range(2)] for each in STRATEGIES}
+        instance = serving(session, stack, servers)
+        found: dict[str, list[float]] = {each: [] for each in STRATEGIES}
+        documents = [text(number) for number in range(DOCUMENTS)]
+        questions = [(document, number) for document in documents for number in range(session.rounds(6, 3))]
+        chance = random.Random(7)
+        chance.shuffle(questions)
+        with httpx.Client(base_url=instance.url, timeout=120, trust_env=False) as client:
+            for document in documents:
+                for strategy in STRATEGIES:
+                    first_token(client, instance.key, strategy, f"{document} what is it about?")
+            before = {each: counted(servers[each]) for each in STRATEGIES}
+            for document, number in questions:
+                for strategy in chance.sample(STRATEGIES, len(STRATEGIES)):
+                    asked = f"{document} what does part {number} say?"
+                    found[strategy].append(first_token(client, instance.key, strategy, asked))
+        for strategy in STRATEGIES:
+            yield told(strategy, sorted(found[strategy]), before[strategy], counted(servers[strategy]))
+        for other in STRATEGIES[1:]:
+            faster = sum(found[other]) / sum(found["cache_aware"])
+            detail = f"of the means; each server keeps {SLOTS} prompts, {DOCUMENTS} are asked about"
+            yield Figure(f"cache: {other} / cache_aware", faster, "x", AT_LEAST, at_least=True, detail=detail)
 
 
 def server(session: Session) -> DemoProvider:
@@ -76,26 +62,35 @@ def server(session: Session) -> DemoProvider:
     return DemoProvider.llama_cpp(more=("--model", str(model), *context))
 
 
-def asked(instance: Instance, servers: list[DemoProvider], model: str, turn: int) -> tuple[list[float], float]:
-    """Seconds to the first token of each question, and the share of the prompts' tokens that was in a cache."""
-    chance = random.Random(turn)
-    documents = [text(f"{model} {turn} {number}") for number in range(DOCUMENTS)]
-    with httpx.Client(base_url=instance.url, timeout=120, trust_env=False) as client:
-        for document in chance.sample(documents, DOCUMENTS):
-            first_token(client, instance.key, model, f"{document} what is it about?")
-        before = [counted(each) for each in servers]
-        questions = [(document, number) for document in documents for number in range(4)]
-        chance.shuffle(questions)
-        measured = [
-            first_token(client, instance.key, model, f"{document} what does part {number} say?")
-            for document, number in questions
-        ]
-    after = [counted(each) for each in servers]
-    cached, computed = (sum(b[at] - a[at] for a, b in zip(before, after, strict=True)) for at in (0, 1))
-    return measured, cached / (cached + computed)
+def serving(session: Session, stack: contextlib.ExitStack, servers: dict[str, list[DemoProvider]]) -> Instance:
+    """A gateway with one name for each strategy, which is its name."""
+    instance = Instance(session.directory / f"home-{session.number()}")
+    stack.callback(instance.stop)
+    instance.create()
+    kind = {"type": "llama_cpp", "status": "active", "max_parallel": SLOTS}
+    providers, balanced = {}, {}
+    for strategy, pair in servers.items():
+        names = [f"{strategy}-{number}" for number in range(len(pair))]
+        for name, each in zip(names, pair, strict=True):
+            providers[name] = {**kind, "base_url": each.url, "models": [f"model-of-{name}"]}
+        balanced[strategy] = {"strategy": strategy, "providers": [{"provider": name} for name in names]}
+    write(instance, "providers.yaml", {"providers": providers})
+    write(instance, "model-mappings.yaml", {"load_balancing": balanced})
+    instance.start()
+    return instance
 
 
-def text(seed: str) -> str:
+def told(strategy: str, found: list[float], before: Tokens, after: Tokens) -> Figure:
+    cached, computed = after[0] - before[0], after[1] - before[1]
+    detail = (
+        f"mean of {len(found)} requests, median {median(found) * 1000:.0f} ms, 90% within "
+        f"{found[len(found) * 9 // 10] * 1000:.0f} ms; {cached / (cached + computed):.0%} of the tokens from a cache"
+    )
+    label = f"cache: first token of a known beginning, {strategy}"
+    return Figure(label, sum(found) / len(found) * 1000, "ms", detail=detail, samples=tuple(found))
+
+
+def text(seed: int) -> str:
     chance = random.Random(seed)
     return " ".join("".join(chance.choices("abcdefghijklm", k=6)) for _ in range(WORDS))
 
@@ -113,8 +108,11 @@ def first_token(client: httpx.Client, key: str, model: str, prompt: str) -> floa
     return seconds
 
 
-def counted(server: DemoProvider) -> tuple[float, float]:
-    """Tokens of prompts that it had in a cache, and that it computed."""
-    page = httpx.get(f"{server.url}/metrics", timeout=30, trust_env=False).text
-    found = samples(page, CACHED, COMPUTED)
-    return found[CACHED][0][1], found[COMPUTED][0][1]
+Tokens = tuple[float, float]
+
+
+def counted(servers: list[DemoProvider]) -> Tokens:
+    """Tokens of prompts that they had in a cache, and that they computed."""
+    pages = [httpx.get(f"{each.url}/metrics", timeout=30, trust_env=False).text for each in servers]
+    found = [samples(page, CACHED, COMPUTED) for page in pages]
+    return sum(each[CACHED][0][1] for each in found), sum(each[COMPUTED][0][1] for each in found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 
 from aiops.gateway.shared.sightings import FAILED_SECONDS, Avoided, Measured, Sightings
 from aiops.gateway.worker.affinity import Affinity
@@ -20,6 +20,7 @@ from aiops.gateway.worker.latency import Latency
 from aiops.gateway.worker.minutes import Minutes, Served, Tally
 from aiops.gateway.worker.slots import AVOIDED_UNTIL, REASON, Slots
 from aiops.gateway.worker.slots import IN_FLIGHT as NUMBER_IN_FLIGHT
+from aiops.spec.choosing.ask import Known
 from aiops.spec.choosing.prefix import Prefix
 from aiops.spec.choosing.rules import Group, ProviderFacts, RoutingTable, Strategy
 from aiops.spec.choosing.said import Said
@@ -252,7 +253,7 @@ class Board:
     def said(self, provider: str) -> Said | None:
         return self.hearsay.said(provider)
 
-    def known(self, prefix: Prefix) -> Mapping[str, int]:
+    def known(self, prefix: Prefix) -> Known:
         return self._affinity.known(prefix)
 
     def turns(self, group: Group) -> MutableMapping[str, float]:

@@ -15,6 +15,17 @@ Random = Callable[[], float]
 """A number from 0 up to, not including, 1."""
 
 
+class Known(NamedTuple):
+    """Who has had of a prompt, by deployment. ``had``: how many of its parts; those that had none are left out.
+
+    ``last``: who had the last prompt with the same home. ``homes``: of how many homes of late each had the last one.
+    """
+
+    had: Mapping[str, int]
+    last: str | None
+    homes: Mapping[str, int]
+
+
 class Load(Protocol):
     """What is known of providers and deployments when a request comes."""
 
@@ -48,8 +59,8 @@ class Load(Protocol):
     def said(self, provider: str) -> Said | None:
         """What the server says of itself, not older than a few seconds. None: it says nothing."""
 
-    def known(self, prefix: Prefix) -> Mapping[str, int]:
-        """By deployment: how many of the parts of the prompt it has had before. Those that had none are left out."""
+    def known(self, prefix: Prefix) -> Known:
+        """Who has had of such prompts before."""
 
     def turns(self, group: Group) -> MutableMapping[str, float]:
         """What the strategies that take turns remember of a group. Theirs to write."""

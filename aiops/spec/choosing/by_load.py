@@ -14,6 +14,9 @@ from aiops.spec.choosing.rules import Imbalance, Member
 
 _FULL = 1000.0
 """Added to the pressure on a server at which requests wait: no share of its slots that is taken outweighs that."""
+_SPREAD = 1.25
+"""How many times its part of all homes a server may have (consistent hashing with bounded loads, Mirrokni and others,
+2016): a few conversations fall unevenly, and a cache keeps only so many."""
 _TOO_BUSY = -1.0  # in the place of the share of a prompt that a server has had
 
 
@@ -47,24 +50,31 @@ def _slots_taken(ranked: Ranked, ask: Ask) -> str:
 
 
 def _cache_aware(members: Sequence[Member], ask: Ask) -> Order:
-    """Whoever had most of the prompt, if that is half of it at least; else the one that its beginning leads to, which
-    is the same for every worker and gateway. One that is too busy to be waited for comes after the others."""
+    """Whoever had most of the prompt, if that is half of it at least; then whoever had this conversation last; else the
+    one that its beginning leads to, which is the same for every worker and gateway. One that is too busy to be waited
+    for comes after the others."""
     load, prefix = ask.load, ask.prefix
     if prefix is None:
         return [(member, 0.0) for member, _ in _least_loaded(members, ask)]
     known, parts = load.known(prefix), len(prefix.parts)
     busy = {member.provider: _busy(member.provider, load) for member in members}
     calmest = min(busy.values(), key=lambda each: each.pressure)
+    weights = sum(member.weight for member in members)
+    homes = 1 + sum(known.homes.get(member.deployment, 0) for member in members)
 
-    def judged(member: Member) -> tuple[bool, float, float]:
-        own, had = busy[member.provider], known.get(member.deployment, 0)
+    def placed(member: Member) -> tuple[tuple[float, ...], float]:
+        """Where it comes, the least first, and the share of the prompt that it has had."""
+        own, had = busy[member.provider], known.had.get(member.deployment, 0)
         if _too_busy(own, calmest, ask.imbalance):
-            return True, own.pressure, _TOO_BUSY
-        return False, -_draw(member, prefix.home), had / parts if had and parts - had <= ENOUGH else 0.0
+            return (True, own.pressure), _TOO_BUSY
+        share = had / parts if had and parts - had <= ENOUGH else 0.0
+        full = known.homes.get(member.deployment, 0) + 1 > math.ceil(_SPREAD * homes * member.weight / weights)
+        is_last = member.deployment == known.last
+        return (False, -share, not is_last, full, -_draw(member, prefix.home)), share
 
-    found = [(judged(member), member) for member in members]
-    found.sort(key=lambda each: (each[0][0], -each[0][2], each[0][1]))
-    return [(member, share) for (_, _, share), member in found]
+    found = [(*placed(member), member) for member in members]
+    found.sort(key=lambda each: each[0])
+    return [(member, share) for _, share, member in found]
 
 
 def _draw(member: Member, home: bytes) -> float:
@@ -89,6 +99,8 @@ def _why_there(ranked: Ranked, ask: Ask) -> str:
         return f"too busy to be waited for; {_slots_taken(ranked, ask)}"
     if ranked.number:
         return f"it has had {ranked.number:.0%} of this prompt"
+    if ranked.member.deployment == ask.load.known(ask.prefix).last:
+        return "it had the last prompt that began like this one"
     return "it has not had this prompt" if ranked.place else "where prompts that begin like this one go"
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from aiops.spec.choosing import choose
+from aiops.spec.choosing.ask import Known
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.lookup import Kind, Resolver
 from aiops.spec.choosing.prefix import Prefix
@@ -126,8 +127,8 @@ class Idle:
     def said(self, provider: str) -> Said | None:
         return None
 
-    def known(self, prefix: Prefix) -> Mapping[str, int]:
-        return {}
+    def known(self, prefix: Prefix) -> Known:
+        return Known({}, None, {})
 
     def turns(self, group: Group) -> MutableMapping[str, float]:
         return {}

@@ -10,17 +10,17 @@ from aiops.spec.choosing.prefix import Prefix
 from aiops.spec.choosing.rules import ProviderFacts, RoutingTable
 
 
-def prefix(*parts: str) -> Prefix:
-    return Prefix(b"home", tuple(part.encode() for part in parts))
+def prefix(*parts: str, home: str = "home") -> Prefix:
+    return Prefix(home.encode(), tuple(part.encode() for part in parts))
 
 
 def test_the_longest_part_that_each_has_had_is_known() -> None:
     affinity = Affinity()
     affinity.learn(prefix("a", "b"), "one")
     affinity.learn(prefix("a", "x"), "two")
-    assert affinity.known(prefix("a", "b", "c")) == {"one": 2, "two": 1}
-    assert affinity.known(prefix("z")) == {}
-    assert affinity.known(prefix()) == {}
+    assert affinity.known(prefix("a", "b", "c")).had == {"one": 2, "two": 1}
+    assert affinity.known(prefix("z")).had == {}
+    assert affinity.known(prefix()).had == {}
 
 
 def test_what_was_used_the_longest_ago_is_forgotten_first() -> None:
@@ -29,8 +29,28 @@ def test_what_was_used_the_longest_ago_is_forgotten_first() -> None:
     affinity.learn(prefix("b"), "one")
     affinity.learn(prefix("a"), "two")
     affinity.learn(prefix("c", "d"), "one")
-    known = {part: affinity.known(prefix(part)) for part in "abcd"}
+    known = {part: affinity.known(prefix(part)).had for part in "abcd"}
     assert known == {"a": {"one": 1, "two": 1}, "b": {}, "c": {"one": 1}, "d": {"one": 1}}
+
+
+def test_a_home_is_where_its_last_prompt_was() -> None:
+    affinity = Affinity()
+    affinity.learn(prefix(home="x"), "one")
+    affinity.learn(prefix(home="y"), "one")
+    affinity.learn(prefix(home="x"), "two")
+    assert affinity.known(prefix(home="x")) == ({}, "two", {"one": 1, "two": 1})
+    affinity.forget(prefix(home="x"), "one")  # it did not answer, which the other one then did
+    assert affinity.known(prefix(home="x")).last == "two"
+    affinity.forget(prefix(home="x"), "two")
+    assert affinity.known(prefix(home="x")) == ({}, None, {"one": 1, "two": 0})
+
+
+def test_of_homes_too_the_oldest_are_forgotten() -> None:
+    affinity = Affinity(homes=2)
+    for home, deployment in (("x", "one"), ("y", "two"), ("x", "one"), ("z", "two")):
+        affinity.learn(prefix(home=home), deployment)
+    assert [affinity.known(prefix(home=home)).last for home in "xyz"] == ["one", None, "two"]
+    assert affinity.known(prefix()).homes == {"one": 1, "two": 1}
 
 
 def board() -> Board:
@@ -47,16 +67,16 @@ def asked(board: Board, deployment: str) -> Call:
 def test_who_is_asked_has_it_and_who_fails_has_it_no_more() -> None:
     known = board()
     call = asked(known, "one")
-    assert known.known(prefix("a")) == {"one": 1}
+    assert known.known(prefix("a")).had == {"one": 1}
     known.failed(call, 500, "HTTP 500")
-    assert known.known(prefix("a")) == {}
+    assert known.known(prefix("a")).had == {}
     known.begin(call, "two", "a")
     known.answered(call)
     known.over(call)
-    assert known.known(prefix("a")) == {"two": 1}
+    assert known.known(prefix("a")).had == {"two": 1}
 
 
 def test_a_mistake_of_the_caller_takes_nothing_away() -> None:
     known = board()
     known.failed(asked(known, "one"), 400, "HTTP 400")
-    assert known.known(prefix("a")) == {"one": 1}
+    assert known.known(prefix("a")).had == {"one": 1}

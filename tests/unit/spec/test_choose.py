@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from aiops.spec.choosing.ask import Known
 from aiops.spec.choosing.choose import Choice, order, rule_for
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.prefix import Prefix
@@ -34,6 +35,8 @@ class Idle:
     remembered: dict[str, dict[str, float]] = field(default_factory=dict)
     told: dict[str, Said] = field(default_factory=dict)
     had: dict[str, int] = field(default_factory=dict)
+    last: str | None = None
+    homes: dict[str, int] = field(default_factory=dict)
 
     def in_flight(self, provider: str) -> int:
         return self.flying.get(provider, 0)
@@ -65,8 +68,8 @@ class Idle:
     def said(self, provider: str) -> Said | None:
         return self.told.get(provider)
 
-    def known(self, prefix: Prefix) -> dict[str, int]:
-        return self.had
+    def known(self, prefix: Prefix) -> Known:
+        return Known(self.had, self.last, self.homes)
 
     def turns(self, group: Group) -> MutableMapping[str, float]:
         return self.remembered.setdefault(group.name, {})
@@ -250,6 +253,39 @@ def test_less_than_half_of_a_prompt_is_not_worth_going_elsewhere() -> None:
     home = home_of("a", A, B)
     assert Talking(A, B, load=Idle(had={"b": 7})).about(home, 10) == "ba"
     assert Talking(A, B, load=Idle(had={"b": 6})).about(home, 10) == "ab"
+
+
+def test_a_conversation_that_grew_to_twice_its_length_stays_where_it_was() -> None:
+    home = home_of("a", A, B, C)
+    load = Idle(had={"c": 10}, last="b")
+    assert Talking(A, B, C, load=load).about(home, 20) == "bac"
+    assert Talking(A, B, C, load=load).about(home, 12) == "cba", "unless another one has more of it"
+    assert Talking(A, B, C, load=load).choices(home, 20)[0].why == "it had the last prompt that began like this one"
+
+
+@pytest.mark.parametrize(
+    ("homes", "expected"),
+    [
+        ({}, "ab"),
+        ({"a": 1}, "ab"),
+        ({"a": 2}, "ba"),  # of three it would have all; two is a fourth more than its part
+        ({"a": 2, "b": 1}, "ab"),
+        ({"a": 3, "b": 2}, "ab"),
+        ({"a": 4, "b": 1}, "ba"),
+        ({"a": 124, "b": 76}, "ab"),
+        ({"a": 126, "b": 74}, "ba"),
+    ],
+)
+def test_new_conversations_do_not_pile_up_where_chance_leads_them(homes: dict[str, int], expected: str) -> None:
+    load = Idle(homes=homes)
+    assert Talking(A, B, load=load).about(home_of("a", A, B)) == expected
+
+
+def test_a_server_of_more_weight_keeps_more_conversations() -> None:
+    heavy, light = member("a", 3.0), member("b", 1.0)
+    home = home_of("a", heavy, light)
+    assert Talking(heavy, light, load=Idle(homes={"a": 3})).about(home) == "ab"
+    assert Talking(heavy, light, load=Idle(homes={"a": 16})).about(home) == "ba"
 
 
 @pytest.mark.parametrize(
