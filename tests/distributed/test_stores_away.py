@@ -97,7 +97,9 @@ def ways(
 
 @pytest.mark.parametrize("how", WAYS)
 def test_a_redis_that_is_away_fails_no_request_and_is_told_once_by_each_process(wired: Wired, how: str) -> None:
-    said = goes_and_comes_back(wired, "redis", "the counters are lost", *ways(wired.redis, wired.to_redis, signal.SIGKILL)[how])
+    said = goes_and_comes_back(
+        wired, "redis", "the counters are lost", *ways(wired.redis, wired.to_redis, signal.SIGKILL)[how]
+    )
     told = [line for line in said if "Redis at " in line or "the counters " in line]
     workers = [line for line in told if not line.startswith("accountant ")]
     accountants = [line for line in told if line.startswith("accountant ")]
@@ -117,6 +119,8 @@ def require_in_turn(told: list[str], begins: str, lost: str, back: str) -> None:
 
 @pytest.mark.parametrize("how", WAYS)
 def test_a_postgres_that_is_away_fails_no_request_of_a_known_key_and_is_told_once(wired: Wired, how: str) -> None:
-    said = goes_and_comes_back(wired, "store", "the database ", *ways(wired.postgres, wired.to_postgres, signal.SIGQUIT)[how])
+    said = goes_and_comes_back(
+        wired, "store", "the database ", *ways(wired.postgres, wired.to_postgres, signal.SIGQUIT)[how]
+    )
     found = [line for line in said if "the database " in line]
     assert [" is lost" in line for line in found] == [True, False], found

@@ -95,7 +95,7 @@ def test_when_the_fallback_is_full_too_the_wait_is_that_of_whoever_has_room_firs
     assert refused.status_code == 429
     wait = refused.headers["retry-after"]
     assert 50 <= int(wait) <= 58
-    assert refused.json()["error"]["message"].endswith(f"is limited to; ask again in {wait} s")
+    assert refused.json()["error"]["message"].endswith(f"is limited to 1 request in 60 seconds; ask again in {wait} s")
 
 
 def test_an_error_names_no_fallback_and_no_setting_of_the_operator(gateway: Routed) -> None:
