@@ -311,16 +311,18 @@ def test_how_much_busier_is_the_operators_to_say() -> None:
 
 
 def test_a_larger_server_may_have_more() -> None:
-    load = Idle(flying={"a": 8, "b": 1}, slots={"a": 64, "b": 8}, had={"a": 10})
-    assert Talking(A, B, load=load).about("x") == "ab"
-    assert Talking(A, B, load=Idle(flying={"a": 8, "b": 1}, slots={"a": 64, "b": 64}, had={"a": 10})).about("x") == "ba"
+    for slots, expected in ((8, "ab"), (64, "ba")):
+        load = Idle(flying={"a": 9, "b": 1}, slots={"a": 64, "b": slots}, had={"a": 10})
+        assert Talking(A, B, load=load).about("x") == expected
 
 
 def test_a_conversation_does_not_wait_where_another_server_has_room() -> None:
     assert Talking(A, B, load=Idle(flying={"a": 2, "b": 1}, slots={"a": 2, "b": 2}, had={"a": 10})).about("x") == "ba"
     assert Talking(A, B, load=Idle(flying={"a": 2, "b": 2}, slots={"a": 2, "b": 2}, had={"a": 10})).about("x") == "ab"
-    waits = Idle(flying={"a": 2, "b": 2}, slots={"a": 64, "b": 64}, told={"a": Said(2, 1)}, had={"a": 10})
-    assert Talking(A, B, load=waits).about("x") == "ba"
+    for slots in (64, 2):
+        waits = Idle(flying={"a": 2, "b": 2}, slots={"a": slots, "b": slots}, had={"a": 10})
+        waits.told = {"a": Said(2, 1), "b": Said(2, 0)}
+        assert Talking(A, B, load=waits).about("x") == "ba"
 
 
 def test_a_new_prompt_does_not_go_where_there_is_too_much_to_do_either() -> None:

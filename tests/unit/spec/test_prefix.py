@@ -61,7 +61,7 @@ def test_another_model_shares_nothing() -> None:
 def test_it_does_not_matter_how_the_same_text_is_written_down() -> None:
     text = words(100)
     plain = made({"messages": [{"role": "user", "content": text}]})
-    parts = [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]
+    parts = [{"type": "text", "text": text, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
     assert made({"messages": [{"role": "user", "content": parts}]}) == plain
     assert made({"input": [{"role": "user", "content": [{"type": "input_text", "text": text}]}]}) == plain
     assert made({"prompt": text}) == plain
@@ -100,3 +100,4 @@ def test_a_prompt_without_end_costs_no_more_than_a_long_one() -> None:
     endless = made(chat("x" * (4 * MOST)))
     assert len(endless.parts) <= len(ENDS)
     assert endless == made(chat("x" * (8 * MOST)))
+    assert made({"prompt": "x" * MOST + "a" * MOST}) == made({"prompt": "x" * MOST + "b" * MOST})
