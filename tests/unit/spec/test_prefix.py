@@ -61,7 +61,7 @@ def test_another_model_shares_nothing() -> None:
 def test_it_does_not_matter_how_the_same_text_is_written_down() -> None:
     text = words(100)
     plain = made({"messages": [{"role": "user", "content": text}]})
-    parts = [{"type": "text", "text": text, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
+    parts = [{"cache_control": {"type": "ephemeral", "ttl": "1h"}, "type": "text", "text": text}]
     assert made({"messages": [{"role": "user", "content": parts}]}) == plain
     assert made({"input": [{"role": "user", "content": [{"type": "input_text", "text": text}]}]}) == plain
     assert made({"prompt": text}) == plain
