@@ -16,6 +16,7 @@ from aiops.gateway.worker.affinity import Affinity
 from aiops.gateway.worker.call import IN_FLIGHT, Call, State
 from aiops.gateway.worker.elsewhere import Elsewhere
 from aiops.gateway.worker.hearsay import Hearsay
+from aiops.gateway.worker.homes import Homes
 from aiops.gateway.worker.latency import Latency
 from aiops.gateway.worker.minutes import Minutes, Served, Tally
 from aiops.gateway.worker.slots import AVOIDED_UNTIL, REASON, Slots
@@ -70,7 +71,9 @@ class Board:
         self._place = {name: place for place, name in enumerate(table.providers)}
         told = {name: self._place[name] for name, facts in table.providers.items() if facts.figures is not None}
         self.hearsay = Hearsay(slots, worker, told, clock)
-        self._affinity = Affinity()
+        kept = (group for group in table.groups() if group.strategy is Strategy.CACHE_AWARE)
+        may_keep = (member.deployment for group in kept for member in group.members)
+        self._affinity = Affinity(Homes(slots.homes, may_keep, clock))
         self._mine = dict.fromkeys(table.providers, 0)
         self._asked: dict[str, int] = {}  # by deployment
         self._latency: dict[str, Latency] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiops.gateway.worker.affinity import Affinity
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.call import Call
+from aiops.gateway.worker.homes import Homes
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.prefix import Prefix
 from aiops.spec.choosing.rules import ProviderFacts, RoutingTable
@@ -14,8 +15,12 @@ def prefix(*parts: str, home: str = "home") -> Prefix:
     return Prefix(home.encode(), tuple(part.encode() for part in parts))
 
 
+def made(most: int = 100) -> Affinity:
+    return Affinity(Homes(Slots(1, 1).homes, ("one", "two"), lambda: 0.0), most)
+
+
 def test_the_longest_part_that_each_has_had_is_known() -> None:
-    affinity = Affinity()
+    affinity = made()
     affinity.learn(prefix("a", "b"), "one")
     affinity.learn(prefix("a", "x"), "two")
     assert affinity.known(prefix("a", "b", "c")).had == {"one": 2, "two": 1}
@@ -24,7 +29,7 @@ def test_the_longest_part_that_each_has_had_is_known() -> None:
 
 
 def test_what_was_used_the_longest_ago_is_forgotten_first() -> None:
-    affinity = Affinity(most=3)
+    affinity = made(most=3)
     affinity.learn(prefix("a"), "one")
     affinity.learn(prefix("b"), "one")
     affinity.learn(prefix("a"), "two")
@@ -33,8 +38,8 @@ def test_what_was_used_the_longest_ago_is_forgotten_first() -> None:
     assert known == {"a": {"one": 1, "two": 1}, "b": {}, "c": {"one": 1}, "d": {"one": 1}}
 
 
-def test_a_home_is_where_its_last_prompt_was() -> None:
-    affinity = Affinity()
+def test_where_a_conversation_was_last_is_told_and_forgotten_with_the_rest() -> None:
+    affinity = made()
     affinity.learn(prefix(home="x"), "one")
     affinity.learn(prefix(home="y"), "one")
     affinity.learn(prefix(home="x"), "two")
@@ -42,15 +47,7 @@ def test_a_home_is_where_its_last_prompt_was() -> None:
     affinity.forget(prefix(home="x"), "one")  # it did not answer, which the other one then did
     assert affinity.known(prefix(home="x")).last == "two"
     affinity.forget(prefix(home="x"), "two")
-    assert affinity.known(prefix(home="x")) == ({}, None, {"one": 1, "two": 0})
-
-
-def test_of_homes_too_the_oldest_are_forgotten() -> None:
-    affinity = Affinity(homes=2)
-    for home, deployment in (("x", "one"), ("y", "two"), ("x", "one"), ("z", "two")):
-        affinity.learn(prefix(home=home), deployment)
-    assert [affinity.known(prefix(home=home)).last for home in "xyz"] == ["one", None, "two"]
-    assert affinity.known(prefix()).homes == {"one": 1, "two": 1}
+    assert affinity.known(prefix(home="x")).last is None
 
 
 def board() -> Board:
