@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 import random
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import httpx
 
 log = logging.getLogger("aiops.routing")
-EVERY = 0.5  # seconds; a fifth more or less, so that workers and gateways do not ask at the same moment
+EVERY = 0.5  # seconds, up to a fifth less, so that workers and gateways do not ask at the same moment
 AWAY = 2.0  # one that does not answer is asked again so much later
 SILENT = 60.0  # one that answers, but does not say it
 PATIENCE = 2.0  # seconds for an answer: llama.cpp gives one between two batches of a prompt
@@ -34,7 +35,11 @@ class NothingSaid(Exception):
 def keep_asking(table: RoutingTable, hearsay: Hearsay) -> list[asyncio.Task[None]]:
     """Start asking whom the table says, and nobody where no group goes by it. The tasks are the caller's to end."""
     asked = {name: facts.figures for name, facts in table.providers.items() if facts.figures is not None}
-    return [asyncio.create_task(_ask_all(asked, hearsay))] if asked else []
+    if not asked:
+        return []
+    for used in ("httpx", "prometheus_client.parser"):  # before there are requests that would wait for it
+        importlib.import_module(used)
+    return [asyncio.create_task(_ask_all(asked, hearsay))]
 
 
 async def _ask_all(asked: dict[str, Figures], hearsay: Hearsay) -> None:
@@ -42,9 +47,8 @@ async def _ask_all(asked: dict[str, Figures], hearsay: Hearsay) -> None:
 
     wanted = asyncio.Event()
     hearsay.wake = wanted.set
-    trusted = (
-        ssl.create_default_context()
-    )  # as SSL_CERT_FILE says; httpx would look at it with a proxy's variables only
+    # As SSL_CERT_FILE says, which httpx would look at together with the variables of a proxy only.
+    trusted = ssl.create_default_context()
     async with (
         httpx.AsyncClient(timeout=PATIENCE, trust_env=False, verify=trusted) as client,
         asyncio.TaskGroup() as group,
