@@ -24,9 +24,21 @@ class DemoProvider:
         self._arguments = arguments
 
     @classmethod
-    def llama_cpp(cls, *, port: int = 0, alias: str = "tiny-random", directory: Path | None = None) -> DemoProvider:
-        where = ("--dir", str(directory)) if directory else ()
-        return cls._start(("llama-cpp", "--port", str(port), "--model-alias", alias, *where))
+    def llama_cpp(
+        cls,
+        *,
+        port: int = 0,
+        alias: str = "tiny-random",
+        directory: Path | None = None,
+        metrics: bool = True,
+        api_key_env: str = "",
+        more: tuple[str, ...] = (),
+    ) -> DemoProvider:
+        """``more``: as on the command line."""
+        options = ["--dir", str(directory)] if directory else []
+        options += [] if metrics else ["--no-metrics"]
+        options += ["--api-key-env", api_key_env] if api_key_env else []
+        return cls._start(("llama-cpp", "--port", str(port), "--model-alias", alias, *options, *more))
 
     @classmethod
     def double(

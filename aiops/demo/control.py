@@ -45,6 +45,9 @@ class Control:
     unlisted: tuple[str, ...] = ()
     # Seconds to load another model than the last one asked for; 0: it has all of them in memory. One loads at a time.
     load: float = 0.0
+    # What a vLLM says of itself, beside how many requests it answers: how many wait, and the share of its cache in use.
+    waiting: float = 0.0
+    cache: float = 0.25
     # Required as a bearer token when it is not empty.
     api_key: str = ""
     # The mode applies to paths that begin with one of these; to all of the provider's when empty.

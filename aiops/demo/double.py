@@ -196,13 +196,18 @@ class Double:
         return as_json({"detail": "Not Found"}, 404)
 
     def _vllm_metrics(self) -> str:
-        """As vLLM 0.11 writes it: of an engine that holds 1,024 blocks of 16 tokens, and what it answers now."""
+        """As vLLM 0.11 writes it (vllm/v1/metrics/loggers.py): of an engine that holds 1,024 blocks of 16 tokens, what
+        it answers now, and what else it was told to say."""
         model = f'engine="0",model_name="{self.control.models[0] if self.control.models else ""}"'
         cache = 'block_size="16",cache_dtype="auto",engine="0",num_gpu_blocks="1024"'
+        running = float(self.answering)
         gauges = (
-            ("num_requests_running", model, float(self.answering)),
-            ("num_requests_waiting", model, 0.0),
-            ("kv_cache_usage_perc", model, 0.25),
-            ("cache_config_info", cache, 1.0),
+            ("num_requests_running", "Number of requests in model execution batches.", model, running),
+            ("num_requests_waiting", "Number of requests waiting to be processed.", model, float(self.control.waiting)),
+            ("kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.", model, float(self.control.cache)),
+            ("cache_config_info", "Information of the LLMEngine CacheConfig", cache, 1.0),
         )
-        return "".join(f"# TYPE vllm:{name} gauge\nvllm:{name}{{{labels}}} {value}\n" for name, labels, value in gauges)
+        return "".join(
+            f"# HELP vllm:{name} {about}\n# TYPE vllm:{name} gauge\nvllm:{name}{{{labels}}} {value}\n"
+            for name, about, labels, value in gauges
+        )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 # Part of the file name: raise it when anything below changes, so that an old cached file is not used.
 VERSION = 2
-EMBEDDING, BLOCKS, HEADS, KV_HEADS, FEED_FORWARD, CONTEXT = 64, 2, 4, 2, 128, 2048
+CONTEXT = 2048
 MERGES = ("t h", "th e", "i n", "e r", "a n", "o n", "Ġ t", "Ġ a")
 CONTROL = ("<|bos|>", "<|im_start|>", "<|im_end|>")
 CHAT_TEMPLATE = (
@@ -21,13 +22,29 @@ CHAT_TEMPLATE = (
 )
 
 
-def ensure(directory: Path) -> Path:
+@dataclass(frozen=True)
+class Shape:
+    """How large the model is: a larger one is as senseless, but has more to compute."""
+
+    embedding: int = 64
+    blocks: int = 2
+    heads: int = 4
+    kv_heads: int = 2
+    feed_forward: int = 128
+    context: int = CONTEXT
+
+
+TINY = Shape()
+
+
+def ensure(directory: Path, shape: Shape = TINY) -> Path:
     """Given a cache directory, return the model file in it, making it first if it is not there.
 
     The file appears by rename, so two processes that make it at once both end up with a whole one.
     Raise ``OSError`` when the directory cannot be written.
     """
-    target = directory / f"tiny-random-v{VERSION}.gguf"
+    size = "" if shape == TINY else "-".join(map(str, ("", *astuple(shape))))
+    target = directory / f"tiny-random-v{VERSION}{size}.gguf"
     if target.exists():
         return target
     directory.mkdir(parents=True, exist_ok=True)
@@ -35,7 +52,7 @@ def ensure(directory: Path) -> Path:
     os.close(handle)
     temporary = Path(name)
     try:
-        _write(temporary)
+        _write(temporary, shape)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -55,7 +72,7 @@ def _liking(token: str) -> float:
     return 1.0 if token.startswith("Ġ") or token.islower() else 0.0
 
 
-def _write(path: Path) -> None:
+def _write(path: Path, shape: Shape) -> None:
     import gguf  # numpy comes with it: 200 ms that no other verb should pay
     import numpy
     import numpy.typing
@@ -66,13 +83,13 @@ def _write(path: Path) -> None:
 
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_name("tiny-random")
-    writer.add_context_length(CONTEXT)
-    writer.add_embedding_length(EMBEDDING)
-    writer.add_block_count(BLOCKS)
-    writer.add_feed_forward_length(FEED_FORWARD)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KV_HEADS)
-    writer.add_rope_dimension_count(EMBEDDING // HEADS)
+    writer.add_context_length(shape.context)
+    writer.add_embedding_length(shape.embedding)
+    writer.add_block_count(shape.blocks)
+    writer.add_feed_forward_length(shape.feed_forward)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.kv_heads)
+    writer.add_rope_dimension_count(shape.embedding // shape.heads)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(len(tokens))
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
@@ -97,27 +114,27 @@ def _write(path: Path) -> None:
         writer.add_tensor(name, values)
 
     def norm(name: str) -> None:
-        writer.add_tensor(name, numpy.ones(EMBEDDING, dtype=numpy.float32))
+        writer.add_tensor(name, numpy.ones(shape.embedding, dtype=numpy.float32))
 
-    kv = EMBEDDING // HEADS * KV_HEADS
+    kv = shape.embedding // shape.heads * shape.kv_heads
     # The first dimension is the same for every token and no block changes it, so its column in the output is
     # a bias per token: answers are readable characters, never half a UTF-8 sequence, and do not end by chance.
-    embedding, output = matrix(len(tokens), EMBEDDING), matrix(len(tokens), EMBEDDING)
+    embedding, output = matrix(len(tokens), shape.embedding), matrix(len(tokens), shape.embedding)
     embedding[:, 0] = 1
     output[:, 0] = [_liking(token) for token in tokens]
     writer.add_tensor("token_embd.weight", embedding)
     norm("output_norm.weight")
     writer.add_tensor("output.weight", output)
-    for block in range(BLOCKS):
+    for block in range(shape.blocks):
         norm(f"blk.{block}.attn_norm.weight")
-        weights(f"blk.{block}.attn_q.weight", EMBEDDING, EMBEDDING)
-        weights(f"blk.{block}.attn_k.weight", kv, EMBEDDING)
-        weights(f"blk.{block}.attn_v.weight", kv, EMBEDDING)
-        weights(f"blk.{block}.attn_output.weight", EMBEDDING, EMBEDDING, keeps_first=True)
+        weights(f"blk.{block}.attn_q.weight", shape.embedding, shape.embedding)
+        weights(f"blk.{block}.attn_k.weight", kv, shape.embedding)
+        weights(f"blk.{block}.attn_v.weight", kv, shape.embedding)
+        weights(f"blk.{block}.attn_output.weight", shape.embedding, shape.embedding, keeps_first=True)
         norm(f"blk.{block}.ffn_norm.weight")
-        weights(f"blk.{block}.ffn_gate.weight", FEED_FORWARD, EMBEDDING)
-        weights(f"blk.{block}.ffn_up.weight", FEED_FORWARD, EMBEDDING)
-        weights(f"blk.{block}.ffn_down.weight", EMBEDDING, FEED_FORWARD, keeps_first=True)
+        weights(f"blk.{block}.ffn_gate.weight", shape.feed_forward, shape.embedding)
+        weights(f"blk.{block}.ffn_up.weight", shape.feed_forward, shape.embedding)
+        weights(f"blk.{block}.ffn_down.weight", shape.embedding, shape.feed_forward, keeps_first=True)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import away, changes, command_line, routing, sizes, starting, store, tenancy
+from tests.bench import away, cache, changes, command_line, routing, sizes, starting, store, tenancy
 from tests.bench.clients import section as clients
 from tests.bench.figures import Figure, table
 from tests.bench.gateways import BenchError
@@ -34,6 +34,7 @@ SECTIONS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "lanes": section.lanes,
     "routing": routing.routing,
     "resolution": routing.resolution,
+    "cache": cache.cache,
     "start": starting.start,
     "store": store.store,
     "keys": tenancy.keys,

@@ -210,7 +210,7 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("wanted", "message"),
         [
-            ({"mood": 1}, "unknown key 'mood'; known: api_key, chunk_delay"),
+            ({"mood": 1}, "unknown key 'mood'; known: api_key, cache, chunk_delay"),
             ({"mode": "sleepy"}, "unknown mode 'sleepy'"),
             ({"delay": -1}, "delay must be a number, 0 or more"),
             ({"models": "a"}, "models must be a list of strings"),

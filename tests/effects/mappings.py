@@ -68,6 +68,10 @@ CASES: dict[str, Case] = {
     f"{BALANCED}.parameters.saturation_threshold": Flips(
         "saturation_threshold: 0.7", "saturation_threshold: 0.6", '"saturation_threshold": 0.6'
     ),
+    f"{BALANCED}.parameters.imbalance_factor": Flips("imbalance_factor: 2", "imbalance_factor: 3", '"factor": 3'),
+    f"{BALANCED}.parameters.imbalance_requests": Flips(
+        "imbalance_requests: 8", "imbalance_requests: 9", '"requests": 9'
+    ),
     f"{BALANCED}.parameters.complexity_detection": Refuses(
         "complexity_detection: token_count", "complexity_detection: guess", "should be one of token_count"
     ),

@@ -16,10 +16,10 @@ from aiops.host.instance import Instance
 from aiops.host.provider_unit import ProviderUnit
 from aiops.host.signals import brought_to_an_end
 from aiops.output import Output
+from aiops.spec.choosing.said import Said
 from aiops.spec.shapes.model import Provider
 from aiops.verify import provider_load, providers
 from aiops.verify.check import Check, Skipped, timed
-from aiops.verify.provider_load import Load
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class State:
     at_boot: str | None
     exclusive_group: str | None
     check: Check
-    load: Load | None
+    load: Said | None
     routes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiops.gateway.shared import tallies
 from aiops.gateway.shared.messages import Status, Worker
+from aiops.spec.choosing.said import Said
 
 PATH = "/_aiops/routes"
 Told = Mapping[str, Any]  # what a worker answers
@@ -34,7 +35,7 @@ class Served:
 @dataclass(frozen=True)
 class ProviderState:
     """``avoided``: why it is asked last, and for how many seconds more; None when it is not. ``failed_ago``: seconds
-    since the last of its errors in a row."""
+    since the last of its errors in a row. ``says``: what the server tells of its load, where anybody goes by it."""
 
     provider: str
     in_flight: int
@@ -44,6 +45,7 @@ class ProviderState:
     avoided: str | None
     seconds: float
     failed_ago: float | None = None
+    says: Said | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class LiveRoutes:
                 }
                 for each in fallbacks
             ],
-            "providers": [asdict(each) for each in self.providers],
+            "providers": [_plain(each) for each in self.providers],
             "routing_errors": self.routing_errors,
             "silent": list(self.silent),
         }
@@ -209,8 +211,13 @@ def _providers(rows: Iterable[Mapping[str, Any]]) -> tuple[ProviderState, ...]:
                 (ago for ago in (row.get("failed_ago"), before.failed_ago if before else None) if ago is not None),
                 default=None,
             ),
+            Said(**row["says"]) if row.get("says") else before.says if before else None,
         )
     return tuple(found.values())
+
+
+def _plain(each: ProviderState) -> dict[str, Any]:
+    return {**asdict(each), "says": None if each.says is None else each.says._asdict()}
 
 
 def _note(each: Served) -> str:
@@ -227,6 +234,7 @@ def _state(each: ProviderState) -> str:
     facts = [f"avoided for {each.seconds:.0f} s: {each.avoided}"] if each.avoided else []
     errors = each.errors_in_a_row
     facts += [f"{errors} error{'s in a row' if errors > 1 else ''}"] if errors else []
+    facts += [f"it says: {each.says}"] if each.says is not None else []
     return ", ".join([*facts, *([] if each.warm else ["cold"])])
 
 

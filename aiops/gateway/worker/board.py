@@ -12,13 +12,19 @@ import time
 from collections.abc import Callable, Iterator, MutableMapping
 
 from aiops.gateway.shared.sightings import FAILED_SECONDS, Avoided, Measured, Sightings
+from aiops.gateway.worker.affinity import Affinity
 from aiops.gateway.worker.call import IN_FLIGHT, Call, State
 from aiops.gateway.worker.elsewhere import Elsewhere
+from aiops.gateway.worker.hearsay import Hearsay
+from aiops.gateway.worker.homes import Homes
 from aiops.gateway.worker.latency import Latency
 from aiops.gateway.worker.minutes import Minutes, Served, Tally
 from aiops.gateway.worker.slots import AVOIDED_UNTIL, REASON, Slots
 from aiops.gateway.worker.slots import IN_FLIGHT as NUMBER_IN_FLIGHT
+from aiops.spec.choosing.ask import Known
+from aiops.spec.choosing.prefix import Prefix
 from aiops.spec.choosing.rules import Group, ProviderFacts, RoutingTable, Strategy
+from aiops.spec.choosing.said import Said
 from aiops.spec.choosing.strategies import turns
 
 WARM_SECONDS = 300.0  # a provider that answered within this time is warm
@@ -63,6 +69,11 @@ class Board:
         self._worker = worker
         self._taken = taken
         self._place = {name: place for place, name in enumerate(table.providers)}
+        told = {name: self._place[name] for name, facts in table.providers.items() if facts.figures is not None}
+        self.hearsay = Hearsay(slots, worker, told, clock)
+        kept = (group for group in table.groups() if group.strategy is Strategy.CACHE_AWARE)
+        may_keep = (member.deployment for group in kept for member in group.members)
+        self._affinity = Affinity(Homes(slots.homes, may_keep, clock))
         self._mine = dict.fromkeys(table.providers, 0)
         self._asked: dict[str, int] = {}  # by deployment
         self._latency: dict[str, Latency] = {}
@@ -90,6 +101,8 @@ class Board:
         if is_first:
             self._by_name[call.name] = self._by_name.get(call.name, 0) + 1
         self._count(call, 1)
+        if call.prefix is not None:
+            self._affinity.learn(call.prefix, deployment)
 
     def answered(self, call: Call) -> None:
         """The answer, or its first piece, has come."""
@@ -107,6 +120,8 @@ class Board:
         if status in CALLERS_FAULT or (call.impatient and failure in (TIMED_OUT, BROKE_OFF)):
             return
         now = self._clock()
+        if call.prefix is not None:
+            self._affinity.forget(call.prefix, call.deployment)
         self._last_failure[call.deployment] = now
         self.minutes.ended(now, call.deployment, well=False)
         if call.proof:
@@ -237,6 +252,12 @@ class Board:
         if self.table.special.warm_check is None or self.table.providers.get(provider, UNKNOWN).health_url is None:
             return True
         return self.answered_lately(provider) or self._healthy.get(provider, False)
+
+    def said(self, provider: str) -> Said | None:
+        return self.hearsay.said(provider)
+
+    def known(self, prefix: Prefix) -> Known:
+        return self._affinity.known(prefix)
 
     def turns(self, group: Group) -> MutableMapping[str, float]:
         found = self._turns.get((group.kind, group.name))

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Final
 
 from aiops.gateway.worker.limits import Held
+from aiops.spec.choosing.prefix import Prefix
 
 current: ContextVar[Call | None] = ContextVar("aiops_call", default=None)
 """The request that is being answered; None outside of one."""
@@ -57,7 +58,7 @@ class Call:
     limit of the deployment that is asked; ``full``: seconds after which a limit that it found full has room.
     ``refused``: why aiops itself let it ask somebody not, the first time: by a limit, or for want of a slot.
     ``patience``: seconds that its client waits by its own word; ``impatient``: which is less than the operator gives
-    the one that is asked.
+    the one that is asked. ``prefix``: of its prompt, where somebody is chosen by it.
     ``lane``: that works on it. ``planned``: who is to be asked after those that were, by names that LiteLLM's router
     knows; None where LiteLLM's hook chooses. ``used``: told at the end how many tokens it used.
     ``receive``: returns when the client has left, once its body is read; None where nobody asks. The state is changed
@@ -81,6 +82,7 @@ class Call:
         "passed",
         "patience",
         "planned",
+        "prefix",
         "private",
         "proof",
         "provider",
@@ -117,6 +119,7 @@ class Call:
         self.full: float | None = None
         self.refused = ""
         self.patience: float | None = None
+        self.prefix: Prefix | None = None
         self.impatient = False
         self.lane = LITELLM
         self.planned: Sequence[str] | None = None

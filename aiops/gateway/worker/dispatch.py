@@ -17,6 +17,7 @@ from aiops.gateway.worker.queue import Queue
 from aiops.spec.choosing import choose
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.lookup import Resolver
+from aiops.spec.choosing.prefix import prefix
 from aiops.spec.choosing.rules import Group
 
 Target = str | dict[str, Any]
@@ -128,7 +129,11 @@ class Dispatch:
             facts = request.facts(call.name, data, call.headers)
             facts.request_count = self.board.request_count(call.name)
             preferred = choose.rule_for(self.table.metadata, group, facts, self.board)
-        choices = choose.order(group, facts, self.board, self._random, preferred, takes_turn=takes_turn)
+        if choose.asks_about_the_prefix(group):
+            call.prefix = call.prefix or prefix(call.passed or call.name, data)
+        choices = choose.order(
+            group, facts, self.board, self._random, preferred, takes_turn=takes_turn, prefix=call.prefix
+        )
         return [choice.member.deployment for choice in choices]
 
     def _after(self, group: Group, call: Call, data: Mapping[str, Any]) -> list[Target]:

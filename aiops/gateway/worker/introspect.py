@@ -78,7 +78,7 @@ def _model(who: Served, tally: Tally) -> dict[str, Any]:
 
 def _provider(board: Board, name: str) -> dict[str, Any]:
     reason = board.avoided(name)
-    ago = board.failed_ago(name)
+    ago, said = board.failed_ago(name), board.hearsay.looked_up(name)
     avoided = None if reason is None else {"reason": reason, "seconds": round(board.avoided_for(name), 1)}
     return {
         "provider": name,
@@ -88,4 +88,5 @@ def _provider(board: Board, name: str) -> dict[str, Any]:
         "failed_ago": None if ago is None else round(ago, 1),
         "warm": board.warm(name),
         "avoided": avoided,
+        "says": None if said is None else said._asdict(),
     }

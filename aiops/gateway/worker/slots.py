@@ -9,7 +9,9 @@ from __future__ import annotations
 import mmap
 
 IN_FLIGHT, AVOIDED_UNTIL, REASON = range(3)
-_COLUMNS = 3
+ASK_AT, SAID_AT, RUNNING, WAITING, CACHE, SENT = range(3, 9)  # see ``hearsay``
+_COLUMNS = 9
+HOMES = 1 << 12
 
 
 class Slots:
@@ -19,6 +21,8 @@ class Slots:
         self._stride = providers * _COLUMNS
         self._numbers = memoryview(mmap.mmap(-1, max(1, workers * self._stride) * 8)).cast("d")
         self._workers = workers
+        self.homes = memoryview(mmap.mmap(-1, HOMES * 8)).cast("Q")
+        """For ``homes``."""
 
     def clear(self, worker: int) -> None:
         """Forget what a worker wrote: it has died, or its place is taken again."""

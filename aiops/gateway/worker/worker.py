@@ -33,7 +33,7 @@ import uvicorn
 
 from aiops.gateway.shared import protocol, tallies
 from aiops.gateway.shared.steady import LOST, WELL, Condition
-from aiops.gateway.worker import collector, connections, egress, giving, introspect, readiness, warmth
+from aiops.gateway.worker import collector, connections, egress, enquiry, giving, introspect, readiness, warmth
 from aiops.gateway.worker.accepting import Accepting
 from aiops.gateway.worker.assignment import Assignment
 from aiops.gateway.worker.behind import Behind
@@ -133,7 +133,7 @@ class Worker:
         board.deployments = behind.models.deployments()
         dispatch = Dispatch(board, behind.models)
         behind.choose_with(dispatch)
-        warming = warmth.keep_watch(dispatch)
+        warming = [*warmth.keep_watch(dispatch), *enquiry.keep_asking(table, board.hearsay)]
         extension = Extension(behind.app, self, self._settings.generation, board)
         self._not_there = await behind.prove(extension, self._given.environment, self._settings)
         self._desk = desk = Desk(

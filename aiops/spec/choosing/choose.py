@@ -7,9 +7,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from aiops.spec.choosing import conditions
+from aiops.spec.choosing.ask import Ask, Load, Random, Ranked, saturation
 from aiops.spec.choosing.conditions import Condition, Facts
-from aiops.spec.choosing.rules import Group, Member, MetadataRule, Strategy
-from aiops.spec.choosing.strategies import RANKINGS, Ask, Load, Random, Ranked, saturation
+from aiops.spec.choosing.prefix import Prefix
+from aiops.spec.choosing.rules import Group, Imbalance, Member, MetadataRule, Strategy
+from aiops.spec.choosing.strategies import RANKINGS
 
 
 class Standing(NamedTuple):
@@ -68,10 +70,12 @@ def order(
     preferred: MetadataRule | None = None,
     *,
     takes_turn: bool = True,
+    prefix: Prefix | None = None,
 ) -> list[Choice]:
     """All members of ``group``: the first is asked, the others are tried in this order when it fails.
 
-    ``takes_turn``: false when the group only stands by for another, so that nobody's turn is used up.
+    ``takes_turn``: false when the group only stands by for another, so that nobody's turn is used up. ``prefix``: of
+    the prompt, for a group that ``asks_about_the_prefix``.
 
     A provider that is avoided comes last whatever else holds, then the provider a metadata rule moved the request to
     comes first, then those whose condition holds, then the warm ones. Among equals the group's strategy decides.
@@ -88,7 +92,7 @@ def order(
     turns = load.turns(group)
     choices: list[Choice] = []
     for standing in sorted(tiers) if len(tiers) > 1 else tiers:
-        ask = Ask(facts, load, random, turns, takes_turn and not choices)
+        ask = Ask(facts, load, random, turns, takes_turn and not choices, prefix, group.imbalance or Imbalance())
         reasons = _Reasons(standing, ask, ranking.word, preferred)
         for place, (member, number) in enumerate(ranking.order(tiers[standing], ask)):
             choices.append(Choice(Ranked(member, number, place), reasons))
@@ -106,6 +110,11 @@ def asks_about_the_request(group: Group) -> bool:
     """Whether the prompt has to be looked at before a member can be chosen."""
     by_prompt = (Strategy.COMPLEXITY_BASED, Strategy.CONTEXT_BASED, Strategy.QUALITY_BASED)
     return group.strategy in by_prompt or group.has_conditions
+
+
+def asks_about_the_prefix(group: Group) -> bool:
+    """Whether a member is chosen by how the prompt begins."""
+    return group.strategy is Strategy.CACHE_AWARE and len(group.members) > 1
 
 
 @lru_cache(maxsize=4096)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
+from aiops.spec.choosing.said import Kind
 from aiops.spec.choosing.size_ranges import SizeRange
 
 RuleKind = Literal["exact", "capability", "pattern", "default"]
@@ -26,6 +27,7 @@ class Strategy(StrEnum):
     ROUND_ROBIN = "round-robin"
     WEIGHTED_ROUND_ROBIN = "weighted_round_robin"
     LEAST_LOADED = "least_loaded"
+    CACHE_AWARE = "cache_aware"
     LEAST_BUSY = "least-busy"
     FASTEST_RESPONSE = "fastest_response"
     USAGE_BASED = "usage_based"
@@ -42,6 +44,7 @@ ALIASES: Mapping[str, Strategy] = {
     "round_robin": Strategy.ROUND_ROBIN,
     "weighted-round-robin": Strategy.WEIGHTED_ROUND_ROBIN,
     "least_busy": Strategy.LEAST_BUSY,
+    "cache-aware": Strategy.CACHE_AWARE,
     "latency-based-routing": Strategy.FASTEST_RESPONSE,
     "usage-based-routing": Strategy.USAGE_BASED,
     "usage-based-routing-v2": Strategy.USAGE_BASED,
@@ -49,6 +52,9 @@ ALIASES: Mapping[str, Strategy] = {
     "cost_based": Strategy.COST_BASED,
 }
 """Other names for the same, as LiteLLM and older installs have them."""
+
+BY_OWN_WORD = frozenset({Strategy.LEAST_LOADED, Strategy.CACHE_AWARE})
+"""Strategies that go by what servers say of themselves, where they say it."""
 
 BY_PROFILE: Mapping[str, Strategy] = {
     "cost": Strategy.COST_BASED,
@@ -85,11 +91,23 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Imbalance:
+    """How much busier than the least loaded one a server may be and still get what it has had before (cache_aware).
+
+    It is too much when it has more than ``factor`` times the requests, and more than ``requests`` of them beyond.
+    """
+
+    factor: float = 1.5
+    requests: float = 4.0
+
+
+@dataclass(frozen=True)
 class Group:
     """What answers one name, or every name that one rule covers. ``members`` in the order they were written.
 
     ``fallbacks``: served names, tried in order after the other members. ``source``: ``file:line`` of the rule.
-    ``saturation_threshold``: what ``local_saturated`` means in the conditions of its members.
+    ``saturation_threshold``: what ``local_saturated`` means in the conditions of its members. ``imbalance``: of a group
+    that is cache_aware, where it is written.
     """
 
     name: str
@@ -100,6 +118,7 @@ class Group:
     source: str = ""
     description: str = ""
     saturation_threshold: float = 0.8
+    imbalance: Imbalance | None = None
 
     @property
     def is_alone(self) -> bool:
@@ -159,14 +178,25 @@ class QueueFacts:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """Where a server says how busy it is: below ``url``, its root. ``key``: the environment variable of its key."""
+
+    kind: Kind
+    url: str
+    key: str | None = None
+
+
+@dataclass(frozen=True)
 class ProviderFacts:
     """``parallel``: requests it answers at the same time. ``health_url``: what to ask without cost; None if nothing.
-    ``queue``: what comes beyond ``parallel`` waits; None: it is sent all the same."""
+    ``queue``: what comes beyond ``parallel`` waits; None: it is sent all the same. ``figures``: None where it has none,
+    or nobody goes by them."""
 
     parallel: int
     local: bool
     health_url: str | None = None
     queue: QueueFacts | None = None
+    figures: Figures | None = None
 
 
 @dataclass(frozen=True)
@@ -219,8 +249,11 @@ class RoutingTable:
             if not data[later]:
                 del data[later]
         for facts in data["providers"].values():
-            if facts["queue"] is None:
-                del facts["queue"]
+            _leave_out(facts, "queue", "figures")
+        for rule in (*data["patterns"], *data["sizes"]):
+            _leave_out(rule["group"], "imbalance")
+        for group in (*data["names"].values(), *([data["default"]] if data["default"] else ())):
+            _leave_out(group, "imbalance")
         return (json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
     @classmethod
@@ -244,9 +277,22 @@ class RoutingTable:
         )
 
 
+def _leave_out(data: dict[str, Any], *keys: str) -> None:
+    """What says nothing: the file is as it was before there was such a key."""
+    for key in keys:
+        if data[key] is None:
+            del data[key]
+
+
 def _facts(data: dict[str, Any]) -> ProviderFacts:
-    queue = data.get("queue")
-    return ProviderFacts(**{**data, "queue": None if queue is None else QueueFacts(**queue)})
+    queue, figures = data.get("queue"), data.get("figures")
+    return ProviderFacts(
+        data["parallel"],
+        data["local"],
+        data["health_url"],
+        None if queue is None else QueueFacts(**queue),
+        None if figures is None else Figures(**figures),
+    )
 
 
 def _group(data: dict[str, Any]) -> Group:
@@ -259,4 +305,5 @@ def _group(data: dict[str, Any]) -> Group:
         source=data["source"],
         description=data["description"],
         saturation_threshold=data["saturation_threshold"],
+        imbalance=Imbalance(**data["imbalance"]) if "imbalance" in data else None,
     )

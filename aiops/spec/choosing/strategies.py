@@ -5,106 +5,17 @@ they do for people. Pure: what the gateway knows is asked through ``Load``, chan
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, MutableMapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any
 
-from aiops.spec.choosing.conditions import Facts
+from aiops.spec.choosing import by_load
+from aiops.spec.choosing.ask import Ask, Order, Ranked, Ranking, by_number, least, saturation, shuffled
 from aiops.spec.choosing.rules import Group, Member, Strategy
-
-Random = Callable[[], float]
-"""A number from 0 up to, not including, 1."""
-
-
-class Load(Protocol):
-    """What is known of providers and deployments when a request comes."""
-
-    def in_flight(self, provider: str) -> int:
-        """Requests it is answering now."""
-
-    def parallel(self, provider: str) -> int:
-        """Requests it answers at the same time."""
-
-    def local(self, provider: str) -> bool:
-        """Whether it is a machine of one's own, near the gateway."""
-
-    def asked(self, deployment: str) -> int:
-        """Requests this one deployment is answering now."""
-
-    def latency(self, deployment: str) -> float | None:
-        """Seconds to the first token (streams) or to the answer, smoothed. None: not known; inf: it failed lately."""
-
-    def tokens_this_minute(self, deployment: str) -> int:
-        """Tokens of prompts and answers."""
-
-    def success_rate(self, deployment: str) -> float:
-        """From 0 to 1, of the last minutes; 1 when there was no request."""
-
-    def avoided(self, provider: str) -> str | None:
-        """Why it is only asked when nobody else can answer: it limits, or it failed too often. None: it is not."""
-
-    def warm(self, provider: str) -> bool:
-        """Whether it has answered lately."""
-
-    def turns(self, group: Group) -> MutableMapping[str, float]:
-        """What the strategies that take turns remember of a group. Theirs to write."""
-
-
-class Ask(NamedTuple):
-    """One request, as a strategy sees it. ``takes_turn``: not when members are only put in order."""
-
-    facts: Facts
-    load: Load
-    random: Random
-    turns: MutableMapping[str, float]
-    takes_turn: bool
-
-
-class Ranked(NamedTuple):
-    """One member in the order of a strategy. ``number``: what it was judged by; ``place``: from 0."""
-
-    member: Member
-    number: float
-    place: int
-
-
-Order = list[tuple[Member, float]]
-
-
-class Ranking(NamedTuple):
-    """A strategy: ``order`` is asked for each request, ``word`` says why a member has its place, for people."""
-
-    order: Callable[[Sequence[Member], Ask], Order]
-    word: Callable[[Ranked, Ask], str]
-
-
-def saturation(provider: str, load: Load) -> float:
-    """How full it is: 1.0 when it answers as many requests as it can at a time."""
-    return load.in_flight(provider) / max(1, load.parallel(provider))
-
-
-def _shuffled(members: Sequence[Member], random: Random) -> list[Member]:
-    """In random order; the chance to be first is the share of the weight (Efraimidis and Spirakis, 2006)."""
-    if len(members) == 1:
-        return list(members)
-    drawn = [(member, -math.log(1.0 - random()) / member.weight) for member in members]
-    drawn.sort(key=_number)
-    return [member for member, _ in drawn]
-
-
-def _least(members: Sequence[Member], ask: Ask, value: Callable[[Member], float]) -> Order:
-    """By ``value``, least first; equals in random order by weight."""
-    valued = [(member, value(member)) for member in _shuffled(members, ask.random)]
-    valued.sort(key=_number)
-    return valued
-
-
-def _number(pair: tuple[Member, float]) -> float:
-    return pair[1]
 
 
 def _simple_shuffle(members: Sequence[Member], ask: Ask) -> Order:
     total = sum(member.weight for member in members)
-    return [(member, member.weight / total) for member in _shuffled(members, ask.random)]
+    return [(member, member.weight / total) for member in shuffled(members, ask.random)]
 
 
 def _share(ranked: Ranked, ask: Ask) -> str:
@@ -114,7 +25,7 @@ def _share(ranked: Ranked, ask: Ask) -> str:
 def _round_robin(members: Sequence[Member], ask: Ask) -> Order:
     turns = ask.turns
     waiting = [(member, turns.get(member.deployment, 0.0)) for member in members]
-    waiting.sort(key=_number)
+    waiting.sort(key=by_number)
     if ask.takes_turn:
         # The number of its last turn, so that one who comes back from a pause gets one turn and not all it missed.
         turns[waiting[0][0].deployment] = max(turns.values(), default=0.0) + 1.0
@@ -140,26 +51,17 @@ def _weighted_turn(ranked: Ranked, ask: Ask) -> str:
     return f"turns by weight {ranked.number:g}"
 
 
-def _least_loaded(members: Sequence[Member], ask: Ask) -> Order:
-    return _least(members, ask, lambda member: saturation(member.provider, ask.load))
-
-
 def _least_busy(members: Sequence[Member], ask: Ask) -> Order:
-    return _least(members, ask, lambda member: ask.load.asked(member.deployment))
+    return least(members, ask, lambda member: ask.load.asked(member.deployment))
 
 
 def _asked(ranked: Ranked, ask: Ask) -> str:
     return f"{int(ranked.number)} requests are being answered"
 
 
-def _slots_taken(ranked: Ranked, ask: Ask) -> str:
-    provider = ranked.member.provider
-    return f"{ask.load.in_flight(provider)} of {ask.load.parallel(provider)} slots are taken"
-
-
 def _most_capacity(members: Sequence[Member], ask: Ask) -> Order:
     load = ask.load
-    return _least(members, ask, lambda member: load.in_flight(member.provider) - load.parallel(member.provider))
+    return least(members, ask, lambda member: load.in_flight(member.provider) - load.parallel(member.provider))
 
 
 def _slots_free(ranked: Ranked, ask: Ask) -> str:
@@ -178,7 +80,7 @@ def _fastest_response(members: Sequence[Member], ask: Ask) -> Order:
             return math.inf if ask.load.asked(member.deployment) else _TRY_IT
         return known
 
-    return _least(members, ask, seconds)
+    return least(members, ask, seconds)
 
 
 def _speed(ranked: Ranked, ask: Ask) -> str:
@@ -188,7 +90,7 @@ def _speed(ranked: Ranked, ask: Ask) -> str:
 
 
 def _usage_based(members: Sequence[Member], ask: Ask) -> Order:
-    return _least(members, ask, lambda member: ask.load.tokens_this_minute(member.deployment))
+    return least(members, ask, lambda member: ask.load.tokens_this_minute(member.deployment))
 
 
 def _usage(ranked: Ranked, ask: Ask) -> str:
@@ -210,7 +112,7 @@ def _by_tokens(members: Sequence[Member], ask: Ask) -> Order:
     level = max(meant, default=min(member.above for member in members))
     enough = [member for member in members if member.above >= level]
     too_short = [member for member in members if member.above < level]
-    return _least(enough, ask, lambda member: member.above) + _least(too_short, ask, lambda member: -member.above)
+    return least(enough, ask, lambda member: member.above) + least(too_short, ask, lambda member: -member.above)
 
 
 def _meant_for(ranked: Ranked, ask: Ask) -> str:
@@ -220,7 +122,7 @@ def _meant_for(ranked: Ranked, ask: Ask) -> str:
 
 def _quality_based(members: Sequence[Member], ask: Ask) -> Order:
     sign = -1.0 if ask.facts.quality_tier == "high" else 1.0
-    return _least(members, ask, lambda member: math.inf if member.size is None else sign * member.size)
+    return least(members, ask, lambda member: math.inf if member.size is None else sign * member.size)
 
 
 def _quality(ranked: Ranked, ask: Ask) -> str:
@@ -246,7 +148,7 @@ def _adapted_share(ranked: Ranked, ask: Ask) -> str:
 
 
 def _cost_based(members: Sequence[Member], ask: Ask) -> Order:
-    return _least(members, ask, lambda member: member.cost)
+    return least(members, ask, lambda member: member.cost)
 
 
 def _cost(ranked: Ranked, ask: Ask) -> str:
@@ -257,7 +159,8 @@ RANKINGS: dict[Strategy, Ranking] = {
     Strategy.SIMPLE_SHUFFLE: Ranking(_simple_shuffle, _share),
     Strategy.ROUND_ROBIN: Ranking(_round_robin, _turn),
     Strategy.WEIGHTED_ROUND_ROBIN: Ranking(_weighted_round_robin, _weighted_turn),
-    Strategy.LEAST_LOADED: Ranking(_least_loaded, _slots_taken),
+    Strategy.LEAST_LOADED: by_load.LEAST_LOADED,
+    Strategy.CACHE_AWARE: by_load.CACHE_AWARE,
     Strategy.LEAST_BUSY: Ranking(_least_busy, _asked),
     Strategy.FASTEST_RESPONSE: Ranking(_fastest_response, _speed),
     Strategy.USAGE_BASED: Ranking(_usage_based, _usage),

@@ -119,6 +119,7 @@ def _balanced(draft: Draft, name: str, spec: Balanced) -> Iterator[Problem]:
     if spec.parameters.saturation_threshold is not None and "local_saturated" not in asked:
         message = f"`{name}`: `saturation_threshold` has no effect, since no condition asks for `local_saturated`"
         yield draft.problem(MAPPINGS, (*path, "parameters", "saturation_threshold"), message, "remove it")
+    yield from _imbalance(draft, name, spec)
     match = draft.exact_matches.get(name)
     if match is None:
         return
@@ -130,6 +131,21 @@ def _balanced(draft: Draft, name: str, spec: Balanced) -> Iterator[Problem]:
     if match.provider not in {member.provider for member in spec.providers}:
         message = f"`{name}` is balanced over other providers than `{match.provider}`"
         yield draft.problem(MAPPINGS, ("exact_matches", name, "provider"), message, "name one of them")
+
+
+def _imbalance(draft: Draft, name: str, spec: Balanced) -> Iterator[Problem]:
+    by = spec.strategy or _default(draft)
+    if _strategy(by) in (Strategy.CACHE_AWARE, None):
+        return
+    for key in ("imbalance_factor", "imbalance_requests"):
+        if getattr(spec.parameters, key) is not None:
+            message = f"`{name}`: `{key}` has no effect with `{by}`"
+            yield draft.problem(
+                MAPPINGS,
+                ("load_balancing", name, "parameters", key),
+                message,
+                f"use `strategy: {Strategy.CACHE_AWARE}`, or remove it",
+            )
 
 
 def _weights(draft: Draft, name: str, spec: Balanced, chosen: Strategy | None) -> Iterator[Problem]:

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from aiops.spec.choosing.rules import (
+    BY_OWN_WORD,
+    Figures,
     Group,
+    Imbalance,
     Member,
     MetadataRule,
     PatternRule,
@@ -18,15 +21,17 @@ from aiops.spec.choosing.rules import (
     Special,
     Strategy,
 )
+from aiops.spec.choosing.said import KINDS
 from aiops.spec.choosing.size_ranges import parse_range
 from aiops.spec.routes.circles import around
 from aiops.spec.routes.deployments import hidden, identity
 from aiops.spec.routes.routes import Route, Unrouted, is_alone
 from aiops.spec.routes.routing import DEFAULT, Routing
 from aiops.spec.routes.targets import Place, kind_of
-from aiops.spec.shapes.mappings import Balanced, Capability, SpecialCases
+from aiops.spec.shapes.mappings import Balanced, Capability, Parameters, SpecialCases
 from aiops.spec.shapes.model import DesiredState, Provider
 from aiops.spec.shapes.provider_types import same_model
+from aiops.spec.shapes.secrets import key_variable
 from aiops.spec.shapes.urls import is_local
 from aiops.spec.sources import MAPPINGS
 from aiops.spec.yaml.yaml12 import Path
@@ -105,16 +110,18 @@ class _Builder:
         target = self.routing.targets[route.model]
         rule = target.rule
         section = "load_balancing" if isinstance(rule, Balanced) else "capabilities"
-        threshold = rule.parameters.saturation_threshold if isinstance(rule, Balanced) else None
+        written = rule.parameters if isinstance(rule, Balanced) else Parameters()
+        strategy = Strategy(route.strategy or Strategy.DIRECT)
         return Group(
             name=route.model,
             kind="capability" if isinstance(rule, Capability) else "exact",
-            strategy=Strategy(route.strategy or Strategy.DIRECT),
+            strategy=strategy,
             members=route.members or (self._own(route),),
             fallbacks=route.fallbacks,
             source=self._source((section, route.model)),
             description=(rule.description if rule else None) or "",
-            **({} if threshold is None else {"saturation_threshold": threshold}),
+            imbalance=_imbalance(written) if strategy is Strategy.CACHE_AWARE else None,
+            **({} if written.saturation_threshold is None else {"saturation_threshold": written.saturation_threshold}),
         )
 
     def _own(self, route: Route) -> Member:
@@ -240,7 +247,13 @@ class _Builder:
     def _providers(self, table: RoutingTable) -> Mapping[str, ProviderFacts]:
         used = {member.provider for group in table.groups() for member in group.members}
         used |= {name for name, each in self.state.providers.items() if each.queue and each.status == "active"}
-        return {name: _facts(self.state.providers[name]) for name in sorted(used)}
+        heard = {
+            member.provider
+            for group in table.groups()
+            if group.strategy in BY_OWN_WORD and len(group.members) > 1
+            for member in group.members
+        }
+        return {name: _facts(self.state.providers[name], asked=name in heard) for name in sorted(used)}
 
     def _source(self, path: Path) -> str:
         doc = self.state.documents.get(MAPPINGS)
@@ -255,10 +268,23 @@ def _hidden(provider: Provider, backend: str | None) -> Member:
     return Place(provider, backend, provider.model(backend)).as_member(deployment)
 
 
-def _facts(provider: Provider) -> ProviderFacts:
+def _facts(provider: Provider, *, asked: bool) -> ProviderFacts:
+    """``asked``: whether anybody goes by what it says of its load."""
     local = provider.root is not None and is_local(provider.root)
     queue = QueueFacts(provider.queue.most, provider.queue.seconds) if provider.queue is not None else None
-    return ProviderFacts(provider.parallel, local, provider.health_url, queue)
+    return ProviderFacts(provider.parallel, local, provider.health_url, queue, _figures(provider) if asked else None)
+
+
+def _figures(provider: Provider) -> Figures | None:
+    kind = next((kind for kind in KINDS if kind == provider.type), None)
+    return None if kind is None or provider.root is None else Figures(kind, provider.root, key_variable(provider))
+
+
+def _imbalance(written: Parameters) -> Imbalance | None:
+    factor, requests, usual = written.imbalance_factor, written.imbalance_requests, Imbalance()
+    if factor is None and requests is None:
+        return None
+    return Imbalance(usual.factor if factor is None else factor, usual.requests if requests is None else requests)
 
 
 def _special(cases: SpecialCases) -> Special:

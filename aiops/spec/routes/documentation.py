@@ -35,7 +35,7 @@ def about_name(target: Target, chain: Chain | None) -> Info:
         for key in ("description", "notes"):
             _add(info, key, getattr(target.rule, key))
     if isinstance(target.rule, Balanced):
-        for key in ("complexity_detection", "saturation_threshold"):
+        for key in ("complexity_detection", "saturation_threshold", "imbalance_factor", "imbalance_requests"):
             _add(info, key, getattr(target.rule.parameters, key))
     for key in ("description", "tier", "notes"):
         _add(info, f"fallback_{key}", getattr(chain, key, None))

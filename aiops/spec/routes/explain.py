@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from aiops.spec.choosing import choose
+from aiops.spec.choosing.ask import Known
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.lookup import Kind, Resolver
-from aiops.spec.choosing.rules import Group, MetadataRule, RoutingTable
+from aiops.spec.choosing.prefix import Prefix
+from aiops.spec.choosing.rules import BY_OWN_WORD, Group, Imbalance, MetadataRule, RoutingTable, Strategy
+from aiops.spec.choosing.said import Said
 from aiops.spec.lanes.decide import MAIN, decide
 from aiops.spec.lanes.table import Lane, Lanes
 from aiops.spec.routes.deployments import identity
@@ -126,6 +129,12 @@ class Idle:
 
     def warm(self, provider: str) -> bool:
         return True
+
+    def said(self, provider: str) -> Said | None:
+        return None
+
+    def known(self, prefix: Prefix) -> Known:
+        return Known({}, None, {})
 
     def turns(self, group: Group) -> MutableMapping[str, float]:
         return {}
@@ -278,6 +287,7 @@ class Explainer:
                 yield f"`priority: {rule.priority}` is documentation: the first pattern of the file wins"
         if len(group.members) == 1:
             return
+        yield from self._by_load(group)
         special, path = self.state.mappings.special, "special_cases"
         first, limited, errors = (
             special.first_request_routing,
@@ -296,6 +306,22 @@ class Explainer:
         for key, who, how_long, about in cases:
             where = self._line(MAPPINGS, (path, key)) + (f", {about}" if about else "")
             yield f"{who} is asked last{how_long} ({where})"
+
+    def _by_load(self, group: Group) -> Iterator[str]:
+        if group.strategy is Strategy.CACHE_AWARE:
+            bound = group.imbalance or Imbalance()
+            yield (
+                "a conversation stays with the server that had most of it; it leaves one that would let it wait where "
+                f"another would not, or that has more than {bound.factor:g} times and {bound.requests:g} requests more "
+                "than the least loaded one"
+            )
+        if group.strategy not in BY_OWN_WORD:
+            return
+        for name in dict.fromkeys(member.provider for member in group.members):
+            figures = self.table.rules.providers[name].figures
+            if figures is not None:
+                pages = " or /slots" if figures.kind == "llama_cpp" else ""
+                yield f"`{name}` is asked how busy it is: what waits there counts first ({figures.url}/metrics{pages})"
 
     def _line(self, file: str, path: Path) -> str:
         line = self.state.line(file, path)

@@ -60,9 +60,14 @@ class BalancedMember(Shape):
 
 
 class Parameters(Shape):
-    """``saturation_threshold``: from which share of its slots on a local provider counts as saturated."""
+    """``saturation_threshold``: from which share of its slots on a local provider counts as saturated.
+
+    ``imbalance_factor``, ``imbalance_requests``: how much more than the least loaded server one may have that keeps a
+    conversation (cache_aware): it has to be more than both."""
 
     saturation_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    imbalance_factor: Annotated[float, Field(ge=1, le=1000)] | None = None
+    imbalance_requests: Annotated[float, Field(ge=0, le=100_000)] | None = None
     complexity_detection: Literal["token_count"] | None = None
 
 

@@ -353,6 +353,7 @@ def test_a_cooldown_is_shown_with_its_reason_and_its_end() -> None:
         "failed_ago": None,
         "warm": True,
         "avoided": {"reason": REASONS[1], "seconds": 20.0},
+        "says": None,
     }
 
 

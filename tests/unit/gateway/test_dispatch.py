@@ -150,3 +150,30 @@ def test_a_request_waits_for_the_first_health_check_no_longer_than_configured(se
         return data
 
     assert asyncio.run(ask())["model"] == "d-a"
+
+
+def test_the_same_beginning_goes_to_the_same_member_and_is_remembered_of_whoever_was_asked() -> None:
+    kept = replace(POOL, strategy=Strategy.CACHE_AWARE, fallbacks=())
+    table = replace(TABLE, names={"pool": kept})
+    said = [{"role": "user", "content": "once upon a time " * 40}]
+    firsts = {Desk(table).route("pool", messages=said)["model"] for _ in range(5)}  # type: ignore[index]
+    assert len(firsts) == 1, "workers that know nothing agree"
+    [first] = firsts
+    other = {"d-a": "d-b", "d-b": "d-a"}[first]
+
+    desk = Desk(table)
+    call = Call()
+    call.name = "pool"
+    asyncio.run(desk.dispatch.route(call, {"model": "pool", "messages": said}))
+    desk.board.begin(call, other, "b")  # the first one had failed
+    desk.board.answered(call)
+    desk.board.over(call)
+    went_on = [*said, {"role": "assistant", "content": "yes?"}, {"role": "user", "content": "go on"}]
+    assert desk.route("pool", messages=went_on)["model"] == other  # type: ignore[index]
+
+
+def test_a_prompt_is_looked_at_only_where_somebody_is_chosen_by_it() -> None:
+    call = Call()
+    call.name = "pool"
+    asyncio.run(Desk().dispatch.route(call, {"model": "pool", "messages": [{"role": "user", "content": "x" * 999}]}))
+    assert call.prefix is None

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from aiops.spec.choosing.choose import order, rule_for
+from aiops.spec.choosing.ask import Known
+from aiops.spec.choosing.choose import Choice, order, rule_for
 from aiops.spec.choosing.conditions import Facts
-from aiops.spec.choosing.rules import Group, Member, MetadataRule, Strategy
+from aiops.spec.choosing.prefix import Prefix
+from aiops.spec.choosing.rules import Group, Imbalance, Member, MetadataRule, Strategy
+from aiops.spec.choosing.said import Said
 from aiops.spec.choosing.strategies import RANKINGS, turns
 
 DRAWS = 10_000
@@ -30,6 +33,10 @@ class Idle:
     shunned: dict[str, str] = field(default_factory=dict)
     cold: set[str] = field(default_factory=set)
     remembered: dict[str, dict[str, float]] = field(default_factory=dict)
+    told: dict[str, Said] = field(default_factory=dict)
+    had: dict[str, int] = field(default_factory=dict)
+    last: str | None = None
+    homes: dict[str, int] = field(default_factory=dict)
 
     def in_flight(self, provider: str) -> int:
         return self.flying.get(provider, 0)
@@ -57,6 +64,12 @@ class Idle:
 
     def warm(self, provider: str) -> bool:
         return provider not in self.cold
+
+    def said(self, provider: str) -> Said | None:
+        return self.told.get(provider)
+
+    def known(self, prefix: Prefix) -> Known:
+        return Known(self.had, self.last, self.homes)
 
     def turns(self, group: Group) -> MutableMapping[str, float]:
         return self.remembered.setdefault(group.name, {})
@@ -161,6 +174,179 @@ def test_standing_by_uses_up_no_turn() -> None:
 def test_the_least_loaded_is_measured_against_what_it_can_do() -> None:
     load = Idle(flying={"a": 3, "b": 2}, slots={"a": 8, "b": 4})
     assert Asked(group(Strategy.LEAST_LOADED, A, B), load).firsts(3) == "aaa"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (Said(1, 1), Said(3, 0), "ba"),  # one that waits outweighs three more that are answered
+        (Said(1, 0, 0.95), Said(3, 0, 0.5), "ba"),
+        (Said(1, 0, 0.85), Said(3, 0, 0.5), "ab"),
+        (Said(3, 0, beside=2), Said(3, 0), "ba"),  # somebody else's requests count as our own do
+        (Said(3, 2), Said(3, 1), "ab"),  # where requests wait everywhere, the number decides again
+    ],
+)
+def test_what_a_server_says_outweighs_what_is_counted(a: Said, b: Said, expected: str) -> None:
+    load = Idle(flying={"a": 1, "b": 2}, slots={"a": 8, "b": 8}, told={"a": a, "b": b})
+    assert Asked(group(Strategy.LEAST_LOADED, A, B), load).once() == expected
+
+
+def test_a_silent_server_with_more_than_it_can_do_is_as_full_as_one_that_says_so() -> None:
+    load = Idle(flying={"a": 5, "b": 1}, slots={"a": 4, "b": 1}, told={"b": Said(1, 1)})
+    assert Asked(group(Strategy.LEAST_LOADED, A, B), load).once() == "ba"
+    load = Idle(flying={"a": 4, "b": 1}, slots={"a": 4, "b": 8}, told={"b": Said(1, 1)})
+    assert Asked(group(Strategy.LEAST_LOADED, A, B), load).once() == "ab"
+
+
+def test_why_it_is_the_least_loaded_has_what_it_says() -> None:
+    load = Idle(flying={"a": 1}, told={"a": Said(3, 2, 0.5, beside=4)})
+    words = {
+        choice.member.provider: choice.why
+        for choice in order(group(Strategy.LEAST_LOADED, A, B), Facts(), load, random.random)
+    }
+    assert words["a"] == "5 of 4 slots are taken; it says: 3 requests running, 2 waiting, 50% of its cache used"
+    assert words["b"] == "0 of 4 slots are taken"
+
+
+class Talking(Asked):
+    """Asks with prompts. ``parts``: how long each is."""
+
+    def __init__(self, *members: Member, load: Idle | None = None, imbalance: Imbalance | None = None) -> None:
+        super().__init__(group(Strategy.CACHE_AWARE, *members, imbalance=imbalance), load)
+
+    def about(self, home: str, parts: int = 10) -> str:
+        return "".join(choice.member.deployment for choice in self.choices(home, parts))
+
+    def choices(self, home: str, parts: int = 10) -> list[Choice]:
+        made = Prefix(home.encode(), tuple(f"{home} {part}".encode() for part in range(parts)))
+        return order(self.group, Facts(), self.load, self.random, prefix=made)
+
+
+def home_of(who: str, *members: Member) -> str:
+    """A beginning of prompts that leads to ``who`` when nobody has had it."""
+    return next(home for home in map(str, range(100)) if Talking(*members).about(home)[0] == who)
+
+
+def test_a_prompt_goes_to_whom_its_beginning_leads_to_whoever_asks() -> None:
+    firsts = [Talking(A, B, C).about(str(home))[0] for home in range(3000)]
+    assert firsts == [Talking(C, A, B).about(str(home))[0] for home in range(3000)], "another worker agrees"
+    assert all(within_three_sigma(firsts.count(name), 1 / 3, 3000) for name in "abc")
+
+
+def test_who_leaves_moves_only_what_was_its_own() -> None:
+    before = [Talking(A, B, C).about(str(home)) for home in range(500)]
+    after = [Talking(A, B).about(str(home)) for home in range(500)]
+    assert after == [names.replace("c", "") for names in before]
+
+
+def test_a_weight_is_a_share_of_the_conversations() -> None:
+    firsts = [Talking(member("a", 0.7), member("b", 0.3)).about(str(home))[0] for home in range(3000)]
+    assert within_three_sigma(firsts.count("a"), 0.7, 3000)
+
+
+def test_whoever_had_most_of_a_prompt_comes_first() -> None:
+    home = home_of("c", A, B, C)
+    assert Talking(A, B, C, load=Idle(had={"a": 8, "b": 9})).about(home) == "bac"
+
+
+def test_less_than_half_of_a_prompt_is_not_worth_going_elsewhere() -> None:
+    home = home_of("a", A, B)
+    assert Talking(A, B, load=Idle(had={"b": 7})).about(home, 10) == "ba"
+    assert Talking(A, B, load=Idle(had={"b": 6})).about(home, 10) == "ab"
+
+
+def test_a_conversation_that_grew_to_twice_its_length_stays_where_it_was() -> None:
+    home = home_of("a", A, B, C)
+    load = Idle(had={"c": 10}, last="b")
+    assert Talking(A, B, C, load=load).about(home, 20) == "bac"
+    assert Talking(A, B, C, load=load).about(home, 12) == "cba", "unless another one has more of it"
+    assert Talking(A, B, C, load=load).choices(home, 20)[0].why == "it had the last prompt that began like this one"
+
+
+@pytest.mark.parametrize(
+    ("homes", "expected"),
+    [
+        ({}, "ab"),
+        ({"a": 1}, "ab"),
+        ({"a": 2}, "ba"),  # of three it would have all; two is a fourth more than its part
+        ({"a": 2, "b": 1}, "ab"),
+        ({"a": 3, "b": 2}, "ab"),
+        ({"a": 4, "b": 1}, "ba"),
+        ({"a": 124, "b": 76}, "ab"),
+        ({"a": 126, "b": 74}, "ba"),
+    ],
+)
+def test_new_conversations_do_not_pile_up_where_chance_leads_them(homes: dict[str, int], expected: str) -> None:
+    load = Idle(homes=homes)
+    assert Talking(A, B, load=load).about(home_of("a", A, B)) == expected
+
+
+def test_a_server_of_more_weight_keeps_more_conversations() -> None:
+    heavy, light = member("a", 3.0), member("b", 1.0)
+    home = home_of("a", heavy, light)
+    assert Talking(heavy, light, load=Idle(homes={"a": 3})).about(home) == "ab"
+    assert Talking(heavy, light, load=Idle(homes={"a": 16})).about(home) == "ba"
+
+
+@pytest.mark.parametrize(
+    ("flying", "expected"),
+    [
+        ({"a": 5, "b": 1}, "ab"),  # four more: no more than the bound
+        ({"a": 6, "b": 1}, "ba"),
+        ({"a": 14, "b": 9}, "ba"),  # five more, and more than half as many again
+        ({"a": 14, "b": 10}, "ab"),
+        ({"a": 18, "b": 12}, "ab"),  # six more, and exactly half as many again
+    ],
+)
+def test_a_conversation_leaves_a_server_that_is_much_busier(flying: dict[str, int], expected: str) -> None:
+    load = Idle(flying=flying, slots={"a": 64, "b": 64}, had={"a": 10})
+    assert Talking(A, B, load=load).about("x") == expected
+
+
+def test_how_much_busier_is_the_operators_to_say() -> None:
+    load = Idle(flying={"a": 3, "b": 1}, slots={"a": 64, "b": 64}, had={"a": 10})
+    assert Talking(A, B, load=load).about("x") == "ab"
+    assert Talking(A, B, load=load, imbalance=Imbalance(requests=1.0)).about("x") == "ba"
+    assert Talking(A, B, load=load, imbalance=Imbalance(factor=3.0, requests=1.0)).about("x") == "ab"
+
+
+def test_a_larger_server_may_have_more() -> None:
+    for slots, expected in ((8, "ab"), (64, "ba")):
+        load = Idle(flying={"a": 9, "b": 1}, slots={"a": 64, "b": slots}, had={"a": 10})
+        assert Talking(A, B, load=load).about("x") == expected
+
+
+def test_a_conversation_does_not_wait_where_another_server_has_room() -> None:
+    assert Talking(A, B, load=Idle(flying={"a": 2, "b": 1}, slots={"a": 2, "b": 2}, had={"a": 10})).about("x") == "ba"
+    assert Talking(A, B, load=Idle(flying={"a": 2, "b": 2}, slots={"a": 2, "b": 2}, had={"a": 10})).about("x") == "ab"
+    for slots in (64, 2):
+        waits = Idle(flying={"a": 2, "b": 2}, slots={"a": slots, "b": slots}, had={"a": 10})
+        waits.told = {"a": Said(2, 1), "b": Said(2, 0)}
+        assert Talking(A, B, load=waits).about("x") == "ba"
+
+
+def test_a_new_prompt_does_not_go_where_there_is_too_much_to_do_either() -> None:
+    home = home_of("a", A, B)
+    assert Talking(A, B, load=Idle(flying={"a": 4})).about(home) == "ba"
+
+
+def test_an_avoided_server_comes_last_whatever_it_has_had() -> None:
+    assert Talking(A, B, load=Idle(shunned={"a": "it limits"}, had={"a": 10})).about("x") == "ba"
+
+
+def test_without_a_prompt_the_least_loaded_comes_first() -> None:
+    assert Asked(group(Strategy.CACHE_AWARE, A, B), Idle(flying={"a": 1})).once() == "ba"
+
+
+def test_why_a_server_has_its_place_for_a_prompt() -> None:
+    home = home_of("c", A, B, C)
+    load = Idle(flying={"b": 4}, had={"a": 9, "b": 10})
+    assert [choice.why for choice in Talking(A, B, C, load=load).choices(home)] == [
+        "it has had 90% of this prompt",
+        "it has not had this prompt",
+        "too busy to be waited for; 4 of 4 slots are taken",
+    ]
+    assert Talking(A, B, C).choices(home)[0].why == "where prompts that begin like this one go"
 
 
 def test_equally_loaded_ones_share_by_weight() -> None:

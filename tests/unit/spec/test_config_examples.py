@@ -104,7 +104,7 @@ def test_the_commented_example_is_valid_when_it_is_uncommented(file: str) -> Non
         "openai",
     }
     assert set(state.exact_matches) == {"fast"}
-    assert set(state.mappings.load_balancing) == {"balanced-chat"}
+    assert set(state.mappings.load_balancing) == {"balanced-chat", "kept-chat"}
     assert set(state.mappings.capabilities) == {"code", "reading", "large"}
     assert [rule.pattern for rule in state.mappings.patterns] == ["^openai/", "^lan/(.*)$"]
     assert resolve(state).rules.default is not None
