@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.bench import away, changes, command_line, routing, sizes, starting, store, tenancy
 from tests.bench.figures import Figure, table
 from tests.bench.gateways import BenchError
+from tests.bench.lanes import section
 from tests.bench.session import Session
 
 SECTIONS: dict[str, Callable[[Session], Iterator[Figure]]] = {
@@ -29,6 +30,7 @@ SECTIONS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "memory": sizes.memory,
     "scale": sizes.scale,
     "throughput": sizes.throughput,
+    "lanes": section.lanes,
     "routing": routing.routing,
     "resolution": routing.resolution,
     "start": starting.start,

@@ -77,7 +77,8 @@ def test_another_answers_in_time_and_is_named(gateway: Routed, mode: str, model:
     assert answer.headers["x-litellm-attempted-fallbacks"] == "1"
     assert answer.text.count("w3 ") == 1  # whole, and once
     assert not stream or models_in(answer.text) == {"pool" if model == "pool" else "beta"}, "names that users know"
-    assert gateway.asked(gateway.east) == ["alpha"]
+    # A server that closes a connection which was kept, without a word, may not have seen the request: it is sent again.
+    assert gateway.asked(gateway.east) in [["alpha"], *([["alpha"] * 2] if mode == "drop_before" else [])]
     assert seconds < TIMEOUT + 1.5
     until(lambda: gateway.in_flight() == {"east": 0, "west": 0}, 20)  # the worker counts after the last byte
 

@@ -7,14 +7,20 @@ hooks find it in the context and say which deployment is tried. So nothing count
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from enum import Enum
+from typing import Final
 
 from aiops.gateway.worker.limits import Held
 
 current: ContextVar[Call | None] = ContextVar("aiops_call", default=None)
 """The request that is being answered; None outside of one."""
+
+
+DIRECT: Final = b"direct"
+LITELLM: Final = b"litellm"
+"""The lanes."""
 
 
 class State(Enum):
@@ -52,6 +58,8 @@ class Call:
     ``refused``: why aiops itself let it ask somebody not, the first time: by a limit, or for want of a slot.
     ``patience``: seconds that its client waits by its own word; ``impatient``: which is less than the operator gives
     the one that is asked.
+    ``lane``: that works on it. ``planned``: who is to be asked after those that were, by names that LiteLLM's router
+    knows; None where LiteLLM's hook chooses. ``used``: told at the end how many tokens it used.
     ``receive``: returns when the client has left, once its body is read; None where nobody asks. The state is changed
     by ``ask``, ``answer``, ``fail`` and ``end`` alone, each of which says whether it was."""
 
@@ -68,9 +76,11 @@ class Call:
         "headers",
         "held",
         "impatient",
+        "lane",
         "name",
         "passed",
         "patience",
+        "planned",
         "private",
         "proof",
         "provider",
@@ -79,6 +89,7 @@ class Call:
         "refused",
         "rule",
         "turned_away",
+        "used",
     )
 
     def __init__(
@@ -107,6 +118,9 @@ class Call:
         self.refused = ""
         self.patience: float | None = None
         self.impatient = False
+        self.lane = LITELLM
+        self.planned: Sequence[str] | None = None
+        self.used: Callable[[int], None] | None = None
 
     @property
     def state(self) -> State:

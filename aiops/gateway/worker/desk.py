@@ -14,9 +14,9 @@ from aiops.gateway.shared.deployment import REDIS_VARIABLE
 from aiops.gateway.shared.steady import Condition
 from aiops.gateway.worker.accountant import Accountant, Away
 from aiops.gateway.worker.dispatch import Dispatch
+from aiops.gateway.worker.extension import Extension
 from aiops.gateway.worker.figures import Figures, without_accountant
 from aiops.gateway.worker.front.account import Account
-from aiops.gateway.worker.front.asgi import Application
 from aiops.gateway.worker.front.cached.cache import Cache
 from aiops.gateway.worker.front.cached.question import Routes
 from aiops.gateway.worker.front.doors import Doors
@@ -24,10 +24,16 @@ from aiops.gateway.worker.front.front import Front
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.once.once import Once
 from aiops.gateway.worker.front.reserve import Reserve
+from aiops.gateway.worker.lanes.direct.attempt import Attempts
+from aiops.gateway.worker.lanes.direct.direct import Direct
+from aiops.gateway.worker.lanes.lanes import Lanes
+from aiops.gateway.worker.lanes.plan import Planner
+from aiops.gateway.worker.lanes.upstream.client import Upstream
 from aiops.gateway.worker.limits import Limits
 from aiops.gateway.worker.lookout import Lookout
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.telling import Telling
+from aiops.spec.lanes import table
 from aiops.state.counters.meters import Counters, Unavailable
 from aiops.state.replica import replica
 from aiops.state.usage.spool import Spool
@@ -41,6 +47,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("aiops.keys")
 
 SIGN_SECONDS = 1.0
+NONE = table.Lanes()
+"""Of a generation that says nothing of lanes: LiteLLM answers all."""
 
 
 class Desk:
@@ -50,7 +58,7 @@ class Desk:
 
     def __init__(
         self,
-        app: Application,
+        app: Extension,
         doors: Doors,
         health: frozenset[str],
         settings: Settings,
@@ -89,6 +97,9 @@ class Desk:
 
             kept = Kept(os.environ[REDIS_VARIABLE], cache.ttl, cache.most_bytes, log.warning)
             self._cache = Cache(kept, Routes(dispatch.ways, prices, models.definitions()))
+        self._upstream = Upstream()
+        planner = Planner(dispatch, settings.lanes or NONE)
+        lanes = Lanes(app, planner, Direct(Attempts(self._upstream, dispatch, self.limits), planner))
         self.front = Front(
             app,
             doors,
@@ -104,6 +115,7 @@ class Desk:
             metrics=self._scrape,
             host=settings.host,
             figures=figures,
+            lanes=lanes,
         )
 
     @property
@@ -132,6 +144,7 @@ class Desk:
         """The last request is over."""
         if self._cache is not None:
             await self._cache.leave()
+        await self._upstream.close()
         await self._reserve.leave()
         self._spool.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -65,24 +65,40 @@ class Dispatch:
 
     async def route(self, call: Call, data: dict[str, Any]) -> bool:
         """Put the chosen deployment and its fallbacks into LiteLLM's request. False when LiteLLM needs no help."""
-        group = self._group(call)
-        if group is None:
+        found = call.planned or await self.order(call, data)
+        if not found:
             return False
-        if self.checked is not None and not self.checked.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.checked.wait(), self.table.special.warm_check)
-        given = data.get("fallbacks")
-        members = self._members(group, call, data)
-        after = given if isinstance(given, list) else self._after(group, call, data)
-        first, *others = self._avoided_last([*members, *after])
+        first, *others = found
         data["model"] = first
         data["fallbacks"] = others
         if any(isinstance(name, dict) for name in others):  # LiteLLM takes either kind, but not both in one list
             data["fallbacks"] = [{"model": name} if isinstance(name, str) else name for name in others]
         if len(others) > LITELLM_FALLBACKS:
             data["max_fallbacks"] = len(others)
-        call.rule = self._headers[group.kind, group.name]
         return True
+
+    async def order(self, call: Call, data: Mapping[str, Any]) -> list[Target]:
+        """Who is asked, and who after that; empty for a plain name. Notes in ``call`` which rule said so. ``data``: the
+        request as its client sent it."""
+        group = self._group(call)
+        if group is None:
+            return []
+        if self.checked is not None and not self.checked.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.checked.wait(), self.table.special.warm_check)
+        given = data.get("fallbacks")
+        members = self._members(group, call, data)
+        after = given if isinstance(given, list) else self._after(group, call, data)
+        call.rule = self._headers[group.kind, group.name]
+        return self._avoided_last([*members, *after])
+
+    def standing_by(
+        self, call: Call, name: str, data: Mapping[str, Any]
+    ) -> tuple[list[Target], tuple[str, ...]] | None:
+        """The members of a name that rules know, as if it were asked for now, and what is tried after them; None for a
+        plain one. Nobody's turn is used up."""
+        group = self.table.names.get(name)
+        return None if group is None else (self._members(group, call, data, takes_turn=False), group.fallbacks)
 
     def ways(self, name: str) -> Ways:
         """Where a request for ``name`` would lead to."""
@@ -106,7 +122,7 @@ class Dispatch:
         found = self._resolver.find(name)
         return (None, None) if found is None else (found.group, found.passed)
 
-    def _members(self, group: Group, call: Call, data: dict[str, Any], *, takes_turn: bool = True) -> list[Target]:
+    def _members(self, group: Group, call: Call, data: Mapping[str, Any], *, takes_turn: bool = True) -> list[Target]:
         facts, preferred = Facts(model=call.name), None
         if self.table.metadata or (group.kind, group.name) in self._by_prompt:
             facts = request.facts(call.name, data, call.headers)
@@ -115,7 +131,7 @@ class Dispatch:
         choices = choose.order(group, facts, self.board, self._random, preferred, takes_turn=takes_turn)
         return [choice.member.deployment for choice in choices]
 
-    def _after(self, group: Group, call: Call, data: dict[str, Any]) -> list[Target]:
+    def _after(self, group: Group, call: Call, data: Mapping[str, Any]) -> list[Target]:
         """The rule's own fallbacks. One that is a group itself is put in order as if it were asked for now: LiteLLM
         does not call the hook for a fallback."""
         targets: list[Target] = []

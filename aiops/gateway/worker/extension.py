@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from aiops.gateway.worker import call, introspect, probe, put_off
+from aiops.gateway.worker import call, introspect, probing, put_off
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.front.asgi import is_private
 from aiops.gateway.worker.front.proofs import MARK, is_proof
@@ -58,37 +58,51 @@ class Extension:
             await _answer(send, status, body)
             return
 
+        if path == ROUTES and scope["type"] == "http" and is_private(scope):
+            told = {**introspect.describe(self._board), "readiness": self._health.readiness().told()}
+            await _answer(send, 200, told)
+            return
+        this, scope = self.take(scope, receive)
+        try:
+            await self.ask(this, scope, receive, send)
+        finally:
+            self.over(this)
+
+    def take(self, scope: Scope, receive: Receive) -> tuple[call.Call, Scope]:
+        """A request is taken on; whoever takes it says when it is ``over``."""
         private = is_private(scope)
         if private:
-            if path == ROUTES and scope["type"] == "http":
-                told = {**introspect.describe(self._board), "readiness": self._health.readiness().told()}
-                await _answer(send, 200, told)
-                return
             self._take_probe(scope)
         elif is_proof(scope["headers"]):
-            probe.proof.set(True)
+            probing.proof.set(True)
             scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != MARK]}
-        this = call.Call(scope["headers"], private=private or probe.private.get(), proof=probe.proof.get())
+        this = call.Call(scope["headers"], private=private or probing.private.get(), proof=probing.proof.get())
         if scope["type"] == "http" and not private:
             this.receive = receive
         call.current.set(this)
         self.active += 1
-        try:
-            await put_off.make_ready_for(self._app, scope)
-            lists = path in LISTINGS and not private
-            reply = Reply(this, self._board, send, lists=lists) if scope["type"] == "http" else send
-            await self._app(scope, receive, reply)
-        finally:
-            self.active -= 1
-            self._board.over(this)
+        return this, scope
+
+    def over(self, this: call.Call) -> None:
+        """What was taken on has ended."""
+        self.active -= 1
+        self._board.over(this)
+
+    async def ask(self, this: call.Call, scope: Scope, receive: Receive, send: Send) -> None:
+        """By LiteLLM."""
+        this.lane = call.LITELLM
+        await put_off.make_ready_for(self._app, scope)
+        lists = scope["path"] in LISTINGS and not this.private
+        reply = Reply(this, self._board, send, lists=lists) if scope["type"] == "http" else send
+        await self._app(scope, receive, reply)
 
     @staticmethod
     def _take_probe(scope: Scope) -> None:
-        probe.private.set(True)
-        probe.proof.set(True)
+        probing.private.set(True)
+        probing.proof.set(True)
         for name, value in scope["headers"]:
-            if name == probe.HEADER:
-                probe.current.set(probe.Probe(value.decode("latin-1")))
+            if name == probing.HEADER:
+                probing.current.set(probing.Probe(value.decode("latin-1")))
 
     def live(self) -> tuple[int, dict[str, Any]]:
         return 200, {"status": "ok"}

@@ -11,6 +11,7 @@ from litellm.exceptions import APIConnectionError, Timeout
 
 from aiops.gateway.worker.board import TIMED_OUT
 from aiops.gateway.worker.egress import NoProvider
+from aiops.gateway.worker.reply import UNSUPPORTED
 
 _NO_CONNECTION = (ConnectionError, aiohttp.ClientConnectionError, httpx.ConnectError, httpx.RemoteProtocolError)
 # That somebody was asked, and who it was did not answer. Not `httpx.LocalProtocolError`: a client's headers make those.
@@ -19,8 +20,6 @@ _LOST = (
     *(httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError, httpx.TimeoutException),
 )
 _NOT_ASKED = (400, "cannot be asked this")
-UNSUPPORTED = "Unsupported provider"
-"""What LiteLLM says, as a failure of the provider, when it has no way to ask one of its type. Nothing was sent."""
 
 
 def may_pass(exception: Exception) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 # Of /v1/messages and /v1/responses. A `ping` is none: it is sent because somebody has to be kept waiting.
 ANNOUNCEMENTS = frozenset({"message_start", "content_block_start", "response.created", "response.in_progress"})
-_DATA = b"data: "
+_DATA = b"data:"
 
 
 def announces(body: bytes) -> bool:

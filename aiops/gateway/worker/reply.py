@@ -16,7 +16,6 @@ from typing import Any
 
 from aiops.gateway.worker.board import BROKE_OFF, LIMITED, Board
 from aiops.gateway.worker.call import Call
-from aiops.gateway.worker.failure import UNSUPPORTED
 from aiops.gateway.worker.first_token import announces
 
 Message = MutableMapping[str, Any]
@@ -24,8 +23,11 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 PROVIDER_HEADER, RULE_HEADER = b"x-aiops-provider", b"x-aiops-rule"
+LANE_HEADER = b"x-aiops-lane"
 GROUP_HEADER = b"x-litellm-model-group"
 FALLBACKS_HEADER = b"x-litellm-attempted-fallbacks"
+UNSUPPORTED = "Unsupported provider"
+"""What LiteLLM says, as a failure of the provider, when it has no way to ask one of its type. Nothing was sent."""
 _ID = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 # How an answer that has begun says that it goes no further: in OpenAI's shape, and in Anthropic's.
 BROKEN_OFF = (b'data: {"error"', b"event: error")
@@ -50,7 +52,7 @@ class Reply:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [self._shown(pair) for pair in message.get("headers", ()) if not _leaks(pair[0])]
-            message["headers"] += _queue(self._call, message["status"])
+            message["headers"] += queue_headers(self._call, message["status"])
             self._is_read = self._lists or message["status"] >= 400
             self._streams = _is_stream(message)
             if self._is_read or (self._call.provider and self._streams):
@@ -132,18 +134,21 @@ class Reply:
             return
         if head["status"] < 400:
             self._board.answered(self._call)
+        if self._call.planned is not None:  # LiteLLM does not know who was asked before it was
+            head["headers"] = list(_at_least(head["headers"], self._call.fallbacks))
         head["headers"].append((PROVIDER_HEADER, self._call.provider.encode("latin-1", "replace")))
+        head["headers"].append((LANE_HEADER, self._call.lane))
         if self._call.rule is not None:
             head["headers"].append((RULE_HEADER, self._call.rule))
 
 
-def _queue(call: Call, status: int) -> Headers:
+def queue_headers(call: Call, status: int) -> Headers:
     """How long it waited for a slot; and when there should be one, or room in a limit, for whom there was none."""
     found = [] if call.queued is None else [(b"x-aiops-queue-seconds", f"{call.queued:.3f}".encode())]
     if status == LIMITED:
         if call.turned_away is not None:
             found.append((b"x-aiops-queue-estimate", _whole(call.turned_away)))
-        if (wait := _wait(call)) is not None:
+        if (wait := wait_of(call)) is not None:
             found.append((b"retry-after", _whole(wait)))
     return found
 
@@ -152,7 +157,7 @@ def _in_our_words(body: bytes, call: Call) -> bytes:
     """The same error, in the shape of its API. What a provider said stays as it is."""
     with suppress(ValueError, KeyError, TypeError):
         error = (said := json.loads(body))["error"]
-        wait = _wait(call)
+        wait = wait_of(call)
         if call.refused in error["message"] and wait is not None:
             error["message"] = f"{call.refused}; ask again in {math.ceil(wait)} s"
             error["type"] = "rate_limit_error"
@@ -160,7 +165,7 @@ def _in_our_words(body: bytes, call: Call) -> bytes:
     return body
 
 
-def _wait(call: Call) -> float | None:
+def wait_of(call: Call) -> float | None:
     """Seconds until whoever is first of those that turned it away has room."""
     return min((each for each in (call.turned_away, call.full) if each is not None), default=None)
 
@@ -173,6 +178,13 @@ def _counted(headers: Headers, later: int) -> Iterable[tuple[bytes, bytes]]:
     for name, value in headers:
         is_count = name.lower() == FALLBACKS_HEADER and value.isdigit()
         yield name, str(int(value) + later).encode() if is_count else value
+
+
+def _at_least(headers: Headers, fallbacks: int) -> Iterable[tuple[bytes, bytes]]:
+    """LiteLLM alone knows of one that a probe let fail."""
+    for name, value in headers:
+        is_count = name.lower() == FALLBACKS_HEADER and value.isdigit()
+        yield name, str(max(int(value), fallbacks)).encode() if is_count else value
 
 
 def _is_stream(head: Message) -> bool:

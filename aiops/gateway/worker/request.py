@@ -8,6 +8,8 @@ from typing import Any
 from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.request_facts import CHARACTERS_PER_TOKEN, facts_of
 
+_TEXTS = ("content", "text", "parts")
+DEEPEST = 100  # objects and lists inside of each other
 PROMPTS = ("messages", "prompt", "input", "system", "instructions", "contents")
 
 
@@ -28,7 +30,7 @@ def facts(name: str, body: Mapping[str, Any], headers: Iterable[tuple[bytes, byt
 
 def characters(body: Mapping[str, Any]) -> int:
     """The text of its prompts."""
-    return sum(_characters(body.get(key)) for key in PROMPTS)
+    return sum([_characters(body[key]) for key in PROMPTS if key in body])
 
 
 def batch_size(body: Mapping[str, Any]) -> int:
@@ -40,15 +42,19 @@ def batch_size(body: Mapping[str, Any]) -> int:
     return 1
 
 
-def _characters(value: Any) -> int:
-    """The text in a prompt of any shape: a string, messages, parts of a message, tokens (four characters each)."""
+def _characters(value: Any, depth: int = 0) -> int:
+    """The text in a prompt of any shape: a string, messages, parts of a message, tokens (four characters each).
+
+    Raises RecursionError for what LiteLLM would stumble over."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, int):
         return CHARACTERS_PER_TOKEN
+    if depth > DEEPEST:
+        raise RecursionError
     if isinstance(value, list):
-        return sum(_characters(item) for item in value)
-    if isinstance(value, Mapping):
+        return sum([_characters(each, depth + 1) for each in value])
+    if isinstance(value, dict):
         # Of a part only its text: an image in base64 is no words.
-        return sum(_characters(value[key]) for key in ("content", "text", "parts") if key in value)
+        return sum([_characters(value[key], depth + 1) for key in _TEXTS if key in value])
     return 0

@@ -22,7 +22,7 @@ from litellm.proxy._types import ProxyException
 from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 from litellm.router_utils.pre_call_checks.model_rate_limit_check import ModelRateLimitingCheck
 
-from aiops.gateway.worker import call, failure, limits, patience, places, probe, unrouted
+from aiops.gateway.worker import call, failure, limits, patience, places, probing, unrouted
 from aiops.gateway.worker.board import BROKE_OFF
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front import let_in
@@ -95,7 +95,7 @@ class RoutingHook(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followe
         if not isinstance(deployment, str) or not isinstance(provider, str):
             # Nobody chose who is asked: LiteLLM would take the address it knows by heart, and a key of the environment.
             raise unrouted.refused(call_type, current.name if current is not None else kwargs.get("model"))
-        is_limited = self.limits is not None and deployment in self.limits and not probe.proof.get()
+        is_limited = self.limits is not None and deployment in self.limits and not probing.proof.get()
         if current is None or self.dispatch is None or "mock_response" in kwargs:
             if is_limited and current is None:  # one of several models that are asked at once
                 await self._within_its_limit(None, deployment, str(kwargs.get("model")))

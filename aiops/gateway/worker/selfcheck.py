@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from aiops.gateway.worker import auth, probe, routing
+from aiops.gateway.worker import auth, probing, routing
 from aiops.gateway.worker.settings import MASTER_KEY_VARIABLE, Settings
 from aiops.spec.choosing.rules import RoutingTable
 
@@ -23,8 +23,8 @@ class HookMissing(RuntimeError):
 
 async def prove(application: Any, environment: dict[str, str], settings: Settings) -> None:
     """Run the checks in-process, before any socket is open. Raises HookMissing naming the hook."""
-    probe.private.set(True)
-    probe.proof.set(True)
+    probing.private.set(True)
+    probing.proof.set(True)
     key = {"authorization": f"Bearer {environment[MASTER_KEY_VARIABLE]}"}
     transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://self", timeout=WARM_SECONDS) as client:
@@ -60,12 +60,12 @@ async def _prove_routing(client: httpx.AsyncClient, key: dict[str, str], table: 
 async def _warm(client: httpx.AsyncClient, key: dict[str, str], model: str) -> None:
     """Run the whole request path once, plain and streamed, up to the point where the provider would be called."""
     for stream in (False, True):
-        asked = probe.Probe(probe.MOCK)
-        probe.current.set(asked)
+        asked = probing.Probe(probing.MOCK)
+        probing.current.set(asked)
         body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": stream}
         answer = await client.post("/v1/chat/completions", headers=key, json=body)
-        probe.current.set(None)
+        probing.current.set(None)
         if not asked.fired:
             raise HookMissing("LiteLLM did not call the deployment hook")
-        if answer.status_code != 200 or probe.MOCK_ANSWER not in answer.text:
+        if answer.status_code != 200 or probing.MOCK_ANSWER not in answer.text:
             raise HookMissing(f"a mocked completion was answered with HTTP {answer.status_code}: {answer.text[:200]}")

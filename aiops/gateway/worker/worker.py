@@ -121,7 +121,7 @@ class Worker:
 
     async def serve(self) -> int:
         # These import LiteLLM: not before the master has prepared its environment.
-        from aiops.gateway.worker import probe, routing, selfcheck, upstream_routes, warmth
+        from aiops.gateway.worker import probing, routing, selfcheck, upstream_routes, warmth
         from aiops.gateway.worker.desk import Desk
         from aiops.gateway.worker.extension import OWN, Extension
 
@@ -130,8 +130,8 @@ class Worker:
         os.environ["CONFIG_FILE_PATH"] = str(self._settings.config)
         self._known_modules = set(sys.modules)
         app = runtime.app()
-        for name in probe.LOGGERS:
-            logging.getLogger(name).addFilter(probe.quiet)
+        for name in probing.LOGGERS:
+            logging.getLogger(name).addFilter(probing.quiet)
         loop = asyncio.get_running_loop()
         if self._settings.addresses is not None and isinstance(loop, egress.Loop):
             egress.guard(loop, self._settings.addresses)

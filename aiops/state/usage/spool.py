@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+import orjson
+
 from aiops.state.usage.record import Usage
 from aiops.state.usage.writer import hold, this_process
 
@@ -214,7 +216,11 @@ class Spool:
 def encode(record: Record, kind: Kind = "ended") -> bytes:
     """The line of it; an ``Accepted`` is always of the first kind."""
     word = "accepted" if isinstance(record, Accepted) else kind
-    text = json.dumps({word: vars(record)}, separators=(",", ":")).encode()
+    said = {word: vars(record)}
+    try:
+        text = orjson.dumps(said)
+    except TypeError:  # half of a surrogate pair, or a number that does not fit into 64 bits
+        text = json.dumps(said, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 

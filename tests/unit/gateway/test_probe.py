@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from litellm.exceptions import InternalServerError
 
-from aiops.gateway.worker import probe
+from aiops.gateway.worker import probe, probing
 
 
 def call(group: str | None) -> None:
@@ -19,21 +19,21 @@ def call(group: str | None) -> None:
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
 def test_every_retry_of_the_model_fails_and_its_fallback_answers(retries: int) -> None:
-    token = probe.current.set(probe.Probe(probe.FAIL))
+    token = probing.current.set(probing.Probe(probing.FAIL))
     try:
         for _ in range(1 + retries):
             with pytest.raises(InternalServerError):
                 call("alpha")
         call("beta")
     finally:
-        probe.current.reset(token)
+        probing.current.reset(token)
 
 
 def test_without_a_group_only_the_first_call_fails() -> None:
-    token = probe.current.set(probe.Probe(probe.FAIL))
+    token = probing.current.set(probing.Probe(probing.FAIL))
     try:
         with pytest.raises(InternalServerError):
             call(None)
         call(None)
     finally:
-        probe.current.reset(token)
+        probing.current.reset(token)

@@ -163,7 +163,7 @@ def test_the_address_of_a_provider_stays_here() -> None:
     client.head(
         "application/json", 200, (b"x-litellm-model-api-base", b"http://10.0.0.7"), (b"llm_provider-server", b"x")
     )
-    assert set(client.headers) == {"content-type", "x-litellm-attempted-fallbacks", "x-aiops-provider"}
+    assert set(client.headers) == {"content-type", "x-litellm-attempted-fallbacks", "x-aiops-provider", "x-aiops-lane"}
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ class Account:
 
     def ended(self, usage: Usage, epoch: str) -> None:
         """``epoch``: in which counters it is settled."""
-        self._spool.ended(replace(usage, epoch=epoch))
+        self._spool.ended(usage if usage.epoch == epoch else replace(usage, epoch=epoch))
         if self._figures is not None:
             self._figures.ended(usage.outcome, usage.status)
 

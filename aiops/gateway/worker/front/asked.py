@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -54,6 +55,7 @@ class Asked:
     may heed none. ``answers``: how many of them.
     ``body``: as it came. ``with_usage``: what LiteLLM is given in its place, to tell the usage of a stream whose client
     did not ask for that.
+    ``said``: the body, read; of a form its fields.
     ``counts_only``: tokens are counted and nothing is answered. ``background``: its answer is fetched later.
     ``not_theirs``: what only the operator may say.
     """
@@ -70,6 +72,7 @@ class Asked:
     end_user: str | None = None
     body: bytes = field(default=b"", repr=False)
     with_usage: bytes | None = field(default=None, repr=False)
+    said: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def model(self) -> str:
@@ -108,12 +111,13 @@ def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mappi
         is_endless=how_much.is_endless(said),
         answers=how_much.answers(said) * request.batch_size({"prompt": said.get("prompt")}),
         stream=stream,
-        counts_only=_COUNTING.fullmatch(path) is not None,
+        counts_only=_is_counting(path),
         background=_is_true(said.get("background")),
         not_theirs=(*_not_theirs(said), *(_not_in_a_form(path, said) if is_form else ())),
         end_user=_text(said.get("user")),
         body=body,
         with_usage=_with_usage(body, said) if hides_usage else None,
+        said=said,
     )
 
 
@@ -133,9 +137,9 @@ def prompt_tokens(said: Mapping[str, Any]) -> int:
 
 
 def _models(path: str, said: Mapping[str, Any], query: bytes) -> Iterator[str]:
-    in_path = _IN_PATH.fullmatch(path)
+    in_path = _in_path(path)
     if in_path is not None:
-        yield unquote(in_path[1] or in_path[2])
+        yield in_path
     name = said.get("model")
     if isinstance(name, str):
         yield from (part.strip() for part in name.split(",")) if "," in name else (name,)
@@ -143,6 +147,12 @@ def _models(path: str, said: Mapping[str, Any], query: bytes) -> Iterator[str]:
         yield from (value for key, value in parse_qsl(query.decode("latin-1")) if key == "model")
     for kind in _FALLBACKS:
         yield from _named(said.get(kind))
+
+
+@lru_cache(1024)  # clients ask at the same few paths, with the same few fields
+def _in_path(path: str) -> str | None:
+    found = _IN_PATH.fullmatch(path)
+    return None if found is None else unquote(found[1] or found[2])
 
 
 def _named(given: object) -> Iterator[str]:
@@ -186,6 +196,7 @@ def _not_theirs(said: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"extra_body.{name}" for name in sorted(hidden.keys() & _COUNTED))
 
 
+@lru_cache(1024)
 def _is_operators(name: str) -> bool:
     return name in _OPERATORS or _PRICES.fullmatch(name) is not None
 
@@ -207,6 +218,12 @@ def _not_in_a_form(path: str, said: Mapping[str, Any]) -> Iterator[str]:
         yield "stream"
 
 
+@lru_cache(1024)
+def _is_counting(path: str) -> bool:
+    return _COUNTING.fullmatch(path) is not None
+
+
+@lru_cache(1024)
 def _may_have_options(path: str) -> bool:
     return _STREAMS_WITH_OPTIONS.fullmatch(path) is not None
 

@@ -3,16 +3,18 @@ let in is held to what its key may do, counted and accounted.
 
     identify -> may it? -> reserve -> LiteLLM -> settle -> account
 
-Requests of aiops itself come by a private unix socket and do not pass here; its proofs by this port are neither limited
-nor accounted.
+Requests of aiops itself come by a private unix socket and are not looked at; its proofs by this port are neither
+limited nor accounted. What a model is asked goes through the lanes, whoever asks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from aiops.gateway.worker.figures import Figures
@@ -28,11 +30,12 @@ from aiops.gateway.worker.front.asgi import (
     is_admins,
     is_private,
     read_body,
+    replay,
 )
 from aiops.gateway.worker.front.asked import Asked
 from aiops.gateway.worker.front.cached.cache import Cache
 from aiops.gateway.worker.front.doors import WEBSOCKET, Doors, opens
-from aiops.gateway.worker.front.identify import identify
+from aiops.gateway.worker.front.identify import identify, stranger
 from aiops.gateway.worker.front.invalid import Invalid, check_headers
 from aiops.gateway.worker.front.known import Known
 from aiops.gateway.worker.front.metering import Metering
@@ -41,6 +44,7 @@ from aiops.gateway.worker.front.passage import Passage
 from aiops.gateway.worker.front.proofs import is_proof
 from aiops.gateway.worker.front.refusals import send_refusal
 from aiops.gateway.worker.front.reserve import Reservation, Reserve
+from aiops.gateway.worker.lanes.lanes import Lanes
 from aiops.gateway.worker.prices import Tokens
 from aiops.spec.shapes.exposed import OPENS, SHOWN_ONLY
 from aiops.state import rules
@@ -57,7 +61,7 @@ class Front:
     """Wraps the application of a worker. ``health``: the paths that it answers without a key. ``manage``: who answers
     the management API; None: nobody, and it is not there. ``apart``: it has a port of its own. ``same``: other names of
     served models. ``metrics``: who says what is counted, likewise. ``host``: that it listens on. ``refused`` counts
-    refusals by ``type``."""
+    refusals by ``type``. ``lanes``: what answers a request to a model; None: ``app`` does."""
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Front:
         host: str = "",
         figures: Figures | None = None,
         clock: Callable[[], float] = time.time,
+        lanes: Lanes | None = None,
     ) -> None:
         self.refused: Counter[str] = Counter()
         self._app = app
@@ -93,11 +98,15 @@ class Front:
         self._host = host
         self._figures = figures
         self._clock = clock
+        self._lanes = lanes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
-        if kind not in ("http", "websocket") or is_private(scope):
+        if kind not in ("http", "websocket"):
             await self._app(scope, receive, send)
+            return
+        if is_private(scope):
+            await self._prove(scope, receive, send)
             return
         method = scope["method"] if kind == "http" else WEBSOCKET
         path = scope["path"]
@@ -182,7 +191,8 @@ class Front:
             await self._refuse(scope, send, given)
             return None
         let_in.current.set(let_in.LetIn(identity, scope["path"], wanted.models, given.estimated.total))
-        body, metering, app = wanted.body, Metering(hides_usage=wanted.with_usage is not None), self._app
+        body, metering = wanted.body, Metering(hides_usage=wanted.with_usage is not None)
+        app = self._app if self._lanes is None else self._lanes.of(wanted)
         if wanted.with_usage is not None:
             body = wanted.with_usage
             size = (b"content-length", str(len(body)).encode())
@@ -217,7 +227,25 @@ class Front:
         if lists and one is None and listing.is_cut(identity, path):
             await listing.send_list(self._app, scope, receive, send, identity)
         else:
-            await self._app(scope, receive, send)
+            await self._prove(scope, receive, send)
+
+    async def _prove(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What aiops itself asks a model goes the way that it goes when others ask."""
+        app: Application = self._app
+        if self._lanes is not None and scope["type"] == "http" and self._doors.asked(scope["method"], scope["path"]):
+            body = await read_body(receive, LARGEST_BODY)
+            if body is None:
+                return
+            given = list(key.given(scope["headers"], scope.get("query_string", b"")))
+            if is_private(scope) and (refused := stranger(given)) is not None:
+                await send_refusal(scope, send, refused, [(b"www-authenticate", b"Bearer")])
+                return
+            receive = replay(body, receive)
+            with contextlib.suppress(Invalid, asked.Unreadable):  # LiteLLM says what is wrong with it
+                query = scope.get("query_string", b"")
+                wanted = asked.read(scope["path"], header(scope, b"content-type"), body, query, self._same)
+                app = self._lanes.of_proof(replace(wanted, with_usage=None))
+        await app(scope, receive, send)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
         """What the operator opened, all of which is an administrator's. Nobody can say beforehand what is used there,

@@ -45,11 +45,12 @@ def answers(said: Mapping[str, Any]) -> int:
 
 def _said(said: Mapping[str, Any], names: frozenset[str], depth: int = 0) -> Iterator[Any]:
     """Each that is not null."""
-    yield from (said[name] for name in said.keys() & names if said[name] is not None)
-    if depth < _DEEPEST:
-        for name in said.keys() & _INSIDE:
-            if isinstance(said[name], dict):
-                yield from _said(said[name], names, depth + 1)
+    for name, value in said.items():
+        if name in names:
+            if value is not None:
+                yield value
+        elif depth < _DEEPEST and name in _INSIDE and isinstance(value, dict):
+            yield from _said(value, names, depth + 1)
 
 
 def _number(value: object) -> int:

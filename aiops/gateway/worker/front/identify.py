@@ -39,6 +39,14 @@ async def identify(given: Sequence[str], known: Known) -> Identity | Refusal:
     return found if found is not None else _unknown(shown, "token_not_found_in_db", "nobody has this key")
 
 
+def stranger(given: Sequence[str]) -> Refusal | None:
+    """On the private socket, which is aiops' own: whoever has not the master key."""
+    if any(map(key.is_known, given)):
+        return None
+    message = "Incorrect API key provided." if any(given) else NO_KEY
+    return Refusal(status=401, kind="invalid_request_error", code="401", message=message)
+
+
 def fingerprint(shown: str) -> str:
     """What is stored of a key: SHA-256 of all of it, as LiteLLM has it."""
     return hashlib.sha256(shown.encode()).hexdigest()

@@ -19,11 +19,12 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 LARGEST = 64 * 1024 * 1024  # bytes of a JSON answer that is read, unpacked; a larger one is reckoned
 COST_HEADER = b"x-litellm-response-cost"
-_USAGE = (b'"usage', b'"meta"')  # `"usage"` and `"usageMetadata"`
+_USAGE, _META = b'"usage', b'"meta"'  # `"usage"` and `"usageMetadata"`
 # What a model said, in the events of any API. Not read as JSON: a stream has hundreds of events, and each would cost
-# ten times this.
+# ten times this. Possessive: nothing is tried twice.
 _SAID = re.compile(
-    rb'"(?:content|text|delta|reasoning_content|thinking|arguments|partial_json|refusal)":\s*"((?:[^"\\]|\\.)*)"'
+    rb'"(?:content|text|delta|reasoning_content|thinking|arguments|partial_json|refusal)":'
+    rb'\s*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
 )
 _END = re.compile(rb"\r?\n\r?\n")
 
@@ -137,13 +138,16 @@ class Metering:
         if not self._rest and data.endswith(b"\n\n") and not _mentions(data):
             self._count(data)
             return body
+        head, data = _before_usage(data)
+        if head:
+            self._count(head)
         *whole, self._rest = _split(data)
         if not more:
             whole.append(self._rest)
             self._rest = b""
         passed = b"".join(event for event in whole if self._passes(event))
         if self._hides_usage:
-            return passed
+            return head + passed
         return body
 
     def _passes(self, event: bytes) -> bool:
@@ -176,12 +180,29 @@ def _cost(said: bytes | None) -> int | None:
     return found if found >= 0 else None
 
 
-def _mentions(event: bytes) -> bool:
-    return any(word in event for word in _USAGE)
+def _mentions(events: bytes) -> bool:
+    """OpenAI says ``"usage":null`` in each event but the one that tells it."""
+    if _META in events:
+        return True
+    said = events.count(_USAGE)
+    return said > 0 and said != events.count(b'"usage":null')
+
+
+def _before_usage(data: bytes) -> tuple[bytes, bytes]:
+    """The whole events at its beginning that tell nothing, and the rest."""
+    first = data.find(_USAGE)
+    if first >= 0 and b"\r" not in data and _META not in data:
+        end = data.rfind(b"\n\n", 0, first)
+    else:
+        end = -1
+    return (data[: end + 2], data[end + 2 :]) if end >= 0 else (b"", data)
 
 
 def _split(data: bytes) -> list[bytes]:
     """Whole events, and last what has not ended."""
+    if b"\r" not in data:
+        *whole, rest = data.split(b"\n\n")
+        return [*(event + b"\n\n" for event in whole), rest]
     found, begin = [], 0
     for end in _END.finditer(data):
         found.append(data[begin : end.end()])

@@ -16,6 +16,7 @@ from aiops.gateway.worker.front.estimate import AnswerLengths, at_most, estimate
 from aiops.gateway.worker.prices import Deployment, Prices, Tokens, Ways
 from aiops.state import money, rules
 from aiops.state.counters.meters import Counters, Demand, Granted, Level, Meter, Refused, Unavailable, Unseeded
+from aiops.state.counters.shared import Shared
 from aiops.state.rules import Counts, Refusal
 from aiops.state.shapes import Identity
 from aiops.state.usage import settled
@@ -77,6 +78,11 @@ class Reserve:
         self._said: dict[str, float] = {}
         self._deployments: dict[str, tuple[Deployment, ...]] = {}
         self._counts: dict[tuple[str, str], tuple[Identity, Counts]] = {}
+
+    @property
+    def waits(self) -> bool:
+        """Whether to count is to wait for somebody."""
+        return not isinstance(self._counters, Shared | None)
 
     @property
     def available(self) -> bool:

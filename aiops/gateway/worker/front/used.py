@@ -17,11 +17,11 @@ MOST = 1_000_000_000  # tokens of one answer
 def tokens(said: Mapping[str, Any]) -> Tokens | None:
     """Of a whole answer, or of one event of a stream; None when it says nothing of usage."""
     for holder in (said, said.get("response"), said.get("message")):
-        if not isinstance(holder, Mapping):
+        if not isinstance(holder, dict):
             continue
         for name, read in _SHAPES.items():
             found = holder.get(name)
-            if isinstance(found, Mapping):
+            if isinstance(found, dict):
                 try:
                     read_tokens = read(found)
                 except _NoNumber:
@@ -91,7 +91,7 @@ def _cohere(meta: Mapping[str, Any]) -> Tokens | None:
 
 def _within(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = said.get(name)
-    return found if isinstance(found, Mapping) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _count(said: Mapping[str, Any], name: str) -> int:

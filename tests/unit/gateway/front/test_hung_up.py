@@ -13,6 +13,7 @@ from aiops.gateway.worker.call import current
 from aiops.gateway.worker.front import passage
 from aiops.gateway.worker.front.asgi import Message
 from aiops.gateway.worker.front.estimate import AnswerLengths
+from aiops.gateway.worker.front.reserve import Reserve
 from aiops.state.counters.meters import Settled
 from aiops.state.money import nano
 from aiops.state.shapes import Budget, Limits
@@ -202,6 +203,26 @@ def test_an_application_that_times_out_has_failed_and_nobody_has_left(tmp_path: 
     assert [used.outcome for used in place.records.ended_] == ["failed"]
 
 
+def test_what_is_counted_on_this_host_is_put_right_without_a_pause_in_which_it_could_be_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, identity(account(limits=Limits(parallel=1, tpm=1000), budgets=(Budget(most=nano(5)),))))
+    put_right, pauses = passage.Passage._put_right, []
+
+    async def in_one_step(self: passage.Passage, call: Any) -> None:
+        step = put_right(self, call)
+        try:
+            pauses.append(step.send(None))
+        except StopIteration:
+            return
+        await put_right(self, call)
+
+    monkeypatch.setattr(passage.Passage, "_put_right", in_one_step)
+    assert asyncio.run(place.ask()).status == 200
+    assert not place.reserve.waits
+    assert (len(place.records.ended_), pauses) == (1, [])
+
+
 def test_who_hangs_up_while_its_answer_is_put_right_splits_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +239,7 @@ def test_who_hangs_up_while_its_answer_is_put_right_splits_nothing(
             return await settle(id, tokens, cost)
 
         monkeypatch.setattr(place.counters, "settle", slowly)
+        monkeypatch.setattr(Reserve, "waits", True)  # as Redis does
         request = asyncio.ensure_future(place.ask())
         async with asyncio.timeout(20):
             await settling.wait()

@@ -158,6 +158,31 @@ def test_the_event_that_a_client_did_not_ask_for_is_taken_out_and_nothing_else(s
     assert metering.tokens(99) == Tokens(10, 3, 4)
 
 
+@pytest.mark.parametrize("size", [0, 1, 3, 64, 200])
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("null", [b',"usage":null', b',"usage": null'])
+def test_events_that_say_null_of_usage_as_openais_do_are_passed_on(size: int, end: bytes, null: bytes) -> None:
+    said = b"".join(CHUNK % (b'{"index":0,"delta":{"content":"word%d "}}' % number, null) for number in range(4))
+    stream, kept = (each.replace(b"\n\n", end) for each in (said + END + TELLS + DONE, said + END + DONE))
+    metering, sent = metered(stream, SSE, size, hides=True)
+    assert sent == kept
+    assert metering.tokens(99) == Tokens(10, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("said", "characters"),
+    [
+        (rb'{"content":"a\"b\\"}', 6),
+        (rb'{"content" :"x","text": "","reasoning_content":"yy"}', 2),
+        (rb'{"content":"never ends', 0),
+        (rb'{"arguments":"{\"content\":\"z\"}"}', 19),
+    ],
+)
+def test_the_words_of_an_event_are_counted_between_their_quotes(said: bytes, characters: int) -> None:
+    metering, _ = metered(b"data: " + said + b"\n\n", SSE)
+    assert metering.tokens(0).completion == -(-characters // 4)
+
+
 def test_a_word_that_comes_with_its_usage_is_not_taken_out() -> None:
     last = CHUNK % (b'{"index":0,"delta":{"content":"end"}}', b',"usage":{"completion_tokens":3,"prompt_tokens":1}')
     assert metered(last + DONE, SSE, hides=True)[1] == last + DONE

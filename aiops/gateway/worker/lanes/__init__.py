@@ -1,0 +1,1 @@
+"""How an asked request reaches its provider."""

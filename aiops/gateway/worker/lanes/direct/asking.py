@@ -1,0 +1,83 @@
+"""Who can be asked directly, and how: all that is known of a deployment before a request comes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from aiops.gateway.worker.front.asgi import Headers
+from aiops.spec.lanes.table import Direct
+from aiops.spec.shapes.options import REFERENCE
+
+JSON = (b"content-type", b"application/json")
+VERSION = b"anthropic-version"
+_VERSION = b"2023-06-01"
+_PASSED_ON = frozenset({VERSION, b"anthropic-beta"})
+"""Headers of a client that Anthropic's API is asked with: which of its features are meant."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """One deployment. ``urls``: by path. ``headers``: all but what kind of body it is. ``defaults``, ``forced``: as
+    they are written into a body."""
+
+    direct: Direct
+    urls: Mapping[str, str]
+    headers: Headers
+    defaults: Mapping[str, bytes]
+    forced: Mapping[str, bytes]
+    says_kind: bool
+    """Whether the operator says what kind of body it is."""
+    is_plain: bool
+    """Whether nothing of a body changes but its model."""
+
+    def url(self, path: str, query: bytes) -> str:
+        """``query``: the client's."""
+        url = self.urls[path]
+        return url if not query else f"{url}{'&' if '?' in url else '?'}{query.decode('latin-1')}"
+
+    def headers_for(self, given: Headers, kind: bytes) -> Headers:
+        """``given``: those of the client; ``kind``: what its body is."""
+        head = self.headers
+        if not self.says_kind:
+            head = [JSON if kind == JSON[1] else (JSON[0], kind), *head]
+        if self.direct.wire == "anthropic":
+            head += [pair for pair in given if pair[0] in _PASSED_ON]
+            if not any(name == VERSION for name, _ in head):
+                head.append((VERSION, _VERSION))
+        return head
+
+
+def asking(direct: Direct, environment: Mapping[str, str] = os.environ) -> Asking:
+    """``environment``: holds keys. One that is missing is sent as none: the provider says so."""
+    query = f"?{direct.query}" if direct.query else ""
+    headers = [
+        (name.lower().encode("latin-1"), _value(value, environment).encode("latin-1", "replace"))
+        for name, value in direct.headers.items()
+    ]
+    key = environment.get(direct.key, "") if direct.key is not None else ""
+    name = b"x-api-key" if direct.wire == "anthropic" else b"authorization"
+    if key and name not in dict(headers):
+        shown = key if direct.wire == "anthropic" else f"Bearer {key}"
+        headers.append((name, shown.encode("latin-1", "replace")))
+    return Asking(
+        direct=direct,
+        urls={path: f"{direct.url}/{path}{query}" for path in direct.paths},
+        headers=headers,
+        defaults={name: _field(name, value) for name, value in direct.defaults.items()},
+        forced={name: _field(name, value) for name, value in direct.forced.items()},
+        says_kind=any(name == JSON[0] for name, _ in headers),
+        is_plain=not (direct.defaults or direct.forced or direct.drop or direct.rename),
+    )
+
+
+def _field(name: str, value: object) -> bytes:
+    return orjson.dumps(name) + b":" + orjson.dumps(value)
+
+
+def _value(written: str, environment: Mapping[str, str]) -> str:
+    found = REFERENCE.fullmatch(written)
+    return written if found is None else environment.get(found[1], "")

@@ -1,0 +1,118 @@
+"""What a provider is sent: the client's bytes, with the model as it calls it. Nothing changes that does not have to.
+
+The name is put right by splicing: whatever stands around it, numbers and unknown fields included, arrives as it was
+sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from aiops.gateway.worker.front import form
+from aiops.gateway.worker.front.asked import Asked
+from aiops.gateway.worker.lanes.direct.asking import Asking
+
+_KEY = b'"model"'
+# Of a key, never of a text: quotes inside of a text are escaped, and no text is followed by a colon.
+_MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+_FIELD_OF_A_FORM = re.compile(
+    rb'(?i)(?:^|\r\n)--[^\r\n]+\r\n(?:[^\r\n]+\r\n)*?content-disposition:[^\r\n]*[; ]name="?model"?(?=[\r\n;])'
+)
+
+
+def body(asked: Asked, asking: Asking, model: str, kind: bytes) -> bytes:
+    """``model``: what the provider calls it. ``kind``: the type of what the client sent."""
+    if kind != b"application/json" and kind.split(b";", 1)[0].strip().lower().decode("latin-1") == form.MULTIPART:
+        return asked.body if asked.said.get("model") == model else _in_a_form(asked.body, model)
+    sent = asked.body if asked.with_usage is None else asked.with_usage
+    said = asked.said
+    if not asking.is_plain:
+        direct = asking.direct
+        if _restructured(said, asking):
+            return _written(_edited(asked, asking, model))
+        more = [text for name, text in asking.defaults.items() if name not in said]
+        more += [text for name, text in asking.forced.items() if name not in said]
+        if "stream_options" in direct.drop:
+            sent = asked.body
+        if more:
+            start = sent.index(b"{") + 1
+            sent = sent[:start] + b",".join(more) + (b"," if said else b"") + sent[start:]
+    return sent if said.get("model") == model else _with_model(sent, said, model)
+
+
+def _restructured(said: Mapping[str, Any], asking: Asking) -> bool:
+    """Whether something has to be taken out of it."""
+    direct = asking.direct
+    return not (
+        direct.drop.isdisjoint(said)
+        and direct.rename.keys().isdisjoint(said)
+        and all(said[name] == value for name, value in direct.forced.items() if name in said)
+    )
+
+
+def _edited(asked: Asked, asking: Asking, model: str) -> dict[str, Any]:
+    direct = asking.direct
+    said = dict(asked.said)
+    if asked.with_usage is not None:
+        given = said.get("stream_options")
+        said["stream_options"] = {**(given if isinstance(given, dict) else {}), "include_usage": True}
+    renamed = {direct.rename.get(name, name): value for name, value in said.items() if name not in direct.drop}
+    for name in direct.drop:
+        renamed.pop(name, None)
+    return {**direct.defaults, **renamed, **direct.forced, "model": model}
+
+
+def _written(said: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(said)
+    except TypeError:  # numbers that it does not write
+        return json.dumps(said).encode()
+
+
+def _with_model(sent: bytes, said: Mapping[str, Any], model: str) -> bytes:
+    name = orjson.dumps(model)
+    if sent.count(_KEY) == 1:
+        first = _MODEL.match(sent, sent.index(_KEY))
+        found = [first] if first is not None else []
+    else:
+        top = frozenset(_at_the_top(sent))
+        found = [each for each in _MODEL.finditer(sent) if each.start() in top]
+    if not found or "model" not in said:  # spelled with an escape
+        return _written({**said, "model": model})
+    pieces, before = [], 0
+    for each in found:
+        pieces += [sent[before : each.start(1) - 1], name]
+        before = each.end(1) + 1
+    return b"".join((*pieces, sent[before:]))
+
+
+def _at_the_top(sent: bytes) -> Iterator[int]:
+    """Where texts begin that stand in no other object or list than the body itself."""
+    depth = 0
+    for token in _TOKEN.finditer(sent):
+        first = sent[token.start()]
+        if first in b"{[":
+            depth += 1
+        elif first in b"}]":
+            depth -= 1
+        elif depth == 1:
+            yield token.start()
+
+
+def _in_a_form(sent: bytes, model: str) -> bytes:
+    """The last field of that name counts, and all of them are put right."""
+    pieces, before = [], 0
+    for each in _FIELD_OF_A_FORM.finditer(sent):
+        start = sent.find(b"\r\n\r\n", each.end())
+        end = sent.find(b"\r\n--", start + 4)
+        if start < 0 or end < 0:
+            break
+        pieces += [sent[before : start + 4], model.encode()]
+        before = end
+    return b"".join((*pieces, sent[before:]))
