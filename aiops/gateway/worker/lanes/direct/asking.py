@@ -11,6 +11,7 @@ import orjson
 from aiops.gateway.worker.front.asgi import Headers
 from aiops.spec.lanes.table import Direct
 from aiops.spec.shapes.options import REFERENCE
+from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY
 
 JSON = (b"content-type", b"application/json")
 VERSION = b"anthropic-version"
@@ -58,7 +59,7 @@ def asking(direct: Direct, environment: Mapping[str, str] = os.environ) -> Askin
         (name.lower().encode("latin-1"), _value(value, environment).encode("latin-1", "replace"))
         for name, value in direct.headers.items()
     ]
-    key = environment.get(direct.key, "") if direct.key is not None else ""
+    key = environment.get(direct.key, "") if direct.key is not None else PLACEHOLDER_KEY
     name = b"x-api-key" if direct.wire == "anthropic" else b"authorization"
     if key and name not in dict(headers):
         shown = key if direct.wire == "anthropic" else f"Bearer {key}"
