@@ -31,7 +31,8 @@ from aiops.gateway.worker.reply import (
 RETRIES_HEADER = b"x-litellm-attempted-retries"
 CALL_ID_HEADER = b"x-litellm-call-id"
 HELD = 64 * 1024  # bytes in which an answer may say that it begins
-_ERROR = (b'data: {"error"', b'data:{"error"', b"event: error", b"event:error")
+# How an answer that has begun says that it goes no further. In a text of a model quotes and ends of lines are escaped.
+_ERROR, _ERROR_EVENT = b'{"error":', b"event: error"
 
 
 def head(call: Call, status: int, kind: bytes, retries: int, provider_says: Headers) -> Headers:
@@ -104,7 +105,7 @@ class Stream:
                 if passed:
                     self._ends_whole = passed.endswith(b"\n")
                     await send({"type": "http.response.body", "body": passed, "more_body": True})
-                if piece.startswith(_ERROR):
+                if _ERROR in piece or piece.startswith(_ERROR_EVENT) or b"\n" + _ERROR_EVENT in piece:
                     self._board.failed(self._call, None, BROKE_OFF)
         except UpstreamError as error:
             if not self.begun:
