@@ -37,7 +37,7 @@ _WITH_OPTIONS: Mapping[Mode, frozenset[str]] = {
 """Where it was seen what LiteLLM makes of options in a body, by the model's mode."""
 _EMBEDDING_FIELDS = OPENAI_FIELDS | {"encoding_format", "dimensions"}
 _FITTED = ("openai", "openai_compatible")
-REASONING = re.compile(r"(?:^|/)o\d|gpt-[5-9]|codex|daybreak|computer-use|deep-research")
+REASONING = re.compile(r"(?:^|/)o\d|gpt-[5-9]|daybreak")
 """Names of models for which LiteLLM renames and leaves out fields, or makes a response of a chat."""
 
 
