@@ -54,7 +54,6 @@ class Asking:
 
 def asking(direct: Direct, environment: Mapping[str, str] = os.environ) -> Asking:
     """``environment``: holds keys. One that is missing is sent as none: the provider says so."""
-    query = f"?{direct.query}" if direct.query else ""
     headers = [
         (name.lower().encode("latin-1"), _value(value, environment).encode("latin-1", "replace"))
         for name, value in direct.headers.items()
@@ -66,7 +65,7 @@ def asking(direct: Direct, environment: Mapping[str, str] = os.environ) -> Askin
         headers.append((name, shown.encode("latin-1", "replace")))
     return Asking(
         direct=direct,
-        urls={path: f"{direct.url}/{path}{query}" for path in direct.paths},
+        urls={path: f"{direct.url}/{path}" for path in direct.paths},
         headers=headers,
         defaults={name: _field(name, value) for name, value in direct.defaults.items()},
         forced={name: _field(name, value) for name, value in direct.forced.items()},
