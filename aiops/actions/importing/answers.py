@@ -29,14 +29,12 @@ _NOTHING: tuple[object, ...] = (None, {}, [], "")
 @dataclass(frozen=True)
 class Reply:
     """``status``: ``NO_ANSWER`` when there was none in time. ``body``: its values by place (``choices[0].text``), those
-    left out that are made up anew for each answer. ``cost``: what the gateway reckons, in its words. ``is_direct``: the
-    provider was asked without LiteLLM."""
+    left out that are made up anew for each answer. ``cost``: what the gateway reckons, in its words."""
 
     status: int
     body: Mapping[str, object] = field(default_factory=dict)
     kind: str = ""
     cost: str | None = None
-    is_direct: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,7 @@ class Side:
 def reply(answer: httpx.Response) -> Reply:
     """What is compared of an answer."""
     kind = answer.headers.get("content-type", "").partition(";")[0]
-    cost, lane = (answer.headers.get(name) for name in ("x-litellm-response-cost", "x-aiops-lane"))
-    return Reply(answer.status_code, dict(_body(answer, kind)), kind, cost, lane == "direct")
+    return Reply(answer.status_code, dict(_body(answer, kind)), kind, answer.headers.get("x-litellm-response-cost"))
 
 
 def _body(answer: httpx.Response, kind: str) -> Iterator[tuple[str, object]]:

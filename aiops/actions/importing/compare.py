@@ -49,9 +49,6 @@ _LISTED = "every name that is served is listed"
 _EVERY = "every deployment of the name is tried before it fails"
 _LOST = "LiteLLM loses what was said on this way; it arrives now"
 _REFUSED = "LiteLLM refused `thinking` for this model and a fallback answered; it answers itself now"
-_NO_COST = "what nobody answered costs nothing, and nothing is said of it"
-_OWN_WORD = "the provider is asked directly: the kind of a failure is in its own word"
-_NO_STREAM = "the provider is asked directly, in the client's words: who wants no stream need not say it"
 _KNOWN = "the price is the model's, and another name of it has one"
 
 
@@ -153,18 +150,14 @@ def _stood_in(of: Asked, names: Mapping[str, frozenset[str]], missing: str, othe
 
 def _replies(said: Said, was: Reply, now: Reply, because: str) -> Iterator[Difference]:
     if was.cost != now.cost and _number(was.cost) != _number(now.cost):
-        free = now.is_direct and now.cost is None and now.status >= 400
-        yield said(
-            "x-litellm-response-cost", was.cost, now.cost, _KNOWN if was.cost is None else _NO_COST if free else ""
-        )
+        yield said("x-litellm-response-cost", was.cost, now.cost, _KNOWN if was.cost is None else "")
     if was.kind != now.kind:
         yield said("content-type", was.kind, now.kind, because)
     for place in sorted(was.body.keys() | now.body.keys()):
         if was.body.get(place) != now.body.get(place):
             one, other = (side.body.get(place, "nothing") for side in (was, now))
             lost = one == "nothing" and place.startswith("content[")
-            own = now.is_direct and place == "error.type"
-            yield said(f"answer `{place}`", one, other, because or (_LOST if lost else _OWN_WORD if own else ""))
+            yield said(f"answer `{place}`", one, other, because or (_LOST if lost else ""))
 
 
 def _translated(was: Arrived, now: Arrived) -> str:
@@ -193,9 +186,7 @@ def _requests(said: Said, question: Question, was: Arrived, now: Arrived, own: b
         return
     for key in sorted(was.body.keys() | now.body.keys()):
         one, other = was.body.get(key, "nothing"), now.body.get(key, "nothing")
-        if key == "stream" and one is False and other == "nothing":
-            yield said(f"body `{key}`", one, other, _NO_STREAM)
-        elif one != other and key == "stream_options" and other == "nothing":
+        if one != other and key == "stream_options" and other == "nothing":
             yield said(f"body `{key}`", one, other, _USAGE)
         elif one != other:
             same = key == "messages" and _plain(one) == _plain(other)

@@ -161,7 +161,7 @@ def _handler(origin: str, journal: Journal) -> type[BaseHTTPRequestHandler]:
             elif body.get("stream") and "/api/" in path:
                 self._raw(200, json.dumps(answer).encode() + b"\n", "application/x-ndjson")
             elif body.get("stream"):
-                self._raw(200, _events(path, model, body.get("stream_options")), "text/event-stream")
+                self._raw(200, _events(path, model), "text/event-stream")
             else:
                 self._send(200, answer)
 
@@ -178,8 +178,7 @@ def _handler(origin: str, journal: Journal) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _events(path: str, model: str, options: object) -> bytes:
-    """As a server does it that says what a stream used to whoever asks for it, and in an event of its own."""
+def _events(path: str, model: str) -> bytes:
     if path.endswith("/messages"):
         start: dict[str, Any] = {"type": "message_start", "message": {**_canned(path, model, {}), "content": []}}
         events: list[dict[str, Any]] = [start, {"type": "message_stop"}]
@@ -190,10 +189,8 @@ def _events(path: str, model: str, options: object) -> bytes:
     end: dict[str, Any] = {"index": 0, "finish_reason": "stop", **({"delta": {}} if chat else {"text": ""})}
     parts: list[dict[str, Any]] = [
         {"choices": [{"index": 0, "finish_reason": None, **choice}]},
-        {"choices": [end]},
+        {"choices": [end], "usage": _USAGE},
     ]
-    if isinstance(options, dict) and options.get("include_usage"):
-        parts.append({"choices": [], "usage": _USAGE})
     return b"".join(f"data: {json.dumps(base | part)}\n\n".encode() for part in parts) + b"data: [DONE]\n\n"
 
 

@@ -85,20 +85,6 @@ def test_what_is_meant_has_its_reason() -> None:
     assert "template" in found.why
 
 
-def test_what_a_provider_that_is_asked_directly_does_is_meant_and_of_another_is_not() -> None:
-    failed = {"status": 503, "body": {"error.type": "server_error"}, "cost": "0"}
-    word = failed | {"body": {"error.type": "overloaded"}, "cost": None}
-    for direct in (True, False):
-        found = differences(ALL_FAIL, OF, side(**failed), side(**word, is_direct=direct))
-        assert [(each.what, each.why != "") for each in found] == [
-            ("x-litellm-response-cost", direct),
-            ("answer `error.type`", direct),
-        ]
-    without = replace(SAME, body={**SAME.body, "stream": False})
-    [unsaid] = differences(QUESTION, OF, side(without), side(is_direct=True))
-    assert unsaid.what == "body `stream`" and "directly" in unsaid.why
-
-
 def test_what_the_import_said_it_cannot_do_is_meant_and_nothing_else_is() -> None:
     said = replace(OF, decisions={"top_k": "only its server knows"})
     [found] = differences(QUESTION, said, side(), side(replace(SAME, body={"model": "m"})))
