@@ -23,6 +23,7 @@ def listener() -> Iterator[socket.socket]:
 
 
 CLIENTS = {
+    "the direct lane": "await Upstream().answer(Ask(url=URL, headers=[], connect=1, first_byte=1))",
     "httpx": "async with httpx.AsyncClient(trust_env=False) as c: await c.get(URL, timeout=1)",
     "aiohttp": "async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(1)) as c: await c.get(URL)",
     "asyncio": "await asyncio.open_connection(HOST, PORT)",
@@ -38,6 +39,8 @@ def run(client: str, host: str, port: int, allowed: str) -> str:
     program = f"""
     import aiohttp, asyncio, httpx, requests, socket, websockets
     from aiops.gateway.worker import egress
+    from aiops.gateway.worker.lanes.upstream.ask import Ask
+    from aiops.gateway.worker.lanes.upstream.client import Upstream
     HOST, PORT, URL = {host!r}, {port}, "http://{host}:{port}/"
     async def main():
         guarded = egress.guard(asyncio.get_running_loop(), [{allowed!r}])

@@ -30,6 +30,8 @@ from aiops.gateway.worker.reply import (
 
 RETRIES_HEADER = b"x-litellm-attempted-retries"
 CALL_ID_HEADER = b"x-litellm-call-id"
+OF_STREAMS: Headers = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+"""Proxies in front of us, nginx among them, would keep the pieces back without."""
 HELD = 64 * 1024  # bytes in which an answer may say that it begins
 # How an answer that has begun says that it goes no further. In a text of a model quotes and ends of lines are escaped.
 _ERROR, _ERROR_EVENT = b'{"error":', b"event: error"

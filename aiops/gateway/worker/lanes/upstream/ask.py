@@ -12,8 +12,9 @@ class Ask:
     """One request. ``host``, ``content-length``, ``accept-encoding`` and ``user-agent`` are the client's; all other
     headers are sent as they are.
 
-    Seconds, None without end: ``connect`` for a connection with its look-up and TLS, ``first_byte`` from the request
-    sent until the head of the answer is there, ``between`` from there to the next piece, and between two pieces.
+    Seconds, None without end: ``connect`` for a connection with its look-up and TLS; ``first_byte`` from then on until
+    the head of the answer is there, all of it; ``between`` for each piece after that, not counting the time in which
+    nobody asks for one.
     """
 
     url: str
