@@ -48,7 +48,7 @@ FIELDS: Final = frozenset(
         *("model_file_id_mapping", "model_group_retry_policy", "model_info", "model_list", "models"),
         *("newrelic_api_key", "newrelic_region", "no-log", "num_retries", "openai_identity_provider_id"),
         *("openai_identity_token_file", "openai_service_account_id", "order", "organization", "otpm"),
-        *("output_vector_size", "policies", "posthog_api_key", "posthog_api_url", "preset_cache_key", "priority"),
+        *("output_vector_size", "policies", "posthog_api_key", "posthog_api_url", "preset_cache_key"),
         *("prompt_environment", "prompt_id", "prompt_label", "prompt_variables", "prompt_version"),
         *("provider_affinity_header", "provider_specific_header", "proxy_server_request"),
         *("quality_router_config", "quality_router_default_model", "region_name"),

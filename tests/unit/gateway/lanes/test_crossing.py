@@ -147,8 +147,6 @@ def test_a_chat_that_litellm_would_put_right_is_litellms() -> None:
                 chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": "http://h/x"}]}])
             )
             assert not one.asked and len(place.litellm.calls) == 1
-            await place.ask(chat(priority=1))  # by which LiteLLM puts requests in a queue
-            assert not one.asked and len(place.litellm.calls) == 2
 
     run(act())
 
