@@ -68,7 +68,7 @@ def _lines(context: Context, now: Situation, routes: bool) -> Iterator[str]:
         "admin": f"the management API at {now.admin_url}" if now.admin_url and now.gateway_state not in DOWN else "",
         "generation": f"{now.generation or now.desired_generation or 'none yet'}"
         + (f", made {made.created[:19]}Z by {made.who} with `aiops {made.verb}`" if made else ""),
-        "process": f"pid {now.master.pid}, {workers} worker(s), LiteLLM {now.master.litellm}"
+        "process": f"pid {now.master.pid}, {workers} worker(s), {now.litellm}"
         + (f" in {now.master.runtime}" if now.master.runtime else "")
         + f", up {now.master.uptime:.0f} s ({now.supervisor})"
         if now.master.pid is not None

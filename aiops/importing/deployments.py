@@ -11,8 +11,8 @@ from aiops.importing.keys import Clear, Reference, read_url, sent_key
 from aiops.importing.modes import by_name
 from aiops.importing.numbers import number, whole
 from aiops.importing.report import Ledger
-from aiops.spec.shapes.options import REFERENCE as REFERRED
 from aiops.spec.shapes.provider_types import TYPES, Mode
+from aiops.spec.shapes.reference import REFERENCE as REFERRED
 from aiops.spec.shapes.urls import REFERENCE, api_base, expand, normalise
 from aiops.spec.yaml.yaml12 import Path, parse
 

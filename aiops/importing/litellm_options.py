@@ -12,7 +12,8 @@ from aiops.importing.options import options_of
 from aiops.importing.report import Ledger
 from aiops.spec.load.screen import holds_secret, is_secret
 from aiops.spec.shapes.option_tables import HANDLING, OPTIONS
-from aiops.spec.shapes.options import REFERENCE, check_options
+from aiops.spec.shapes.options import check_options
+from aiops.spec.shapes.reference import REFERENCE
 
 _ELSEWHERE = frozenset(
     (

@@ -282,10 +282,16 @@ def _apply(intent: Intent, prepared: Prepared, result: Result, out: Output) -> N
 
 def _staging(out: Output, bar: Progress, models: int, base: int | None) -> Callable[[Staging], None]:
     """Show how far the candidate is, and say once when it will take long."""
-    told = False
+    told = loads = False
 
     def progress(event: Staging) -> None:
-        nonlocal told
+        nonlocal told, loads
+        if event.loads:
+            if not loads:
+                loads = True
+                out.say(f"loading LiteLLM, about {event.estimate:.0f} s: the gateway has done without so far")
+            bar.update(event.elapsed, max(event.estimate, event.elapsed * 1.2), "loading LiteLLM")
+            return
         if event.estimate > LONG_SECONDS and not told:
             told = True
             serving = f"; generation {base} serves meanwhile" if base is not None else ""

@@ -19,7 +19,7 @@ from aiops.errors import AiopsError
 from aiops.gateway.shared import deployment
 from aiops.gateway.shared.deployment import Deployment
 from aiops.gateway.shared.messages import BUSY, Group, Status
-from aiops.gateway.shared.protocol import DRAINING
+from aiops.gateway.shared.protocol import DRAINING, SERVING
 from aiops.host import clock, reach
 from aiops.host.instance import Instance
 from aiops.host.ports import url_of
@@ -81,6 +81,13 @@ class Situation:
             return ""
         said = "".join(f"; without {name.capitalize()} {what}" for name, what in without(self.deployment).items())
         return f"distributed, profile {self.deployment.profile}{said}"
+
+    @property
+    def litellm(self) -> str:
+        """Its version for people, and whether it is loaded: light workers do without."""
+        light = any(group.light for group in self.master.groups if group.role == SERVING)
+        how = " is being loaded" if self.master.loads else " is not loaded" if light else ""
+        return f"LiteLLM {self.master.litellm}{how}"
 
     @property
     def line(self) -> str:
@@ -291,6 +298,13 @@ def _gateway(
         if revert.boot:
             state = "degraded"
             reasons.append(revert.reason)
+    if master.without:
+        state = "degraded"
+        reasons.append(
+            f"LiteLLM cannot be imported: {master.without}; models that are asked directly answer, requests that need"
+            " LiteLLM are refused (503)"
+        )
+        notes.append(reasons[-1])
     if master.accountant is not None and master.accountant.pid is None:
         notes.append(
             f"the accountant does not run ({master.accountant.failure}), and is started again: meanwhile usage is kept"

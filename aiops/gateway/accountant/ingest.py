@@ -153,7 +153,7 @@ class Ingest:
         # What comes meanwhile is for the next time: others have written something, too.
         end = file.path.stat().st_size
         while offset < end:
-            part = spooled.read(file.path, offset)
+            part = spooled.read(file.path, offset, last_words=True)
             if part.offset == offset:
                 break
             if part.torn:
@@ -162,7 +162,7 @@ class Ingest:
             if ended and part.offset > known:
                 await self._enter(ended)
             for kind, record in part.records:
-                if kind == "ended":
+                if kind in ("ended", "passed"):
                     process.under_way.pop(record.id, None)
                 else:
                     process.under_way[record.id] = record

@@ -34,6 +34,15 @@ class ControlSocket:
     def fileno(self) -> int:
         return self._sock.fileno()
 
+    def obey(self, peer: protocol.Peer, request: messages.AnyRequest) -> None:
+        """Have it done; what is wrong with it goes to ``peer``."""
+        try:
+            self._obey(peer, request)
+        except Refused as refusal:
+            peer.send(messages.Refusal(str(refusal)).plain())
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            peer.send(messages.Refusal(f"{type(error).__name__}: {error}").plain())
+
     def _accept(self) -> None:
         try:
             connection, _ = self._sock.accept()
@@ -45,11 +54,11 @@ class ControlSocket:
     def _hear(self, peer: protocol.Peer) -> None:
         for message in peer.receive():
             try:
-                self._obey(peer, _request(message))
+                request = _request(message)
             except Refused as refusal:
                 peer.send(messages.Refusal(str(refusal)).plain())
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                peer.send(messages.Refusal(f"{type(error).__name__}: {error}").plain())
+            else:
+                self.obey(peer, request)
         if peer.closed:
             self._events.forget(peer.sock)
             peer.close()

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from aiops.gateway.shared import messages, protocol
+from aiops.gateway.worker.listed import Listed
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.slots import Slots
 
@@ -58,6 +59,7 @@ class Group:
     limit: float | None = None
     drained_by: float | None = None  # monotonic; when the last worker of a draining generation is to have left
     adopted: bool = False  # forked by an earlier program, perhaps with another LiteLLM
+    models: Listed | None = None  # of light workers
     slots: Slots = field(init=False)  # made before the first fork, so that all workers share it
 
     def __post_init__(self) -> None:
@@ -67,6 +69,11 @@ class Group:
     @property
     def generation(self) -> int:
         return self.settings.generation
+
+    @property
+    def light(self) -> bool:
+        """Its workers have no LiteLLM."""
+        return self.models is not None
 
     @property
     def ready(self) -> bool:
@@ -105,6 +112,12 @@ class Group:
         if worker.ready:
             worker.channel.send(message)
 
+    def say_of_litellm(self, why: str) -> None:
+        """Tell light workers why there is none, and none on its way; empty: it is on its way."""
+        for worker in self.workers:
+            if worker.ready:
+                worker.channel.send({"litellm": why})
+
     def crashed(self, worker: WorkerHandle, reason: str) -> float:
         """Note a death that was not asked for. Returns the seconds to wait before forking again."""
         self.workers.remove(worker)
@@ -133,4 +146,5 @@ class Group:
             crash_loop=self.crashes_in_a_row >= 3,
             last_failure=self.last_failure,
             overdue=round(self.overdue, 1),
+            light=self.light,
         )

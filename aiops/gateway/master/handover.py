@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from aiops.gateway.master.group import Group, WorkerHandle
 from aiops.gateway.shared import protocol
+from aiops.gateway.worker.listed import Listed
 from aiops.gateway.worker.settings import load, read_secrets
 
 VARIABLE = "AIOPS_HANDOVER"
@@ -106,6 +107,7 @@ def describe(groups: Iterable[Group]) -> tuple[dict[str, Any], ...]:
             "admin": group.settings.admin,
             "role": group.role,
             "drained_by": group.drained_by,
+            "light": group.light,
             "workers": [
                 {
                     "pid": worker.pid,
@@ -159,7 +161,8 @@ def control(handover: Handover) -> socket.socket:
 def group(described: Mapping[str, Any], listener: socket.socket, admin: socket.socket | None, secrets: Path) -> Group:
     """A generation whose workers were forked by an earlier program. Raises OSError, ValueError, KeyError."""
     settings = load(Path(described["directory"]))
-    made = Group(settings, read_secrets(settings, secrets), listener, admin, role=described["role"])
+    models = Listed.read(settings.config) if described.get("light") else None
+    made = Group(settings, read_secrets(settings, secrets), listener, admin, role=described["role"], models=models)
     made.adopted = True
     made.drained_by = described.get("drained_by")
     made.workers = [

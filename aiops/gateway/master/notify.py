@@ -95,5 +95,11 @@ def condition(status: Status, settled: bool, leaves: bool) -> tuple[str, str]:
     if change:
         return "reloading" if settled else "starting", f"generation {change.generation} is {change.phase}"
     if status.generation is not None:
-        return "ready", f"generation {status.generation} serves"
+        return "ready", f"generation {status.generation} serves{_how(status)}"
     return "ready", failed.reason if failed else "no generation yet: `aiops up` makes the first"
+
+
+def _how(status: Status) -> str:
+    if status.loads:
+        return " directly, LiteLLM is being loaded"
+    return f" directly, without LiteLLM: {status.without}" if status.without else ""

@@ -52,6 +52,11 @@ class Change:
         """Whether the candidate listens on another address."""
         return self.previous is not None and self.previous.listener is not self.candidate.listener
 
+    @property
+    def relieves(self) -> bool:
+        """Full workers take over from light ones of the same generation: nothing changes for anybody."""
+        return self.session is None and self.previous is not None and self.previous.light
+
     def answer(self, message: Answer | Progress | Refusal) -> None:
         if self.session is not None:
             self.session.send(message.plain())

@@ -15,15 +15,26 @@ from aiops.gateway.master.listeners import BACKLOG, Listeners
 from aiops.gateway.master.options import Options
 from aiops.gateway.shared import protocol
 from aiops.gateway.worker import worker
+from aiops.gateway.worker.assignment import Assignment
 
 Heard = Callable[[Group, WorkerHandle, protocol.Message], None]
 Died = Callable[[Group, WorkerHandle, str], None]
 
 
 class Workforce:
-    """``heard`` is called for each message of a worker, ``died`` for each death, with the reason."""
+    """``heard`` is called for each message of a worker, ``died`` for each death, with the reason. ``leave``: what a
+    child has to do first."""
 
-    def __init__(self, events: Events, listeners: Listeners, options: Options, heard: Heard, died: Died) -> None:
+    def __init__(
+        self,
+        events: Events,
+        listeners: Listeners,
+        options: Options,
+        heard: Heard,
+        died: Died,
+        leave: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._leave = leave
         self.groups: list[Group] = []
         self._events = events
         self._listeners = listeners
@@ -68,10 +79,12 @@ class Workforce:
     def pids(self) -> set[int]:
         return {handle.pid for group in self.groups for handle in group.workers}
 
-    def fork_again(self, now: float) -> None:
-        """Replace the workers that died, when their time has come."""
+    def fork_again(self, now: float, *, full: bool) -> None:
+        """Replace the workers that died, when their time has come; ``full``: also those that need LiteLLM."""
         self._sweep()
         for group in self.groups:
+            if not (full or group.light):
+                continue
             if group.adopted and group.workers:
                 continue  # what is imported here need not be what that generation was proved with: only for want of any
             for index, when in list(group.refork_at.items()):
@@ -145,10 +158,11 @@ class Workforce:
 
     def _become_worker(self, group: Group, index: int, channel: socket.socket, masters: socket.socket) -> None:
         masters.close()
+        self._leave()
         self._events.leave_to_parent()
         self._listeners.keep_only(group.listeners)
         worker.run(
-            worker.Assignment(
+            Assignment(
                 settings=group.settings,
                 slots=group.slots,
                 index=index,
@@ -159,6 +173,7 @@ class Workforce:
                 listener=group.listener,
                 admin=group.admin,
                 backlog=BACKLOG,
+                models=group.models,
             )
         )
 

@@ -80,12 +80,14 @@ class Refusal(Message):
 
 @dataclass(frozen=True)
 class Progress(Message):
-    """How far staging is; comes before its answer, twice a second. Seconds, and workers that are ready of all."""
+    """How far staging is; comes before its answer, twice a second. Seconds, and workers that are ready of all.
+    ``loads``: LiteLLM is loaded first, which the seconds are about then."""
 
     elapsed: float = 0.0
     estimate: float = 0.0
     ready: int = 0
     workers: int = 0
+    loads: bool = False
 
     def plain(self) -> dict[str, Any]:
         return {"event": "progress", **super().plain()}
@@ -126,7 +128,8 @@ class Retried(Answer):
 class Group(Message):
     """All workers of a generation, as they are, and how many they should be.
 
-    ``overdue``: seconds since the last of a draining generation should have left.
+    ``overdue``: seconds since the last of a draining generation should have left. ``light``: they have no LiteLLM, and
+    answer directly.
     """
 
     generation: int
@@ -138,6 +141,7 @@ class Group(Message):
     crash_loop: bool = False
     last_failure: str = ""
     overdue: float = 0.0
+    light: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,8 @@ class Status(Answer):
 
     ``runtime`` None is the installation itself; ``on_approval``: this program hands back by itself unless a change
     is confirmed; ``orphans``: workers of a master that died. ``accountant`` None: of a master that
-    knows of none.
+    knows of none. ``loads``: light workers serve, and full ones are on their way; ``without``: why LiteLLM could not be
+    imported, the last time that was tried.
     """
 
     state: str = BUSY
@@ -205,6 +210,8 @@ class Status(Answer):
     orphans: tuple[int, ...] = ()
     last_revert: Reverted | None = field(default=None, metadata={"of": Reverted})
     accountant: Accountant | None = field(default=None, metadata={"of": Accountant})
+    loads: bool = False
+    without: str = ""
 
     @property
     def serving(self) -> tuple[Worker, ...]:

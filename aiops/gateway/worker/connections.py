@@ -21,6 +21,7 @@ from typing import Any
 # What may be said at a worker's exchange, one packet each.
 ADOPT = b"C"  # with a descriptor: go on with this client connection
 ADOPT_ADMIN = b"A"  # the same with one that came by the port of the management API
+GIVE = b"G"  # with two: the same, and memory that has a request which came by it; and JSON about it, see ``giving``
 LISTENER = b"L"  # answer with the listening socket
 ADMIN_LISTENER = b"M"  # the same with that of the management API; without one when there is none
 RETIRE = b"R"  # with JSON {"heirs": [...]}: drain, and leave
@@ -60,11 +61,21 @@ def detach(connection: Any) -> socket.socket | None:
     if raw is None or raw.family == socket.AF_UNIX:
         transport.close()
         return None
-    transport.pause_reading()
-    copy = socket.socket(fileno=os.dup(raw.fileno()))
+    taken = copy(connection)
+    drop(connection)
+    return taken
+
+
+def copy(connection: Any) -> socket.socket:
+    """Another descriptor of a client's socket, from which nobody here reads any more."""
+    connection.transport.pause_reading()
+    return socket.socket(fileno=os.dup(connection.transport.get_extra_info("socket").fileno()))
+
+
+def drop(connection: Any) -> None:
+    """Forget a connection that has a copy elsewhere."""
     connection._unset_keepalive_if_required()
-    transport.abort()  # closes this descriptor only: the duplicate keeps the connection
-    return copy
+    connection.transport.abort()  # closes this descriptor only: the duplicate keeps the connection
 
 
 class Heirs:
@@ -91,12 +102,12 @@ class Heirs:
             self._connect()
         return bool(self._links)
 
-    def give(self, sock: socket.socket, *, admin: bool = False) -> bool:
-        """Pass one connection on. False when no heir is left; the caller still holds ``sock`` then."""
+    def give(self, sock: socket.socket, said: bytes = ADOPT, *more: int) -> bool:
+        """Pass one connection on, with what is ``said`` of it and ``more`` descriptors. False when no heir is left."""
         while self.any:
             link = self._next()
             try:
-                socket.send_fds(link, [ADOPT_ADMIN if admin else ADOPT], [sock.fileno()])
+                socket.send_fds(link, [said], [sock.fileno(), *more])
             except OSError:
                 self._links.remove(link)
                 link.close()
@@ -131,7 +142,7 @@ class Exchange:
     """The worker's own door: a SEQPACKET unix socket on which connections arrive and the listeners can be asked for.
 
     ``listeners``: the public one, and that of the management API if there is one. ``adopt``: whether a connection came
-    by that one, too.
+    by that one, too. ``take``: one with a request that came by it.
     """
 
     def __init__(
@@ -142,8 +153,10 @@ class Exchange:
         retire: Callable[[list[str]], None],
         stand_by: Callable[[], None],
         resume: Callable[[], None],
+        take: Callable[[socket.socket, bytes, int], None],
     ) -> None:
         self._path = path
+        self._take = take
         self._adopt = adopt
         self._retire = retire
         self._stand_by = stand_by
@@ -200,13 +213,15 @@ class Exchange:
     def _receive(self, link: socket.socket) -> bool:
         """Take one packet. Whether there was one."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(link, LARGEST_PACKET, 1)
+            data, descriptors, _, _ = socket.recv_fds(link, LARGEST_PACKET, 2)
         except BlockingIOError:
             return False
         except OSError:
             data, descriptors = b"", []
         if data in (ADOPT, ADOPT_ADMIN) and descriptors:
             self._adopt(socket.socket(fileno=descriptors[0]), data == ADOPT_ADMIN)
+        elif data[:1] == GIVE and len(descriptors) == 2:
+            self._take(socket.socket(fileno=descriptors[0]), data, descriptors[1])
         elif data == LISTENER:
             socket.send_fds(link, [LISTENER], [self._listener.fileno()])
         elif data == ADMIN_LISTENER:

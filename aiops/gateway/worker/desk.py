@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aiops.gateway.shared import accounting
 from aiops.gateway.shared.deployment import REDIS_VARIABLE
 from aiops.gateway.shared.steady import Condition
+from aiops.gateway.worker import dispatch as dispatching
 from aiops.gateway.worker.accountant import Accountant, Away
 from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.extension import Extension
@@ -31,10 +32,11 @@ from aiops.gateway.worker.lanes.plan import Planner
 from aiops.gateway.worker.lanes.upstream.client import Upstream
 from aiops.gateway.worker.limits import Limits
 from aiops.gateway.worker.lookout import Lookout
+from aiops.gateway.worker.prices import Prices
 from aiops.gateway.worker.settings import Settings
 from aiops.gateway.worker.telling import Telling
 from aiops.spec.lanes import table
-from aiops.state.counters.meters import Counters, Unavailable
+from aiops.state.counters.meters import Counters, Meter, Unavailable
 from aiops.state.replica import replica
 from aiops.state.usage.spool import Spool
 
@@ -42,13 +44,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiops.gateway.worker.readiness import Readiness
-    from aiops.gateway.worker.routing import LiteLLMModels
 
 log = logging.getLogger("aiops.keys")
 
 SIGN_SECONDS = 1.0
 NONE = table.Lanes()
 """Of a generation that says nothing of lanes: LiteLLM answers all."""
+
+
+class Models(dispatching.Models, Protocol):
+    """And what is asked of them once, at the start."""
+
+    def deployments(self) -> frozenset[str]:
+        """The id of each."""
+
+    def prices(self, free: Iterable[str] | None) -> Prices:
+        """Of all deployments; ``free``: providers that send no bill."""
+
+    def places(self) -> dict[str, str]:
+        """What each provider is called where others listen."""
+
+    def limited(self) -> dict[str, tuple[Meter, ...]]:
+        """The meters of each deployment that has some."""
+
+    def definitions(self) -> dict[str, str]:
+        """By the id of each deployment all that says how it is asked, but for its key."""
 
 
 class Desk:
@@ -62,7 +82,7 @@ class Desk:
         doors: Doors,
         health: frozenset[str],
         settings: Settings,
-        models: LiteLLMModels,
+        models: Models,
         dispatch: Dispatch,
         *,
         state: Path,

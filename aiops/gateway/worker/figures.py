@@ -24,6 +24,10 @@ class Figures:
         """A request to a model, which will be said to have ended."""
         self._memory.add(self._in_flight)
 
+    def passed_on(self) -> None:
+        """One that was let in goes on in another worker."""
+        self._memory.add(self._in_flight, -1)
+
     def ended(self, outcome: Outcome, status: int) -> None:
         """``status``: 0 when there was none."""
         code = f"{status // 100}xx"

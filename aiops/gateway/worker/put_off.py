@@ -47,7 +47,7 @@ def import_proxy(modules: Mapping[str, Collection[str]] = MODULES, proxy: str = 
             _check(finder, app)
         except Exception as error:
             sys.meta_path.remove(finder)
-            _forget(proxy.partition(".")[0])
+            forget(proxy.partition(".")[0])
             notes.append(f"nothing of LiteLLM is put off: {type(error).__name__}: {error}")
         else:
             _finder = finder
@@ -127,7 +127,7 @@ def _check(finder: Finder, app: Any) -> None:
         notes.append(f"not in this LiteLLM, or not imported at its start: {', '.join(gone)}")
 
 
-def _forget(package: str) -> None:
+def forget(package: str = PROXY.partition(".")[0]) -> None:
     """As if ``package`` had never been imported."""
     for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[name]

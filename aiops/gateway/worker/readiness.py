@@ -28,6 +28,7 @@ _OPEN = f"keys that were used lately go on working, others are refused (503), {_
 _ALONE = "this gateway counts limits and budgets by itself, from what the ledger says"
 _EFFECTS: Final = {
     "master": "the workers serve on, and nobody replaces one that dies",
+    "litellm": "requests that need LiteLLM are refused (503), those of the direct lane are answered",
     "redis": _ALONE,
     "counters": "requests pass limits and budgets uncounted",
     "usage": "usage is kept in memory until the disk takes it",

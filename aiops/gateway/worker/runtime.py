@@ -6,6 +6,7 @@ import gc
 import importlib
 import importlib.metadata
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -96,6 +97,20 @@ def adopt(modules: Iterable[str]) -> None:
         except Exception:  # noqa: S112 — an optional module that cannot be imported alone is simply not shared
             continue
     freeze()
+
+
+def is_loaded() -> bool:
+    return put_off.PROXY in sys.modules
+
+
+def notes() -> list[str]:
+    """What was not as expected at its import, a line each."""
+    return put_off.notes
+
+
+def forget() -> None:
+    """As if nothing of LiteLLM had been imported: an import that failed leaves parts behind."""
+    put_off.forget()
 
 
 def app() -> Any:

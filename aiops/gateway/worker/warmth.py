@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-
-import httpx
+from typing import TYPE_CHECKING
 
 from aiops.gateway.worker.board import Board
 from aiops.gateway.worker.dispatch import Dispatch
+
+if TYPE_CHECKING:
+    import httpx
 
 EVERY = 10.0  # seconds between rounds
 
@@ -22,6 +24,8 @@ def keep_watch(dispatch: Dispatch) -> list[asyncio.Task[None]]:
 
 
 async def _watch(board: Board, checked: asyncio.Event, seconds: float) -> None:
+    import httpx  # only where warm providers are preferred
+
     async with httpx.AsyncClient(timeout=seconds, trust_env=False) as client:
         while True:
             asked = {name: facts.health_url for name, facts in board.table.providers.items() if facts.health_url}
@@ -32,6 +36,8 @@ async def _watch(board: Board, checked: asyncio.Event, seconds: float) -> None:
 
 
 async def _ask(board: Board, client: httpx.AsyncClient, name: str, url: str, seconds: float) -> None:
+    import httpx
+
     try:
         # httpx counts its time-out anew for each phase of a request.
         answer = await asyncio.wait_for(client.get(url), seconds)

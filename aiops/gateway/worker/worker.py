@@ -1,4 +1,5 @@
-"""A forked child that serves one generation: LiteLLM's application under uvicorn.
+"""A forked child that serves one generation under uvicorn: a full one with LiteLLM's application behind its front and
+its lanes, a light one without (see ``full`` and ``light``).
 
 Roles and who may reach it:
 
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -25,54 +25,32 @@ import sys
 import time
 import traceback
 import zlib
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NoReturn
 
 import uvicorn
 
 from aiops.gateway.shared import protocol, tallies
 from aiops.gateway.shared.steady import LOST, WELL, Condition
-from aiops.gateway.worker import collector, connections, egress, introspect, readiness, runtime
+from aiops.gateway.worker import collector, connections, egress, giving, introspect, readiness, warmth
 from aiops.gateway.worker.accepting import Accepting
+from aiops.gateway.worker.assignment import Assignment
+from aiops.gateway.worker.behind import Behind
 from aiops.gateway.worker.board import Board
+from aiops.gateway.worker.desk import Desk
 from aiops.gateway.worker.dispatch import Dispatch
+from aiops.gateway.worker.extension import OWN, Extension
 from aiops.gateway.worker.front.asgi import ADMIN, Application
-from aiops.gateway.worker.front.doors import ALWAYS, Doors
+from aiops.gateway.worker.front.doors import Doors
 from aiops.gateway.worker.readiness import Readiness
-from aiops.gateway.worker.settings import Settings
-from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import RoutingTable
 from aiops.state.replica import replica
-
-if TYPE_CHECKING:
-    from aiops.gateway.worker.desk import Desk
-    from aiops.gateway.worker.extension import Extension
 
 # Longer than any common client keeps an idle connection, so that the client closes first and nothing races.
 KEEP_ALIVE_SECONDS = 75
 DRAIN_TICK = 0.05
 COUNTED_SECONDS = 0.25  # for an answer that its client has, until it is counted
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """Everything a worker is given at its fork."""
-
-    settings: Settings
-    slots: Slots
-    index: int
-    environment: dict[str, str]
-    directory: Path  # for its sockets
-    state: Path  # what outlives it: counters, and the spool of what was used
-    channel: socket.socket
-    listener: socket.socket
-    admin: socket.socket | None  # listens for the management API, when that has a port of its own
-    backlog: int
-
-    def address(self, pid: int, kind: str) -> Path:
-        """``kind`` is ``http`` (the private socket) or ``fd`` (the exchange)."""
-        return self.directory / f"{pid}.{kind}"
 
 
 def run(assignment: Assignment) -> NoReturn:
@@ -102,6 +80,7 @@ class Worker:
         self._leave = asyncio.Event()
         self._limit = assignment.settings.drain_seconds
         self._heirs = connections.Heirs()
+        self._full = giving.Full(self._heirs)  # what a light worker gives to
         self._arriving: set[asyncio.Task[None]] = set()  # connections on their way from another generation
         self._master_lost: float | None = None  # since when, seconds since 1970
         self._doors = Doors(assignment.settings.expose)
@@ -112,7 +91,11 @@ class Worker:
         lost = self._master_lost
         master = Condition(WELL) if lost is None else Condition(LOST, lost, "it has ended")
         return readiness.judge(
-            {"master": master, **(self._desk.conditions() if self._desk is not None else {})},
+            {
+                "master": master,
+                **self._full.conditions(),
+                **(self._desk.conditions() if self._desk is not None else {}),
+            },
             drains=self._role == protocol.DRAINING,
             closed=self._desk is not None and self._desk.closed,
             said={"role": self._role, "extension": "pass", "replica": self._desk.replica if self._desk else ""},
@@ -120,84 +103,88 @@ class Worker:
         )
 
     async def serve(self) -> int:
-        # These import LiteLLM: not before the master has prepared its environment.
-        from aiops.gateway.worker import probing, routing, selfcheck, upstream_routes, warmth
-        from aiops.gateway.worker.desk import Desk
-        from aiops.gateway.worker.extension import OWN, Extension
-
-        collecting = asyncio.create_task(collector.collect_between_callbacks())
         os.environ.update(self._given.environment)
         os.environ["CONFIG_FILE_PATH"] = str(self._settings.config)
         self._known_modules = set(sys.modules)
-        app = runtime.app()
-        for name in probing.LOGGERS:
-            logging.getLogger(name).addFilter(probing.quiet)
+        collecting = asyncio.create_task(collector.collect_between_callbacks())
         loop = asyncio.get_running_loop()
         if self._settings.addresses is not None and isinstance(loop, egress.Loop):
             egress.guard(loop, self._settings.addresses)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._drain_now)
-        async with app.router.lifespan_context(app) as state:
-            table, index = self._settings.routing or RoutingTable(), self._given.index
-            board = Board(table, self._given.slots, index, taken=index + self._first_turn())
-            models = routing.LiteLLMModels()
-            models.count_no_limits()
-            models.tell_clients_no_names()
-            board.deployments = models.deployments()
-            routing.instance.dispatch = dispatch = Dispatch(board, models)
-            warming = warmth.keep_watch(dispatch)
-            extension = Extension(app, self, self._settings.generation, board)
-            # A task of its own: what it sets in its context must not be inherited by every request to come.
-            await asyncio.create_task(selfcheck.prove(extension, self._given.environment, self._settings))
-            self._not_there = upstream_routes.missing(app, ALWAYS)
-            self._desk = desk = Desk(
-                extension,
-                self._doors,
-                OWN,
-                self._settings,
-                models,
-                dispatch,
-                state=self._given.state,
-                run=self._given.directory,
-            )
-            routing.instance.limits = desk.limits
-            desk.says = self.readiness
-            counting = desk.start()
-            self._server = self._make_server(desk.front, dict(state or {}))
-            exchange = await self._listen()
-            self._reader, self._writer = await asyncio.open_connection(sock=self._given.channel)
-            self._report(
-                event="ready",
-                pid=os.getpid(),
-                http=str(self._given.address(os.getpid(), "http")),
-                exchange=str(self._given.address(os.getpid(), "fd")),
-                modules=self._new_modules(),
-            )
-            listening = asyncio.create_task(self._obey())
-            ticking = asyncio.create_task(self._server.main_loop())
-            await self._leave.wait()
-            deadline = time.monotonic() + self._limit
-            await self._drain(extension, deadline)
-            exchange.close()
-            await self._drain(extension, deadline)  # what arrived at the very last moment
-            await desk.finish(max(0.0, deadline - time.monotonic()))
-            await self._leave_tallies(extension, board)
-            await desk.leave()
-            self._heirs.close()
-            with contextlib.suppress(OSError):  # a read-only disk
-                self._given.address(os.getpid(), "http").unlink(missing_ok=True)
-            self._report(event="drained")
-            self._server.should_exit = True
-            await ticking
-            listening.cancel()
-        for task in (collecting, *warming, *counting):
-            task.cancel()
+        async with self._behind() as behind:
+            await self._serve(behind)
+        collecting.cancel()
         return 0
 
-    def _make_server(self, application: Application, state: dict[str, Any]) -> uvicorn.Server:
+    def _behind(self) -> AbstractAsyncContextManager[Behind]:
+        if self._given.models is not None:
+            from aiops.gateway.worker.light import light
+
+            return light(self._given.models, self._full, lambda: self._report(event="litellm"))
+        # This imports LiteLLM: not before the master has prepared its environment.
+        from aiops.gateway.worker.full import litellm
+
+        return litellm()
+
+    async def _serve(self, behind: Behind) -> None:
+        table, index = self._settings.routing or RoutingTable(), self._given.index
+        board = Board(table, self._given.slots, index, taken=index + self._first_turn())
+        board.deployments = behind.models.deployments()
+        dispatch = Dispatch(board, behind.models)
+        behind.choose_with(dispatch)
+        warming = warmth.keep_watch(dispatch)
+        extension = Extension(behind.app, self, self._settings.generation, board)
+        self._not_there = await behind.prove(extension, self._given.environment, self._settings)
+        self._desk = desk = Desk(
+            extension,
+            self._doors,
+            OWN,
+            self._settings,
+            behind.models,
+            dispatch,
+            state=self._given.state,
+            run=self._given.directory,
+        )
+        behind.count_with(desk)
+        desk.says = self.readiness
+        counting = desk.start()
+        self._server = self._make_server(behind.around(desk.front), behind.state)
+        exchange = await self._listen()
+        self._reader, self._writer = await asyncio.open_connection(sock=self._given.channel)
+        self._report(
+            event="ready",
+            pid=os.getpid(),
+            http=str(self._given.address(os.getpid(), "http")),
+            exchange=str(self._given.address(os.getpid(), "fd")),
+            modules=self._new_modules(),
+        )
+        listening = asyncio.create_task(self._obey())
+        ticking = asyncio.create_task(self._server.main_loop())
+        await self._leave.wait()
+        deadline = time.monotonic() + self._limit
+        await self._drain(extension, deadline)
+        exchange.close()
+        await self._drain(extension, deadline)  # what arrived at the very last moment
+        await desk.finish(max(0.0, deadline - time.monotonic()))
+        await self._leave_tallies(extension, board)
+        await desk.leave()
+        self._heirs.close()
+        with contextlib.suppress(OSError):  # a read-only disk
+            self._given.address(os.getpid(), "http").unlink(missing_ok=True)
+        self._report(event="drained")
+        self._server.should_exit = True
+        await ticking
+        listening.cancel()
+        for task in (*warming, *counting):
+            task.cancel()
+
+    def _make_server(self, application: Application, state: Mapping[str, Any]) -> uvicorn.Server:
         config = uvicorn.Config(
             application,
             http="httptools",
+            # Of a light worker: a handshake is given to a full one like every other request.
+            ws="none" if self._given.models is not None else "auto",
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -228,6 +215,7 @@ class Worker:
             retire=self._drain_now,
             stand_by=self._stand_by,
             resume=self._resume,
+            take=self._take,
         )
 
     # --- what the master says ---------------------------------------------------------------------------------
@@ -236,7 +224,10 @@ class Worker:
         buffer = protocol.LineBuffer()
         while data := await self._reader.read(65536):
             for message in buffer.feed(data):
-                await self._take_role(message)
+                if "role" in message:
+                    await self._take_role(message)
+                if "litellm" in message:  # why there is none; nothing: it is on its way
+                    self._full.say(str(message["litellm"]))
         self._master_lost = time.time()
         sys.stderr.write(f"worker {os.getpid()}: the master is gone while I am {self._role}\n")
         if self._role in (protocol.CANDIDATE, protocol.PROVISIONAL):
@@ -257,7 +248,7 @@ class Worker:
         if role == protocol.DRAINING:
             self._heirs.name(str(address) for address in message.get("heirs", ()))
             self._limit = float(message.get("limit", self._limit))
-            self._leave.set()
+            self._begin_to_leave()
         self._report(event="role", role=role, modules=self._new_modules())
 
     def _new_modules(self) -> list[str]:
@@ -274,6 +265,11 @@ class Worker:
         self._heirs.name(heirs or [])
         self._accepting.close()
         self._role = protocol.DRAINING
+        self._begin_to_leave()
+
+    def _begin_to_leave(self) -> None:
+        """Heirs, if there are any, have been named."""
+        self._full.say("" if self._heirs.named else "the gateway is stopping")
         self._leave.set()
 
     def _stand_by(self) -> None:
@@ -313,14 +309,24 @@ class Worker:
 
     def _adopt(self, sock: socket.socket, admin: bool) -> None:
         """Go on with a client connection that another generation handed over."""
+        self._arrive(sock, admin, None)
+
+    def _take(self, sock: socket.socket, said: bytes, memory: int) -> None:
+        """The same, with a request that came by it and was not answered."""
+        given = giving.taken(said, memory)
+        self._arrive(sock, given.admin, given)
+
+    def _arrive(self, sock: socket.socket, admin: bool, given: giving.Given | None) -> None:
         sock.setblocking(False)
-        task = asyncio.ensure_future(self._go_on_with(sock, admin))
+        task = asyncio.ensure_future(self._go_on_with(sock, admin, given))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
 
-    async def _go_on_with(self, sock: socket.socket, admin: bool) -> None:
+    async def _go_on_with(self, sock: socket.socket, admin: bool, given: giving.Given | None) -> None:
         loop = asyncio.get_running_loop()
         _, made = await loop.connect_accepted_socket(lambda: self._protocol(admin), sock)
+        if given is not None:
+            giving.feed(made, given)
         # uvicorn starts this clock after a response; this connection may never see another one.
         idle: Any = made
         if idle.scope is None and idle.timeout_keep_alive_task is None:
@@ -360,7 +366,7 @@ class Worker:
         sock, admin = connections.detach(connection), ADMIN in connection.app_state
         if sock is None:
             return
-        if self._heirs.give(sock, admin=admin):
+        if self._heirs.give(sock, connections.ADOPT_ADMIN if admin else connections.ADOPT):
             sock.close()
         else:
             self._adopt(sock, admin)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from aiops.spec.lanes.table import Value
-from aiops.spec.shapes.options import REFERENCE
+from aiops.spec.shapes.reference import REFERENCE
 
 OPENAI_FIELDS = frozenset(
     {

@@ -9,7 +9,7 @@ from typing import Any
 from aiops.errors import Problem
 from aiops.spec.shapes.model import ModelSpec
 from aiops.spec.shapes.option_tables import LAUNCH
-from aiops.spec.shapes.options import REFERENCE
+from aiops.spec.shapes.reference import REFERENCE
 from aiops.spec.sources import KEYS, MAPPINGS, PORTS, PROVIDERS, SETTINGS
 from aiops.spec.yaml.yaml12 import Document, Path, dotted
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from aiops.errors import Problem
 from aiops.spec.shapes.option_tables import HANDLING, LAUNCH, OPTIONS, SAME_AS, Kind, Mode
+from aiops.spec.shapes.reference import REFERENCE
 from aiops.spec.shapes.wording import described, wrong_type
 from aiops.spec.suggest import listed, nearest
 from aiops.spec.yaml.yaml12 import Document, Path, dotted
 
-REFERENCE = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
-"""A value that LiteLLM takes from the environment when it reads its configuration."""
 Value = bool | int | float | str | None | list["Value"] | dict[str, "Value"]
 Params = Mapping[str, Value]
 """Parameters under LiteLLM's names, as JSON has them."""

@@ -12,7 +12,8 @@ next record begins with a line feed of its own. A line is never both torn and ri
 
 A request is ``accepted``, then ``ending``: what it used, to be settled in the counters; then ``ended``: the same with
 the counters that have it. Those of a dead process that were only accepted are lost, those that were ending are settled
-by the accountant. A new file begins with what is under way, so that the one before is not needed when it was read.
+by the accountant. One that is ``passed`` on goes on in another process, which accepts it by the same id. A new file
+begins with what is under way, so that the one before is not needed when it was read.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -80,7 +81,7 @@ class Accepted:
 
 
 Record = Accepted | Usage
-Kind = Literal["accepted", "ending", "ended"]
+Kind = Literal["accepted", "ending", "ended", "passed"]
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -130,6 +131,11 @@ class Spool:
         """To be called when it is settled, and in which counters is known."""
         self._under_way.pop(usage.id, None)
         self._append(encode(usage))
+
+    def passed_on(self, request: Accepted) -> None:
+        """To be called when another process is to answer it."""
+        self._under_way.pop(request.id, None)
+        self._append(encode(request, "passed"))
 
     def flush(self) -> None:
         """Try again what waits; to be called each second or so."""
@@ -213,10 +219,10 @@ class Spool:
         self._number += 1
 
 
-def encode(record: Record, kind: Kind = "ended") -> bytes:
-    """The line of it; an ``Accepted`` is always of the first kind."""
-    word = "accepted" if isinstance(record, Accepted) else kind
-    said = {word: vars(record)}
+def encode(record: Record, kind: Kind | None = None) -> bytes:
+    """The line of it; an ``Accepted`` is one that was, and a ``Usage`` one that has ended, unless something else is
+    said."""
+    said = {kind or ("accepted" if isinstance(record, Accepted) else "ended"): vars(record)}
     try:
         text = orjson.dumps(said)
     except TypeError:  # half of a surrogate pair, or a number that does not fit into 64 bits
@@ -224,7 +230,12 @@ def encode(record: Record, kind: Kind = "ended") -> bytes:
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
-_MADE: Mapping[str, type[Accepted] | type[Usage]] = {"accepted": Accepted, "ending": Usage, "ended": Usage}
+_MADE: Mapping[str, type[Accepted] | type[Usage]] = {
+    "accepted": Accepted,
+    "ending": Usage,
+    "ended": Usage,
+    "passed": Accepted,
+}
 
 
 def decode(line: bytes) -> tuple[Kind, Record] | None:
@@ -233,9 +244,18 @@ def decode(line: bytes) -> tuple[Kind, Record] | None:
     try:
         if int(checksum, 16) != zlib.crc32(text):
             return None
-        ((kind, content),) = json.loads(text).items()
+        ((kind, content),) = _loads(text).items()
         made: type[Accepted] | type[Usage] = _MADE[kind]
-        known = {name: content[name] for name in made.__dataclass_fields__ if name in content}
-        return kind, made(**{**known, "tags": tuple(known.get("tags", ()))})
+        if not content.keys() <= made.__dataclass_fields__.keys():
+            content = {name: content[name] for name in made.__dataclass_fields__ if name in content}
+        content["tags"] = tuple(content.get("tags", ()))
+        return kind, made(**content)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _loads(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # half of a surrogate pair, as ``json`` writes it
+        return json.loads(text)

@@ -12,6 +12,8 @@ import pytest
 
 from aiops.gateway.worker.connections import (
     ADMIN_LISTENER,
+    ADOPT,
+    ADOPT_ADMIN,
     LISTENER,
     Exchange,
     Heirs,
@@ -60,13 +62,13 @@ def test_a_connection_changes_hands_with_what_it_has_received(tmp_path: Path, ad
         adopted: list[tuple[socket.socket, bool]] = []
         listener, (client, server) = socket.create_server(("127.0.0.1", 0)), socket.socketpair()
         exchange = Exchange(
-            tmp_path / "1.fd", [listener], lambda sock, admin: adopted.append((sock, admin)), ignore, ignore, ignore
+            tmp_path / "1.fd", [listener], lambda sock, admin: adopted.append((sock, admin)), *[ignore] * 4
         )
         client.sendall(b"GET / HTTP/1.1")
         heirs = Heirs()
         heirs.name([str(tmp_path / "gone.fd"), str(tmp_path / "1.fd")])
         assert heirs.any
-        assert heirs.give(server, admin=admin)
+        assert heirs.give(server, ADOPT_ADMIN if admin else ADOPT)
         server.close()
         # Nothing was received yet: closing takes what is on its way first.
         exchange.close()
@@ -95,6 +97,7 @@ def test_a_worker_stands_by_for_as_long_as_the_next_master_wants_it_and_lives(tm
                 retire=lambda heirs: told.append("leaves"),
                 stand_by=lambda: told.append("stands by"),
                 resume=lambda: told.append("resumes"),
+                take=ignore,
             )
             for mine in (other, listener):
                 links = await asyncio.to_thread(stand_by, [path, str(tmp_path / "gone.fd")], mine)
@@ -126,7 +129,7 @@ def test_without_an_heir_the_connection_stays_where_it_is() -> None:
 def test_a_worker_without_a_port_for_administrators_says_so(tmp_path: Path) -> None:
     async def story() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            exchange = Exchange(tmp_path / "1.fd", [listener], ignore, ignore, ignore, ignore)
+            exchange = Exchange(tmp_path / "1.fd", [listener], ignore, ignore, ignore, ignore, ignore)
             asking = asyncio.to_thread(ask_for_listener, str(tmp_path / "1.fd"), ADMIN_LISTENER)
             assert await asyncio.wait_for(asking, 1) is None, "at once: a master that starts asks each worker"
             exchange.close()
@@ -138,7 +141,7 @@ def test_the_next_master_gets_the_listeners_and_can_retire_the_worker(tmp_path: 
     async def story() -> None:
         told: list[list[str]] = []
         with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as admin:
-            exchange = Exchange(tmp_path / "1.fd", [listener, admin], ignore, told.append, ignore, ignore)
+            exchange = Exchange(tmp_path / "1.fd", [listener, admin], ignore, told.append, ignore, ignore, ignore)
             for which, mine in ((LISTENER, listener), (ADMIN_LISTENER, admin)):
                 inherited = await asyncio.to_thread(ask_for_listener, str(tmp_path / "1.fd"), which)
                 assert inherited is not None

@@ -28,13 +28,15 @@ def plain_text(said: str) -> str:
 
 
 class Spool(Protocol):
-    """Neither raises, nor waits."""
+    """None of them raises, or waits."""
 
     def accepted(self, request: Accepted) -> None: ...
 
     def ending(self, usage: Usage) -> None: ...
 
     def ended(self, usage: Usage) -> None: ...
+
+    def passed_on(self, request: Accepted) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,12 @@ class Account:
         if estimated and metering.cost is not None:  # of a picture, or a voice: no tokens, but LiteLLM knows
             return Spent(tokens, metering.cost, estimated=False)
         return Spent(tokens, self._cost(given, tokens, call), estimated)
+
+    def pass_on(self, accepted: Accepted) -> None:
+        """Another worker accounts for it."""
+        self._spool.passed_on(accepted)
+        if self._figures is not None:
+            self._figures.passed_on()
 
     def ending(self, usage: Usage) -> None:
         """To be said before it is settled."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -33,6 +32,7 @@ from aiops.gateway.worker.front.asgi import (
     replay,
 )
 from aiops.gateway.worker.front.asked import Asked
+from aiops.gateway.worker.front.beyond import id_of
 from aiops.gateway.worker.front.cached.cache import Cache
 from aiops.gateway.worker.front.doors import WEBSOCKET, Doors, opens
 from aiops.gateway.worker.front.identify import identify, stranger
@@ -175,7 +175,7 @@ class Front:
         run = partial(self._answer, scope, identity, wanted)
         # Whoever has the master key is many: what one was answered is not for the others.
         if not again or not identity.id or self._once is None or scope["type"] != "http":
-            await run(uuid.uuid4().hex, receive, send)
+            await run(id_of(scope), receive, send)
             return
         refused = await self._once.answer(identity.id, again, scope, wanted.body, receive, send, run)
         if refused is not None:
@@ -263,7 +263,7 @@ class Front:
         if opens(scope.get("method", WEBSOCKET), path) in SHOWN_ONLY:
             await self._app(scope, receive, send)
             return
-        given = Reservation(uuid.uuid4().hex, Asked(), Tokens(), (), is_opened=True)
+        given = Reservation(id_of(scope), Asked(), Tokens(), (), is_opened=True)
         accepted = self._account.accept(given, identity, path, None, now)
         await Passage(given, accepted, Metering(), self._reserve, self._account).run(
             self._app, scope, None, receive, send

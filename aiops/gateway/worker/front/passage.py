@@ -11,6 +11,7 @@ from aiops.gateway.worker.call import Call, State, current
 from aiops.gateway.worker.front import limits_shown
 from aiops.gateway.worker.front.account import Account
 from aiops.gateway.worker.front.asgi import Application, Headers, Message, Receive, Scope, Send, left, replay
+from aiops.gateway.worker.front.beyond import NeedsLiteLLM
 from aiops.gateway.worker.front.metering import COST_HEADER, Metering
 from aiops.gateway.worker.front.reserve import Reservation, Reserve
 from aiops.gateway.worker.prices import Tokens
@@ -71,6 +72,10 @@ class Passage:
                 await app(scope, self._receive, self._send)
         except asyncio.CancelledError:
             self._left = True
+            raise
+        except NeedsLiteLLM as needs:
+            needs.id = self._given.id
+            await self._pass_on(current.get())
             raise
         except BaseException:
             self._broke = True
@@ -162,6 +167,15 @@ class Passage:
             await asyncio.shield(asyncio.ensure_future(putting))
         else:  # nothing of it lets anybody else in, so nobody can cancel it
             await putting
+
+    async def _pass_on(self, call: Call | None) -> None:
+        """Another worker answers it, by the same id: what was let in here is no more, and is not counted again."""
+        self._is_over = True
+        self._reserve.pass_on(self._given)
+        self._account.pass_on(self._accepted)
+        if call is not None and call.held is not None:
+            held, call.held = call.held, None
+            await held.void()
 
     async def _put_right(self, call: Call | None) -> None:
         metering = self._metering

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 
 from aiops.gateway.shared import accounting
@@ -27,6 +27,7 @@ SHADOW_SECONDS = 60.0  # between two lines about the same meter
 
 MOST_UNSETTLED = 100_000
 
+NOTHING = Counts()
 Seeder = Callable[[Sequence[accounting.Unseeded], str], Awaitable[None]]
 """Tells the counters of this epoch what the ledger says. Raises Unavailable when nobody can."""
 
@@ -44,7 +45,7 @@ class Reservation:
     held: bool = False
     settles: str = ""
     levels: tuple[Level, ...] = ()
-    counts: Counts = field(default_factory=Counts)
+    counts: Counts = NOTHING
     is_opened: bool = False
 
 
@@ -135,6 +136,12 @@ class Reserve:
         self.live -= 1
         epoch = await self._settle(self._counters, given.id, tokens.total, cost or 0)
         return given.settles if epoch == settled.epoch(given.settles) else settled.unsure(given.settles)
+
+    def pass_on(self, given: Reservation) -> None:
+        """Another worker reserves it anew, by the same id, which counts nothing more. Nothing is given back before."""
+        if given.held:
+            given.held = False
+            self.live -= 1
 
     async def sign_of_life(self) -> None:
         """To be given each second: what this worker has reserved stays reserved."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Protocol
 from aiops.gateway.shared.accounting import Begin, Begun, Finish, First
 from aiops.gateway.worker.accountant import Away
 from aiops.gateway.worker.front.asgi import Message, Receive, Scope, Send, header
+from aiops.gateway.worker.front.beyond import id_of
 from aiops.gateway.worker.front.once.recording import REPLAY, Answer, Recording
 from aiops.state.rules import Refusal
 from aiops.state.usage.record import Outcome
@@ -95,7 +95,7 @@ class Once:
         assert task is not None
         self._tasks.add(task)
         try:
-            return await self._answer(First(key, name, uuid.uuid4().hex), fingerprint(scope, body), receive, send, run)
+            return await self._answer(First(key, name, id_of(scope)), fingerprint(scope, body), receive, send, run)
         finally:
             self._tasks.discard(task)
 

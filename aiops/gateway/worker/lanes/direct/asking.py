@@ -10,8 +10,8 @@ import orjson
 
 from aiops.gateway.worker.front.asgi import Headers
 from aiops.spec.lanes.table import Direct
-from aiops.spec.shapes.options import REFERENCE
 from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY
+from aiops.spec.shapes.reference import REFERENCE
 
 JSON = (b"content-type", b"application/json")
 _FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")

@@ -20,8 +20,9 @@ from aiops.gateway.worker.lanes.direct import answer, body, failed, packing
 from aiops.gateway.worker.lanes.direct.answer import Stream, Whole
 from aiops.gateway.worker.lanes.direct.asking import Asking
 from aiops.gateway.worker.lanes.direct.failed import Failed
+from aiops.gateway.worker.lanes.upstream.answer import Answer
 from aiops.gateway.worker.lanes.upstream.ask import Ask
-from aiops.gateway.worker.lanes.upstream.client import Answer, Upstream
+from aiops.gateway.worker.lanes.upstream.client import Upstream
 from aiops.gateway.worker.lanes.upstream.failed import UpstreamError
 from aiops.gateway.worker.limits import Full, Limits
 from aiops.gateway.worker.queue import TurnedAway

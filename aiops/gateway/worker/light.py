@@ -1,0 +1,76 @@
+"""What a light worker has behind its front and the direct lane: the lists of models, and nobody for the rest.
+
+It imports nothing of LiteLLM. What needs LiteLLM is given to a full worker, see ``giving``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiops.gateway.worker.front import key
+from aiops.gateway.worker.front.asgi import Application, Receive, Scope, Send, is_private
+from aiops.gateway.worker.front.beyond import NeedsLiteLLM
+from aiops.gateway.worker.front.identify import stranger
+from aiops.gateway.worker.front.refusals import send_refusal
+from aiops.gateway.worker.giving import Full, Giving
+from aiops.gateway.worker.lanes.models import Listing
+from aiops.gateway.worker.listed import Listed
+from aiops.gateway.worker.settings import Settings
+
+if TYPE_CHECKING:
+    from aiops.gateway.worker.desk import Desk
+    from aiops.gateway.worker.dispatch import Dispatch
+    from aiops.gateway.worker.extension import Extension
+
+ALIVE = frozenset({"/health/liveliness", "/health/liveness"})
+ALIVE_ANSWER = b'"I\'m alive!"'
+
+
+class Light:
+    """``want``: says that LiteLLM is needed."""
+
+    def __init__(self, models: Listed, full: Full, want: Callable[[], None]) -> None:
+        self.models = models
+        self.state: Mapping[str, Any] = {}
+        self.app: Application = self._answer
+        self._listing = Listing(models)
+        self._full = full
+        self._want = want
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises NeedsLiteLLM."""
+        given = list(key.given(scope["headers"], scope.get("query_string", b"")))
+        if is_private(scope) and scope["path"] not in ALIVE and (refused := stranger(given)) is not None:
+            await send_refusal(scope, send, refused, [(b"www-authenticate", b"Bearer")])
+            return
+        if scope["path"] in ALIVE:
+            await _send(send, 200, ALIVE_ANSWER)
+            return
+        listed = self._listing.answer(scope)
+        if listed is None:
+            raise NeedsLiteLLM
+        await _send(send, *listed)
+
+    def choose_with(self, dispatch: Dispatch) -> None: ...
+
+    async def prove(self, extension: Extension, environment: Mapping[str, str], settings: Settings) -> tuple[str, ...]:
+        return ()
+
+    def count_with(self, desk: Desk) -> None: ...
+
+    def around(self, front: Application) -> Application:
+        return Giving(front, self._full, self._want, self.models.request_timeout)
+
+
+@asynccontextmanager
+async def light(models: Listed, full: Full, want: Callable[[], None]) -> AsyncIterator[Light]:
+    yield Light(models, full, want)
+
+
+async def _send(send: Send, status: int, body: bytes) -> None:
+    size = str(len(body)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", size)]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,81 @@
+"""What a light worker knows of its models is what LiteLLM's router says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from litellm import Router
+
+from aiops.gateway.worker import listed, routing
+from aiops.gateway.worker.listed import Listed
+from aiops.gateway.worker.settings import CONFIG_FILE
+from aiops.spec.shapes.provider_types import TYPES
+
+CASES = Path(__file__).parents[2] / "cases" / "render"
+# Of the map: by one provider alone, by several, with a price for long prompts; and one that is in no map.
+MODELS = ("gpt-4o", "gpt-5-nano", "gemini-2.5-pro", "deepseek-chat", "mistral-large-latest", "tiny")
+
+
+@pytest.fixture(params=sorted(path.name for path in CASES.iterdir()))
+def config(request: pytest.FixtureRequest) -> Path:
+    return CASES / str(request.param) / "release" / CONFIG_FILE
+
+
+def by_litellm(config: Path, monkeypatch: pytest.MonkeyPatch) -> routing.LiteLLMModels:
+    data = yaml.safe_load(config.read_text())
+    settings = data.get("router_settings") or {}
+    router = Router(model_list=data.get("model_list") or [], fallbacks=settings.get("fallbacks") or [])
+    monkeypatch.setattr("litellm.proxy.proxy_server.llm_router", router)
+    return routing.LiteLLMModels()
+
+
+def test_the_models_of_a_release_are_what_litellm_says(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, ours = by_litellm(config, monkeypatch), Listed.read(config)
+    assert ours.deployments() == theirs.deployments()
+    assert ours.places() == theirs.places()
+    assert ours.limited() == theirs.limited()
+    names = [*ours.names, *sorted(ours.deployments()), "nobody", ", ".join(ours.names), f"{ours.names[0]},nobody"]
+    for name in names:
+        assert ours.knows(name) == theirs.knows(name), name
+        assert ours.fallbacks(name) == theirs.fallbacks(name), name
+    for name in ours.names:
+        assert ours.provider(name) == theirs.provider(name), name
+
+
+@pytest.mark.parametrize("free", [None, ()])
+def test_so_are_its_prices(config: Path, free: tuple[str, ...] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, ours = by_litellm(config, monkeypatch).prices(free), Listed.read(config).prices(free)
+    for id in Listed.read(config).deployments():
+        assert ours.deployment(id) == theirs.deployment(id)
+
+
+def test_so_are_prices_of_known_models_at_every_type_of_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [_model(kind.prefix, name, f"{type}-{name}") for type, kind in TYPES.items() for name in MODELS]
+    config = tmp_path / CONFIG_FILE
+    config.write_text(yaml.safe_dump({"model_list": models}))
+    theirs, ours = by_litellm(config, monkeypatch).prices(()), Listed.read(config).prices(())
+    found = {model["model_name"]: ours.deployment(model["model_name"]) for model in models}
+    assert found == {name: theirs.deployment(name) for name in found}
+    assert found["openai-gpt-4o"].price is not None and found["vllm-gpt-4o"].price is None  # type: ignore[union-attr]
+
+
+def _model(prefix: str, name: str, id: str) -> dict[str, Any]:
+    params = {"model": f"{prefix}/{name}", "api_base": "https://llm.example.com/v1", "api_key": "none"}
+    return {"model_name": id, "litellm_params": params, "model_info": {"id": id, "provider": id, "mode": "chat"}}
+
+
+def test_the_map_of_prices_is_read_from_where_litellm_is_installed() -> None:
+    assert listed.known()["gpt-4o"]["litellm_provider"] == "openai"
+
+
+@pytest.mark.parametrize("text", ["model_list: [", "model_list: [1]", "[]", "model_list: [{model_name: a}]"])
+def test_a_damaged_configuration_is_said_to_be_one(tmp_path: Path, text: str) -> None:
+    config = tmp_path / CONFIG_FILE
+    config.write_text(text)
+    with pytest.raises(ValueError, match="is damaged"):
+        Listed.read(config)
