@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -296,6 +296,32 @@ def own(tmp_path: Path) -> Iterator[Shared]:
     counters = Shared(tmp_path / "counters", size=1 << 20)
     yield counters
     counters.close()
+
+
+def test_who_seeds_the_hosts_counters_does_not_wait_for_redis(
+    server: kit.Redis, own: Shared, run: asyncio.Runner
+) -> None:
+    """A request waits while the accountant says what was spent, which has its own way to Redis."""
+    asked: list[str] = []
+
+    class Watched(Redis):
+        async def seed(self, meters: Mapping[str, int], ends: Mapping[str, int | None], epoch: str = "") -> None:
+            asked.append(epoch)
+            await super().seed(meters, ends, epoch)
+
+    async def out() -> None:
+        workers, accountants = Fallback(redis(server.url), own), Fallback(Watched(server.url), own)
+        await seeded(workers)
+        server.freeze()
+        unseeded = await workers.reserve(demand("during", USD, cost=100))
+        assert isinstance(unseeded, Unseeded)
+        await accountants.seed({USD.name: 7}, {USD.name: None}, unseeded.epoch)
+        granted = await workers.reserve(demand("during", USD, cost=100))
+        assert isinstance(granted, Granted)
+        assert granted.levels[0].used == 107  # and this one
+
+    run.run(out())
+    assert asked == []
 
 
 def test_without_redis_the_hosts_counters_decide_and_redis_when_it_is_back(

@@ -19,6 +19,7 @@ from tests.docs.console import Shell, commands
 from tests.kit.warm.product import BIN, ROOT
 
 PAGES = sorted(path for path in (ROOT / "runbooks").glob("*.md") if path.stem != "README")
+LANES = ROOT / "docs" / "lanes.md"
 TOPICS = {"keys-as-code": "Keys as code"}
 """Pages of a file rather than of a verb, with their titles."""
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -107,7 +108,7 @@ def restored(instance: Instance) -> Iterator[Instance]:
     instance.aiops("--yes", "apply", "--force", "--reason", "the next page begins where this one began")
 
 
-@every_page
+@pytest.mark.parametrize("page", [*PAGES, LANES], ids=lambda page: page.stem)
 def test_the_commands_of_a_page_do_what_it_shows(page: Path, restored: Instance, tmp_path: Path) -> None:
     shown = commands(page.read_text())
     if any("curl " in command.text for command in shown) and not shutil.which("curl") and not os.environ.get("CI"):
@@ -135,7 +136,7 @@ def test_a_wrapper_works_on_a_real_instance(
     assert shown in done.stdout
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, LANES, ROOT / "README.md"], ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target

@@ -63,6 +63,13 @@ def test_a_failed_request_is_tried_again_as_often_as_allowed(gateway: Gateway, o
     assert asked(one) == 1
 
 
+@pytest.mark.shows("aiops.yaml: gateway.lanes")
+def test_everybody_is_asked_by_way_of_litellm_when_it_says_so(gateway: Gateway) -> None:
+    assert gateway.ask("alpha").headers["x-aiops-lane"] == "direct"
+    setting(gateway, "  # lanes: auto", "  lanes: litellm")
+    assert gateway.ask("alpha").headers["x-aiops-lane"] == "litellm"
+
+
 @pytest.mark.shows("aiops.yaml: verify.timeout")
 def test_a_proof_takes_no_longer_than_it_may(gateway: Gateway, two: DemoProvider) -> None:
     gateway.edit("aiops.yaml", "  # timeout: 60", "  timeout: 1")

@@ -61,7 +61,7 @@ CASES: dict[str, Case] = {
         '"openapi"',
         live="tests/e2e/test_exposed.py::test_a_group_is_opened_by_its_name_and_a_key_is_still_asked",
     ),
-    "gateway.lanes": Flips("  retries: 0", "  retries: 0\n  lanes: litellm", "`gateway.lanes: litellm`"),
+    "gateway.lanes": Flips("  retries: 0", "  retries: 0\n  lanes: litellm", "`gateway.lanes: litellm`", live=True),
     "mode": Flips("mode: standalone", f"mode: distributed\n{SHARED}", '"deployment"', live=ON_ALL),
     "deployment.mode": Flips("mode: standalone", f"{SHARED}\n  mode: distributed", '"deployment"', live=ON_ALL),
     "deployment.database_url_file": Refuses(

@@ -20,6 +20,7 @@ from aiops.host import credentials
 from aiops.host.instance import GENERATED
 from aiops.plan.diff import Diff, diff
 from aiops.plan.plan import Pending, Plan, make_plan
+from aiops.render import lanes
 from aiops.render.gateway import NAME as GATEWAY
 from aiops.render.release import render
 from aiops.spec.edit.edit import Edit
@@ -175,6 +176,7 @@ def prepare(now: Snapshot, intent: Intent) -> Prepared:
     rows = _rows(now, after, state, intent)
     plan = make_plan(now.current, now.routes, state, table, release, pending, rows.changes if rows is not None else ())
     runtime = runtime_choice.choose(now, intent.runtime, restores, state)
+    notes = (*notes, *lanes.news(now.release, release))
     return Prepared(now, after, state, table, release, plan, notes, runtime, restores, rows)
 
 

@@ -147,9 +147,8 @@ class Accountant:
                 self._sharing.seen(peer, Sightings.of(question.sightings))
                 return None
             case accounting.Seed():
-                await self._money.seed(
-                    question.counters, self._counters.generation(peer.hello.generation if peer.hello else 0)
-                )
+                of = self._counters.generation(peer.hello.generation if peer.hello else 0)
+                await self._money.seed(question.counters, of, question.epoch)
                 return accounting.Done()
             case accounting.Ingest():
                 if not await self._ingest.once(again=True):

@@ -79,10 +79,12 @@ class Unseeded(Message):
 
 @dataclass(frozen=True)
 class Seed(Said):
-    """Answered with ``Done`` when all of them are there."""
+    """``epoch``: of the counters that asked for it; empty: of those that decide where this is read. Answered with
+    ``Done`` when all of them are there, or when these counters are others by now."""
 
     word: ClassVar[str] = "seed"
     counters: tuple[Unseeded, ...] = field(default=(), metadata={"of": Unseeded, "many": True})
+    epoch: str = ""
 
 
 @dataclass(frozen=True)

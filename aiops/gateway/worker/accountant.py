@@ -62,9 +62,9 @@ class Accountant:
         answer = await self._ask(accounting.LookUp(hash), accounting.Known, WAIT_SECONDS)
         return (plain.identity(answer.identity) if answer.identity is not None else None), answer.seq
 
-    async def seed(self, counters: Sequence[accounting.Unseeded]) -> None:
-        """Tell these counters what the ledger says. Raises Away."""
-        await self._ask(accounting.Seed(tuple(counters)), accounting.Done, SEED_SECONDS)
+    async def seed(self, counters: Sequence[accounting.Unseeded], epoch: str) -> None:
+        """Tell these counters, of this epoch, what the ledger says. Raises Away."""
+        await self._ask(accounting.Seed(tuple(counters), epoch), accounting.Done, SEED_SECONDS)
 
     async def manage(self, request: accounting.Manage) -> accounting.Managed:
         """Have a request to the management API answered. Raises Away."""

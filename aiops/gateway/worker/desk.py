@@ -202,9 +202,9 @@ class Desk:
     def _forget(self, changed: accounting.Changed) -> None:
         self._known.forget(changed.hashes, changed.seq)
 
-    async def _seed(self, counters: Sequence[accounting.Unseeded]) -> None:
+    async def _seed(self, counters: Sequence[accounting.Unseeded], epoch: str) -> None:
         try:
-            await self._accountant.seed(counters)
+            await self._accountant.seed(counters, epoch)
         except Away as away:
             raise Unavailable(str(away)) from away
 

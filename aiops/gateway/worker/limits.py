@@ -22,9 +22,8 @@ class Full(Exception):
     def __init__(self, refused: Refused) -> None:
         meter = refused.level.meter
         self.wait = max(1.0, refused.wait) if refused.wait is not None else 1.0
-        super().__init__(
-            f"this model is limited to {meter.limit} {meter.what.removesuffix('s' * (meter.limit == 1))} in {SLIDING} seconds"
-        )
+        what = meter.what.removesuffix("s") if meter.limit == 1 else meter.what
+        super().__init__(f"this model is limited to {meter.limit} {what} in {SLIDING} seconds")
 
 
 class Held:

@@ -37,7 +37,7 @@ _WITH_OPTIONS: Mapping[Mode, frozenset[str]] = {
 """Where it was seen what LiteLLM makes of options in a body, by the model's mode."""
 _EMBEDDING_FIELDS = OPENAI_FIELDS | {"encoding_format", "dimensions"}
 _FITTED = ("openai", "openai_compatible")
-REASONING = re.compile(r"(?:^|/)o\d|gpt-[5-9]|codex|daybreak|computer-use|deep-research")
+REASONING = re.compile(r"(?:^|/)o\d|gpt-[5-9]|daybreak")
 """Names of models for which LiteLLM renames and leaves out fields, or makes a response of a chat."""
 
 
@@ -173,17 +173,20 @@ def _paths(one: _Deployed, speech: Speech, said: Told, url: str) -> tuple[frozen
     extra = one.params.get("extra_body")
     if mode == "embedding" and isinstance(extra, Mapping) and not _EMBEDDING_FIELDS.isdisjoint(extra):
         return frozenset(), "`options.extra_body`: LiteLLM puts it where it belongs"
-    if kind in _FITTED and not declared and _may_reason(one):
+    if not declared and (fitted := _fitted(one)):
         paths -= {"chat/completions"}
-        why = "LiteLLM fits what is asked to OpenAI's models that reason, and makes a response of some of it"
+        why = fitted
     return paths, "" if MAIN[mode] in paths and mode != "responses" else why
 
 
-def _may_reason(one: _Deployed) -> bool:
-    """Whether it is one of OpenAI's models that reason, or may be: a name that is passed on to OpenAI."""
-    if one.model is None:
-        return one.provider.type == "openai"
-    return any(map(REASONING.search, one.known_as))
+def _fitted(one: _Deployed) -> str:
+    """Why LiteLLM asks it for a chat in other words than the client's; empty when it does not."""
+    if one.provider.type not in _FITTED:
+        return ""
+    if one.model is None and one.provider.type == "openai":
+        return "a name that is passed on may be one of OpenAI's models that reason, to which LiteLLM fits what is asked"
+    reasons = any(map(REASONING.search, one.known_as))
+    return "LiteLLM fits what is asked to OpenAI's models that reason, and makes a response of some of it" * reasons
 
 
 def _url(provider: Provider, speech: Speech) -> str | None:

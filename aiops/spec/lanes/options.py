@@ -30,7 +30,12 @@ _HINDERED: Mapping[str, tuple[object, str]] = {
 }
 """Switches of LiteLLM's that only count in one position, and what it does then."""
 _IGNORED = frozenset({"allowed_openai_params", "use_chat_completions_api", "timeout", "stream_timeout", *_HINDERED})
-_NOT_OURS = frozenset({"authorization", "x-api-key", "host", "connection", "transfer-encoding", "accept-encoding"})
+_NOT_OURS = frozenset(
+    {
+        *("authorization", "x-api-key", "anthropic-beta", "anthropic-version"),
+        *("host", "connection", "transfer-encoding", "accept-encoding"),
+    }
+)
 _OPENAI_CLIENT = frozenset({"openai", "openai_compatible"})
 
 

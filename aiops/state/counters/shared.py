@@ -81,7 +81,9 @@ class Shared:
         self._opened.env.close()
 
     async def epoch(self) -> str:
-        return self._opened.epoch
+        epoch, birth = self._run(lambda txn, _: files.epoch_of(txn), write=False)  # another process may have begun one
+        self._opened = replace(self._opened, epoch=epoch, birth=birth)
+        return epoch
 
     async def reserve(self, demand: Demand) -> Decision:
         return self._run(self._reserve, demand)

@@ -196,3 +196,8 @@ def test_of_several_members_none_is_asked_again_and_one_alone_is() -> None:
         direct = lanes_of(PROVIDERS, mappings, gateway).direct
         assert direct[identity("both", "cards", "coder")].retries == Retries()
         assert direct[identity("code", "cards", "chat-7b")].retries == alone
+
+
+def test_without_a_provider_nothing_is_decided() -> None:
+    lanes = lanes_of({})
+    assert (dict(lanes.direct), dict(lanes.why_not), lanes.max_fallbacks) == ({}, {}, 5)

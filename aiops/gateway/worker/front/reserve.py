@@ -27,8 +27,8 @@ SHADOW_SECONDS = 60.0  # between two lines about the same meter
 
 MOST_UNSETTLED = 100_000
 
-Seeder = Callable[[Sequence[accounting.Unseeded]], Awaitable[None]]
-"""Tells the counters what the ledger says. Raises Unavailable when nobody can."""
+Seeder = Callable[[Sequence[accounting.Unseeded], str], Awaitable[None]]
+"""Tells the counters of this epoch what the ledger says. Raises Unavailable when nobody can."""
 
 
 @dataclass
@@ -200,7 +200,7 @@ class Reserve:
             try:
                 if self.seeder is None:
                     raise Unavailable("nobody is there to say it")
-                await self.seeder(unseeded(counts, decision))
+                await self.seeder(unseeded(counts, decision), decision.epoch)
                 self._note_unseeded("")
             except Unavailable as error:
                 self._note_unseeded(str(error))

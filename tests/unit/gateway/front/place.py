@@ -195,9 +195,9 @@ class Place:
             clock=lambda: self.now,
         )
 
-    async def _seed(self, counters: Sequence[Unseeded]) -> None:
+    async def _seed(self, counters: Sequence[Unseeded], epoch: str) -> None:
         amounts = {each.name: each.base + self.ledger.get(each.name, 0) for each in counters}
-        await self.counters.seed(amounts, {each.name: each.ends for each in counters})
+        await self.counters.seed(amounts, {each.name: each.ends for each in counters}, epoch)
 
     async def _manage(self, request: Manage) -> Managed:
         self.managed.append(request)

@@ -58,6 +58,31 @@ def test_of_600_requests_in_a_minute_60_pass_through_four_workers(tmp_path: Path
     assert passed.value == 60
 
 
+def stand_in(directory: Path, begin_now: Any, told: Any) -> None:
+    counters = Shared(directory, size=1 << 20)
+    begin_now.wait(60)
+
+    async def begin() -> str:
+        await counters.stand_in()
+        return await counters.epoch()
+
+    told.put(asyncio.run(begin()))
+
+
+def test_an_epoch_that_one_process_begins_is_known_to_the_others(tmp_path: Path) -> None:
+    begin_now, told = FORK.Event(), FORK.Queue()
+    other = started(stand_in, tmp_path, begin_now, told)  # first: no process inherits an open one
+    watch = Shared(tmp_path, size=1 << 20)
+    before = asyncio.run(watch.epoch())
+    begin_now.set()
+    begun = told.get(timeout=60)
+    other.join(60)
+    assert before != begun == asyncio.run(watch.epoch())
+    asyncio.run(watch.seed({USD.name: 5}, {USD.name: None}, begun))
+    (level,) = asyncio.run(watch.levels([USD]))
+    assert level.used == 5
+
+
 def hammer(directory: Path, name: str, spent: Any) -> None:
     """Until it is killed. ``spent``: what it has settled, as far as it could still say so."""
     counters = Shared(directory, size=1 << 20)
