@@ -77,18 +77,16 @@ class Counts:
     counted: tuple[Counted, ...] = ()
     until: float = math.inf
     meters: tuple[Meter, ...] = field(init=False, compare=False)
+    has_budget: bool = field(init=False, compare=False)
+    may_refuse_by_cost: bool = field(init=False, compare=False)
+    """Whether one of the budgets is more than a shadow."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "meters", tuple(each.meter for each in self.counted))
-
-    @property
-    def has_budget(self) -> bool:
-        return any(meter.what == "money" for meter in self.meters)
-
-    @property
-    def may_refuse_by_cost(self) -> bool:
-        """Whether one of the budgets is more than a shadow."""
-        return any(meter.what == "money" and not meter.shadow for meter in self.meters)
+        meters = tuple(each.meter for each in self.counted)
+        budgets = [meter for meter in meters if meter.what == "money"]
+        object.__setattr__(self, "meters", meters)
+        object.__setattr__(self, "has_budget", bool(budgets))
+        object.__setattr__(self, "may_refuse_by_cost", any(not meter.shadow for meter in budgets))
 
 
 # --- may it? ----------------------------------------------------------------------------------------------------------
@@ -351,7 +349,12 @@ def no_price(identity: Identity, model: str) -> Refusal:
 
 def tightest(levels: Iterable[Level], what: str) -> Level | None:
     """The one with least left, in proportion to nothing: what is left is what a client may still ask."""
-    return min((level for level in levels if level.meter.what == what), key=lambda level: level.left, default=None)
+    found = [level for level in levels if level.meter.what == what]
+    return min(found, key=_left) if len(found) > 1 else found[0] if found else None
+
+
+def _left(level: Level) -> int:
+    return level.left
 
 
 def _of(identity: Identity, counted: Counted | None) -> str:

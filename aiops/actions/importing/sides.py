@@ -17,6 +17,8 @@ import httpx
 from aiops.errors import Precondition
 from aiops.host import process
 from aiops.host.signals import undisturbed
+from aiops.spec.edit.edit import set_value
+from aiops.spec.sources import SETTINGS
 
 _SECONDS = 90.0
 
@@ -79,11 +81,18 @@ def candidate(config: Path, home: Path, environment: Mapping[str, str], stop: Ev
 
     try:
         do("import", str(config), "--supervisor", "process", "--port", str(port))
+        _by_litellm(home / "config" / SETTINGS)
         do("up")
         yield f"http://127.0.0.1:{port}"
     finally:
         with undisturbed():
             process.run([*aiops, "down", "--drain", "0"], 30, env, unless=Event())
+
+
+def _by_litellm(settings: Path) -> None:
+    """What is proved is what the import made of the file. That the direct lane asks the same is shown elsewhere."""
+    edit = set_value({SETTINGS: settings.read_bytes()}, SETTINGS, ("gateway", "lanes"), "litellm")
+    settings.write_bytes(edit.sources[SETTINGS])
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:

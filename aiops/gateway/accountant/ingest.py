@@ -153,7 +153,7 @@ class Ingest:
         # What comes meanwhile is for the next time: others have written something, too.
         end = file.path.stat().st_size
         while offset < end:
-            part = spooled.read(file.path, offset)
+            part = spooled.read(file.path, offset, last_words=True)
             if part.offset == offset:
                 break
             if part.torn:

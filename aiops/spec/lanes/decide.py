@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiops.spec.lanes import ways
 from aiops.spec.lanes.options import OPENAI_FIELDS, Told, hindrance, told
-from aiops.spec.lanes.speech import SPEECH, TEXT, Speech
+from aiops.spec.lanes.speech import BY_THE_PIECE, SPEECH, TEXT, Speech
 from aiops.spec.lanes.table import Direct, Lanes, Plain, Retries, Seconds
 from aiops.spec.routes.deployments import hidden_members, identity
 from aiops.spec.routes.routes import RouteTable
@@ -160,6 +160,9 @@ def _paths(one: _Deployed, speech: Speech, said: Told, url: str) -> tuple[frozen
     if mode == "responses":
         paths &= {"responses"}  # LiteLLM makes a response of a chat
         why = "an answer that its provider keeps (`store`) is found again by LiteLLM"
+    if one.provider.is_billable:
+        paths -= BY_THE_PIECE
+        why = why or "LiteLLM reckons what it costs, which is no matter of tokens"
     if one.params.get("use_chat_completions_api") or (kind == "vllm" and not url.endswith("/v1")):
         paths -= {"responses"}
     if "organization" in one.params:  # elsewhere LiteLLM does not say it

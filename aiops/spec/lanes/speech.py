@@ -18,6 +18,8 @@ _EMBEDDINGS = frozenset({"embeddings"})
 _RESPONSES = frozenset({"responses"})
 _RERANK = frozenset({"rerank"})
 _MESSAGES = frozenset({"messages"})
+BY_THE_PIECE = _AUDIO | _RERANK
+"""What is paid for by seconds, characters or questions: no answer says what it cost."""
 _NONE: frozenset[str] = frozenset()
 
 

@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -244,9 +244,18 @@ def decode(line: bytes) -> tuple[Kind, Record] | None:
     try:
         if int(checksum, 16) != zlib.crc32(text):
             return None
-        ((kind, content),) = json.loads(text).items()
+        ((kind, content),) = _loads(text).items()
         made: type[Accepted] | type[Usage] = _MADE[kind]
-        known = {name: content[name] for name in made.__dataclass_fields__ if name in content}
-        return kind, made(**{**known, "tags": tuple(known.get("tags", ()))})
+        if not content.keys() <= made.__dataclass_fields__.keys():
+            content = {name: content[name] for name in made.__dataclass_fields__ if name in content}
+        content["tags"] = tuple(content.get("tags", ()))
+        return kind, made(**content)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _loads(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # half of a surrogate pair, as ``json`` writes it
+        return json.loads(text)

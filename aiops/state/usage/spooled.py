@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from aiops.state.boot import boot, is_now
 from aiops.state.usage.spool import DIRECTORY, SUFFIX, Kind, Record, decode
 from aiops.state.usage.writer import lives
 
+_SAID = re.compile(rb'[0-9a-f]{8} \{"(accepted|ending|ended)":\{"id":"([^"\\]+)"')
 _NAME = re.compile(r"(\d+\.\d+(?:@\d+)?)\.(\d+)\.spool")
 
 
@@ -52,17 +54,35 @@ def files(state: Path) -> list[File]:
     return sorted(found, key=lambda file: (file.owner, file.number))
 
 
-def read(path: Path, offset: int, most: int = 1 << 20) -> Part:
-    """Whole lines from ``offset`` on, about ``most`` bytes of them. Raises OSError."""
+def read(path: Path, offset: int, most: int = 1 << 20, *, last_words: bool = False) -> Part:
+    """Whole lines from ``offset`` on, about ``most`` bytes of them. ``last_words``: of a request that ends here, only
+    that. Raises OSError."""
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read(most)
         if b"\n" not in data:
             data += file.readline()
     end = data.rfind(b"\n") + 1
-    found = [decode(line) for line in data[:end].split(b"\n") if line]
+    lines = [line for line in data[:end].split(b"\n") if line]
+    found = _last_words(lines) if last_words else [decode(line) for line in lines]
     records = tuple(each for each in found if each is not None)
     return Part(records, offset + end, len(found) - len(records))
+
+
+def _last_words(lines: Sequence[bytes]) -> list[tuple[Kind, Record] | None]:
+    """Two lines in three say what the third says again, and are not read."""
+    said = [_SAID.match(line) for line in lines]
+    found = [
+        decode(line) if what is None or what[1] == b"ended" else None for line, what in zip(lines, said, strict=True)
+    ]
+    ended = {what[2] for what, record in zip(said, found, strict=True) if what is not None and record is not None}
+    kept: list[tuple[Kind, Record] | None] = []
+    for line, what, record in zip(lines, said, found, strict=True):
+        if what is None or what[1] == b"ended":
+            kept.append(record)
+        elif what[2] not in ended:
+            kept.append(decode(line))
+    return kept
 
 
 def done(file: File) -> int:

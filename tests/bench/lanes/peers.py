@@ -9,6 +9,7 @@ import contextlib
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 
 from tests.bench.gateways import BenchError, environment, free_port
@@ -18,6 +19,7 @@ from tests.bench.session import Session
 PORTKEY = "1.15.2"
 # What it asks for is any 1.x, and with those of later than this its streams end in `TypeError: immutable`.
 HONO = "1.13.8"
+SMG = "1.13.0"
 INSTALL_SECONDS = 180.0
 
 
@@ -42,7 +44,18 @@ def portkey(session: Session, stack: contextlib.ExitStack, upstream: int) -> Con
     return Contender(f"portkey {PORTKEY}", port, headers, lambda: [process.pid], is_peer=True)
 
 
-ALL: tuple[Callable[[Session, contextlib.ExitStack, int], Contender], ...] = (portkey,)
+def smg(session: Session, stack: contextlib.ExitStack, upstream: int) -> Contender:
+    """The gateway of the SGLang project, compiled from Rust: it chooses among servers, and asks for no key."""
+    directory = session.directory / "smg"
+    _install([sys.executable, "-m", "venv", str(directory)], "smg")
+    _install([str(directory / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", f"smg=={SMG}"], "smg")
+    port = free_port()
+    words = ["launch", "--host", "127.0.0.1", "--port", str(port), "--worker-urls", f"http://127.0.0.1:{upstream}"]
+    process = _start(stack, session, "smg", [str(directory / "bin/smg"), *words, "--log-level", "warn"])
+    return Contender(f"smg {SMG}", port, (), lambda: [process.pid], is_peer=True)
+
+
+ALL: tuple[Callable[[Session, contextlib.ExitStack, int], Contender], ...] = (portkey, smg)
 
 
 def _install(words: list[str], name: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import statistics
+import time
 from collections.abc import Iterator
 
 from tests.bench.figures import Figure
@@ -11,6 +13,8 @@ from tests.bench.gateways import BenchError, Instance
 from tests.bench.lanes import contenders, measures, peers, standing
 from tests.bench.lanes.contenders import AIOPS, AIOPS_LITELLM, STOCK, Contender
 from tests.bench.session import Session
+
+IDLE = 2.5  # µs for a sum of a thousand numbers, on the machine of docs/performance.md when nothing else ran
 
 
 def lanes(session: Session) -> Iterator[Figure]:
@@ -21,6 +25,7 @@ def lanes(session: Session) -> Iterator[Figure]:
     with contextlib.ExitStack() as stack, contenders.on_core(cores[-1]):
         upstream = contenders.upstream(stack)
         with contenders.on_core(cores[0]):
+            yield machine()
             compared, instances = _start(session, stack, upstream)
         field = measures.Field(session, compared, contenders.straight(upstream))
         yield from standing.memory(instances[AIOPS], field.of(STOCK))
@@ -31,6 +36,18 @@ def lanes(session: Session) -> Iterator[Figure]:
         yield from measures.fixed_rates(field)
         yield from standing.many_streams(session, field.of(AIOPS))
         yield from standing.cold_start(session, cores[0], instances[AIOPS], field.of(AIOPS), field.of(STOCK))
+
+
+def machine() -> Figure:
+    """How much slower than idle it was: what else runs takes time away, and caches."""
+    numbers, took = list(range(1000)), []
+    for _ in range(300):
+        began = time.perf_counter()
+        for _ in range(300):
+            sum(numbers)
+        took.append((time.perf_counter() - began) / 300 * 1e6)
+    factor = statistics.mean(took) / IDLE
+    return Figure("lanes: machine, times slower than idle", factor, "x", detail=f"{IDLE} µs for a sum of a thousand")
 
 
 def _start(session: Session, stack: contextlib.ExitStack, upstream: int) -> tuple[list[Contender], dict[str, Instance]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.figures import Figure, median
-from tests.bench.gateways import BenchError, Instance, environment
+from tests.bench.gateways import BenchError, Instance, environment, parent
 from tests.bench.lanes import contenders, load, wire
 from tests.bench.lanes.contenders import Contender
 from tests.bench.session import Session
@@ -95,7 +95,8 @@ class Program:
     @classmethod
     def of(cls, contender: Contender) -> Program:
         """Of its first process, which the others are children of."""
-        pid = min(contender.processes())
+        everyone = set(contender.processes())
+        [pid] = [each for each in everyone if parent(each) not in everyone]
         place = Path(f"/proc/{pid}")
         variables = dict(
             entry.decode().split("=", 1) for entry in (place / "environ").read_bytes().split(b"\0") if b"=" in entry

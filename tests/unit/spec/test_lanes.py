@@ -58,6 +58,16 @@ def test_every_deployment_of_litellm_has_a_lane_and_no_other(case: Path) -> None
     assert Lanes.from_json(lanes.to_json()) == lanes
 
 
+@pytest.mark.parametrize("mode", ["audio_speech", "audio_transcription", "rerank"])
+@pytest.mark.parametrize("lane", [{}, {"lane": "direct"}])
+def test_what_is_paid_for_by_the_piece_goes_where_it_is_reckoned(mode: str, lane: dict[str, str]) -> None:
+    free = one("openai_compatible", model={"mode": mode}, **lane)
+    assert len(free.direct) == 1
+    paid = one("openai_compatible", model={"mode": mode}, billable=True, **lane)
+    assert all("reckons what it costs" in why for why in paid.why_not.values()) and paid.why_not
+    assert not any(path.startswith(("audio/", "rerank")) for found in paid.direct.values() for path in found.paths)
+
+
 @pytest.mark.parametrize(
     ("kind", "chat", "declared"),
     [

@@ -33,7 +33,10 @@ def is_admins(scope: Scope) -> bool:
 
 def header(scope: Scope, name: bytes) -> bytes:
     """The first of that name, lower case; empty when there is none."""
-    return next((bytes(value) for key, value in scope["headers"] if key == name), b"")
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return b""
 
 
 async def read_body(receive: Receive, most: int) -> bytes | None:

@@ -31,6 +31,7 @@ _TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
 _COUNTING = re.compile(r".*(?:/count_tokens|:countTokens|/responses/input_tokens)")
 _STREAMS_WITH_OPTIONS = re.compile(r"(?:/v1)?/(?:chat/)?completions|/(?:engines|openai/deployments)/.+/completions")
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+_FALL_BACK = frozenset(_FALLBACKS)
 _COUNTED = frozenset(
     {
         *(*how_much.LENGTHS, *how_much.ANSWERS, "stream", "stream_options", "extra_body"),
@@ -145,8 +146,9 @@ def _models(path: str, said: Mapping[str, Any], query: bytes) -> Iterator[str]:
         yield from (part.strip() for part in name.split(",")) if "," in name else (name,)
     if in_path is None and name is None and query:
         yield from (value for key, value in parse_qsl(query.decode("latin-1")) if key == "model")
-    for kind in _FALLBACKS:
-        yield from _named(said.get(kind))
+    if not _FALL_BACK.isdisjoint(said):
+        for kind in _FALLBACKS:
+            yield from _named(said.get(kind))
 
 
 @lru_cache(1024)  # clients ask at the same few paths, with the same few fields

@@ -7,7 +7,7 @@ counts, wherever it is said.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 MOST = 2**31 - 1
@@ -43,8 +43,12 @@ def answers(said: Mapping[str, Any]) -> int:
     return max((1, *(_number(value) for value in _said(said, ANSWERS))))
 
 
-def _said(said: Mapping[str, Any], names: frozenset[str], depth: int = 0) -> Iterator[Any]:
+def _said(said: Mapping[str, Any], names: frozenset[str], depth: int = 0) -> Iterable[Any]:
     """Each that is not null."""
+    return () if names.isdisjoint(said) and _INSIDE.isdisjoint(said) else _each(said, names, depth)
+
+
+def _each(said: Mapping[str, Any], names: frozenset[str], depth: int) -> Iterator[Any]:
     for name, value in said.items():
         if name in names:
             if value is not None:

@@ -14,6 +14,7 @@ from aiops.gateway.worker import patience
 Fields = Iterator[tuple[str, str]]
 """``(field, what it has to be)``, of each that is wrong."""
 _SECONDS = "a number of seconds, more than 0"
+_LITELLMS = frozenset({*patience.FIELDS, "extra_headers", "extra_body", "additional_drop_params"})
 _TIMEOUTS = frozenset({b"x-litellm-timeout", b"x-litellm-stream-timeout"})
 
 
@@ -41,7 +42,8 @@ def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
 
 
 def _found(path: str, said: Mapping[str, Any]) -> Fields:
-    yield from _everywhere(said)
+    if not _LITELLMS.isdisjoint(said):
+        yield from _everywhere(said)
     for ending, fields in _BY_PATH.items():
         if path.endswith(ending):
             yield from fields(said)

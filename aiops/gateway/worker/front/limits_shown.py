@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from aiops.gateway.worker.front.asgi import Headers
 from aiops.state import money
-from aiops.state.counters.meters import Level
+from aiops.state.counters.meters import Level, What
 from aiops.state.rules import LIMIT_TYPE, tightest
 
+_TIGHTEST = {
+    what: tuple(f"x-ratelimit-{says}-{what}".encode() for says in ("limit", "remaining", "reset"))
+    for what in ("requests", "tokens")
+}
 # LiteLLM's words for whose limit it is.
 _SHOWN = {"key": "api_key", "member": "team_member", "model_per_member": "model_per_team_member"}
 OURS = (b"x-litellm-key-spend", b"x-litellm-key-max-budget", b"x-litellm-key-rpm-limit", b"x-litellm-key-tpm-limit")
@@ -18,28 +23,36 @@ OURS = (b"x-litellm-key-spend", b"x-litellm-key-max-budget", b"x-litellm-key-rpm
 
 def shown(levels: Iterable[Level]) -> Headers:
     levels = tuple(levels)
-    found: list[tuple[str, str]] = []
+    found: dict[bytes, bytes] = {}
     for what in ("requests", "tokens"):
         level = tightest(levels, what)
         if level is not None:
-            found += [
-                (f"x-ratelimit-limit-{what}", str(level.meter.limit)),
-                (f"x-ratelimit-remaining-{what}", str(level.left)),
-                (f"x-ratelimit-reset-{what}", duration(level.resets or 0.0)),
-            ]
+            limit, remaining, reset = _TIGHTEST[what]
+            found[limit] = b"%d" % level.meter.limit
+            found[remaining] = b"%d" % level.left
+            found[reset] = duration(level.resets).encode() if level.resets else b"0ms"
     for level in levels:
         meter = level.meter
         if meter.what == "money":
             if meter.shown == "key":
-                found.append(("x-litellm-key-max-budget", str(money.dollars(meter.limit))))
-                found.append(("x-litellm-key-spend", str(money.dollars(level.used - level.reserved))))
+                found[b"x-litellm-key-max-budget"] = str(money.dollars(meter.limit)).encode()
+                found[b"x-litellm-key-spend"] = str(money.dollars(level.used - level.reserved)).encode()
             continue
-        whose, kind = _SHOWN.get(meter.shown, meter.shown), LIMIT_TYPE[meter.what]
-        found.append((f"x-ratelimit-{whose}-limit-{kind}", str(meter.limit)))
-        found.append((f"x-ratelimit-{whose}-remaining-{kind}", str(level.left)))
-        if meter.shown == "key" and meter.what != "parallel":
-            found.append((f"x-litellm-key-{'rpm' if meter.what == 'requests' else 'tpm'}-limit", str(meter.limit)))
-    return [(name.encode(), value.encode("latin-1")) for name, value in dict(found).items()]
+        limits, remaining = _names(meter.shown, meter.what)
+        for name in limits:
+            found[name] = b"%d" % meter.limit
+        found[remaining] = b"%d" % level.left
+    return list(found.items())
+
+
+@lru_cache(256)
+def _names(shown: str, what: What) -> tuple[tuple[bytes, ...], bytes]:
+    """Of the headers that say a limit, and of the one that says what is left."""
+    begin, kind = f"x-ratelimit-{_SHOWN.get(shown, shown)}", LIMIT_TYPE[what]
+    limits = [f"{begin}-limit-{kind}"]
+    if shown == "key" and what != "parallel":
+        limits.append(f"x-litellm-key-{'rpm' if what == 'requests' else 'tpm'}-limit")
+    return tuple(name.encode() for name in limits), f"{begin}-remaining-{kind}".encode()
 
 
 def put_right(levels: Iterable[Level], reserved: int, used: int) -> tuple[Level, ...]:

@@ -191,10 +191,9 @@ def _mentions(events: bytes) -> bool:
 def _before_usage(data: bytes) -> tuple[bytes, bytes]:
     """The whole events at its beginning that tell nothing, and the rest."""
     first = data.find(_USAGE)
-    if first >= 0 and b"\r" not in data and _META not in data:
-        end = data.rfind(b"\n\n", 0, first)
-    else:
-        end = -1
+    if first < 0 or b"\r" in data or _META in data:
+        return b"", data
+    end = data.rfind(b"\n\n", 0, first)
     return (data[: end + 2], data[end + 2 :]) if end >= 0 else (b"", data)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 
 from aiops.gateway.shared import accounting
@@ -27,6 +27,7 @@ SHADOW_SECONDS = 60.0  # between two lines about the same meter
 
 MOST_UNSETTLED = 100_000
 
+NOTHING = Counts()
 Seeder = Callable[[Sequence[accounting.Unseeded], str], Awaitable[None]]
 """Tells the counters of this epoch what the ledger says. Raises Unavailable when nobody can."""
 
@@ -44,7 +45,7 @@ class Reservation:
     held: bool = False
     settles: str = ""
     levels: tuple[Level, ...] = ()
-    counts: Counts = field(default_factory=Counts)
+    counts: Counts = NOTHING
     is_opened: bool = False
 
 

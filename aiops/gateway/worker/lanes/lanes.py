@@ -19,6 +19,7 @@ from aiops.gateway.worker.front.passage import STOPS_AT_ONCE
 from aiops.gateway.worker.lanes.direct.attempt import JSON, OF_SOUND, Request
 from aiops.gateway.worker.lanes.direct.direct import Direct, refuse
 from aiops.gateway.worker.lanes.direct.failed import Failed
+from aiops.gateway.worker.lanes.origins import Origins
 from aiops.gateway.worker.lanes.plan import Planner
 from aiops.gateway.worker.lanes.read_by_litellm import FIELDS, PREFIXES
 from aiops.spec.lanes.table import PATHS
@@ -42,6 +43,7 @@ class Lanes:
         self._litellm = litellm
         self._planner = planner
         self._direct = direct
+        self._origins = Origins()
 
     def of(self, asked: Asked) -> Application:
         """What answers this request."""
@@ -115,7 +117,7 @@ class Lanes:
                 kind = header(scope, b"content-type")
                 kind = kind if _form(kind) else JSON
                 read = await receive()  # from here on it says when the client has left, which whoever queues asks
-                request = Request(this, asked, path, kind, scope, send)
+                request = Request(this, asked, path, kind, scope, self._origins.told(scope, send))
                 targets, failure = await self._direct.answer(request, targets)
                 if not targets:
                     return

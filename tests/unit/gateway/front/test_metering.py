@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from aiops.gateway.worker.front import asked
+from aiops.gateway.worker.front import asked, passage
 from aiops.gateway.worker.front.estimate import AnswerLengths
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.prices import Tokens
@@ -181,6 +181,32 @@ def test_events_that_say_null_of_usage_as_openais_do_are_passed_on(size: int, en
 def test_the_words_of_an_event_are_counted_between_their_quotes(said: bytes, characters: int) -> None:
     metering, _ = metered(b"data: " + said + b"\n\n", SSE)
     assert metering.tokens(0).completion == -(-characters // 4)
+
+
+def test_who_leaves_pays_for_the_words_that_came_in_one_piece_with_what_the_prompt_used() -> None:
+    metering = Metering(hides_usage=True)
+    metering.start(200, [(b"content-type", SSE)])
+    tells = CHUNK % (b'{"index":0,"delta":{"content":""}}', b',"usage":{"prompt_tokens":10,"completion_tokens":0}')
+    metering.feed(WORDS + tells, more=True)
+    assert metering.tokens(99) == Tokens(10, 6)  # 24 characters
+
+
+@pytest.mark.parametrize(
+    ("piece", "last"),
+    [
+        (DONE, True),
+        (WORDS + b"data:[DONE]\r\n\r\n", True),
+        (b'event: message_stop\ndata: {"type": "message_stop"}\n\n', True),
+        (b'data: {"type":"response.completed","response":{}}\n\n', True),
+        (b"event: response.failed\ndata: {}\n\n", True),
+        (CHUNK % (b'{"delta":{"content":"data: [DONE]"}}', b""), False),
+        (b'data: {"type":"response.output_text.delta","delta":"event: response.completed"}\n\n', False),
+        (WORDS, False),
+        (b"", False),
+    ],
+)
+def test_a_stream_says_that_nothing_more_comes_in_the_words_of_its_api(piece: bytes, last: bool) -> None:
+    assert passage.is_last(piece) is last
 
 
 def test_a_word_that_comes_with_its_usage_is_not_taken_out() -> None:

@@ -159,6 +159,21 @@ def test_a_stream_that_breaks_in_the_middle_says_so_and_nobody_else_is_asked(cut
     run(act())
 
 
+@pytest.mark.parametrize("error", [event(ERROR), b"event: error\n" + event({"type": "error", "error": {}})])
+def test_an_error_in_the_middle_of_a_stream_is_passed_on_and_counts(error: bytes) -> None:
+    async def act() -> None:
+        text = event(chunk(content='event: error {"error":'))
+        async with server(pieces(ROLE, FIRST, text, SECOND + error)) as one, lane(one.url) as place:
+            answer = await place.ask(chat(stream=True))
+            assert answer.body == (ROLE + FIRST + text + SECOND + error).replace(b"alpha-there", b"alpha")
+            assert (place.ended, place.call.failure) == (State.FAILED, "broke off")
+        async with server(pieces(ROLE, FIRST, text, DONE)) as one, lane(one.url) as place:
+            await place.ask(chat(stream=True))
+            assert place.ended is State.ANSWERING
+
+    run(act())
+
+
 @pytest.mark.parametrize(
     ("say", "retries", "times"),
     [

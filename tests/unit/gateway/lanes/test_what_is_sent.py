@@ -113,3 +113,28 @@ def test_a_key_is_shown_as_the_api_wants_it_and_never_twice() -> None:
     )
     found = asking(own, {"K": "secret", "OTHER": "Basic x"}).headers_for([], JSON)
     assert [value for name, value in found if name == b"authorization"] == [b"Basic x"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "wanted"),
+    [
+        ('[{"role" : "developer","content":"x\\u00e9"}]', '[{"role" : "system","content":"x\\u00e9"}]'),
+        ('[{"content":"\\"role\\":\\"developer\\"","role":"user"}]', None),
+        ('[{"role":"developer","x":{"role":"developer"}}]', '[{"role":"system","x":{"role":"developer"}}]'),
+        ('[{"role":"develop\\u0065r","content":"developer"}]', '[{"role":"system","content":"developer"}]'),
+        ('[{"role":"user","content":"developer"}]', None),
+    ],
+)
+def test_a_role_that_few_models_know_is_sent_as_system(messages: str, wanted: str | None) -> None:
+    before, after = ('{"model":"there", "messages":' + text + "}" for text in (messages, wanted or messages))
+    found = sent(before.encode())
+    assert json.loads(found) == json.loads(after)
+    assert "e9" not in before or found == after.encode(), "what did not have to change stays as it was"
+
+
+@pytest.mark.parametrize("kind", [b"", b"text/plain", b"application/json; charset=utf-8", b"application/JSON"])
+def test_a_body_that_is_no_form_is_called_json_whatever_its_client_called_it(kind: bytes) -> None:
+    direct = Direct(deployment="d", provider="p", url="u", paths=frozenset())
+    assert asking(direct, {}).headers_for([], kind) == [(b"content-type", JSON)]
+    form = b"multipart/form-data; boundary=x"
+    assert asking(direct, {}).headers_for([], form) == [(b"content-type", form)]

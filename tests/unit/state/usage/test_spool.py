@@ -248,3 +248,28 @@ def test_what_is_written_is_its_owners_alone(tmp_path: Path) -> None:
     assert len(there) == 3
     assert {stat.S_IMODE(path.stat().st_mode) for path in there} == {0o600}
     assert stat.S_IMODE((tmp_path / "state" / "spool").stat().st_mode) == 0o700
+
+
+def test_of_a_request_that_ends_only_the_end_is_read_where_nothing_else_is_wanted(tmp_path: Path) -> None:
+    writer = Spool(tmp_path, print)
+    for id in ("ended", "under way", "torn"):
+        writer.accepted(accepted(id))
+    for id in ("ended", "torn"):
+        writer.ending(usage(id))
+    writer.ended(usage("torn"))
+    writer.ended(usage("ended"))
+    writer.close()
+    [file] = spooled.files(tmp_path)
+    lines = file.path.read_bytes().splitlines(keepends=True)
+    lines[5] = lines[5].replace(b'"status":200', b'"status":500')  # its sum is wrong now: it never ended
+    file.path.write_bytes(b"".join(lines))
+    part = spooled.read(file.path, 0, last_words=True)
+    assert [(kind, record.id) for kind, record in part.records] == [
+        ("accepted", "under way"), ("accepted", "torn"), ("ending", "torn"), ("ended", "ended"),
+    ]  # fmt: skip
+    assert (part.torn, part.offset) == (1, file.path.stat().st_size)
+
+
+def test_what_json_can_say_and_orjson_cannot_is_written_and_read(tmp_path: Path) -> None:
+    odd = replace(usage("r"), end_user="half \ud800 of a pair", cost=2**70)
+    assert spool.decode(spool.encode(odd).rstrip(b"\n")) == ("ended", odd)

@@ -30,8 +30,11 @@ from aiops.gateway.worker.reply import (
 
 RETRIES_HEADER = b"x-litellm-attempted-retries"
 CALL_ID_HEADER = b"x-litellm-call-id"
+OF_STREAMS: Headers = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+"""Proxies in front of us, nginx among them, would keep the pieces back without."""
 HELD = 64 * 1024  # bytes in which an answer may say that it begins
-_ERROR = (b'data: {"error"', b'data:{"error"', b"event: error", b"event:error")
+# How an answer that has begun says that it goes no further. In a text of a model quotes and ends of lines are escaped.
+_ERROR, _ERROR_EVENT = b'{"error":', b"event: error"
 
 
 def head(call: Call, status: int, kind: bytes, retries: int, provider_says: Headers) -> Headers:
@@ -104,7 +107,7 @@ class Stream:
                 if passed:
                     self._ends_whole = passed.endswith(b"\n")
                     await send({"type": "http.response.body", "body": passed, "more_body": True})
-                if piece.startswith(_ERROR):
+                if _ERROR in piece or piece.startswith(_ERROR_EVENT) or b"\n" + _ERROR_EVENT in piece:
                     self._board.failed(self._call, None, BROKE_OFF)
         except UpstreamError as error:
             if not self.begun:
@@ -138,7 +141,7 @@ class Stream:
         """Whether the first token is there now, in what was kept back so far."""
         self._held.append(piece)
         self._size += len(piece)
-        if b"\n" not in piece:
+        if b"\n" not in piece and b"\r" not in piece:
             return self._size > HELD
         data = piece if len(self._held) == 1 else b"".join(self._held)
         begin = 0
@@ -178,5 +181,5 @@ class Stream:
 
 def _end(data: bytes, begin: int) -> int:
     """Behind the event that begins there; 0: it has no end yet."""
-    found = [at + len(end) for end in (b"\n\n", b"\r\n\r\n") if (at := data.find(end, begin)) >= 0]
+    found = [at + len(end) for end in (b"\n\n", b"\r\n\r\n", b"\r\r") if (at := data.find(end, begin)) >= 0]
     return min(found, default=0)

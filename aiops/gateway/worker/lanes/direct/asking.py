@@ -13,6 +13,7 @@ from aiops.spec.lanes.table import Direct
 from aiops.spec.shapes.reference import REFERENCE
 
 JSON = (b"content-type", b"application/json")
+_FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 VERSION = b"anthropic-version"
 _VERSION = b"2023-06-01"
 _PASSED_ON = frozenset({VERSION, b"anthropic-beta"})
@@ -40,10 +41,11 @@ class Asking:
         return url if not query else f"{url}{'&' if '?' in url else '?'}{query.decode('latin-1')}"
 
     def headers_for(self, given: Headers, kind: bytes) -> Headers:
-        """``given``: those of the client; ``kind``: what its body is."""
+        """``given``: those of the client; ``kind``: what it calls its body. All but forms is JSON, and called so:
+        servers do not read it from a client that called it text, or nothing."""
         head = self.headers
         if not self.says_kind:
-            head = [JSON if kind == JSON[1] else (JSON[0], kind), *head]
+            head = [(JSON[0], kind) if kind.lower().startswith(_FORMS) else JSON, *head]
         if self.direct.wire == "anthropic":
             head += [pair for pair in given if pair[0] in _PASSED_ON]
             if not any(name == VERSION for name, _ in head):

@@ -160,7 +160,7 @@ class Attempts:
         if packed not in packing.KNOWN:
             return failed.nonsense(provider, "a coding that nobody asked for")
         if kind.startswith(SSE):
-            head = answer.head(request.call, 200, kind, retries, said.headers)
+            head = answer.head(request.call, 200, kind, retries, said.headers) + answer.OF_STREAMS
             return await stream.pass_on(packing.unpacked(said.pieces(), packed), head)
         if request.path in OF_SOUND and not kind.startswith((JSON, b"text/html")):
             head = answer.head(request.call, 200, kind, retries, said.headers)

@@ -20,6 +20,7 @@ from aiops.gateway.worker.lanes.direct.asking import Asking
 _KEY = b'"model"'
 # Of a key, never of a text: quotes inside of a text are escaped, and no text is followed by a colon.
 _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_DEVELOPER = re.compile(rb'("role"\s*:\s*)"developer"')
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
 _FIELD_OF_A_FORM = re.compile(
     rb'(?i)(?:^|\r\n)--[^\r\n]+\r\n(?:[^\r\n]+\r\n)*?content-disposition:[^\r\n]*[; ]name="?model"?(?=[\r\n;])'
@@ -35,7 +36,7 @@ def body(asked: Asked, asking: Asking, model: str, kind: bytes) -> bytes:
     if not asking.is_plain:
         direct = asking.direct
         if _restructured(said, asking):
-            return _written(_edited(asked, asking, model))
+            return _without_developers(_written(_edited(asked, asking, model)), said)
         more = [text for name, text in asking.defaults.items() if name not in said]
         more += [text for name, text in asking.forced.items() if name not in said]
         if "stream_options" in direct.drop:
@@ -43,7 +44,8 @@ def body(asked: Asked, asking: Asking, model: str, kind: bytes) -> bytes:
         if more:
             start = sent.index(b"{") + 1
             sent = sent[:start] + b",".join(more) + (b"," if said else b"") + sent[start:]
-    return sent if said.get("model") == model else _with_model(sent, said, model)
+    named = sent if said.get("model") == model else _with_model(sent, said, model)
+    return _without_developers(named, said) if b'"developer"' in named else named
 
 
 def _restructured(said: Mapping[str, Any], asking: Asking) -> bool:
@@ -73,6 +75,26 @@ def _written(said: dict[str, Any]) -> bytes:
         return orjson.dumps(said)
     except TypeError:  # numbers that it does not write
         return json.dumps(said).encode()
+
+
+def _without_developers(sent: bytes, said: Mapping[str, Any]) -> bytes:
+    """A role that OpenAI's reasoning models alone know. Templates of others refuse it, or leave out what it says; they
+    are sent `system` in its place, as LiteLLM does it."""
+    messages = said.get("messages")
+    if not isinstance(messages, list):
+        return sent
+    many = sum(isinstance(each, dict) and each.get("role") == "developer" for each in messages)
+    if not many:
+        return sent
+    spliced, found = _DEVELOPER.subn(rb'\1"system"', sent)
+    if found == many:
+        return spliced
+    # It is written with an escape, or stands elsewhere too.
+    edited = json.loads(sent.decode("utf-8", "surrogatepass"))
+    for each in edited["messages"]:
+        if each.get("role") == "developer":
+            each["role"] = "system"
+    return _written(edited)
 
 
 def _with_model(sent: bytes, said: Mapping[str, Any], model: str) -> bytes:
