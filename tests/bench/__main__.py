@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.bench import away, changes, command_line, routing, sizes, starting, store, tenancy
+from tests.bench.clients import section as clients
 from tests.bench.figures import Figure, table
 from tests.bench.gateways import BenchError
 from tests.bench.lanes import section
@@ -37,6 +38,7 @@ SECTIONS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "store": store.store,
     "keys": tenancy.keys,
     "stores-away": away.stores_away,
+    "clients": clients.clients,
 }
 
 

@@ -63,7 +63,9 @@ def store(session: Session) -> Iterator[Figure]:
         raise BenchError(reason)
     key_count, usage_count = session.rounds(1_000_000, 100_000), session.rounds(10_000_000, 1_000_000)
     with contextlib.ExitStack() as stack:
-        server = Postgres(shared_buffers="512MB", max_wal_size="4GB", jit="off")
+        server = Postgres(
+            shared_buffers="4GB", max_wal_size="16GB", wal_level="minimal", max_wal_senders="0", jit="off"
+        )
         stack.callback(server.remove)
         engine = open.engine(server.database(), statement_seconds=3600)
         stack.callback(engine.dispose)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.lanes import answers
-from tests.e2e.lanes.asking import ALONE, FALLS_BACK, SOON, ask, asking, by
+from tests.e2e.lanes.asking import ALONE, FALLS_BACK, SOON, ask, asking, by, require_error
 from tests.e2e.lanes.failures import ERROR_EVENT, bytes_of, role, token
 from tests.e2e.lanes.place import Place
 from tests.e2e.lanes.upstream import Arrived, Peer, Script, Upstream
@@ -43,15 +43,21 @@ def stream(gateway: Place, *, usage: bool = True) -> Answer:
     return ask(gateway, ALONE, stream=True, stream_options=options)
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_bytes_that_are_no_utf8_come_as_they_are(gateway: Place, provider: Upstream, whole: bool) -> None:
-    said = event("caf\0").replace(b"\\u0000", b"\xe9\xff")
-    provider.script = streaming(b"data: " + said + b"\n\n", answers.DONE)
-    if whole:
-        provider.script = bytes_of(HEAD + b"content-length: %d\r\n\r\n%s" % (len(said), said))
-    answer = stream(gateway) if not whole else ask(gateway, ALONE)
-    assert answer.status == 200
-    assert b"caf\xe9\xff" in answer.unpacked
+NO_UTF8 = b"caf\xe9\xff"
+
+
+def test_bytes_that_are_no_utf8_come_as_they_are_in_a_stream(gateway: Place, provider: Upstream) -> None:
+    said = b"data: " + event("@").replace(b"@", NO_UTF8) + b"\n\n"
+    provider.script = streaming(said, answers.DONE)
+    for usage in (True, False):
+        assert stream(gateway, usage=usage).body == said + answers.DONE
+
+
+def test_bytes_that_are_no_utf8_are_no_json_and_no_answer(gateway: Place, provider: Upstream) -> None:
+    said = event("@").replace(b"@", NO_UTF8)
+    provider.script = bytes_of(HEAD + b"content-length: %d\r\n\r\n%s" % (len(said), said))
+    assert by(ask(gateway, FALLS_BACK)) == "spare"
+    require_error(ask(gateway, ALONE), 500, 502)
 
 
 def test_an_event_of_ten_megabytes_comes_byte_for_byte(gateway: Place, provider: Upstream) -> None:

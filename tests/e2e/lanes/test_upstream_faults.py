@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import threading
 import time
 
 import pytest
@@ -85,16 +86,26 @@ def test_more_than_the_length_that_was_said_is_nobodys_answer(gateway: Place, pr
 
 def test_an_answer_that_comes_before_it_is_asked_for_is_nobodys(gateway: Place, provider: Upstream) -> None:
     evil = answers.whole({"choices": [{"index": 0, "message": {"role": "assistant", "content": "not yours"}}]})
+    go_on, said = asyncio.Event(), threading.Event()
 
     async def script(peer: Peer, arrived: Arrived) -> None:
         await peer.send(answers.answer(arrived.target, arrived.said))
-        await asyncio.sleep(0.02)
+        await go_on.wait()
+        go_on.clear()
         await peer.send(evil)
+        said.set()
+
+    async def let_go() -> None:
+        go_on.set()
 
     provider.script = script
     for number in range(6):
         assert ask(gateway, ALONE, user=f"u{number}").said.endswith(f" for u{number}")
-        time.sleep(0.03)
+        said.clear()
+        provider.call(let_go())
+        assert said.wait(SOON)
+        # Between two requests: whoever had asked already could not know. That it was noticed shows in the connection.
+        until(lambda: provider.open == 0, SOON, "the connection to be closed")
 
 
 def test_a_stream_that_never_ends_ends_with_its_client(gateway: Place, provider: Upstream) -> None:
@@ -110,26 +121,52 @@ def test_a_stream_that_never_ends_ends_with_its_client(gateway: Place, provider:
     until(lambda: provider.posted[0].left, SOON, "the connection to the provider to be closed")
 
 
-def test_a_body_that_never_ends_is_given_up_in_time(gateway: Place, provider: Upstream) -> None:
+def test_a_body_that_never_ends_is_as_long_as_its_client_waits(gateway: Place, provider: Upstream) -> None:
+    """Some services send blanks while they think. Whoever waits is let wait, as by LiteLLM's lane."""
+
     async def script(peer: Peer, arrived: Arrived) -> None:
         await peer.send(HEAD + b"transfer-encoding: chunked\r\n\r\n")
         while True:
             await peer.piece(b" ")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(SHORT_SECONDS / 20)
 
     provider.script = script
-    assert by(ask(gateway, SHORT)) == "spare"
+    with asking(gateway, SHORT):
+        until(lambda: provider.posted, SOON, "a request at the provider")
+        time.sleep(SHORT_SECONDS * 1.2)
+        assert provider.posted[0].left is None
+    until(lambda: provider.posted[0].left, SOON, "the connection to the provider to be closed")
+    assert gateway.spare.posted == []
+
+
+def test_a_body_without_measure_is_no_answer(gateway: Place, provider: Upstream) -> None:
+    async def script(peer: Peer, arrived: Arrived) -> None:
+        await peer.send(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+        while True:
+            await peer.piece(b" " * 4 * MEGABYTE)
+
+    provider.script = script
+    assert by(ask(gateway, FALLS_BACK)) == "spare"
     until(lambda: provider.posted[0].left, SOON, "the connection to the provider to be closed")
 
 
-@pytest.mark.parametrize("what", ["head", "body"])
-def test_who_drips_is_given_up_in_time(gateway: Place, provider: Upstream, what: str) -> None:
+def test_blanks_before_an_answer_are_part_of_it(gateway: Place, provider: Upstream) -> None:
     async def script(peer: Peer, arrived: Arrived) -> None:
-        whole = answers.answer(arrived.target, arrived.said)
-        start = 0 if what == "head" else whole.index(b"\r\n\r\n") + 4
-        await peer.send(whole[:start])
-        for at in range(start, len(whole)):
-            await peer.send(whole[at : at + 1])
+        await peer.send(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+        for _ in range(5):
+            await peer.piece(b"\n")
+            await asyncio.sleep(0.02)
+        await peer.piece(json.dumps(answers.one(arrived.target, arrived.said)).encode())
+        await peer.send(b"0\r\n\r\n")
+
+    provider.script = script
+    assert ask(gateway, ALONE, user="me").said.endswith(" for me")
+
+
+def test_a_head_that_drips_is_given_up_in_time(gateway: Place, provider: Upstream) -> None:
+    async def script(peer: Peer, arrived: Arrived) -> None:
+        for at in answers.answer(arrived.target, arrived.said):
+            await peer.send(bytes([at]))
             await asyncio.sleep(SHORT_SECONDS / 20)
 
     provider.script = script

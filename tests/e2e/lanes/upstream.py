@@ -207,6 +207,9 @@ class Upstream:
                 await peer.send(answers.listing(self.models))
             else:
                 await (self.script or say)(peer, arrived)
+        except ConnectionError:
+            arrived.left = time.monotonic()
+            raise
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):

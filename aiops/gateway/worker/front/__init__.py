@@ -1,4 +1,4 @@
-"""What stands before LiteLLM on the public port. Plain ASGI; nothing here imports LiteLLM.
+"""What stands before the lanes on the public port. Plain ASGI; nothing here imports LiteLLM.
 
 key, known, identify      who asks
 asked, doors, listing     what for

@@ -1,7 +1,7 @@
 """The public port: what is not an open door is not there, nothing but health answers without a key, and whoever is
 let in is held to what its key may do, counted and accounted.
 
-    identify -> may it? -> reserve -> LiteLLM -> settle -> account
+    identify -> may it? -> reserve -> lanes -> settle -> account
 
 Requests of aiops itself come by a private unix socket and are not looked at; its proofs by this port are neither
 limited nor accounted. What a model is asked goes through the lanes, whoever asks.

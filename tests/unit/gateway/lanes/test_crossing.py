@@ -217,6 +217,20 @@ def test_when_litellm_fails_too_the_first_reason_is_said() -> None:
     run(act())
 
 
+def test_when_choosing_fails_litellm_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act() -> None:
+        async with server(WELL) as one, lane(one.url) as place:
+
+            async def order(*_: Any) -> list[str]:
+                raise ZeroDivisionError
+
+            monkeypatch.setattr(place.dispatch, "order", order)
+            assert (await place.ask(chat("pool"))).status == 200
+            assert place.litellm.calls and place.board.routing_errors == 1
+
+    run(act())
+
+
 def test_a_table_that_says_litellm_is_obeyed() -> None:
     async def act() -> None:
         async with server(WELL) as one, lane(one.url, mode="litellm") as place:

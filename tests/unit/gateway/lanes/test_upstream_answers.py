@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from aiops import __version__
+from aiops.gateway.worker import egress
 from aiops.gateway.worker.lanes.upstream.answer import Answer
 from aiops.gateway.worker.lanes.upstream.ask import Ask
 from aiops.gateway.worker.lanes.upstream.client import Upstream
@@ -96,11 +99,22 @@ async def test_the_sixth_version_of_addresses() -> None:
 
 
 @in_worker_loop
-async def test_a_name_whose_first_address_nobody_listens_at() -> None:
-    """`localhost` is two addresses on most hosts; the server has one of them."""
+async def test_a_name_whose_first_address_nobody_listens_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = egress.Loop.getaddrinfo
+
+    async def look_up(loop: egress.Loop, host: str, port: int, **options: Any) -> Any:
+        if host != "two.test":
+            return await real(loop, host, port, **options)
+        sixth, fourth = ("::1", port, 0, 0), ("127.0.0.1", port)
+        return [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", sixth),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", fourth),
+        ]
+
+    monkeypatch.setattr(egress.Loop, "getaddrinfo", look_up)
     async with faulty([OK]) as server:
-        assert (await whole(server, url=server.url.replace("127.0.0.1", "localhost")))[1] == b"ok"
-    assert b"host: localhost:%d\r\n" % server.port in server.heard[0]
+        assert (await whole(server, url=server.url.replace("127.0.0.1", "two.test")))[1] == b"ok"
+    assert b"host: two.test:%d\r\n" % server.port in server.heard[0]
 
 
 @in_worker_loop
@@ -166,6 +180,12 @@ async def test_an_answer_may_last_as_long_as_its_connection() -> None:
     async with faulty([b"HTTP/1.0 200 OK\r\n\r\n", b"one", 0.02, b"two", Then.CLOSE]) as server:
         _, body = await whole(server)
     assert body == b"onetwo"
+
+
+@in_worker_loop
+async def test_a_server_that_ends_its_lines_carelessly() -> None:
+    async with faulty([b"HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n2 \r\nok\r\n0\r\n\r\n"]) as server:
+        assert (await whole(server))[1] == b"ok"
 
 
 @pytest.mark.parametrize("status", [204, 304])

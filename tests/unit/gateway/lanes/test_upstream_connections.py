@@ -226,6 +226,20 @@ async def test_who_is_cancelled_while_it_connects_leaves_no_socket() -> None:
             await until(lambda: sockets() == before)
 
 
+@in_worker_loop
+async def test_who_is_cancelled_in_the_moment_it_is_connected_leaves_no_socket() -> None:
+    async with faulty([OK]) as server:
+        asking = asyncio.create_task(Upstream().answer(replace(ASK, url=server.url)))
+        await asyncio.sleep(0)
+        (connecting,) = (each for each in asyncio.all_tasks() if "_through" in repr(each.get_coro()))
+        while not connecting.done():
+            await asyncio.sleep(0)
+        asking.cancel()  # before it hears of it
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await until(lambda: server.connections == server.gone == 1)
+
+
 def sockets() -> int:
     found = 0
     for each in Path("/proc/self/fd").iterdir():
@@ -264,6 +278,19 @@ async def test_a_connection_that_was_made_to_wait_is_used_again() -> None:
 
 
 @in_worker_loop
+async def test_one_that_waits_for_nobody_any_more_is_used_again() -> None:
+    """All of a long answer came in one read, and nobody reads it."""
+    async with faulty([b"HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n"], [OK]) as server:
+        upstream = Upstream()
+        async with upstream.ask(replace(ASK, url=server.url)) as answer:
+            source = answer._source
+            assert isinstance(source, Connection)
+            source.data_received(b"z" * 200_000)
+        assert await body(upstream, server) == b"ok"
+    assert server.connections == 1
+
+
+@in_worker_loop
 async def test_a_connection_keeps_nothing_of_the_request_that_made_it() -> None:
     class Belongings:
         pass
@@ -288,10 +315,7 @@ async def test_a_connection_keeps_nothing_of_the_request_that_made_it() -> None:
 
 @in_worker_loop
 async def test_nothing_is_left_of_a_thousand_requests_well_answered_or_not() -> None:
-    def alive() -> int:
-        gc.collect()
-        return sum(isinstance(each, Answer | Connection) for each in gc.get_objects())
-
+    gc.collect()
     before = alive()
     bad = ([Then.CLOSE], [b"nonsense"], [CHUNKED + chunk(b"a"), Then.RESET], [CHUNKED, Then.CLOSE])
     async with faulty(*([OK], *bad) * 200) as server:
@@ -305,7 +329,28 @@ async def test_nothing_is_left_of_a_thousand_requests_well_answered_or_not() -> 
         assert failures > 500
         await upstream.close()
         await until(lambda: server.gone == server.connections)
+    gc.collect()
     assert alive() <= before
+
+
+@in_worker_loop
+async def test_a_connection_that_has_ended_goes_without_the_collector() -> None:
+    gc.collect()
+    before = alive()
+    gc.disable()
+    try:
+        async with faulty([b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"]) as server:
+            upstream = Upstream()
+            for _ in range(50):
+                await body(upstream, server)
+            await until(lambda: server.gone == 50)
+            await until(lambda: alive() <= before)
+    finally:
+        gc.enable()
+
+
+def alive() -> int:
+    return sum(isinstance(each, Answer | Connection) for each in gc.get_objects())
 
 
 @in_worker_loop

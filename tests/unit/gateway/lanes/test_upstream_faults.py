@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from aiops.gateway.worker.lanes.upstream import pool
 from aiops.gateway.worker.lanes.upstream.ask import Ask
 from aiops.gateway.worker.lanes.upstream.client import Upstream
 from aiops.gateway.worker.lanes.upstream.connection import HEAD_BYTES
@@ -141,7 +142,8 @@ async def test_more_than_the_length_said_is_nobodys_answer(more: bytes) -> None:
 
 
 @in_worker_loop
-async def test_what_comes_unasked_is_nobodys_answer() -> None:
+async def test_what_comes_unasked_is_nobodys_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 1000.0)
     async with faulty([OK, 0.05, b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n"], [OK]) as server:
         upstream = Upstream()
         await ask(server, upstream)
@@ -182,9 +184,12 @@ async def test_a_chunk_that_is_none(bad: bytes) -> None:
         await until(lambda: server.gone == 1)
 
 
-@pytest.mark.parametrize("line", [b"x-long: " + b"y" * 1_000_000 + b"\r\n", b"x-many: yyyyyyyy\r\n" * 55_000])
+@pytest.mark.parametrize(
+    "line",
+    [b"x-long: " + b"y" * 1_000_000 + b"\r\n", b"x-many: yyyyyyyy\r\n" * 55_000, b"x-long: " + b"y" * 90_000 + b"\r\n"],
+)
 @in_worker_loop
-async def test_a_megabyte_of_headers_is_refused_with_the_limit(line: bytes) -> None:
+async def test_headers_that_are_too_long_are_refused_with_the_limit(line: bytes) -> None:
     async with faulty([b"HTTP/1.1 200 OK\r\n" + line + b"content-length: 2\r\n\r\nok", Then.HANG]) as server:
         asked = await ask(server)
         assert isinstance(asked.error, Malformed)

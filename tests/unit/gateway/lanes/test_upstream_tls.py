@@ -197,10 +197,10 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @asynccontextmanager
-async def proxied() -> AsyncIterator[Proxy]:
+async def proxied(context: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
     made = Proxy()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = f"http://us%40er:pass@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=context)
+    made.url = f"http{'s' if context else ''}://us%40er:pass@127.0.0.1:{server.sockets[0].getsockname()[1]}"
     yield made
     server.close()
 
@@ -231,6 +231,18 @@ async def test_a_proxy_digs_a_tunnel_and_sees_nothing(context: ssl.SSLContext, e
     assert head == b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (place, place, CREDENTIALS)
     assert server.connections == 1
     assert b"proxy-authorization" not in server.heard[0]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@in_worker_loop
+async def test_a_proxy_that_is_asked_by_tls_itself(
+    scheme: str, context: ssl.SSLContext, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("SSL_VERIFY", "False")
+    async with proxied(context) as proxy, faulty([OK], context=context) as server:
+        environment.setenv(f"{scheme.upper()}_PROXY", proxy.url)
+        assert await body(Upstream(), server.url.replace("https", scheme)) == b"ok"
+    assert len(proxy.heard) == 1
 
 
 @pytest.mark.parametrize("says", [b"HTTP/1.1 407 Who are you\r\n\r\n", b"nonsense\r\n\r\n", b"x" * 20_000])

@@ -141,7 +141,7 @@ class Stream:
         """Whether the first token is there now, in what was kept back so far."""
         self._held.append(piece)
         self._size += len(piece)
-        if b"\n" not in piece:
+        if b"\n" not in piece and b"\r" not in piece:
             return self._size > HELD
         data = piece if len(self._held) == 1 else b"".join(self._held)
         begin = 0
@@ -181,5 +181,5 @@ class Stream:
 
 def _end(data: bytes, begin: int) -> int:
     """Behind the event that begins there; 0: it has no end yet."""
-    found = [at + len(end) for end in (b"\n\n", b"\r\n\r\n") if (at := data.find(end, begin)) >= 0]
+    found = [at + len(end) for end in (b"\n\n", b"\r\n\r\n", b"\r\r") if (at := data.find(end, begin)) >= 0]
     return min(found, default=0)

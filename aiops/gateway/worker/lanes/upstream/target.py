@@ -71,7 +71,7 @@ def _proxy(scheme: str, host: str) -> Proxy | None:
         return None
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError(f"a proxy of {parts.scheme or 'no scheme'} is not supported; use http")
+        raise ValueError(f"a proxy of {parts.scheme or 'no scheme'} is not supported; use http or https")
     return Proxy(
         _ascii(parts.hostname), parts.port or _PORTS[parts.scheme], parts.scheme == "https", _credentials(parts)
     )
