@@ -6,6 +6,7 @@ its fallbacks and theirs, each once, as LiteLLM's router goes through them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from aiops.spec.names import HIDDEN
 
 if TYPE_CHECKING:
     from aiops.gateway.worker.lanes.direct.attempt import Request
+
+log = logging.getLogger("aiops.lanes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,14 @@ class Planner:
 
     async def plan(self, call: Call, said: Mapping[str, Any]) -> Sequence[Target]:
         """Whom to ask; nobody when it is LiteLLM's to say. Notes in ``call`` which rule says so."""
+        try:
+            return await self._planned(call, said)
+        except Exception:  # LiteLLM can choose alone, which is better than no answer
+            self._dispatch.board.routing_errors += 1
+            log.exception("routing failed; LiteLLM is asked")
+            return ()
+
+    async def _planned(self, call: Call, said: Mapping[str, Any]) -> Sequence[Target]:
         known = self._plain.get(call.name)
         if known is not None:
             return known
