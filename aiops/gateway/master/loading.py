@@ -110,8 +110,12 @@ class Loading:
                 peer.send(said)
 
     def leave_to_master(self) -> None:
-        """In a light worker that is forked meanwhile: what is imported in part is as good as not at all."""
+        """In a light worker that is forked meanwhile."""
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        self.forget_what_is_not_finished()
+
+    def forget_what_is_not_finished(self) -> None:
+        """What is imported in part is as good as not at all."""
         if self.going_on:
             for name in sys.modules.keys() - self._before:
                 del sys.modules[name]

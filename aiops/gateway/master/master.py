@@ -80,7 +80,8 @@ class Master:
         self._control = ControlSocket(self._events, self._options.run, self._obey, self._lost, inherited)
         self._pid_file.write_text(f"{os.getpid()}\n")
         runtime.version()  # known to be malicious, perhaps
-        if is_loaded_first(pointer.read(self._options.state), self._workforce.groups, self._orphans.pids):
+        committed, groups = pointer.read(self._options.state), self._workforce.groups
+        if self._succession.is_to_be_proved or is_loaded_first(committed, groups, self._orphans.pids):
             self._loading.at_once()
             self._changes.loaded()
         self._succession.arrived()

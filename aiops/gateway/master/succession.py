@@ -74,6 +74,11 @@ class Succession:
             self._back_at = time.monotonic() + self._given.hold
         say(f"runs in {sys.prefix} now" + (f", because {self._given.error}" if self._given.error else ""))
 
+    @property
+    def is_to_be_proved(self) -> bool:
+        """This program was given everything on approval: what it brings has to work, LiteLLM included."""
+        return self._given is not None and self._given.hold > 0
+
     # --- while it runs ----------------------------------------------------------------------------------------
 
     def want(self, peer: protocol.Peer, request: messages.Handover, busy: bool) -> None:

@@ -1,0 +1,304 @@
+"""A request that is given to another worker is the request that its client sent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httptools
+import pytest
+import uvicorn
+
+from aiops.gateway.shared.steady import LOST
+from aiops.gateway.worker import connections, giving
+from aiops.gateway.worker.connections import Heirs
+from aiops.gateway.worker.front.asgi import ADMIN, Receive, Scope, Send
+from aiops.gateway.worker.front.beyond import GIVEN, NeedsLiteLLM, id_of
+
+CHUNKED = (
+    b"POST /v1/a%20b?x=1&y=%2F HTTP/1.1\r\nHost: h\r\nX-Two: 1\r\nX-Two: 2\r\n"
+    b"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+)
+
+
+def parsed(data: bytes) -> tuple[bytes, bytes, list[tuple[bytes, bytes]], bytes]:
+    class Seen:
+        url, body = b"", b""
+
+        def __init__(self) -> None:
+            self.headers: list[tuple[bytes, bytes]] = []
+
+        def on_url(self, url: bytes) -> None:
+            self.url += url
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            self.headers.append((name, value))
+
+        def on_body(self, body: bytes) -> None:
+            self.body += body
+
+    seen = Seen()
+    parser = httptools.HttpRequestParser(seen)
+    parser.feed_data(data)
+    return parser.get_method(), seen.url, seen.headers, seen.body
+
+
+def test_a_request_as_bytes_is_the_same_request_with_its_body_in_one_piece() -> None:
+    scope: Scope = {
+        "method": "POST",
+        "path": "/v1/a b",
+        "raw_path": b"/v1/a%20b",
+        "query_string": b"x=1&y=%2F",
+        "headers": [(b"host", b"h"), (b"x-two", b"1"), (b"transfer-encoding", b"chunked"), (b"x-two", b"2")],
+    }
+    method, url, headers, body = parsed(giving.as_bytes(scope, b"whole"))
+    assert (method, url, body) == (b"POST", b"/v1/a%20b?x=1&y=%2F", b"whole")
+    assert headers == [(b"host", b"h"), (b"x-two", b"1"), (b"x-two", b"2"), (b"content-length", b"5")]
+
+
+def test_a_request_without_a_body_has_no_length() -> None:
+    scope: Scope = {"method": "GET", "path": "/v1/models", "headers": [(b"host", b"h")]}
+    assert parsed(giving.as_bytes(scope, b"")) == (b"GET", b"/v1/models", [(b"host", b"h")], b"")
+
+
+@pytest.mark.parametrize("size", [0, 1, 10_000_000])
+def test_what_is_packed_is_what_is_unpacked(size: int) -> None:
+    given = giving.Given(b"x" * size, b"behind it", "an id", admin=True)
+    assert giving.taken(giving.packet(given), giving.payload(given)) == given
+
+
+def test_memory_is_closed_also_when_what_is_said_about_it_is_damaged() -> None:
+    memory = giving.payload(giving.Given(b"x"))
+    with pytest.raises(ValueError, match="Expecting"):
+        giving.taken(connections.GIVE + b"{", memory)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(memory)
+
+
+def nothing(*_: object) -> None:
+    pass
+
+
+Answer = Callable[[Scope, Receive, Send], Any]
+
+
+class Server:
+    """uvicorn on a real socket, as a worker has it."""
+
+    def __init__(self, app: Answer) -> None:
+        config = uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False)
+        config.load()
+        self.server = uvicorn.Server(config)
+        self.server.lifespan = config.lifespan_class(config)
+
+    def protocol(self, admin: bool = False) -> Any:
+        config: Any = self.server.config
+        return config.http_protocol_class(
+            config=config, server_state=self.server.server_state, app_state={ADMIN: True} if admin else {}
+        )
+
+    async def take(self, sock: socket.socket, said: bytes, memory: int) -> None:
+        given = giving.taken(said, memory)
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        _, made = await loop.connect_accepted_socket(lambda: self.protocol(given.admin), sock)
+        giving.feed(made, given)
+
+
+async def full(scope: Scope, receive: Receive, send: Send) -> None:
+    """What a full worker answers: what it was asked, and by which id."""
+    body = b""
+    while (message := await receive())["type"] == "http.request":
+        body += message["body"]
+        if not message["more_body"]:
+            break
+    said = f"{scope['path']} {len(body)} {id_of(scope) if GIVEN in scope['state'] else '-'}".encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(said))]})
+    await send({"type": "http.response.body", "body": said})
+
+
+def needs(id: str = "") -> Answer:
+    async def light(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/direct":
+            await full(scope, receive, send)
+            return
+        beyond = NeedsLiteLLM()
+        beyond.id = id
+        raise beyond
+
+    return light
+
+
+class Pair:
+    """A light worker that gives to a full one, and a client of the light one."""
+
+    def __init__(self, tmp_path: Path, front: Answer, seconds: float = 10.0) -> None:
+        self.place = str(tmp_path / "full.fd")
+        self.wanted = 0
+        self.full = giving.Full(Heirs())
+        self.light = Server(giving.Giving(front, self.full, self._want, seconds))
+        self._full_server = Server(full)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _want(self) -> None:
+        self.wanted += 1
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(self.light.protocol, "127.0.0.1", 0)
+        port = self._listening.sockets[0].getsockname()[1]
+        return await asyncio.open_connection("127.0.0.1", port)
+
+    def take_over(self) -> None:
+        """A full worker is there."""
+        self._exchange = connections.Exchange(Path(self.place), [socket.socket()], *[nothing] * 4, self._take)
+        self.full.heirs.name([self.place])
+        self.full.say()
+
+    def _take(self, *what: Any) -> None:
+        self._tasks.append(asyncio.ensure_future(self._full_server.take(*what)))
+
+
+async def answer(reader: asyncio.StreamReader) -> bytes:
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    length = next(int(line.split()[1]) for line in head.split(b"\r\n") if line.startswith(b"content-length"))
+    return head.split(b"\r\n")[0].split(b" ", 1)[1] + b": " + await reader.readexactly(length)
+
+
+def request(path: str, body: bytes = b"") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nhost: h\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+
+
+def test_it_waits_and_is_answered_by_the_full_worker_under_its_own_id(tmp_path: Path) -> None:
+    async def story() -> tuple[bytes, int]:
+        pair = Pair(tmp_path, needs("its own"))
+        reader, writer = await pair.connect()
+        writer.write(request("/v1/x", b"b" * 200_000))
+        while not pair.wanted:
+            await asyncio.sleep(0.01)
+        pair.take_over()
+        found = await answer(reader)
+        assert not pair.light.server.server_state.connections  # the light worker has nothing of it any more
+        writer.close()
+        return found, pair.wanted
+
+    assert asyncio.run(story()) == (b"200 OK: /v1/x 200000 its own", 1)
+
+
+def test_what_is_pipelined_behind_it_comes_along_and_has_an_id_of_its_own(tmp_path: Path) -> None:
+    async def story() -> list[bytes]:
+        pair = Pair(tmp_path, needs("first"))
+        reader, writer = await pair.connect()
+        last = request("/three", b"3" * 50)
+        writer.write(request("/one") + request("/two", b"22") + last[:40])
+        while not pair.wanted:
+            await asyncio.sleep(0.01)
+        pair.take_over()
+        await asyncio.sleep(0.05)
+        writer.write(last[40:])  # of what is half received nothing is lost
+        found = [await answer(reader) for _ in range(3)]
+        writer.write(request("/four"))
+        found.append(await answer(reader))
+        writer.close()
+        return found
+
+    assert asyncio.run(story()) == [
+        b"200 OK: /one 0 first",
+        b"200 OK: /two 2 -",
+        b"200 OK: /three 50 -",
+        b"200 OK: /four 0 -",
+    ]
+
+
+def test_one_that_is_pipelined_behind_a_direct_one_is_given_too(tmp_path: Path) -> None:
+    async def story() -> list[bytes]:
+        pair = Pair(tmp_path, needs())
+        pair.take_over()
+        reader, writer = await pair.connect()
+        writer.write(request("/direct", b"1") + request("/two"))
+        found = [await answer(reader) for _ in range(2)]
+        writer.close()
+        return found
+
+    assert asyncio.run(story()) == [b"200 OK: /direct 1 -", b"200 OK: /two 0 -"]
+
+
+def test_a_body_in_chunks_is_given_whole(tmp_path: Path) -> None:
+    async def story() -> bytes:
+        pair = Pair(tmp_path, needs())
+        pair.take_over()
+        reader, writer = await pair.connect()
+        writer.write(CHUNKED)
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n")
+        found = await answer(reader)
+        writer.close()
+        return found
+
+    assert asyncio.run(story()) == b"200 OK: /v1/a b 7 -"
+
+
+@pytest.mark.parametrize("why", ["ImportError: x", ""], ids=["there will be none", "it takes too long"])
+def test_who_cannot_be_helped_is_told(tmp_path: Path, why: str) -> None:
+    async def story() -> bytes:
+        pair = Pair(tmp_path, needs(), seconds=10.0 if why else 0.05)
+        reader, writer = await pair.connect()
+        if why:
+            pair.full.say(why)
+        writer.write(request("/v1/x"))
+        found = await answer(reader)
+        writer.close()
+        return found
+
+    found = asyncio.run(story())
+    assert found.startswith(b"503 Service Unavailable: ")
+    assert (why or "in time").encode() in found
+
+
+def test_heirs_that_have_left_are_nobody_and_the_request_is_refused_not_lost(tmp_path: Path) -> None:
+    async def story() -> bytes:
+        pair = Pair(tmp_path, needs(), seconds=0.2)
+        pair.full.heirs.name([pair.place])  # nobody listens there
+        pair.full.say()
+        reader, writer = await pair.connect()
+        writer.write(request("/v1/x"))
+        found = await answer(reader)
+        writer.close()
+        return found
+
+    assert asyncio.run(story()).startswith(b"503 Service Unavailable: ")
+
+
+def test_who_leaves_while_waiting_is_forgotten(tmp_path: Path) -> None:
+    async def story() -> None:
+        pair = Pair(tmp_path, needs())
+        _, writer = await pair.connect()
+        writer.write(request("/v1/x"))
+        while not pair.wanted:
+            await asyncio.sleep(0.01)
+        writer.close()
+        state = pair.light.server.server_state
+        until = time.monotonic() + 5
+        while (state.connections or state.tasks) and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        assert not state.connections
+        assert not state.tasks
+
+    asyncio.run(story())
+
+
+def test_the_readiness_says_since_when_there_is_no_litellm() -> None:
+    async def story() -> None:
+        full = giving.Full(Heirs())
+        assert full.conditions() == {}
+        full.say("it is broken")
+        assert full.conditions()["litellm"].state == LOST
+        full.say()
+        assert full.conditions() == {}
+
+    asyncio.run(story())
