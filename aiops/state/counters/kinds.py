@@ -182,17 +182,21 @@ def give_back(code: int, raw: bytes, amount: int, now: int) -> bytes:
     return MONEY.pack(settled, max(0, reserved - amount), ends)
 
 
-def use_tokens(raw: bytes | None, tokens: int, limit: int, shadow: bool, now: int) -> bytes:
-    """Count tokens that were really used. Nobody is held to pay off what a limit in shadow let pass."""
+def use_tokens(raw: bytes | None, tokens: int, limit: int, shadow: bool, now: int, held: int = 0) -> bytes:
+    """Count tokens that were really used, in the place of those that were ``held``. Nobody is held to pay off what a
+    limit in shadow let pass."""
     log = sliding.load(raw, now)
+    if held:
+        log[1] = max(0, log[1] - held)
     if tokens > 0:
         (sliding.add if shadow else sliding.add_owing)(log, now, tokens, limit)
     return log.tobytes()
 
 
-def spend(raw: bytes, cost: int) -> bytes:
+def spend(raw: bytes, cost: int, held: int = 0) -> bytes:
+    """``cost`` in the place of what was ``held``."""
     settled, reserved, ends = MONEY.unpack(raw)
-    return MONEY.pack(settled + cost, reserved, ends)
+    return MONEY.pack(settled + cost, max(0, reserved - held), ends)
 
 
 def is_over(code: int, raw: bytes, now: int, keep: int) -> bool:

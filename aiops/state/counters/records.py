@@ -50,12 +50,13 @@ def owner_and_deadline(raw: bytes) -> tuple[str, int]:
     return raw[_HEAD.size + number * _HELD.size :].split(b"\0", 1)[0].decode(), deadline
 
 
+def held(raw: bytes) -> list[tuple[int, int, int, int, str]]:
+    """The fields of each ``Held``."""
+    end = _HEAD.size + _HEAD.unpack_from(raw)[1] * _HELD.size
+    names = raw[end:].decode().split("\0")
+    return [(*each, name) for each, name in zip(_HELD.iter_unpack(raw[_HEAD.size : end]), names[1:], strict=True)]
+
+
 def unpacked(raw: bytes) -> Reservation:
-    deadline, number = _HEAD.unpack_from(raw)
-    end = _HEAD.size + number * _HELD.size
-    owner, *names = raw[end:].decode().split("\0")
-    held = (
-        Held._make((*fields, name))
-        for fields, name in zip(_HELD.iter_unpack(raw[_HEAD.size : end]), names, strict=True)
-    )
-    return Reservation(deadline, owner, tuple(held))
+    deadline, _ = _HEAD.unpack_from(raw)
+    return Reservation(deadline, owner_and_deadline(raw)[0], tuple(map(Held._make, held(raw))))

@@ -21,7 +21,7 @@ import lmdb
 
 from aiops.state.counters import files, keys, kinds, records
 from aiops.state.counters.keys import meter_key, owner_key, reservation_key
-from aiops.state.counters.kinds import CODES, MONEY_CODE, TOKENS_CODE
+from aiops.state.counters.kinds import CODES, MONEY_CODE, PARALLEL_CODE, TOKENS_CODE
 from aiops.state.counters.meters import (
     OWNER_SECONDS,
     Decision,
@@ -178,18 +178,18 @@ class Shared:
                 return Settled("", False)
             if ended[:1] == SETTLED:
                 return Settled(epoch, False)
-            held, live = records.unpacked(ended[1:]).held, False
+            held, live = records.held(ended[1:]), False
         else:
-            held, live = records.unpacked(raw).held, True
-        for each in held:
-            key = meter_key(each.code, each.name)
-            kept = txn.get(key)
-            if kept is not None and live:
-                kept = kinds.give_back(each.code, kept, each.amount, now)
-            if each.code == TOKENS_CODE:
-                kept = kinds.use_tokens(kept, tokens, each.limit, bool(each.shadow), now)
-            elif each.code == MONEY_CODE and kept is not None and len(kept) == kinds.MONEY.size:
-                kept = kinds.spend(kept, cost)
+            held, live = records.held(raw), True
+        for code, shadow, amount, limit, name in held:
+            key = meter_key(code, name)
+            kept, back = txn.get(key), amount if live else 0  # what has expired was given back then
+            if code == TOKENS_CODE:
+                kept = kinds.use_tokens(kept, tokens, limit, bool(shadow), now, back)
+            elif code == MONEY_CODE and kept is not None and len(kept) == kinds.MONEY.size:
+                kept = kinds.spend(kept, cost, back)
+            elif code == PARALLEL_CODE and kept is not None:
+                kept = kinds.give_back(code, kept, back, now)
             if kept is not None:
                 txn.put(key, kept)
         self._end(txn, place, SETTLED)

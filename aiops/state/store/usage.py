@@ -149,9 +149,10 @@ def _add_up(connection: Connection, new: Sequence[Usage]) -> None:
         whose = (record.key, record.team or "", record.user or "")
         counts = _counts(record)
         days[day, *whose, record.model, record.provider, record.epoch].update(counts)
-        totals[day, record.model, record.provider].update(counts)
         for tag in set(record.tags):
             tags[day, tag, *whose[:2], record.model].update(counts)
+    for (day, _, _, _, model, provider, _), sums in days.items():
+        totals[day, model, provider].update(sums)
     _upsert(connection, usage_daily, days)
     _upsert(connection, usage_daily_tags, tags)
     # The last, because all who ingest want the same rows: until the end of the transaction they wait for each other.

@@ -373,6 +373,16 @@ class Contract:
         assert not desk.settle("a", tokens=9, cost=60)
         assert [desk.used(meter) for meter in (USD, PARALLEL, TPM)] == [(60, 0), (0, 0), (9, 0)]
 
+    def test_what_was_given_back_at_the_expiry_is_not_given_back_again_out_of_what_others_hold(
+        self, desk: Desk
+    ) -> None:
+        desk.seed(USD)
+        desk.reserve(USD, PARALLEL, TPM, id="a", cost=50, tokens=50, seconds=1.0)
+        desk.reserve(USD, PARALLEL, TPM, id="b", cost=20, tokens=20, seconds=60.0)
+        desk.pass_by(2)
+        assert desk.settle("a", tokens=9, cost=1)
+        assert [desk.used(meter) for meter in (USD, PARALLEL, TPM)] == [(21, 20), (1, 1), (29, 20)]
+
     def test_in_shadow_what_is_over_is_told_and_counted_and_not_refused(self, desk: Desk) -> None:
         shadow = Meter(name="key:S:rpm", what="requests", limit=1, shadow=True)
         desk.reserve(shadow, RPM)
