@@ -87,6 +87,7 @@ class Loading:
         signal.setitimer(signal.ITIMER_REAL, EVERY_SECONDS, EVERY_SECONDS)
         try:
             self.at_once()
+            self._failures = 0
         except BaseException as error:  # whatever it is: the direct lane serves on
             self.failure = f"{type(error).__name__}: {error}".strip(": ")
             self._failures += 1

@@ -27,6 +27,11 @@ class Behind(Protocol):
         """Of every connection."""
         ...
 
+    @property
+    def server(self) -> Mapping[str, Any]:
+        """How the server is to be, in uvicorn's words."""
+        ...
+
     def choose_with(self, dispatch: Dispatch) -> None: ...
 
     async def prove(self, extension: Extension, environment: Mapping[str, str], settings: Settings) -> tuple[str, ...]:

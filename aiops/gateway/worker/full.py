@@ -26,6 +26,7 @@ class Full:
     """``app``: LiteLLM's; ``state``: of its lifespan. ``models``: what its router knows."""
 
     def __init__(self, app: Any, state: Mapping[str, Any]) -> None:
+        self.server = {"http": "httptools"}
         self.app = app
         self.state = state
         self.models = routing.LiteLLMModels()

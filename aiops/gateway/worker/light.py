@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
 from aiops.gateway.worker.front import key
 from aiops.gateway.worker.front.asgi import Application, Receive, Scope, Send, is_private
 from aiops.gateway.worker.front.beyond import NeedsLiteLLM
@@ -28,10 +30,17 @@ ALIVE = frozenset({"/health/liveliness", "/health/liveness"})
 ALIVE_ANSWER = b'"I\'m alive!"'
 
 
+class Connection(HttpToolsProtocol):
+    """One on which a handshake for a websocket is a request like others: it is given to a full worker."""
+
+    def _unsupported_upgrade_warning(self) -> None: ...
+
+
 class Light:
     """``want``: says that LiteLLM is needed."""
 
     def __init__(self, models: Listed, full: Full, want: Callable[[], None]) -> None:
+        self.server = {"http": Connection, "ws": "none"}
         self.models = models
         self.state: Mapping[str, Any] = {}
         self.app: Application = self._answer

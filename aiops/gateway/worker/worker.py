@@ -25,7 +25,6 @@ import sys
 import time
 import traceback
 import zlib
-from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn
 
@@ -149,7 +148,7 @@ class Worker:
         behind.count_with(desk)
         desk.says = self.readiness
         counting = desk.start()
-        self._server = self._make_server(behind.around(desk.front), behind.state)
+        self._server = self._make_server(behind, behind.around(desk.front))
         exchange = await self._listen()
         self._reader, self._writer = await asyncio.open_connection(sock=self._given.channel)
         self._report(
@@ -179,12 +178,10 @@ class Worker:
         for task in (*warming, *counting):
             task.cancel()
 
-    def _make_server(self, application: Application, state: Mapping[str, Any]) -> uvicorn.Server:
+    def _make_server(self, behind: Behind, application: Application) -> uvicorn.Server:
         config = uvicorn.Config(
             application,
-            http="httptools",
-            # Of a light worker: a handshake is given to a full one like every other request.
-            ws="none" if self._given.models is not None else "auto",
+            **behind.server,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -197,7 +194,7 @@ class Worker:
         config.load()
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
-        server.lifespan.state.update(state)
+        server.lifespan.state.update(behind.state)
         return server
 
     async def _listen(self) -> connections.Exchange:

@@ -20,6 +20,7 @@ from aiops.gateway.worker import connections, giving
 from aiops.gateway.worker.connections import Heirs
 from aiops.gateway.worker.front.asgi import ADMIN, Receive, Scope, Send
 from aiops.gateway.worker.front.beyond import GIVEN, NeedsLiteLLM, id_of
+from aiops.gateway.worker.light import Connection
 
 CHUNKED = (
     b"POST /v1/a%20b?x=1&y=%2F HTTP/1.1\r\nHost: h\r\nX-Two: 1\r\nX-Two: 2\r\n"
@@ -92,7 +93,7 @@ class Server:
     """uvicorn on a real socket, as a worker has it."""
 
     def __init__(self, app: Answer) -> None:
-        config = uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False)
+        config = uvicorn.Config(app, http=Connection, ws="none", lifespan="off", log_config=None, access_log=False)
         config.load()
         self.server = uvicorn.Server(config)
         self.server.lifespan = config.lifespan_class(config)
@@ -274,6 +275,37 @@ def test_heirs_that_have_left_are_nobody_and_the_request_is_refused_not_lost(tmp
         return found
 
     assert asyncio.run(story()).startswith(b"503 Service Unavailable: ")
+
+
+HANDSHAKE = (
+    b"GET %s HTTP/1.1\r\nhost: h\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: eHh4\r\n\r\n"
+)
+
+
+def test_a_handshake_for_a_websocket_is_given_as_it_came_or_refused_here(tmp_path: Path) -> None:
+    kinds: list[str] = []
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        kinds.append(scope["type"])
+        if scope["path"] == "/closed":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        raise NeedsLiteLLM
+
+    async def story() -> list[bytes]:
+        pair = Pair(tmp_path, front)
+        pair.take_over()
+        found = []
+        for path in (b"/v1/realtime", b"/closed"):
+            reader, writer = await pair.connect()
+            writer.write(HANDSHAKE % path)
+            found.append(await answer(reader))
+            writer.close()
+        return found
+
+    assert asyncio.run(story()) == [b"200 OK: /v1/realtime 0 -", b"403 Forbidden: "]
+    assert kinds == ["websocket", "websocket"]
 
 
 def memories() -> list[str]:
