@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 from aiops.gateway.worker.board import TIMED_OUT
@@ -24,7 +25,12 @@ LONGEST = 256  # characters of what a client chose: a name of a model, an end us
 
 def plain_text(said: str) -> str:
     """What a client chose, as every database can keep it: no half of a surrogate pair, and no NUL."""
-    return said[:LONGEST].encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+    return _plain(said[:LONGEST])
+
+
+@lru_cache(1024)  # the same few models and paths
+def _plain(said: str) -> str:
+    return said.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 class Spool(Protocol):
