@@ -14,6 +14,21 @@ from tests.e2e.lanes.shapes import SHAPES, Shape
 from tests.e2e.lanes.wire import Answer, client, request
 
 LISTED = listed.table("requests")
+# A word of LiteLLM's, something that it would put right, an answer that its provider keeps, a path of another API: the
+# direct lane leaves these to it.
+LEFT_TO_LITELLM = {
+    *("extra body", "metadata", "tags", "a time-out of its own", "no fallbacks"),
+    *("a file", "parts"),
+    *("a response", "a response in a stream"),
+    *("by its engine", "by its deployment"),
+}
+# By the front, before any lane.
+REFUSED = {
+    *("gzip", "a query", "a mark before it", "nothing", "no JSON"),
+    *("half of it", "two of it", "no UTF-8", "no model"),
+}
+# With the wish for the usage put into options that are there; a role that providers do not know.
+REWRITTEN = {"stream without usage", "stream with empty options", "stream with null options", "a developer"}
 
 
 class Compared:
@@ -22,7 +37,10 @@ class Compared:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._found: dict[str, list[Difference]] = {}
-        self.arrived: dict[tuple[str, Lane], list[bytes]] = {}
+        self.lane: dict[str, str | None] = {}
+        """By the shape which lane answered for a provider that is asked directly."""
+        self.sent_on: dict[str, list[bytes]] = {}
+        """Likewise the bodies that came to it."""
 
     def of(self, shape: Shape) -> list[Difference]:
         if shape.name not in self._found:
@@ -35,7 +53,9 @@ class Compared:
         answers = ask(self._place, shape, lane)
         posted = self._place.upstreams[lane].posted
         assert not [each for other in self._place.everyone for each in other.posted if each not in posted]
-        self.arrived[shape.name, lane] = [each.body for each in posted]
+        if lane == "direct":
+            self.lane[shape.name] = answers[0].header("x-aiops-lane")
+            self.sent_on[shape.name] = [each.body for each in posted]
         return seen.arrived(lane, posted) | seen.answered(lane, answers)
 
 
@@ -76,3 +96,21 @@ def test_what_is_listed_is_still_so(compared: Compared) -> None:
     found = [each for shape in SHAPES.values() for each in compared.of(shape)]
     stale = [said for line in LISTED for said in line.stale(found)]
     assert not stale, "\n".join(stale)
+
+
+def test_what_is_not_listed_as_left_to_litellm_is_asked_directly(compared: Compared) -> None:
+    for shape in SHAPES.values():
+        compared.of(shape)
+    assert {name for name, lane in compared.lane.items() if lane == "litellm"} == LEFT_TO_LITELLM
+    assert {name for name, lane in compared.lane.items() if lane is None} == REFUSED
+
+
+def test_what_is_asked_directly_comes_byte_for_byte(compared: Compared) -> None:
+    """But for the wish to be told what a stream used, where its client has none."""
+    for name in SHAPES.keys() - LEFT_TO_LITELLM - REFUSED - REWRITTEN:
+        compared.of(SHAPES[name])
+        before = sent(SHAPES[name], "direct")
+        with_usage = before.replace(b"{", b'{"stream_options":{"include_usage":true},', 1)
+        for body in compared.sent_on[name]:
+            assert body in (before, with_usage), name
+            assert body == before or b'"stream"' in before, name
