@@ -61,6 +61,7 @@ SOAK = (
         "soak: 2,000 in Redis", ("distributed",), None, ("-k", "counters_machine"), {"AIOPS_COUNTERS_EXAMPLES": "2000"}
     ),
     Part("soak: 2,000 orders of events", ("faults",), None, ("-k", "interleavings"), {"AIOPS_INTERLEAVINGS": "2000"}),
+    Part("soak: 100,000 direct", ("e2e",), None, ("-k", "memory_is_flat"), {"AIOPS_LANES_REQUESTS": "100000"}),
     Part("soak: 10,000 endings on a box", ("faults",), None, ("-k", "mixed_endings"), {"AIOPS_ENDINGS": "10000"}),
     Part("soak: 10,000 over three", ("distributed",), None, ("-k", "mixed_endings"), {"AIOPS_ENDINGS": "10000"}),
 )

@@ -120,7 +120,7 @@ class Giving:
         try:
             with connections.copy(connection) as sock:
                 if not self._full.heirs.give(sock, packet(given), memory):
-                    connection.flow.resume_reading()
+                    connection.transport.resume_reading()
                     return False
         finally:
             os.close(memory)

@@ -6,22 +6,19 @@ LiteLLM's router would (a test compares them).
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import yaml
 
 from aiops.gateway.worker import limits, places
+from aiops.gateway.worker.price_map import PriceMap, known
 from aiops.gateway.worker.prices import Prices
 from aiops.state.counters.meters import Meter
 
 REQUEST_SECONDS: Final = 600.0
-MAP: Final = "model_prices_and_context_window_backup.json"
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -109,7 +106,7 @@ class _Registered:
     """The map as it is when LiteLLM's router has entered its deployments: what it asks a provider for is there by that
     provider's name, and without a price where the map has none of this provider."""
 
-    def __init__(self, known: Mapping[str, Mapping[str, Any]], models: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, known: PriceMap, models: Iterable[Mapping[str, Any]]) -> None:
         self._known = known
         self._entered = frozenset(str(model["litellm_params"]["model"]) for model in models)
 
@@ -118,19 +115,7 @@ class _Registered:
         if found is not None or name not in self._entered:
             return found
         provider, _, asked = name.partition("/")
-        entry = self._known.get(asked, {})
+        entry = self._known.get(asked) or {}
         # Such as bedrock_converse and vertex_ai-language-models.
         whose = str(entry.get("litellm_provider")).removesuffix("_converse").partition("-")[0]
         return entry if whose == provider else {}
-
-
-@functools.cache
-def known() -> Mapping[str, Mapping[str, Any]]:
-    """LiteLLM's map of models, from the file that is installed with it; empty when this LiteLLM has none."""
-    spec = importlib.util.find_spec("litellm")
-    for directory in (spec.submodule_search_locations or ()) if spec is not None else ():
-        path = Path(directory) / MAP
-        if path.exists():
-            found: dict[str, Mapping[str, Any]] = orjson.loads(path.read_bytes())
-            return found
-    return {}

@@ -58,7 +58,6 @@ class Direct:
     """A deployment that is asked without LiteLLM.
 
     ``url``: with ``/v1`` where the provider has it, without a slash at the end; the path is put behind it.
-    ``query``: what is put behind the path, without the ``?``; empty as a rule.
     ``model``: what the provider calls it; None passes on the name that was asked for.
     ``key``: the environment variable that holds it; None: ``none`` is shown, as LiteLLM does.
     ``headers``: sent in addition; a value may be ``os.environ/NAME``.
@@ -71,7 +70,6 @@ class Direct:
     deployment: str
     provider: str
     url: str
-    query: str = ""
     model: str | None = None
     key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)  # they go before what is sent anyway

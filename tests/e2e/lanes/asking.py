@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.lanes.place import Place
@@ -88,3 +89,8 @@ def _is_exact(place: Place) -> bool:
     proved = place.gateway.cli("usage", "prove").data
     assert proved["budgets"], "nothing to prove"
     return bool(proved["ok"] and all(each["reserved_nano_usd"] == 0 for each in proved["budgets"]))
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that are its own or shared."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096

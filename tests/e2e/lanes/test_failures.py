@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.lanes import listed, seen
 from tests.e2e.lanes.failures import FAILURES, Asked, Failure
-from tests.e2e.lanes.place import LANES, LETTER, SOON, Lane, Place, model, place
+from tests.e2e.lanes.place import LANES, LETTER, SOON, Lane, Place, model
 from tests.e2e.lanes.seen import Difference
 from tests.e2e.lanes.upstream import Upstream
 from tests.e2e.lanes.wire import Answer, client, request
@@ -91,9 +91,8 @@ def ask(place: Place, name: str, asked: Asked, hears: Callable[[], None] = lambd
 
 
 @pytest.fixture(scope="module")
-def compared() -> Iterator[Compared]:
-    with place() as made:
-        yield Compared(made)
+def compared(gateway: Place) -> Compared:
+    return Compared(gateway)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.lanes import listed, seen
-from tests.e2e.lanes.place import LANES, Lane, Place, model, place
+from tests.e2e.lanes.place import LANES, Lane, Place, model
 from tests.e2e.lanes.seen import Difference
 from tests.e2e.lanes.shapes import SHAPES, Shape
 from tests.e2e.lanes.wire import Answer, client, request
@@ -63,9 +62,8 @@ def sent(shape: Shape, lane: Lane) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def compared() -> Iterator[Compared]:
-    with place() as made:
-        yield Compared(made)
+def compared(gateway: Place) -> Compared:
+    return Compared(gateway)
 
 
 @pytest.mark.parametrize("name", SHAPES)

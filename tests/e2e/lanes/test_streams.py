@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.lanes import answers
-from tests.e2e.lanes.asking import ALONE, FALLS_BACK, SOON, ask, asking, by, require_error
+from tests.e2e.lanes.asking import ALONE, FALLS_BACK, SOON, ask, asking, by, require_error, resident
 from tests.e2e.lanes.failures import ERROR_EVENT, bytes_of, role, token
 from tests.e2e.lanes.place import Place
 from tests.e2e.lanes.upstream import Arrived, Peer, Script, Upstream
@@ -194,7 +193,3 @@ def test_who_does_not_read_fills_no_memory(gateway: Place, provider: Upstream) -
         assert resident(worker) - before < 16 * MEGABYTE
     until(lambda: provider.posted[0].left, SOON, "the connection to the provider to be closed")
     assert sent < 64 * MEGABYTE
-
-
-def resident(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096

@@ -214,6 +214,8 @@ class Upstream:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+            if peer.reader.at_eof() and arrived.left is None:
+                arrived.left = time.monotonic()
 
     async def _read(self, peer: Peer) -> Arrived | None:
         try:

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,7 @@ def test_it_waits_and_is_answered_by_the_full_worker_under_its_own_id(tmp_path: 
         pair.take_over()
         found = await answer(reader)
         assert not pair.light.server.server_state.connections  # the light worker has nothing of it any more
+        assert not memories()
         writer.close()
         return found, pair.wanted
 
@@ -272,6 +274,37 @@ def test_heirs_that_have_left_are_nobody_and_the_request_is_refused_not_lost(tmp
         return found
 
     assert asyncio.run(story()).startswith(b"503 Service Unavailable: ")
+
+
+def memories() -> list[str]:
+    """Of requests that are packed, and not unpacked and closed."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # that of this very look
+            found.append(str(each.readlink()))
+    return [each for each in found if "aiops-request" in each]
+
+
+def test_an_heir_that_dies_at_that_very_moment_leaves_the_connection_as_it_was(tmp_path: Path) -> None:
+    async def story() -> list[bytes]:
+        pair = Pair(tmp_path, needs())
+        pair.take_over()
+        reader, writer = await pair.connect()
+        writer.write(request("/direct"))
+        found = [await answer(reader)]
+        assert pair.full.here
+        pair._exchange.close()  # its end of the link is gone, which is seen when something is sent
+        writer.write(request("/v1/x"))
+        found.append(await answer(reader))
+        writer.write(request("/direct"))
+        found.append(await answer(reader))
+        writer.close()
+        return found
+
+    direct, refused, again = asyncio.run(story())
+    assert (direct, again) == (b"200 OK: /direct 0 -", b"200 OK: /direct 0 -")
+    assert refused.startswith(b"503 Service Unavailable: ")
+    assert not memories()
 
 
 def test_who_leaves_while_waiting_is_forgotten(tmp_path: Path) -> None:

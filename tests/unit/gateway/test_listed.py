@@ -16,7 +16,7 @@ from litellm.proxy import proxy_server
 from litellm.proxy.utils import create_model_info_response
 from litellm.utils import _invalidate_model_cost_lowercase_map
 
-from aiops.gateway.worker import listed, routing
+from aiops.gateway.worker import price_map, routing
 from aiops.gateway.worker.lanes.models import Listing
 from aiops.gateway.worker.listed import Listed
 from aiops.gateway.worker.settings import CONFIG_FILE
@@ -125,8 +125,24 @@ def test_what_is_asked_with_options_is_not_answered_here(config: Path) -> None:
     assert listing.answer({**asked, "path": "/v1/model/info"}) is None
 
 
-def test_the_map_of_prices_is_read_from_where_litellm_is_installed() -> None:
-    assert listed.known()["gpt-4o"]["litellm_provider"] == "openai"
+def test_the_map_is_the_one_that_is_installed_every_entry_of_it() -> None:
+    path = Path(litellm.__file__).parent / price_map.NAME
+    whole = json.loads(path.read_bytes())
+    found = price_map.known()
+    assert len(whole) > 1000
+    assert {name: found.get(name) for name in whole} == whole
+    assert found.get("nobody") is None
+
+
+@pytest.mark.parametrize("options", [{}, {"indent": 1}, {"indent": 4, "ensure_ascii": False}])
+def test_a_map_is_read_however_it_is_written(tmp_path: Path, options: dict[str, Any]) -> None:
+    path = tmp_path / price_map.NAME
+    models = {"a": {"mode": "chat", "more": {"x": {}}}, 'b"é': {}, "c": {"mode": "}"}}
+    path.write_text(json.dumps(models, **options))
+    found = price_map.PriceMap(path)
+    assert {name: found.get(name) for name in models} == models
+    assert found.get("d") is None
+    assert price_map.PriceMap(None).get("a") is None
 
 
 @pytest.mark.parametrize("text", ["model_list: [", "model_list: [1]", "[]", "model_list: [{model_name: a}]"])

@@ -206,6 +206,7 @@ def test_a_fallback_that_became_a_member_is_still_said_to_be_one() -> None:
         ("chat-7b", "embeddings", ["direct"]),
         ("chat-7b", "messages", ["litellm"]),
         ("chat", "", ["direct", "litellm"]),
+        ("chat", "messages", ["litellm", "litellm"]),
         ("gpt-4x", "", ["direct"]),  # by a pattern
         ("gpt-3", "", ["litellm"]),
     ],

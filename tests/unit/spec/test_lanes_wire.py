@@ -39,7 +39,7 @@ OTHER: dict[str, Any] = {
     "whole": 4, "number": 0.25, "text": "high", "switch": True, "texts": ["STOP"], "wholes": [3], "mapping": {"a": 2},
 }  # fmt: skip
 
-# vLLM's own, and a field by which LiteLLM puts requests in a queue: one that says it goes by way of LiteLLM.
+# vLLM's own, of which LiteLLM takes a client's for its own queue; directly it gives way as others do.
 READ_BY_LITELLM = ("priority",)
 EXTRA = ("guided_json", "echo", "suffix", "best_of", "dimensions", "encoding_format", "top_k")
 

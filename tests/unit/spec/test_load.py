@@ -59,6 +59,7 @@ def test_settings_have_the_documented_defaults() -> None:
     state = loaded("providers: {}\n")
     assert state.gateway.model_dump() == {
         "expose": (),
+        "lanes": "auto",
         "host": "127.0.0.1",
         "port": 4000,
         "admin_host": "127.0.0.1",

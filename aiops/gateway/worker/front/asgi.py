@@ -39,8 +39,11 @@ def header(scope: Scope, name: bytes) -> bytes:
     return b""
 
 
-async def read_body(receive: Receive, most: int) -> bytes | None:
-    """All of it; None when the client left meanwhile. Raises TooLarge."""
+async def read_body(receive: Receive, most: int, announced: bytes = b"") -> bytes | None:
+    """All of it; None when the client left meanwhile. ``announced``: its Content-Length, if it has one. Raises
+    TooLarge, before anything is read when that says so."""
+    if announced.isdigit() and int(announced[:20]) > most:
+        raise TooLarge(f"The body is larger than {most:,} bytes.")
     pieces: list[bytes] = []
     size = 0
     while True:

@@ -298,7 +298,7 @@ class Front:
                 return _by_post(path)  # each message asks for a model of its own
             return asked.read(path, b"", b"", query, self._same)
         try:
-            body = await read_body(receive, LARGEST_BODY)
+            body = await read_body(receive, LARGEST_BODY, header(scope, b"content-length"))
         except TooLarge as error:
             return Refusal(status=413, kind="invalid_request_error", code="413", message=str(error))
         if body is None:

@@ -22,6 +22,7 @@ from aiops.gateway.worker.lanes.direct.failed import Failed
 from aiops.gateway.worker.lanes.origins import Origins
 from aiops.gateway.worker.lanes.plan import Planner
 from aiops.gateway.worker.lanes.read_by_litellm import FIELDS, PREFIXES
+from aiops.spec.lanes.repairs import repaired
 from aiops.spec.lanes.table import PATHS
 
 _PATHS: Final = {f"{prefix}/{path}": path for path in PATHS for prefix in ("/v1", "")} | {"/messages": ""}
@@ -92,6 +93,8 @@ class Lanes:
             return ""
         if path == "responses" and (said.get("store") is not False or "previous_response_id" in said):
             return ""  # who keeps an answer, LiteLLM writes into its id
+        if path == "chat/completions" and repaired(said):
+            return ""
         for name, _ in scope["headers"]:
             if name.startswith(_HEADER) and name != _KEY:
                 return ""

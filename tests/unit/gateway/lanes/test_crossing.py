@@ -140,6 +140,17 @@ def test_every_field_that_litellm_takes_for_itself_is_in_the_list() -> None:
     assert unknown - FIELDS == {"tiered_pricing"} - FIELDS
 
 
+def test_a_chat_that_litellm_would_put_right_is_litellms() -> None:
+    async def act() -> None:
+        async with server(WELL) as one, lane(one.url) as place:
+            await place.ask(
+                chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": "http://h/x"}]}])
+            )
+            assert not one.asked and len(place.litellm.calls) == 1
+
+    run(act())
+
+
 def test_every_field_of_openais_is_passed_on() -> None:
     from litellm.constants import OPENAI_CHAT_COMPLETION_PARAMS
 

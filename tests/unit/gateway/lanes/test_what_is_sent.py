@@ -134,7 +134,7 @@ def test_a_role_that_few_models_know_is_sent_as_system(messages: str, wanted: st
 
 @pytest.mark.parametrize("kind", [b"", b"text/plain", b"application/json; charset=utf-8", b"application/JSON"])
 def test_a_body_that_is_no_form_is_called_json_whatever_its_client_called_it(kind: bytes) -> None:
-    direct = Direct(deployment="d", provider="p", url="u", paths=frozenset())
+    direct = Direct(deployment="d", provider="p", url="u", paths=frozenset(), key="NOT_SET")
     assert asking(direct, {}).headers_for([], kind) == [(b"content-type", JSON)]
     form = b"multipart/form-data; boundary=x"
     assert asking(direct, {}).headers_for([], form) == [(b"content-type", form)]

@@ -10,6 +10,7 @@ import orjson
 
 from aiops.gateway.worker.front.asgi import Headers
 from aiops.spec.lanes.table import Direct
+from aiops.spec.shapes.provider_types import PLACEHOLDER_KEY
 from aiops.spec.shapes.reference import REFERENCE
 
 JSON = (b"content-type", b"application/json")
@@ -55,19 +56,18 @@ class Asking:
 
 def asking(direct: Direct, environment: Mapping[str, str] = os.environ) -> Asking:
     """``environment``: holds keys. One that is missing is sent as none: the provider says so."""
-    query = f"?{direct.query}" if direct.query else ""
     headers = [
         (name.lower().encode("latin-1"), _value(value, environment).encode("latin-1", "replace"))
         for name, value in direct.headers.items()
     ]
-    key = environment.get(direct.key, "") if direct.key is not None else ""
+    key = environment.get(direct.key, "") if direct.key is not None else PLACEHOLDER_KEY
     name = b"x-api-key" if direct.wire == "anthropic" else b"authorization"
     if key and name not in dict(headers):
         shown = key if direct.wire == "anthropic" else f"Bearer {key}"
         headers.append((name, shown.encode("latin-1", "replace")))
     return Asking(
         direct=direct,
-        urls={path: f"{direct.url}/{path}{query}" for path in direct.paths},
+        urls={path: f"{direct.url}/{path}" for path in direct.paths},
         headers=headers,
         defaults={name: _field(name, value) for name, value in direct.defaults.items()},
         forced={name: _field(name, value) for name, value in direct.forced.items()},
