@@ -15,7 +15,7 @@ from aiops.plan.plan import Plan
 
 @dataclass(frozen=True)
 class Planned:
-    """``changes``: whether the gateway would serve anything else than now. ``notes``: what else was edited by hand."""
+    """``changes``: whether the gateway would serve anything else than now. ``notes``: what else is to be known."""
 
     plan: Plan
     changes: bool
@@ -38,4 +38,4 @@ def plan(instance: Instance) -> Planned:
     prepared = prepare(Snapshot.of(instance), Intent("plan"))
     edited = f"{instance.generated} was edited by hand, and `apply` does not overwrite it without --force"
     notes = (edited,) if generated_is_edited(prepared.now) else ()
-    return Planned(prepared.plan, not prepared.is_same, notes)
+    return Planned(prepared.plan, not prepared.is_same, (*notes, *prepared.notes))

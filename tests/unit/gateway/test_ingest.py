@@ -76,6 +76,17 @@ def test_while_the_database_is_away_nothing_is_set_aside(tmp_path: Path) -> None
     assert not aside.path(tmp_path).exists()
 
 
+def test_what_was_passed_on_is_not_lost_with_who_passed_it_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, ledger = Spool(tmp_path, lambda line: None), Ledger()
+    for name in ("mine", "another's"):
+        written.accepted(accepted(name))
+    written.passed_on(accepted("another's"))
+    monkeypatch.setattr(spooled, "is_alive", lambda file: False)
+    assert asyncio.run(Ingest(tmp_path, ledger).once())
+    assert ledger.buried == [(written.owner, ["mine"])]
+    assert ledger.entered == []
+
+
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     """Two records that were set aside, and a line that is none."""

@@ -108,6 +108,18 @@ STAGING = Change(4, "staging")
     [
         (IDLE, True, False, ("ready", "no generation yet: `aiops up` makes the first")),
         (Status("serving", generation=3), True, False, ("ready", "generation 3 serves")),
+        (
+            Status("serving", generation=3, loads=True),
+            True,
+            False,
+            ("ready", "generation 3 serves directly, LiteLLM is being loaded"),
+        ),
+        (
+            Status("serving", generation=3, without="ImportError: x"),
+            True,
+            False,
+            ("ready", "generation 3 serves directly, without LiteLLM: ImportError: x"),
+        ),
         (Status("idle", change=STAGING), False, False, ("starting", "generation 4 is staging")),
         (Status("idle", change=STAGING), True, False, ("reloading", "generation 4 is staging")),
         (Status("idle", last_revert=Reverted("it does not start")), True, False, ("ready", "it does not start")),

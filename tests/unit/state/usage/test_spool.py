@@ -166,6 +166,18 @@ def test_a_directory_that_cannot_be_made_is_no_reason_to_fail(tmp_path: Path, sa
     assert everything(tmp_path) == [("accepted", "r1")]
 
 
+def test_what_was_passed_on_is_said_and_is_under_way_no_more(tmp_path: Path, said: list[str]) -> None:
+    written = Spool(tmp_path, said.append, largest=1)  # a file for each record
+    written.accepted(accepted("mine"))
+    written.accepted(accepted("another's"))
+    written.passed_on(accepted("another's"))
+    written.ended(usage("later"))
+    last = list(spooled.files(tmp_path))[-1]
+    there = [(kind, record.id) for kind, record in spooled.read(last.path, 0).records]
+    assert there == [("accepted", "mine"), ("ended", "later")]
+    assert ("passed", "another's") in everything(tmp_path)
+
+
 def test_a_file_is_followed_by_another_that_begins_with_what_is_under_way(tmp_path: Path, said: list[str]) -> None:
     written = Spool(tmp_path, said.append, largest=2000)
     written.accepted(accepted("long"))
