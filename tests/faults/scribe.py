@@ -102,7 +102,7 @@ class Scribe:
                 missing = {meter.name for meter in decision.meters}
                 asked = [_unseeded(each) for each in counts.counted if each.meter.name in missing]
                 try:
-                    await self.accountant.seed(asked)
+                    await self.accountant.seed(asked, decision.epoch)
                 except Away:
                     return None
         return None
