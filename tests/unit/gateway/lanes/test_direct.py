@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from collections.abc import Coroutine
 from typing import Any
 
@@ -117,6 +118,30 @@ def test_a_stream_that_is_cut_anywhere_arrives_the_same(size: int) -> None:
         async with server(say) as one, lane(one.url) as place:
             answer = await place.ask(chat(stream=True))
             assert answer.body == renamed(stream)
+
+    run(act())
+
+
+def test_an_answer_in_one_piece_is_a_stream_for_who_asked_for_one() -> None:
+    """Small servers do not stream, whatever they are asked."""
+
+    async def act() -> None:
+        call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        message = {"role": "assistant", "content": "ok", "tool_calls": [call]}
+        found = {**said(), "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+        async with server(whole(found)) as one, lane(one.url) as place:
+            answer = await place.ask(chat(stream=True, stream_options={"include_usage": True}))
+        assert answer.headers["content-type"] == "text/event-stream"
+        first, usage, done, rest = answer.body.split(b"\n\n")
+        (choice,) = json.loads(first[6:])["choices"]
+        assert choice == {
+            "index": 0,
+            "finish_reason": "stop",
+            "delta": {**message, "tool_calls": [{"index": 0, **call}]},
+        }
+        assert (json.loads(first[6:])["object"], json.loads(first[6:])["model"]) == ("chat.completion.chunk", "alpha")
+        assert (json.loads(usage[6:])["choices"], json.loads(usage[6:])["usage"]) == ([], found["usage"])
+        assert (done, rest) == (b"data: [DONE]", b"")
 
     run(act())
 

@@ -58,7 +58,7 @@ STREAMS = {
     "nothing at all": (pieces(), "broke off"),
     "silent before a word": (pieces(ROLE, 5.0), "timed out"),
     "error before a word": (pieces(ROLE, event(ERROR)), "HTTP 500"),
-    "no stream": (whole(said()), "no answer"),
+    "no stream": (whole({"object": "list"}), "no answer"),
     "breaks in the first event": (pieces(FIRST[:20], cut=True), "broke off"),
 }
 

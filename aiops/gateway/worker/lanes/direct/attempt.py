@@ -16,7 +16,7 @@ from aiops.gateway.worker.dispatch import Dispatch
 from aiops.gateway.worker.front import let_in
 from aiops.gateway.worker.front.asgi import Scope, Send
 from aiops.gateway.worker.front.asked import Asked
-from aiops.gateway.worker.lanes.direct import answer, body, failed, packing
+from aiops.gateway.worker.lanes.direct import answer, body, failed, packing, unstreamed
 from aiops.gateway.worker.lanes.direct.answer import Stream, Whole
 from aiops.gateway.worker.lanes.direct.asking import Asking
 from aiops.gateway.worker.lanes.direct.failed import Failed
@@ -167,9 +167,6 @@ class Attempts:
             head += [(name, named[name]) for name in (b"content-length", b"content-encoding") if name in named]
             await stream.pass_bytes_on(said.pieces(), head)
             return None
-        if request.asked.stream:
-            content = await _at_most(said, failed.LARGEST)
-            return failed.in_a_stream(content, provider) or failed.nonsense(provider, "no event stream")
         content = packing.whole(await said.whole(), packed)
         try:
             read = orjson.loads(content)
@@ -179,6 +176,12 @@ class Attempts:
             return failed.nonsense(provider, "what is no JSON object")
         if read.get("error") and not read.keys() & _ANSWERS:
             return failed.in_a_stream(content, provider)
+        if request.asked.stream:
+            content_of_stream = unstreamed.events(request.path, read)
+            if content_of_stream is None:
+                return failed.in_a_stream(content, provider) or failed.nonsense(provider, "no event stream")
+            head = answer.head(request.call, 200, SSE, retries, said.headers) + answer.OF_STREAMS
+            return await stream.pass_on(unstreamed.at_once(content_of_stream), head)
         return Whole(content, read, kind or JSON, said.headers)
 
 
