@@ -16,7 +16,7 @@ from aiops.gateway.worker.front.asgi import Application, Receive, Scope, Send, i
 from aiops.gateway.worker.front.beyond import NeedsLiteLLM
 from aiops.gateway.worker.front.identify import stranger
 from aiops.gateway.worker.front.refusals import send_refusal
-from aiops.gateway.worker.giving import Full, Giving
+from aiops.gateway.worker.giving import FullWorkers, Giving
 from aiops.gateway.worker.lanes.models import Listing
 from aiops.gateway.worker.listed import Listed
 from aiops.gateway.worker.settings import Settings
@@ -39,7 +39,7 @@ class Connection(HttpToolsProtocol):
 class Light:
     """``want``: says that LiteLLM is needed."""
 
-    def __init__(self, models: Listed, full: Full, want: Callable[[], None]) -> None:
+    def __init__(self, models: Listed, full: FullWorkers, want: Callable[[], None]) -> None:
         self.server = {"http": Connection, "ws": "none"}
         self.models = models
         self.state: Mapping[str, Any] = {}
@@ -74,7 +74,7 @@ class Light:
 
 
 @asynccontextmanager
-async def light(models: Listed, full: Full, want: Callable[[], None]) -> AsyncIterator[Light]:
+async def light(models: Listed, full: FullWorkers, want: Callable[[], None]) -> AsyncIterator[Light]:
     yield Light(models, full, want)
 
 
