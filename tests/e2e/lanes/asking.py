@@ -15,7 +15,6 @@ from tests.kit.waiting import until
 
 ALONE, FALLS_BACK, SHORT = "chat-d", "chain-d", "short-d"
 """Models of the direct lane: nobody else answers; `spare` does; the same, after a second."""
-SPARE_SAYS = "x-aiops-provider"
 CHAT = "/v1/chat/completions"
 SOON = 10.0
 

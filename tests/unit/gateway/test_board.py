@@ -13,16 +13,9 @@ from aiops.gateway.worker.introspect import describe
 from aiops.gateway.worker.minutes import MOST_NAMES, OTHERS
 from aiops.gateway.worker.slots import Slots
 from aiops.spec.choosing.rules import ProviderFacts, RoutingTable, Special
+from tests.unit.gateway.clock import Clock
 
 PROVIDERS = {"a": ProviderFacts(4, True, "http://a/health"), "b": ProviderFacts(2, False)}
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def table(**special: float) -> RoutingTable:

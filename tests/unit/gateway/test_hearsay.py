@@ -5,14 +5,7 @@ from __future__ import annotations
 from aiops.gateway.worker.hearsay import STALE, WANTED, Hearsay
 from aiops.gateway.worker.slots import IN_FLIGHT, Slots
 from aiops.spec.choosing.said import Said
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.unit.gateway.clock import Clock
 
 
 class Workers:

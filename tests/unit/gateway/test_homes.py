@@ -6,16 +6,9 @@ from hashlib import blake2b
 
 from aiops.gateway.worker.homes import RECOUNTED, Homes
 from aiops.gateway.worker.slots import HOMES, Slots
+from tests.unit.gateway.clock import Clock
 
 NAMES = ("one", "two", "three")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Workers:

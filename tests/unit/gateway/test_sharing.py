@@ -26,6 +26,7 @@ from aiops.gateway.worker.slots import Slots
 from aiops.gateway.worker.telling import Telling
 from aiops.spec.choosing.rules import Group, Member, ProviderFacts, RoutingTable, Special, Strategy
 from aiops.state.counters.meters import Unavailable
+from tests.unit.gateway.clock import Clock
 
 PLACES = {"a": "a 1111", "b": "b 2222"}
 QUICK = Group("quick", "exact", Strategy.FASTEST_RESPONSE, (Member("d-a", "a", "m"), Member("d-b", "b", "m")))
@@ -34,14 +35,6 @@ TABLE = RoutingTable(
     providers={"a": ProviderFacts(4, False), "b": ProviderFacts(4, False)},
     special=Special(rate_limited=20.0, error_threshold=2, cooldown=30.0),
 )
-
-
-class Clock:
-    def __init__(self, now: float = 1000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Desk:

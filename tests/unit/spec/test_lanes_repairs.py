@@ -29,7 +29,6 @@ def after_a_call(*parts: Any) -> list[dict[str, Any]]:
     ]
 
 
-USE = {"type": "tool_use", "id": "c", "name": "f", "input": {}}
 TEXT = {"type": "text", "text": "hello"}
 HELLO = [{"role": "user", "content": "hello"}]
 LEFT: dict[str, dict[str, Any]] = {
