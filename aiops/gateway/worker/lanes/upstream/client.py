@@ -103,6 +103,7 @@ def _session(connector: Connector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("Accept",),
         auto_decompress=False,
         max_line_size=HEAD_BYTES,
         max_field_size=HEAD_BYTES,
