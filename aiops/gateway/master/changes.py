@@ -228,7 +228,10 @@ class Changes:
         self.current = None
         self._succession.approve(by_somebody=change.session is not None)
         self.boot_failures = 0
-        self.last_revert = None
+        if change.session is not None or (self.last_revert is not None and self.last_revert.boot):
+            # A start of its own says nothing of what an operator's change was taken back for, and whoever made it may
+            # not have asked yet: its proof waits for LiteLLM, perhaps, in the generation before.
+            self.last_revert = None
         change.candidate.take_role(protocol.SERVING)
         self._workforce.succeed(change.previous, change.candidate.exchanges)
         self.orphans.retire(change.candidate.exchanges)
