@@ -14,7 +14,6 @@ import pytest
 
 from aiops.gateway.master import changes
 from aiops.gateway.master.changes import Changes
-from aiops.gateway.master.control_socket import Refused
 from aiops.gateway.master.group import Group
 from aiops.gateway.master.options import Options
 from aiops.gateway.master.orphans import Orphans
