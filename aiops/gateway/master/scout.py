@@ -136,12 +136,12 @@ def _let_go_of_the_master(kept: int) -> None:
     """Close all of its descriptors but ``kept`` and what is written to, and have its signals end this process: a master
     that is told to stop meanwhile ends at once, and whoever comes next must find its sockets free."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)
-    for each in map(int, os.listdir("/proc/self/fd")):
-        if each > 2 and each != kept:
+    for caught in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM):
+        signal.signal(caught, signal.SIG_DFL)
+    for number in [int(each.name) for each in Path("/proc/self/fd").iterdir()]:
+        if number > 2 and number != kept:
             with contextlib.suppress(OSError):  # of this very listing
-                os.close(each)
+                os.close(number)
 
 
 async def _serve_once(directory: Path) -> None:

@@ -22,13 +22,11 @@ def test_it_holds_no_socket_of_its_master_and_leaves_the_signals_alone(
     before = signal.getsignal(signal.SIGTERM)
     events.catch(signal.SIGTERM)
 
-    theirs = os.readlink(f"/proc/self/fd/{listener.fileno()}")
+    theirs = str(Path(f"/proc/self/fd/{listener.fileno()}").readlink())
 
     async def look(_: Path) -> None:
-        paths = [f"/proc/self/fd/{each}" for each in os.listdir("/proc/self/fd")]
-        held = [os.readlink(path) for path in paths if os.path.lexists(path)]
         ends = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        found.write_text(f"{theirs in held} {ends}")
+        found.write_text(f"{theirs in _held().values()} {ends}")
 
     monkeypatch.setattr(scout, "_serve_once", look)
     try:
@@ -47,8 +45,7 @@ def test_a_worker_that_a_turn_forks_meanwhile_does_not_keep_its_pipe_open(monkey
         return
 
     def pipes() -> set[str]:
-        paths = [f"/proc/self/fd/{each}" for each in os.listdir("/proc/self/fd")]
-        return {path for path in paths if os.path.lexists(path) and os.readlink(path).startswith("pipe:")}
+        return {number for number, what in _held().items() if what.startswith("pipe:")}
 
     def fork() -> int:
         pid = real()
@@ -66,3 +63,9 @@ def test_a_worker_that_a_turn_forks_meanwhile_does_not_keep_its_pipe_open(monkey
         signal.signal(signal.SIGALRM, before)
     assert new == [1], "of both ends only the one that is read"
     assert signal.SIGALRM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def _held() -> dict[str, str]:
+    """The descriptors of this process, and what each is."""
+    paths = list(Path("/proc/self/fd").iterdir())
+    return {path.name: str(path.readlink()) for path in paths if path.is_symlink()}
