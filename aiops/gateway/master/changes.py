@@ -61,6 +61,24 @@ class Changes:
     def serving(self) -> Group | None:
         return next((group for group in self._workforce.groups if group.role == protocol.SERVING), None)
 
+    @property
+    def is_about_to_serve(self) -> bool:
+        """What the master starts by itself, in a moment; to be left alone: the one before it has made way already, or
+        it is light workers, which take less than a second."""
+        change = self.current
+        if change is None or change.session is not None:
+            return False
+        return change.phase not in (STAGING, STAGED) or change.candidate.light
+
+    def give_way(self) -> None:
+        """What the master starts by itself is given up for what an operator wants, and begun again if nothing comes of
+        that."""
+        if self.current is not None and self.current.session is None:
+            self._workforce.kill(self.current.candidate)
+            self.current = None
+            if self.serving is None:
+                self._boot_retry = time.monotonic()
+
     def go_on(self, now: float) -> bool:
         """To be called each turn, but while LiteLLM is imported. Whether nothing is going on."""
         if self.current is not None:
@@ -147,13 +165,10 @@ class Changes:
     def stage(self, directory: Path, session: protocol.Peer | None, **labels: object) -> None:
         if self.stopping:
             raise Refused("the gateway is stopping")
-        if self.current is not None and self.current.session is None and session is not None:
-            # The generation the master starts by itself gives way to what an operator wants.
-            self._workforce.kill(self.current.candidate)
-            self.current = None
+        if session is not None:
+            self.give_way()
         if self.current is not None:
             raise Refused(f"generation {self.current.candidate.generation} is {self.current.phase} already")
-        self._boot_retry = None
         loaded = settings.load(directory)
         secrets = settings.read_secrets(loaded, self._options.secrets)
         models = self._models_of_light(loaded, at_once=session is None)
@@ -165,6 +180,7 @@ class Changes:
             if session is not None and session.closed:
                 return
         group = Group(loaded, secrets, *self._listeners.of(loaded), models=models)
+        self._boot_retry = None
         self.current = Change(
             candidate=group,
             previous=self.serving,

@@ -26,6 +26,9 @@ from aiops.gateway.worker import runtime
 EVERY_SECONDS = 0.2
 AGAIN_FIRST, AGAIN_MOST = 30.0, 600.0  # until an import that failed is tried again, doubled each time
 
+# Who asks for these tells progress from the answer; another master, which asks to succeed, does not.
+TOLD = messages.Stage | messages.Become | messages.Back
+
 
 class Loading:
     """``turn``: one turn of the master."""
@@ -106,7 +109,7 @@ class Loading:
         said = messages.Progress(
             elapsed=round(time.monotonic() - self._began, 2), estimate=self.seconds, loads=True
         ).plain()
-        for peer in [for_, *(peer for peer, request in self.later if isinstance(request, messages.Stage))]:
+        for peer in [for_, *(peer for peer, request in self.later if isinstance(request, TOLD))]:
             if peer is not None:
                 peer.send(said)
 

@@ -14,10 +14,11 @@ import pytest
 
 from aiops.gateway.master import changes
 from aiops.gateway.master.changes import Changes
+from aiops.gateway.master.control_socket import Refused
 from aiops.gateway.master.group import Group
 from aiops.gateway.master.options import Options
 from aiops.gateway.master.orphans import Orphans
-from aiops.gateway.master.session import PROVISIONAL, Change
+from aiops.gateway.master.session import OPENING, PROVISIONAL, STAGED, STAGING, Change
 from aiops.gateway.shared import pointer, protocol
 from aiops.gateway.shared.messages import Reverted
 from aiops.gateway.worker.listed import Listed
@@ -69,7 +70,7 @@ class Made:
     session: protocol.Peer
 
     def group(self, generation: int, *, light: bool, role: str) -> Group:
-        settings = replace(_settings(self.directory), generation=generation)
+        settings = replace(settings_of(self.directory), generation=generation)
         group = Group(settings, {}, self.listener, role=role, models=Listed((), ()) if light else None)
         self.workforce.groups.append(group)
         return group
@@ -82,7 +83,7 @@ class Made:
         return made
 
 
-def _settings(directory: Path) -> Settings:
+def settings_of(directory: Path) -> Settings:
     return Settings(
         generation=1,
         directory=directory,
@@ -100,7 +101,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
     directory = tmp_path / "000001"
     directory.mkdir()
     pointer.flip(tmp_path, directory)
-    monkeypatch.setattr(changes.settings, "load", _settings)
+    monkeypatch.setattr(changes.settings, "load", settings_of)
     monkeypatch.setattr(changes.settings, "read_secrets", lambda loaded, secrets: {})
     listener, (near, far) = socket.socket(), socket.socketpair()
     workforce, loading = _Workforce(), _Loading()
@@ -139,3 +140,42 @@ def test_a_generation_that_starts_at_last_is_not_said_not_to(made: Made) -> None
     made.changes.last_revert = NOT_STARTED
     _is_confirmed(made, made.change(made.group(1, light=False, role=protocol.PROVISIONAL), None, None))
     assert made.changes.last_revert is None
+
+
+def test_what_gave_way_to_a_change_that_cannot_be_begun_is_started_again(made: Made) -> None:
+    """Nobody else would serve it."""
+    made.change(made.group(1, light=False, role=protocol.CANDIDATE), None, None).phase = STAGING
+    made.loading.is_here, made.loading.failure = False, "ImportError: broken"
+    made.changes._only_full = True
+    with pytest.raises(Refused, match="ImportError: broken"):
+        made.changes.stage(made.directory, made.session)
+    assert made.changes.current is None
+    made.loading.is_here, made.loading.failure = True, ""
+    made.changes.go_on(time.monotonic())
+    assert made.changes.current is not None
+    assert made.changes.current.session is None
+
+
+def test_a_start_that_is_to_be_tried_again_still_is_after_a_change_that_cannot_be_begun(made: Made) -> None:
+    made.changes._boot_failed("it is damaged")
+    made.loading.is_here, made.loading.failure = False, "ImportError: broken"
+    made.changes._only_full = True
+    with pytest.raises(Refused):
+        made.changes.stage(made.directory, made.session)
+    made.loading.is_here, made.loading.failure = True, ""
+    made.changes.go_on(time.monotonic() + 60)
+    assert made.changes.current is not None
+
+
+@pytest.mark.parametrize(
+    ("phase", "light", "soon"),
+    [(STAGING, False, False), (STAGED, False, False), (STAGING, True, True), (OPENING, False, True)],
+)
+def test_what_the_master_starts_is_left_alone_as_soon_as_others_make_way_for_it(
+    made: Made, phase: str, light: bool, soon: bool
+) -> None:
+    change = made.change(made.group(1, light=light, role=protocol.CANDIDATE), None, None)
+    change.phase = phase
+    assert made.changes.is_about_to_serve is soon
+    made.changes.current = replace(change, session=made.session)
+    assert not made.changes.is_about_to_serve
