@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from aiops.gateway.master.estimate import IMPORT_SECONDS
@@ -82,7 +83,8 @@ class Loading:
                 self._turn()
                 self._tell(for_)
             except Exception:
-                traceback.print_exc()
+                with suppress(Exception):  # it would end the import
+                    traceback.print_exc()
             finally:
                 self._in_turn = False
 
