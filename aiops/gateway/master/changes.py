@@ -66,15 +66,18 @@ class Changes:
         """What the master starts by itself, in a moment; to be left alone: the one before it has made way already, or
         it is light workers, which take less than a second."""
         change = self.current
-        if change is None or change.session is not None:
+        if change is None or change.session is not None or time.monotonic() > change.deadline:
             return False
         return change.phase not in (STAGING, STAGED) or change.candidate.light
 
     def give_way(self) -> None:
         """What the master starts by itself is given up for what an operator wants, and begun again if nothing comes of
         that."""
-        if self.current is not None and self.current.session is None:
-            self._workforce.kill(self.current.candidate)
+        change = self.current
+        if change is not None and change.session is None:
+            if change.phase not in (STAGING, STAGED):
+                change.start_revert("it takes too long")  # whoever made way for it serves again
+            self._workforce.kill(change.candidate)
             self.current = None
             if self.serving is None:
                 self._boot_retry = time.monotonic()

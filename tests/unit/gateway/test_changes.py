@@ -18,7 +18,7 @@ from aiops.gateway.master.control_socket import Refused
 from aiops.gateway.master.group import Group
 from aiops.gateway.master.options import Options
 from aiops.gateway.master.orphans import Orphans
-from aiops.gateway.master.session import OPENING, PROVISIONAL, STAGED, STAGING, Change
+from aiops.gateway.master.session import OPENING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
 from aiops.gateway.shared import pointer, protocol
 from aiops.gateway.shared.messages import Reverted
 from aiops.gateway.worker.listed import Listed
@@ -179,3 +179,16 @@ def test_what_the_master_starts_is_left_alone_as_soon_as_others_make_way_for_it(
     assert made.changes.is_about_to_serve is soon
     made.changes.current = replace(change, session=made.session)
     assert not made.changes.is_about_to_serve
+
+
+@pytest.mark.parametrize("phase", [OPENING, REVERTING])
+def test_what_does_not_come_to_serve_gives_way_and_those_who_made_way_serve_again(made: Made, phase: str) -> None:
+    light = made.group(1, light=True, role=protocol.STANDBY)
+    change = made.change(made.group(1, light=False, role=protocol.PROVISIONAL), light, None)
+    change.phase, change.deadline = phase, time.monotonic() - 1
+    assert not made.changes.is_about_to_serve
+    made.changes.stage(made.directory, made.session)
+    assert made.changes.current is not None
+    assert made.changes.current.previous is light
+    assert light.role == protocol.SERVING
+    assert change.candidate.role == protocol.DRAINING
