@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from aiops.gateway.worker.front.refusals import send_refusal
 from aiops.state.rules import Refusal
 
 PIPELINED_TICK = 0.01
+WANT_AGAIN_SECONDS = 5.0
 # Of a request that is sent again: how its body was sent is no longer so, and it is here already.
 NOT_AGAIN = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 _UPGRADE = b"upgrade"
@@ -103,7 +105,7 @@ class Giving:
         try:
             async with asyncio.timeout(self._seconds):
                 body = await read.all()
-                if body is None or not await read.unless_left(self._full.wait()):
+                if body is None or not await read.unless_left(self._until_full()):
                     return ""
                 await _until_nothing_is_half_received(connection)
         except TimeoutError:
@@ -117,6 +119,15 @@ class Giving:
             return self._full.why or "it has just ended"
         cycle.disconnected = True  # it has nothing to say any more
         return None
+
+    async def _until_full(self) -> None:
+        """Or until it is said why there will be none. A master that has become another program has not heard it."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WANT_AGAIN_SECONDS):
+                    await self._full.wait()
+                return
+            self._want()
 
     def _pass_on(self, connection: Any, scope: Scope, body: bytes, id: str) -> bool:
         """False: there is nobody, and all is as before."""

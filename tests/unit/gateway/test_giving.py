@@ -357,6 +357,24 @@ def test_who_leaves_while_waiting_is_forgotten(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_while_it_waits_it_says_again_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A master that becomes another program has heard it, and the new one has not."""
+    monkeypatch.setattr(giving, "WANT_AGAIN_SECONDS", 0.02)
+
+    async def story() -> bytes:
+        pair = Pair(tmp_path, needs("its own"))
+        reader, writer = await pair.connect()
+        writer.write(request("/v1/x"))
+        while pair.wanted < 3:
+            await asyncio.sleep(0.01)
+        pair.take_over()
+        found = await answer(reader)
+        writer.close()
+        return found
+
+    assert asyncio.run(asyncio.wait_for(story(), 10)) == b"200 OK: /v1/x 0 its own"
+
+
 @pytest.mark.parametrize(("why", "leaves"), [("", False), ("ImportError: x", False), ("", True)])
 def test_what_was_let_in_is_given_back_when_nobody_answers_it(tmp_path: Path, why: str, leaves: bool) -> None:
     given_back: list[str] = []
