@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from aiops.gateway.worker.front.refusals import send_refusal
 from aiops.state.rules import Refusal
 
 PIPELINED_TICK = 0.01
+WANT_AGAIN_SECONDS = 5.0
 # Of a request that is sent again: how its body was sent is no longer so, and it is here already.
 NOT_AGAIN = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 _UPGRADE = b"upgrade"
@@ -85,9 +87,17 @@ class Giving:
             else:
                 await self._front(scope, read.receive, send)
         except NeedsLiteLLM as needs:
-            await self._give(scope, read, send, needs.id)
+            why: str | None = ""
+            try:
+                why = await self._give(scope, read, needs.id)
+            finally:
+                if why is not None:
+                    await needs.give_up()
+            if why:
+                await send_refusal(scope, send, _unavailable(why))
 
-    async def _give(self, scope: Scope, read: _Read, send: Send, id: str) -> None:
+    async def _give(self, scope: Scope, read: _Read, id: str) -> str | None:
+        """None: it is given. Else why not; empty: there is nobody to be told."""
         # uvicorn's: the cycle that the request is, and the connection that it came by.
         cycle: Any = read.cycle
         connection = cycle.transport.get_protocol()
@@ -95,20 +105,29 @@ class Giving:
         try:
             async with asyncio.timeout(self._seconds):
                 body = await read.all()
-                if body is None or not await read.unless_left(self._full.wait()):
-                    return
+                if body is None or not await read.unless_left(self._until_full()):
+                    return ""
                 await _until_nothing_is_half_received(connection)
         except TimeoutError:
-            await send_refusal(scope, send, _unavailable("it does not come to it in time"))
-            return
+            return "it does not come to it in time"
         if connection.transport.is_closing():
-            return
+            return ""
         if cycle.response_started:  # it cannot be answered from the beginning
             connection.transport.close()
-        elif self._pass_on(connection, scope, body, id):
-            cycle.disconnected = True  # it has nothing to say any more
-        else:
-            await send_refusal(scope, send, _unavailable(self._full.why or "it has just ended"))
+            return ""
+        if not self._pass_on(connection, scope, body, id):
+            return self._full.why or "it has just ended"
+        cycle.disconnected = True  # it has nothing to say any more
+        return None
+
+    async def _until_full(self) -> None:
+        """Or until it is said why there will be none. A master that has become another program has not heard it."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WANT_AGAIN_SECONDS):
+                    await self._full.wait()
+                return
+            self._want()
 
     def _pass_on(self, connection: Any, scope: Scope, body: bytes, id: str) -> bool:
         """False: there is nobody, and all is as before."""
