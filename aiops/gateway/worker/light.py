@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from aiops.gateway.worker.front import key
+from aiops.gateway.worker.front import key, let_in
 from aiops.gateway.worker.front.asgi import Application, Receive, Scope, Send, is_private
 from aiops.gateway.worker.front.beyond import NeedsLiteLLM
 from aiops.gateway.worker.front.identify import stranger
@@ -20,6 +20,7 @@ from aiops.gateway.worker.giving import Full, Giving
 from aiops.gateway.worker.lanes.models import Listing
 from aiops.gateway.worker.listed import Listed
 from aiops.gateway.worker.settings import Settings
+from aiops.state.rules import Refusal
 
 if TYPE_CHECKING:
     from aiops.gateway.worker.desk import Desk
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from aiops.gateway.worker.extension import Extension
 
 ALIVE = frozenset({"/health/liveliness", "/health/liveness"})
+SEE_MODELS = "Call `/v1/models` to view available models for your key."
 ALIVE_ANSWER = b'"I\'m alive!"'
 
 
@@ -47,6 +49,7 @@ class Light:
         self._listing = Listing(models)
         self._full = full
         self._want = want
+        self._serves: Callable[[str], bool] | None = None
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises NeedsLiteLLM."""
@@ -58,11 +61,26 @@ class Light:
             await _send(send, 200, ALIVE_ANSWER)
             return
         listed = self._listing.answer(scope)
-        if listed is None:
+        if listed is not None:
+            await _send(send, *listed)
+        elif (
+            unknown := self._unknown(scope)
+        ) is not None:  # LiteLLM is not imported to say that it knows no such model
+            await send_refusal(scope, send, unknown)
+        else:
             raise NeedsLiteLLM
-        await _send(send, *listed)
 
-    def choose_with(self, dispatch: Dispatch) -> None: ...
+    def _unknown(self, scope: Scope) -> Refusal | None:
+        """In LiteLLM's words, for a request to a model that nobody serves."""
+        given, serves = let_in.current.get(), self._serves
+        names = given.models if given is not None else ()
+        if scope["type"] == "http" and names and serves is not None and not any(map(serves, names)):
+            message = f"{scope['path']}: Invalid model name passed in model={names[0][:200]}. {SEE_MODELS}"
+            return Refusal(status=400, kind="invalid_request_error", param="model", code="400", message=message)
+        return None
+
+    def choose_with(self, dispatch: Dispatch) -> None:
+        self._serves = dispatch.serves
 
     async def prove(self, extension: Extension, environment: Mapping[str, str], settings: Settings) -> tuple[str, ...]:
         return ()
