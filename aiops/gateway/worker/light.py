@@ -15,6 +15,7 @@ from aiops.gateway.worker.front import key, let_in
 from aiops.gateway.worker.front.asgi import Application, Receive, Scope, Send, is_private
 from aiops.gateway.worker.front.beyond import NeedsLiteLLM
 from aiops.gateway.worker.front.identify import stranger
+from aiops.gateway.worker.front.listing import one_of
 from aiops.gateway.worker.front.refusals import send_refusal
 from aiops.gateway.worker.giving import Full, Giving
 from aiops.gateway.worker.lanes.models import Listing
@@ -77,6 +78,12 @@ class Light:
         if scope["type"] == "http" and names and serves is not None and not any(map(serves, names)):
             message = f"{scope['path']}: Invalid model name passed in model={names[0][:200]}. {SEE_MODELS}"
             return Refusal(status=400, kind="invalid_request_error", param="model", code="400", message=message)
+        one = one_of(scope["path"]) if scope.get("method") == "GET" else None
+        if one is not None and serves is not None and not serves(one):
+            message = f"The model `{one[:200]}` does not exist."
+            return Refusal(
+                status=404, kind="invalid_request_error", param="model", code="model_not_found", message=message
+            )
         return None
 
     def choose_with(self, dispatch: Dispatch) -> None:
