@@ -32,12 +32,13 @@ _COUNTING = re.compile(r".*(?:/count_tokens|:countTokens|/responses/input_tokens
 _STREAMS_WITH_OPTIONS = re.compile(r"(?:/v1)?/(?:chat/)?completions|/(?:engines|openai/deployments)/.+/completions")
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _FALL_BACK = frozenset(_FALLBACKS)
-_COUNTED = frozenset(
+COUNTED = frozenset(
     {
         *(*how_much.LENGTHS, *how_much.ANSWERS, "stream", "stream_options", "extra_body"),
         *("model", "models", "fallbacks", "messages", "prompt", "input"),
     }
 )
+"""What is looked at here, so that it has to be what whoever answers goes by."""
 _OPERATORS = frozenset(
     {
         *("api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "model_list", "specific_deployment"),
@@ -195,7 +196,7 @@ def _not_theirs(said: Mapping[str, Any]) -> Iterator[str]:
         yield "model"
     hidden = said.get("extra_body")
     if isinstance(hidden, dict):
-        yield from (f"extra_body.{name}" for name in sorted(hidden.keys() & _COUNTED))
+        yield from (f"extra_body.{name}" for name in sorted(hidden.keys() & COUNTED))
 
 
 @lru_cache(1024)
@@ -215,7 +216,7 @@ def _not_in_a_form(path: str, said: Mapping[str, Any]) -> Iterator[str]:
     bare = {name: name.split("[", 1)[0] for name in said}
     yield from sorted(name for name, its in bare.items() if its in _ONLY_IN_JSON)
     lists = {name: its for name, its in bare.items() if its != name and its not in _ONLY_IN_JSON}
-    yield from sorted(name for name, its in lists.items() if its in _COUNTED or _is_operators(its))
+    yield from sorted(name for name, its in lists.items() if its in COUNTED or _is_operators(its))
     if _may_have_options(path) and _is_true(said.get("stream")):
         yield "stream"
 

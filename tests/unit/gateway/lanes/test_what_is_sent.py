@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def sent(
         (b'{"model":"a","x":1e400}', b'{"model":"there","x":1e400}'),
         (b'{"x":{"model":"a"},"model":"a"}', b'{"x":{"model":"a"},"model":"there"}'),
         (b'{"x":[{"model":"a"}],"model" :\n"a" }', b'{"x":[{"model":"a"}],"model" :\n"there" }'),
-        (b'{"model":"b","model":"a"}', b'{"model":"there","model":"there"}'),
+        (b'{"model":"b","model":"a"}', b'{"model":"there"}'),
         (b'{"x":"\\"model\\":\\"a\\"","model":"a"}', b'{"x":"\\"model\\":\\"a\\"","model":"there"}'),
         (b'{"x":"model","model":"a"}', b'{"x":"model","model":"there"}'),
         (b'{"x":"}{\\\\","y":{"model":"a"},"model":"a"}', b'{"x":"}{\\\\","y":{"model":"a"},"model":"there"}'),
@@ -42,6 +43,36 @@ def test_the_model_of_the_body_alone_is_put_right(raw: bytes, wanted: bytes) -> 
 
 def test_a_name_that_is_spelled_with_escapes_is_put_right_too() -> None:
     assert json.loads(sent(b'{"mod\\u0065l":"a","n":1}')) == {"model": "there", "n": 1}
+
+
+@pytest.mark.parametrize(
+    ("raw", "wanted"),
+    [
+        (b'{"model":"dear","n":1,"model":"there"}', {"model": "there", "n": 1}),
+        (b'{"n":9,"model":"a","n":1}', {"model": "there", "n": 1}),
+        (b'{"model":"dear","mod\\u0065l":"there"}', {"model": "there"}),
+        (b'{"mod\\u0065l":"a","x":{"model":"b"}}', {"model": "there", "x": {"model": "b"}}),
+        (b'{"\\u006e":9,"model":"a","n":1}', {"model": "there", "n": 1}),
+    ],
+)
+def test_a_field_is_sent_once_and_as_it_was_read_here(raw: bytes, wanted: dict[str, Any]) -> None:
+    pairs: list[tuple[str, Any]] = []
+    found = json.loads(sent(raw), object_pairs_hook=lambda each: pairs.extend(each) or dict(each))
+    assert found == wanted
+    assert len([name for name, _ in pairs if name == "n"]) == ("n" in wanted)
+    assert b"dear" not in sent(raw)
+
+
+def test_a_field_of_the_same_name_elsewhere_leaves_the_body_as_it_is() -> None:
+    raw = b'{"model":"there", "x":{"model":"a","n":1.50}, "n":1.00, "text":"\\u0041 \\"n\\""}'
+    assert sent(raw) == raw
+
+
+def test_a_text_of_megabytes_takes_no_more_memory_than_it_has() -> None:
+    raw = b'{"model":"a","x":{"model":"b"},"image":"' + b"A" * 4_000_000 + b'"}'
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert sent(raw).startswith(b'{"model":"there","x":{"model":"b"}')
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # kB; it was 450 MB
 
 
 def test_a_model_with_every_character_is_written_as_json() -> None:
