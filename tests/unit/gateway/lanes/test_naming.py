@@ -49,3 +49,8 @@ def test_an_answer_in_one_piece_is_changed_where_it_names_its_model() -> None:
     assert whole(content, said, "asked") == content.replace(b',"model":"there"', b',"model":"asked"')
     assert whole(content, {"model": "asked"}, "asked") is content
     assert whole(b"[]", [], "asked") == b"[]"
+
+
+def test_a_model_that_the_client_wrote_is_left_alone_wherever_it_stands() -> None:
+    content = b'{"metadata":{"model":"mine"},"input":[{"model":"there"}],"model" : "there","x":{"model":"mine"}}'
+    assert whole(content, {"model": "there"}, "asked") == content.replace(b'"model" : "there"', b'"model":"asked"')

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -16,13 +16,13 @@ import orjson
 from aiops.gateway.worker.front import form
 from aiops.gateway.worker.front.asked import COUNTED, Asked
 from aiops.gateway.worker.lanes.direct.asking import Asking
+from aiops.gateway.worker.lanes.direct.keys import keys_at_the_top
 
 _KEY = b'"model"'
 # Of a key, never of a text: quotes inside of a text are escaped, and no text is followed by a colon.
 # Possessive, here and below: a picture is a text of megabytes, and each way back would be remembered.
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
 _DEVELOPER = re.compile(rb'("role"\s*:\s*)"developer"')
-_TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*+:)?|[{}\[\]]')
 _ESCAPED = re.compile(rb"\\u00[4-7]")  # a letter that needs no escape
 _FIELD_OF_A_FORM = re.compile(
     rb'(?i)(?:^|\r\n)--[^\r\n]+\r\n(?:[^\r\n]+\r\n)*?content-disposition:[^\r\n]*[; ]name="?model"?(?=[\r\n;])'
@@ -58,7 +58,7 @@ def _is_read_one_way(asked: Asked) -> bool:
     sent, said = asked.body, asked.said
     if not _ESCAPED.search(sent) and all(sent.count(b'"%s"' % name.encode()) == 1 for name in said.keys() & COUNTED):
         return True
-    keys = [key[1] for key in _keys_at_the_top(sent)]
+    keys = [key[1] for key in keys_at_the_top(sent)]
     return len(keys) == len(said) and not any(b"\\" in key for key in keys)
 
 
@@ -117,7 +117,7 @@ def _with_model(sent: bytes, said: Mapping[str, Any], model: str) -> bytes:
         first = _MODEL.match(sent, sent.index(_KEY))
         found = [first] if first is not None else []
     else:
-        top = frozenset(key.start() for key in _keys_at_the_top(sent))
+        top = frozenset(key.start() for key in keys_at_the_top(sent))
         found = [each for each in _MODEL.finditer(sent) if each.start() in top]
     if not found or "model" not in said:  # spelled with an escape
         return _written({**said, "model": model})
@@ -126,19 +126,6 @@ def _with_model(sent: bytes, said: Mapping[str, Any], model: str) -> bytes:
         pieces += [sent[before : each.start(1) - 1], name]
         before = each.end(1) + 1
     return b"".join((*pieces, sent[before:]))
-
-
-def _keys_at_the_top(sent: bytes) -> Iterator[re.Match[bytes]]:
-    """Those of the body itself, and of no other object in it."""
-    depth = 0
-    for token in _TOKEN.finditer(sent):
-        first = sent[token.start()]
-        if first in b"{[":
-            depth += 1
-        elif first in b"}]":
-            depth -= 1
-        elif depth == 1 and token[2]:
-            yield token
 
 
 def _in_a_form(sent: bytes, model: str) -> bytes:

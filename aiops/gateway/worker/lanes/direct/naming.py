@@ -6,7 +6,9 @@ import re
 
 import orjson
 
-_MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
+from aiops.gateway.worker.lanes.direct.keys import keys_at_the_top
+
+_MODEL = re.compile(rb'"model"\s*+:\s*+"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _KEY = b'"model"'
 LONGEST = 1024  # bytes of a name
 
@@ -75,4 +77,10 @@ def whole(content: bytes, said: object, name: str) -> bytes:
     given = said.get("model") if isinstance(said, dict) else None
     if not isinstance(given, str) or given == name:
         return content
-    return _MODEL.sub(lambda _: b'"model":' + orjson.dumps(name), content, count=1)
+    found = list(_MODEL.finditer(content))
+    if len(found) > 1:  # of what the client wrote some is said again, its metadata for one, and may have a model too
+        top = frozenset(key.start() for key in keys_at_the_top(content))
+        found = [each for each in found if each.start() in top]
+    if not found:
+        return content
+    return content[: found[0].start()] + b'"model":' + orjson.dumps(name) + content[found[0].end() :]
