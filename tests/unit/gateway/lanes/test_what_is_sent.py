@@ -169,3 +169,13 @@ def test_a_body_that_is_no_form_is_called_json_whatever_its_client_called_it(kin
     assert asking(direct, {}).headers_for([], kind) == [(b"content-type", JSON)]
     form = b"multipart/form-data; boundary=x"
     assert asking(direct, {}).headers_for([], form) == [(b"content-type", form)]
+
+
+def test_a_header_of_one_client_is_not_sent_for_the_next() -> None:
+    direct = Direct(
+        deployment="d", provider="p", url="u", wire="anthropic", paths=frozenset(), headers={"content-type": "x/y"}
+    )
+    made = asking(direct, {})
+    first = made.headers_for([(b"anthropic-beta", b"mine")], JSON)
+    assert (b"anthropic-beta", b"mine") in first
+    assert made.headers_for([], JSON) == [pair for pair in first if pair[0] != b"anthropic-beta"]

@@ -44,9 +44,8 @@ class Asking:
     def headers_for(self, given: Headers, kind: bytes) -> Headers:
         """``given``: those of the client; ``kind``: what it calls its body. All but forms is JSON, and called so:
         servers do not read it from a client that called it text, or nothing."""
-        head = self.headers
-        if not self.says_kind:
-            head = [(JSON[0], kind) if kind.lower().startswith(_FORMS) else JSON, *head]
+        said = [] if self.says_kind else [(JSON[0], kind) if kind.lower().startswith(_FORMS) else JSON]
+        head = [*said, *self.headers]
         if self.direct.wire == "anthropic":
             head += [pair for pair in given if pair[0] in _PASSED_ON]
             if not any(name == VERSION for name, _ in head):
