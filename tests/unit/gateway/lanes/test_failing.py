@@ -182,6 +182,8 @@ def test_an_error_in_the_middle_of_a_stream_is_passed_on_and_counts(error: bytes
         (whole(b"", 500), Retries(unavailable=2, no_connection=2), 1),
         (whole(b"", 500), Retries(server_error=1), 2),
         (whole(b"", 429, retry_after="0"), Retries(rate_limited=1), 2),
+        (raw(b"HTTP/1.1 429 x\r\nretry-after: \xb2\r\ncontent-length: 0\r\n\r\n"), Retries(rate_limited=1), 2),
+        (whole(b"", 429, retry_after="9" * 5000), Retries(rate_limited=1), 2),
         (nothing, Retries(timed_out=1), 2),
         (whole(b"", 400), Retries(server_error=1, rate_limited=1), 1),
     ],
