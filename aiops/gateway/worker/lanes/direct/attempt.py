@@ -176,15 +176,17 @@ class Attempts:
             return failed.nonsense(provider, "what is no JSON object")
         if read.get("error") and not read.keys() & _ANSWERS:
             return failed.in_a_stream(content, provider)
-        if request.asked.stream:
+        if request.asked.stream and request.path in _STREAMED:
             content_of_stream = unstreamed.events(request.path, read)
             if content_of_stream is None:
                 return failed.in_a_stream(content, provider) or failed.nonsense(provider, "no event stream")
             head = answer.head(request.call, 200, SSE, retries, said.headers) + answer.OF_STREAMS
             return await stream.pass_on(unstreamed.at_once(content_of_stream), head)
-        return Whole(content, read, kind or JSON, said.headers)
+        return Whole(content, read, kind if kind.startswith(JSON) else JSON, said.headers)
 
 
+_STREAMED = frozenset({*unstreamed.OBJECTS, "responses", "messages"})
+"""Where there are streams. Elsewhere a client that asks for one is given what there is: nobody has failed."""
 _ANSWERS = frozenset({"choices", "data", "output", "object", "results", "content", "text"})
 
 
