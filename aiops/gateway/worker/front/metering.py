@@ -18,6 +18,7 @@ from aiops.state import money
 Headers = Iterable[tuple[bytes, bytes]]
 
 LARGEST = 64 * 1024 * 1024  # bytes of a JSON answer that is read, unpacked; a larger one is reckoned
+LONGEST_EVENT = 16 * 1024 * 1024  # bytes of one that is waited for; a longer one passes unread
 COST_HEADER = b"x-litellm-response-cost"
 _USAGE, _META = b'"usage', b'"meta"'  # `"usage"` and `"usageMetadata"`
 # What a model said, in the events of any API. Not read as JSON: a stream has hundreds of events, and each would cost
@@ -142,7 +143,7 @@ class Metering:
         if head:
             self._count(head)
         *whole, self._rest = _split(data)
-        if not more:
+        if not more or len(self._rest) > LONGEST_EVENT:
             whole.append(self._rest)
             self._rest = b""
         passed = b"".join(event for event in whole if self._passes(event))
