@@ -46,6 +46,8 @@ _OPERATORS = frozenset(
         *("tiered_pricing", "litellm_params", "num_retries", "max_retries"),
     }
 )
+_IN_ANY_CASE = frozenset(name.casefold() for name in COUNTED)
+_LONGEST_REMEMBERED = 100  # characters: clients call their fields what they like
 _PRICES = re.compile(r"(?:\w+_)?cost_per_\w+|\w+_token_cost(?:_\w+)?")  # each of which LiteLLM would reckon by
 _ONLY_IN_JSON = frozenset({*_FALLBACKS, "models", "extra_body", "stream_options"})
 
@@ -199,9 +201,18 @@ def _not_theirs(said: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"extra_body.{name}" for name in sorted(hidden.keys() & COUNTED))
 
 
-@lru_cache(1024)
 def _is_operators(name: str) -> bool:
-    return name in _OPERATORS or _PRICES.fullmatch(name) is not None
+    """Or is spelled so that some servers take it for what is counted here: Go's read any case."""
+    return _is_known_as_operators(name) if len(name) <= _LONGEST_REMEMBERED else _is_either(name)
+
+
+def _is_either(name: str) -> bool:
+    if name in _OPERATORS or _PRICES.fullmatch(name) is not None:
+        return True
+    return name not in COUNTED and name.casefold() in _IN_ANY_CASE
+
+
+_is_known_as_operators = lru_cache(1024)(_is_either)
 
 
 def _form(kind: str, content_type: bytes, body: bytes) -> Mapping[str, Any]:

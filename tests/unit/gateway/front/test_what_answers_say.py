@@ -288,3 +288,19 @@ def test_another_name_of_a_model_is_that_model() -> None:
 )
 def test_only_the_unix_socket_is_private_whoever_is_gone(server: object, private: bool) -> None:
     assert is_private({"type": "http", "client": None, "server": server}) is private
+
+
+@pytest.mark.parametrize(
+    "name", ["Model", "MODEL", "N", "Max_Tokens", "max_to\u212aens", "\u017ftream", "Stream_Options"]
+)
+def test_a_field_in_a_case_that_some_servers_read_all_the_same_is_nobodys_to_say(name: str) -> None:
+    body = json.dumps({"model": "a", name: 1}).encode()
+    assert asked.read(CHAT, b"application/json", body).not_theirs == (name,)
+
+
+def test_long_names_of_fields_are_not_remembered() -> None:
+    before = asked._is_known_as_operators.cache_info().currsize
+    for number in range(3):
+        body = json.dumps({"model": "a", f"{number}" * 1000: 1, "input_cost_per_" + f"{number}" * 1000: 1}).encode()
+        assert len(asked.read(CHAT, b"application/json", body).not_theirs) == 1
+    assert asked._is_known_as_operators.cache_info().currsize <= before + 1
