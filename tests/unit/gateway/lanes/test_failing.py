@@ -268,3 +268,23 @@ def test_what_a_caller_gets_wrong_is_no_failure_of_the_provider() -> None:
             assert not place.board.errors
 
     run(act())
+
+
+@pytest.mark.parametrize("status", [401, 200])
+def test_what_a_provider_says_of_its_key_and_its_address_no_client_reads(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THEIR_KEY", "secret-of-the-provider")
+    monkeypatch.setenv("THEIR_HEADER", "another-secret")
+    more = {"key": "THEIR_KEY", "headers": {"x-team": "os.environ/THEIR_HEADER"}}
+
+    async def act() -> None:
+        async with server(nothing) as one:
+            text = f"no secret-of-the-provider, another-secret at {one.url}/v1"
+            one.says = [whole({"error": {"message": text}}, status)]
+            async with lane(one.url, of={"d1": more}) as place:
+                found = (await place.ask()).json["error"]["message"]
+                assert one.asked[0].headers["authorization"] == "Bearer secret-of-the-provider"
+                assert found == "no ***, *** at http://p1/v1"
+
+    run(act())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import orjson
@@ -74,6 +74,7 @@ class Attempts:
             failure = failed.of_upstream(error, direct.provider)
             self._say(call, direct.provider, f"{failure.failure}: {error}")
         if failure is not None:
+            failure = replace(failure, message=asking.shown(failure.message))
             call.used = None
             board.failed(call, failure.status, failure.failure)
             await _give_back(call)
