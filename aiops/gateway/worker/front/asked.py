@@ -47,6 +47,7 @@ _OPERATORS = frozenset(
     }
 )
 _IN_ANY_CASE = frozenset(name.casefold() for name in COUNTED)
+LONGEST_NAME = 1000  # characters of a model's, which many remember
 _LONGEST_REMEMBERED = 100  # characters: clients call their fields what they like
 _PRICES = re.compile(r"(?:\w+_)?cost_per_\w+|\w+_token_cost(?:_\w+)?")  # each of which LiteLLM would reckon by
 _ONLY_IN_JSON = frozenset({*_FALLBACKS, "models", "extra_body", "stream_options"})
@@ -100,12 +101,16 @@ def read(
 
 
 def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mapping[str, str]) -> Asked:
+    if len(path) > LONGEST_NAME:
+        raise Invalid(f"The path is longer than {LONGEST_NAME} characters.")
     kind = content_type.split(b";", 1)[0].strip().lower().decode("latin-1")
     is_form = kind in _FORMS
     said = _form(kind, content_type, body) if is_form else _json(body)
     if not is_form:
         check(path, said)
     models = tuple(dict.fromkeys(same.get(name, name) for name in _models(path, said, query)))
+    if any(len(name) > LONGEST_NAME for name in models):
+        raise Invalid(f"`model` has to be a name of {LONGEST_NAME} characters at most.", "model")
     stream = _is_true(said.get("stream")) or ":streamGenerateContent" in path
     hides_usage = stream and not is_form and _may_have_options(path) and not _wants_usage(said)
     return Asked(
