@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from functools import partial
 
 from aiops.gateway.worker.call import Call, State, current
 from aiops.gateway.worker.front import limits_shown
@@ -75,6 +76,8 @@ class Passage:
             raise
         except NeedsLiteLLM as needs:
             needs.id = self._given.id
+            if self._given.held:
+                needs.give_back = partial(self._reserve.give_back, self._given)
             await self._pass_on(current.get())
             raise
         except BaseException:

@@ -143,6 +143,11 @@ class Reserve:
             given.held = False
             self.live -= 1
 
+    async def give_back(self, given: Reservation) -> None:
+        """Of one that was passed on, and that nobody answers after all."""
+        if self._counters is not None:
+            await self._settle(self._counters, given.id, 0, 0)
+
     async def sign_of_life(self) -> None:
         """To be given each second: what this worker has reserved stays reserved."""
         if self._counters is None:
