@@ -357,6 +357,86 @@ def test_who_leaves_while_waiting_is_forgotten(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("how", ["no full worker", "its client leaves", "it is given"])
+def test_what_was_reserved_is_given_back_when_nobody_answers(tmp_path: Path, how: str) -> None:
+    given_back: list[int] = []
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        async def give_back() -> None:
+            given_back.append(1)
+
+        beyond = NeedsLiteLLM()
+        beyond.id, beyond.give_back = "x", give_back
+        raise beyond
+
+    async def story() -> None:
+        pair = Pair(tmp_path, front)
+        reader, writer = await pair.connect()
+        if how == "no full worker":
+            pair.full.say("ImportError: x")
+        if how == "it is given":
+            pair.take_over()
+        writer.write(request("/v1/x"))
+        if how == "its client leaves":
+            while not pair.wanted:
+                await asyncio.sleep(0.01)
+        else:
+            await answer(reader)
+        writer.close()
+        state = pair.light.server.server_state
+        while state.connections or state.tasks:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+    assert given_back == ([] if how == "it is given" else [1])
+
+
+def test_a_body_that_nobody_let_in_is_not_taken_without_end(tmp_path: Path) -> None:
+    async def story() -> bytes:
+        pair = Pair(tmp_path, needs())
+        reader, writer = await pair.connect()
+        writer.write(b"POST /v1/x HTTP/1.1\r\nhost: h\r\ncontent-length: 99999999\r\n\r\n" + b"x" * 1_200_000)
+        found = await answer(reader)
+        writer.close()
+        return found
+
+    assert asyncio.run(story()).startswith(b"413 ")
+
+
+def test_what_is_sent_behind_it_is_not_taken_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(giving, "LARGEST_BEHIND", 300_000)
+
+    async def story() -> bytes:
+        pair = Pair(tmp_path, needs("x"))
+        pair.take_over()
+        reader, writer = await pair.connect()
+        half = b"POST /v1/y HTTP/1.1\r\nhost: h\r\ncontent-length: 99999999\r\n\r\n" + b"x" * 1_200_000
+        writer.write(request("/v1/x") + half)
+        found = await answer(reader)
+        writer.close()
+        return found
+
+    assert asyncio.run(story()).startswith(b"413 ")
+
+
+def test_a_request_that_only_mentions_a_websocket_is_one_like_others(tmp_path: Path) -> None:
+    kinds: list[str] = []
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        kinds.append(scope["type"])
+        await full(scope, receive, send)
+
+    async def story() -> None:
+        pair = Pair(tmp_path, front)
+        reader, writer = await pair.connect()
+        writer.write(b"GET /v1/models HTTP/1.1\r\nhost: h\r\nupgrade: websocket\r\n\r\n")
+        await answer(reader)
+        writer.close()
+
+    asyncio.run(story())
+    assert kinds == ["http"]
+
+
 def test_the_readiness_says_since_when_there_is_no_litellm() -> None:
     async def story() -> None:
         full = giving.Full(Heirs())
