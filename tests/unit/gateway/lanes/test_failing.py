@@ -261,6 +261,18 @@ def test_two_kinds_of_failure_have_fallbacks_of_their_own(error: dict[str, str],
     run(act())
 
 
+def test_two_that_name_each_other_for_a_prompt_that_is_too_long_are_each_asked_once() -> None:
+    async def act() -> None:
+        say = whole({"error": {"message": "no", "code": "context_length_exceeded"}}, 400)
+        more = {"context_window": {"alpha": ("beta",), "beta": ("alpha",)}}
+        async with server(say) as one, server(say) as two, lane(one.url, two.url, **more) as place:
+            async with asyncio.timeout(5):
+                assert (await place.ask()).status == 400
+            assert (len(one.asked), len(two.asked)) == (1, 1)
+
+    run(act())
+
+
 def test_what_a_caller_gets_wrong_is_no_failure_of_the_provider() -> None:
     async def act() -> None:
         async with server(whole({"error": {"message": "no"}}, 400)) as one, lane(one.url) as place:
