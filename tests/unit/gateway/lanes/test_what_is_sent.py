@@ -128,6 +128,24 @@ def test_of_a_form_the_field_with_the_model_alone_changes() -> None:
     assert sent(FORM, "alpha", kind, "/v1/audio/transcriptions") == FORM
 
 
+def test_of_a_form_every_field_with_the_model_says_the_same() -> None:
+    kind = b'Multipart/Form-Data; boundary="x"'
+    part = b"--x\r\nContent-Type: text/plain\r\nContent-Disposition: form-data;\tname=%s\r\n\r\n%s\r\n"
+    twice = part % (b'"model"', b"dear") + part % (b"model", b"alpha") + part % (b'"a"; filename="model"', b"x")
+    wanted = twice.replace(b"dear", b"alpha")
+    assert sent(twice + b"--x--\r\n", "alpha", kind, "/v1/audio/transcriptions") == wanted + b"--x--\r\n"
+    empty = part % (b'"model"', b"")
+    assert sent(empty + b"--x--\r\n", "m", kind, "/v1/audio/transcriptions") == part % (b'"model"', b"m") + b"--x--\r\n"
+
+
+def test_what_is_in_a_file_of_a_form_is_not_looked_at() -> None:
+    kind = b"multipart/form-data; boundary=x"
+    inside = b'--a\r\nContent-Disposition: form-data; name="model"\r\n\r\nalpha\r\n' + b"--a\r\n" * 5_000
+    form = FORM.replace(b"RIFF", b"RIFF\r\n" + inside)
+    found = sent(form, "there", kind, "/v1/audio/transcriptions")
+    assert found == form.replace(b'name="model"\r\n\r\nalpha\r\n--x', b'name="model"\r\n\r\nthere\r\n--x')
+
+
 def test_a_key_is_shown_as_the_api_wants_it_and_never_twice() -> None:
     direct = Direct(deployment="d", provider="p", url="http://p/v1", key="K", paths=frozenset({"messages"}))
     assert (b"authorization", b"Bearer secret") in asking(direct, {"K": "secret"}).headers_for([], JSON)

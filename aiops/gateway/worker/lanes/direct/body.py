@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from python_multipart.multipart import parse_options_header
 
 from aiops.gateway.worker.front import form
 from aiops.gateway.worker.front.asked import COUNTED, Asked
@@ -24,15 +25,16 @@ _KEY = b'"model"'
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
 _DEVELOPER = re.compile(rb'("role"\s*:\s*)"developer"')
 _ESCAPED = re.compile(rb"\\u00[4-7]")  # a letter that needs no escape
-_FIELD_OF_A_FORM = re.compile(
-    rb'(?i)(?:^|\r\n)--[^\r\n]+\r\n(?:[^\r\n]+\r\n)*?content-disposition:[^\r\n]*[; ]name="?model"?(?=[\r\n;])'
+# Behind a boundary: the headers of a part, which end with an empty line.
+_IS_MODEL = re.compile(
+    rb'(?i)[ \t]*+\r\n(?:[^\r\n]++\r\n)*?content-disposition:[^\r\n]*[; \t]name="?model"?(?=[\r\n; \t])'
 )
 
 
 def body(asked: Asked, asking: Asking, model: str, kind: bytes) -> bytes:
     """``model``: what the provider calls it. ``kind``: the type of what the client sent."""
     if kind != b"application/json" and kind.split(b";", 1)[0].strip().lower().decode("latin-1") == form.MULTIPART:
-        return asked.body if asked.said.get("model") == model else _in_a_form(asked.body, model)
+        return _in_a_form(asked.body, kind, model)
     sent = asked.body if asked.with_usage is None else asked.with_usage
     said = asked.said
     if not _is_read_one_way(asked):
@@ -128,14 +130,24 @@ def _with_model(sent: bytes, said: Mapping[str, Any], model: str) -> bytes:
     return b"".join((*pieces, sent[before:]))
 
 
-def _in_a_form(sent: bytes, model: str) -> bytes:
-    """The last field of that name counts, and all of them are put right."""
+def _in_a_form(sent: bytes, kind: bytes, model: str) -> bytes:
+    """Of several fields of that name the last counts here, and the first elsewhere: all of them are put right. Looked
+    for between boundaries alone: what is in a file is its own, and as long as its client likes."""
+    boundary = b"--" + parse_options_header(kind)[1].get(b"boundary", b"")
     pieces, before = [], 0
-    for each in _FIELD_OF_A_FORM.finditer(sent):
-        start = sent.find(b"\r\n\r\n", each.end())
-        end = sent.find(b"\r\n--", start + 4)
-        if start < 0 or end < 0:
-            break
-        pieces += [sent[before : start + 4], model.encode()]
-        before = end
+    at = 0 if sent.startswith(boundary) else _next(sent, boundary, 0)
+    while at >= 0:
+        end = _next(sent, boundary, at + len(boundary))
+        if (found := _IS_MODEL.match(sent, at + len(boundary))) is not None:
+            start = sent.find(b"\r\n\r\n", found.end()) + 4
+            if 4 <= start <= end - 2:
+                pieces += [sent[before:start], model.encode()]
+                before = end - 2
+        at = end
     return b"".join((*pieces, sent[before:]))
+
+
+def _next(sent: bytes, boundary: bytes, behind: int) -> int:
+    """Where the next line begins that is one; -1: none."""
+    found = sent.find(b"\r\n" + boundary, behind)
+    return found + 2 if found >= 0 else -1
