@@ -35,7 +35,7 @@ class Naming:
             found = _MODEL.search(piece) if _KEY in piece else None
             if found is None:
                 return piece if piece.endswith(b"\n") else self._without_its_beginning(piece)
-            self._needle = found[0]
+            self._needle = (_own(piece) if piece.count(_KEY) > 1 else b"") or found[0]
             if self._needle.replace(b" ", b"") == self._name.replace(b" ", b""):
                 self._is_right = True
                 return piece
@@ -60,6 +60,24 @@ class Naming:
             return piece
         self._rest = piece[-last:]
         return piece[:-last]
+
+
+def _own(piece: bytes) -> bytes:
+    """Where several models are named in a piece, that of the answer; empty when no event of it is whole. Responses say
+    again what their client wrote, its metadata for one, before they say their model."""
+    for line in piece.splitlines():
+        if not line.startswith(b"data:") or _KEY not in line:
+            continue
+        try:
+            said = orjson.loads(line[5:])
+        except orjson.JSONDecodeError:
+            continue
+        for holder in (said, said.get("response"), said.get("message")) if isinstance(said, dict) else ():
+            name = holder.get("model") if isinstance(holder, dict) else None
+            if isinstance(name, str):
+                found = (each[0] for each in _MODEL.finditer(line))
+                return next((each for each in found if orjson.loads(b"{" + each + b"}")["model"] == name), b"")
+    return b""
 
 
 def _cut(piece: bytes, needle: bytes, behind: int = 0) -> int:
