@@ -271,3 +271,14 @@ def test_what_is_unpacked_is_never_more_than_is_taken(stream: bool, monkeypatch:
                 assert answer.status == 500
 
     run(act())
+
+
+def test_a_stream_is_one_however_its_type_is_spelled_and_however_deep_its_events_are() -> None:
+    async def act() -> None:
+        deep = b'data: {"x":' + b"[" * 5000 + b"]" * 5000 + b"}\n\n"
+        async with server(pieces(deep, FIRST, DONE, content_type="Text/Event-Stream")) as one, lane(one.url) as place:
+            answer = await place.ask(chat(stream=True))
+            assert answer.headers["content-type"] == "text/event-stream"
+            assert answer.body == renamed(deep + FIRST + DONE)
+
+    run(act())

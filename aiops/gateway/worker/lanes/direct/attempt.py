@@ -160,7 +160,8 @@ class Attempts:
         kind, packed = named.get(b"content-type", b""), named.get(b"content-encoding", b"identity").lower()
         if packed not in packing.KNOWN:
             return failed.nonsense(provider, "a coding that nobody asked for")
-        if kind.startswith(SSE):
+        if kind[: len(SSE)].lower() == SSE:
+            kind = SSE + kind[len(SSE) :]  # as whoever meters it looks for it
             head = answer.head(request.call, 200, kind, retries, said.headers) + answer.OF_STREAMS
             return await stream.pass_on(packing.unpacked(said.pieces(), packed), head)
         if request.path in OF_SOUND and not kind.startswith((JSON, b"text/html")):
