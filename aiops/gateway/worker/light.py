@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from aiops.gateway.worker.front import key, let_in
 from aiops.gateway.worker.front.asgi import Application, Receive, Scope, Send, is_private
 from aiops.gateway.worker.front.beyond import NeedsLiteLLM
@@ -18,6 +16,7 @@ from aiops.gateway.worker.front.identify import stranger
 from aiops.gateway.worker.front.listing import one_of
 from aiops.gateway.worker.front.refusals import send_refusal
 from aiops.gateway.worker.giving import Full, Giving
+from aiops.gateway.worker.heads import Bounded
 from aiops.gateway.worker.lanes.models import Listing
 from aiops.gateway.worker.listed import Listed
 from aiops.gateway.worker.settings import Settings
@@ -33,7 +32,7 @@ SEE_MODELS = "Call `/v1/models` to view available models for your key."
 ALIVE_ANSWER = b'"I\'m alive!"'
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Bounded):
     """One on which a handshake for a websocket is a request like others: it is given to a full worker."""
 
     def _unsupported_upgrade_warning(self) -> None: ...

@@ -419,3 +419,31 @@ def test_the_readiness_says_since_when_there_is_no_litellm() -> None:
         assert full.conditions() == {}
 
     asyncio.run(story())
+
+
+def test_a_body_that_nobody_let_in_is_not_taken_without_end(tmp_path: Path) -> None:
+    async def story() -> bytes:
+        pair = Pair(tmp_path, needs())
+        reader, writer = await pair.connect()
+        writer.write(b"POST /v1/x HTTP/1.1\r\nhost: h\r\ncontent-length: 99999999\r\n\r\n" + b"x" * 1_200_000)
+        found = await answer(reader)
+        writer.close()
+        return found
+
+    assert asyncio.run(story()).startswith(b"413 ")
+
+
+def test_what_is_sent_behind_it_is_not_taken_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(giving, "LARGEST_BEHIND", 300_000)
+
+    async def story() -> bytes:
+        pair = Pair(tmp_path, needs("x"))
+        pair.take_over()
+        reader, writer = await pair.connect()
+        half = b"POST /v1/y HTTP/1.1\r\nhost: h\r\ncontent-length: 99999999\r\n\r\n" + b"x" * 1_200_000
+        writer.write(request("/v1/x") + half)
+        found = await answer(reader)
+        writer.close()
+        return found
+
+    assert asyncio.run(story()).startswith(b"413 ")
