@@ -197,7 +197,10 @@ def test_a_gateway_that_needs_no_litellm_has_none_until_a_request_does(
         assert (gateway.ask("alpha").headers[LANE], light(gateway)) == ("direct", [True])
         gateway.must("add-model", "one", "beta", "--fallback", "alpha")
         assert (gateway.ask("beta").headers[LANE], light(gateway)) == ("direct", [True])
-        assert not litellm.has_begun
+        unknown = gateway.ask("betta")
+        assert (unknown.status_code, "model=betta" in unknown.json()["error"]["message"]) == (400, True)
+        assert gateway.get("/v1/models/betta").status_code == 404
+        assert not litellm.has_begun  # a slip of somebody's does not bring it either
         assert "LiteLLM" in gateway.say("status").out
         litellm.go_on()
         answer = ask(gateway, gateway.key, "alpha", "hi", num_retries=1)  # of which LiteLLM is the reader

@@ -301,13 +301,14 @@ def test_without_a_gateway_there_is_nobody_to_ask(empty: Gateway) -> None:
     assert refused.hint == f"`aiops --home {empty.home} up` starts it"
 
 
-def test_a_model_that_answers_nothing_is_no_success(gateway: Gateway, one: DemoProvider) -> None:
+def test_a_model_that_answers_a_web_page_is_no_success(gateway: Gateway, one: DemoProvider) -> None:
     one.control(mode="html", paths=["/v1/chat"])
     try:
         refused = gateway.cli("ask", "alpha", "hello")
     finally:
         one.control(mode="ok", paths=[])
-    assert (refused.code, refused.message) == (7, "`alpha` answered nothing")
+    why = "HTTP 500: the provider `one` answered with what is no JSON"
+    assert (refused.code, refused.message) == (7, f"`alpha` did not answer: {why}")
 
 
 def test_a_name_whose_provider_is_disabled_is_answered_with_the_way_back(gateway: Gateway) -> None:

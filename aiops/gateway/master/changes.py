@@ -61,6 +61,27 @@ class Changes:
     def serving(self) -> Group | None:
         return next((group for group in self._workforce.groups if group.role == protocol.SERVING), None)
 
+    @property
+    def is_about_to_serve(self) -> bool:
+        """What the master starts by itself, in a moment; to be left alone: the one before it has made way already, or
+        it is light workers, which take less than a second."""
+        change = self.current
+        if change is None or change.session is not None or time.monotonic() > change.deadline:
+            return False
+        return change.phase not in (STAGING, STAGED) or change.candidate.light
+
+    def give_way(self) -> None:
+        """What the master starts by itself is given up for what an operator wants, and begun again if nothing comes of
+        that."""
+        change = self.current
+        if change is not None and change.session is None:
+            if change.phase not in (STAGING, STAGED):
+                change.start_revert("it takes too long")  # whoever made way for it serves again
+            self._workforce.kill(change.candidate)
+            self.current = None
+            if self.serving is None:
+                self._boot_retry = time.monotonic()
+
     def go_on(self, now: float) -> bool:
         """To be called each turn, but while LiteLLM is imported. Whether nothing is going on."""
         if self.current is not None:
@@ -147,13 +168,10 @@ class Changes:
     def stage(self, directory: Path, session: protocol.Peer | None, **labels: object) -> None:
         if self.stopping:
             raise Refused("the gateway is stopping")
-        if self.current is not None and self.current.session is None and session is not None:
-            # The generation the master starts by itself gives way to what an operator wants.
-            self._workforce.kill(self.current.candidate)
-            self.current = None
+        if session is not None:
+            self.give_way()
         if self.current is not None:
             raise Refused(f"generation {self.current.candidate.generation} is {self.current.phase} already")
-        self._boot_retry = None
         loaded = settings.load(directory)
         secrets = settings.read_secrets(loaded, self._options.secrets)
         models = self._models_of_light(loaded, at_once=session is None)
@@ -165,6 +183,7 @@ class Changes:
             if session is not None and session.closed:
                 return
         group = Group(loaded, secrets, *self._listeners.of(loaded), models=models)
+        self._boot_retry = None
         self.current = Change(
             candidate=group,
             previous=self.serving,
@@ -228,7 +247,10 @@ class Changes:
         self.current = None
         self._succession.approve(by_somebody=change.session is not None)
         self.boot_failures = 0
-        self.last_revert = None
+        if change.session is not None or (self.last_revert is not None and self.last_revert.boot):
+            # A start of its own says nothing of what an operator's change was taken back for, and whoever made it may
+            # not have asked yet: its proof waits for LiteLLM, perhaps, in the generation before.
+            self.last_revert = None
         change.candidate.take_role(protocol.SERVING)
         self._workforce.succeed(change.previous, change.candidate.exchanges)
         self.orphans.retire(change.candidate.exchanges)

@@ -7,6 +7,7 @@ import selectors
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 Handler = Callable[[], None]
 
@@ -32,11 +33,19 @@ class Events:
         self._wakeup = (reading, writing)
         for number in numbers:
             signal.signal(number, lambda *_: None)
-        self.watch(reading, lambda: self._arrived.extend(reading.recv(64)))
+        self.watch(reading, self._hear_of_signals)
+
+    def _hear_of_signals(self) -> None:
+        # A handler before this one may have taken a turn of its own, and then there is nothing any more.
+        with suppress(BlockingIOError):
+            self._arrived.extend(self._wakeup[0].recv(64))
 
     def wait(self, seconds: float) -> set[int]:
         """Handle what is ready, waiting at most ``seconds`` for it. Returns the signals that came."""
+        watched = self._selector.get_map()
         for key, _ in self._selector.select(seconds):
+            if watched.get(key.fd) is not key:
+                continue  # what came before has forgotten it
             handler: Handler = key.data
             handler()
         arrived, self._arrived = set(self._arrived), []

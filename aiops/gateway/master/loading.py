@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from aiops.gateway.master.estimate import IMPORT_SECONDS
@@ -25,6 +26,9 @@ from aiops.gateway.worker import runtime
 
 EVERY_SECONDS = 0.2
 AGAIN_FIRST, AGAIN_MOST = 30.0, 600.0  # until an import that failed is tried again, doubled each time
+
+# Who asks for these tells progress from the answer; another master, which asks to succeed, does not.
+TOLD = messages.Stage | messages.Become | messages.Back
 
 
 class Loading:
@@ -79,7 +83,8 @@ class Loading:
                 self._turn()
                 self._tell(for_)
             except Exception:
-                traceback.print_exc()
+                with suppress(Exception):  # it would end the import
+                    traceback.print_exc()
             finally:
                 self._in_turn = False
 
@@ -106,7 +111,7 @@ class Loading:
         said = messages.Progress(
             elapsed=round(time.monotonic() - self._began, 2), estimate=self.seconds, loads=True
         ).plain()
-        for peer in [for_, *(peer for peer, request in self.later if isinstance(request, messages.Stage))]:
+        for peer in [for_, *(peer for peer, request in self.later if isinstance(request, TOLD))]:
             if peer is not None:
                 peer.send(said)
 

@@ -183,7 +183,9 @@ class Master:
             self._changes.abandon(self._changes.current, "the connection of whoever made the change was lost")
 
     def _obey(self, peer: protocol.Peer, request: messages.AnyRequest) -> None:
-        if self._loading.going_on and isinstance(request, messages.Stage | messages.Handover):
+        waits = isinstance(request, messages.Stage | messages.Handover) and self._loading.going_on
+        begins = isinstance(request, messages.Stage | messages.Handover | messages.Leave)
+        if waits or (begins and self._changes.is_about_to_serve):
             self._loading.later.append((peer, request))
             return
         match request:
@@ -198,12 +200,16 @@ class Master:
                 self._stop(request.limit)
                 peer.send(Answer().plain())
             case messages.Leave():
+                if self._relieves:
+                    self._changes.give_way()  # the light workers serve on, and the next master goes on with it
                 if self._changes.current is not None:
                     raise Refused("a change is going on")
                 peer.send(Answer().plain())
                 self._left = SUCCEEDED if request.for_good else 0
             case messages.Become() | messages.Succeed() | messages.Back():
-                self._succession.want(peer, request, self._changes.current is not None or self._stopping is not None)
+                # Full workers may go on relieving light ones: it is done when they have.
+                busy = self._changes.current is not None and not self._relieves
+                self._succession.want(peer, request, busy or self._stopping is not None)
             case _:
                 self._workforce.reap()  # a candidate that is dead already must not be promoted or confirmed
                 change = self._changes.current
@@ -211,6 +217,11 @@ class Master:
                     lost = f": {self._changes.last_revert.reason}" if self._changes.last_revert else ""
                     raise Refused(f"there is no change of this session to {request.command}{lost}")
                 self._changes.step(change, request)
+
+    @property
+    def _relieves(self) -> bool:
+        change = self._changes.current
+        return change is not None and change.relieves
 
     def _stop(self, limit: float | None) -> None:
         """Stop accepting, let everything finish for ``limit`` seconds, leave. Asked twice: leave now."""
@@ -242,12 +253,12 @@ class Master:
             uptime=round(time.monotonic() - self._started, 1),
             generation=serving.generation if serving else None,
             change=messages.Change(change.candidate.generation, change.phase)
-            if change and not change.relieves
+            if change and not self._relieves
             else None,
             groups=tuple(group.describe() for group in self._workforce.groups),
             orphans=tuple(self._orphans.pids),
             last_revert=self._changes.last_revert,
             accountant=self._accountant.describe(),
-            loads=self._loading.going_on or bool(change and change.relieves),
+            loads=self._loading.going_on or self._relieves,
             without=self._loading.failure,
         )

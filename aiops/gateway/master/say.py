@@ -15,7 +15,8 @@ def say(text: str, priority: int = journald.INFO, /, **fields: object) -> None:
     labelled = {f"aiops_{name}": value for name, value in fields.items()}
     if journald.is_stderr() and journald.send(line, priority, **labelled, syslog_identifier="litellm"):
         return
-    # Losing the log is not a reason to stop serving: journald may be gone, the disk full.
-    with suppress(OSError, ValueError):
+    # Losing the log is not a reason to stop serving: journald may be gone, the disk full, or another line half written
+    # (RuntimeError) when a turn comes in between.
+    with suppress(OSError, ValueError, RuntimeError):
         sys.stderr.write(line + "\n")
         sys.stderr.flush()

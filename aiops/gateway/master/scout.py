@@ -8,9 +8,11 @@ the master it is shared.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
+import signal
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -60,12 +62,17 @@ def warm_up() -> float:
 
 def scout() -> Findings:
     """Serve one mocked request in a child. Empty when it failed: workers are then merely larger and slower."""
-    reading, writing = os.pipe()
-    pid = os.fork()
+    # No turn of the master in between: a worker that it forks would keep this end open, too.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    try:
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid:
+            os.close(writing)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if pid == 0:
-        os.close(reading)
         _explore(writing)
-    os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         answer = pipe.read()
     os.waitpid(pid, 0)
@@ -108,6 +115,7 @@ def _name(each: type[BaseModel]) -> str:
 
 def _explore(writing: int) -> NoReturn:
     try:
+        _let_go_of_the_master(writing)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
@@ -122,6 +130,18 @@ def _explore(writing: int) -> NoReturn:
             pipe.write(json.dumps(findings).encode())
     finally:
         os._exit(0)
+
+
+def _let_go_of_the_master(kept: int) -> None:
+    """Close all of its descriptors but ``kept`` and what is written to, and have its signals end this process: a master
+    that is told to stop meanwhile ends at once, and whoever comes next must find its sockets free."""
+    signal.set_wakeup_fd(-1)
+    for caught in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM):
+        signal.signal(caught, signal.SIG_DFL)
+    for number in [int(each.name) for each in Path("/proc/self/fd").iterdir()]:
+        if number > 2 and number != kept:
+            with contextlib.suppress(OSError):  # of this very listing
+                os.close(number)
 
 
 async def _serve_once(directory: Path) -> None:

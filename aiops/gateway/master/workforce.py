@@ -13,12 +13,16 @@ from aiops.gateway.master.events import Events
 from aiops.gateway.master.group import Group, WorkerHandle
 from aiops.gateway.master.listeners import BACKLOG, Listeners
 from aiops.gateway.master.options import Options
+from aiops.gateway.master.say import say
 from aiops.gateway.shared import protocol
+from aiops.gateway.shared.journald import WARNING
 from aiops.gateway.worker import worker
 from aiops.gateway.worker.assignment import Assignment
 
 Heard = Callable[[Group, WorkerHandle, protocol.Message], None]
 Died = Callable[[Group, WorkerHandle, str], None]
+
+FORK_AGAIN_SECONDS = 5.0
 
 
 class Workforce:
@@ -52,7 +56,12 @@ class Workforce:
 
     def fork(self, group: Group, index: int) -> None:
         ours, theirs = socket.socketpair()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         if pid == 0:
             self._become_worker(group, index, theirs, ours)
         theirs.close()
@@ -90,7 +99,11 @@ class Workforce:
             for index, when in list(group.refork_at.items()):
                 if now >= when and group.role != protocol.DRAINING:
                     del group.refork_at[index]
-                    self.fork(group, index)
+                    try:
+                        self.fork(group, index)
+                    except OSError as error:  # no memory, or too many processes or descriptors, for now
+                        group.refork_at[index] = now + FORK_AGAIN_SECONDS
+                        say(f"cannot fork a worker: {error.strerror}; again in {FORK_AGAIN_SECONDS:g} s", WARNING)
 
     def reap(self) -> None:
         """Collect the children that have ended."""

@@ -100,6 +100,11 @@ class Dispatch:
         group = self.table.names.get(name)
         return None if group is None else (self._members(group, call, data, takes_turn=False), group.fallbacks)
 
+    def serves(self, name: str) -> bool:
+        """Whether anybody is asked for it."""
+        name = self.table.same.get(name, name)
+        return self._models.knows(name) or self._rule(name)[0] is not None
+
     def ways(self, name: str) -> Ways:
         """Where a request for ``name`` would lead to."""
         name = self.table.same.get(name, name)

@@ -19,7 +19,7 @@ def announces(body: bytes) -> bool:
 def _announces(data: bytes) -> bool:
     try:
         event = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     if not isinstance(event, dict):
         return False

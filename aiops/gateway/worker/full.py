@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiops.gateway.worker import probing, routing, runtime, selfcheck, upstream_routes
 from aiops.gateway.worker.front.doors import ALWAYS
+from aiops.gateway.worker.heads import Bounded
 from aiops.gateway.worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Full:
     """``app``: LiteLLM's; ``state``: of its lifespan. ``models``: what its router knows."""
 
     def __init__(self, app: Any, state: Mapping[str, Any]) -> None:
-        self.server = {"http": "httptools"}
+        self.server = {"http": Bounded}
         self.app = app
         self.state = state
         self.models = routing.LiteLLMModels()

@@ -11,17 +11,22 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from aiops.gateway.shared.steady import LOST, Condition
 from aiops.gateway.worker import connections
-from aiops.gateway.worker.front.asgi import ADMIN, Application, Message, Receive, Scope, Send
+from aiops.gateway.worker.front.asgi import ADMIN, Application, Message, Receive, Scope, Send, TooLarge
 from aiops.gateway.worker.front.beyond import GIVEN, NeedsLiteLLM
 from aiops.gateway.worker.front.refusals import send_refusal
 from aiops.state.rules import Refusal
 
 PIPELINED_TICK = 0.01
+WANT_AGAIN_SECONDS = 5.0
+LARGEST_BODY = 512 * 1024 * 1024
+LARGEST_UNKNOWN = 1024 * 1024  # of whom nothing is counted, because nobody asked whether there is a key
+LARGEST_BEHIND = 64 * 1024 * 1024
 # Of a request that is sent again: how its body was sent is no longer so, and it is here already.
 NOT_AGAIN = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 _UPGRADE = b"upgrade"
@@ -85,30 +90,49 @@ class Giving:
             else:
                 await self._front(scope, read.receive, send)
         except NeedsLiteLLM as needs:
-            await self._give(scope, read, send, needs.id)
+            given: Refusal | bool = False
+            try:
+                given = await self._give(scope, read, needs.id)
+            finally:
+                if given is not True:
+                    await asyncio.shield(asyncio.ensure_future(needs.give_up()))
+            if isinstance(given, Refusal):
+                await send_refusal(scope, send, given)
 
-    async def _give(self, scope: Scope, read: _Read, send: Send, id: str) -> None:
+    async def _give(self, scope: Scope, read: _Read, id: str) -> Refusal | bool:
+        """Whether another worker has it now; and what its client is told of why none has, if it is still there."""
         # uvicorn's: the cycle that the request is, and the connection that it came by.
         cycle: Any = read.cycle
         connection = cycle.transport.get_protocol()
         self._want()
         try:
             async with asyncio.timeout(self._seconds):
-                body = await read.all()
-                if body is None or not await read.unless_left(self._full.wait()):
-                    return
+                body = await read.all(LARGEST_BODY if id else LARGEST_UNKNOWN)
+                if body is None or not await read.unless_left(self._until_full()):
+                    return False
                 await _until_nothing_is_half_received(connection)
         except TimeoutError:
-            await send_refusal(scope, send, _unavailable("it does not come to it in time"))
-            return
+            return _unavailable("it does not come to it in time")
+        except TooLarge as error:
+            return _too_large(error)
         if connection.transport.is_closing():
-            return
+            return False
         if cycle.response_started:  # it cannot be answered from the beginning
             connection.transport.close()
-        elif self._pass_on(connection, scope, body, id):
-            cycle.disconnected = True  # it has nothing to say any more
-        else:
-            await send_refusal(scope, send, _unavailable(self._full.why or "it has just ended"))
+            return False
+        if not self._pass_on(connection, scope, body, id):
+            return _unavailable(self._full.why or "it has just ended")
+        cycle.disconnected = True  # it has nothing to say any more
+        return True
+
+    async def _until_full(self) -> None:
+        """Or until it is said why there will be none. A master that has become another program has not heard it."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WANT_AGAIN_SECONDS):
+                    await self._full.wait()
+                return
+            self._want()
 
     def _pass_on(self, connection: Any, scope: Scope, body: bytes, id: str) -> bool:
         """False: there is nobody, and all is as before."""
@@ -130,11 +154,14 @@ class Giving:
 
 
 async def _until_nothing_is_half_received(connection: Any) -> None:
-    """What has begun behind this request cannot be given as long as part of it is in the parser."""
+    """What has begun behind this request cannot be given as long as part of it is in the parser. Raises TooLarge:
+    nobody holds back here who sends it."""
     while not connection.transport.is_closing():
         last = connection.cycle
         if connection.scope is last.scope and not last.more_body:
             return
+        if sum(len(each.body) for each, _ in connection.pipeline) > LARGEST_BEHIND:
+            raise TooLarge(f"More than {LARGEST_BEHIND:,} bytes were sent behind this request.")
         connection.flow.resume_reading()
         await asyncio.sleep(PIPELINED_TICK)
 
@@ -145,6 +172,7 @@ class _Read:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._pieces: list[bytes] = []
+        self._size = 0
         self._is_whole = False
         self._left = False
         self.cycle = getattr(receive, "__self__", None)
@@ -155,13 +183,18 @@ class _Read:
             self._left = True
         elif not self._is_whole:
             self._pieces.append(message.get("body", b""))
+            self._size += len(self._pieces[-1])
             self._is_whole = not message.get("more_body", False)
         return message
 
-    async def all(self) -> bytes | None:
-        """The whole body; None when the client left meanwhile."""
+    async def all(self, most: int) -> bytes | None:
+        """The whole body; None when the client left meanwhile. Raises TooLarge when more than ``most`` bytes come that
+        nobody has read before."""
         while not self._is_whole and not self._left:
             await self.receive()
+            if self._size > most:
+                self._pieces.clear()
+                raise TooLarge(f"The body is larger than {most:,} bytes.")
         if self._left:
             return None
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
@@ -231,7 +264,12 @@ def feed(connection: Any, given: Given) -> None:
 
 
 def _wants_websocket(scope: Scope) -> bool:
-    return any(name == _UPGRADE and value.lower() == b"websocket" for name, value in scope["headers"])
+    """As a full worker's server sees it, which goes by both headers."""
+    headers = scope["headers"]
+    if not any(name == _UPGRADE and value.lower() == b"websocket" for name, value in headers):
+        return False
+    tokens = (token for name, value in headers if name == b"connection" for token in value.split(b","))
+    return any(token.strip().lower() == _UPGRADE for token in tokens)
 
 
 def _as_answer(send: Send) -> Send:
@@ -245,6 +283,10 @@ def _as_answer(send: Send) -> Send:
             await send({**message, "type": message["type"].removeprefix("websocket.")})
 
     return answer
+
+
+def _too_large(error: TooLarge) -> Refusal:
+    return Refusal(status=413, kind="invalid_request_error", code="413", message=str(error))
 
 
 def _unavailable(why: str) -> Refusal:

@@ -357,6 +357,58 @@ def test_who_leaves_while_waiting_is_forgotten(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_while_it_waits_it_says_again_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A master that becomes another program has heard it, and the new one has not."""
+    monkeypatch.setattr(giving, "WANT_AGAIN_SECONDS", 0.02)
+
+    async def story() -> bytes:
+        pair = Pair(tmp_path, needs("its own"))
+        reader, writer = await pair.connect()
+        writer.write(request("/v1/x"))
+        while pair.wanted < 3:
+            await asyncio.sleep(0.01)
+        pair.take_over()
+        found = await answer(reader)
+        writer.close()
+        return found
+
+    assert asyncio.run(asyncio.wait_for(story(), 10)) == b"200 OK: /v1/x 0 its own"
+
+
+@pytest.mark.parametrize(("why", "leaves"), [("", False), ("ImportError: x", False), ("", True)])
+def test_what_was_let_in_is_given_back_when_nobody_answers_it(tmp_path: Path, why: str, leaves: bool) -> None:
+    given_back: list[str] = []
+
+    async def give_up() -> None:
+        given_back.append("its own")
+
+    async def light(scope: Scope, receive: Receive, send: Send) -> None:
+        beyond = NeedsLiteLLM()
+        beyond.give_up = give_up
+        raise beyond
+
+    async def story() -> None:
+        pair = Pair(tmp_path, light)
+        reader, writer = await pair.connect()
+        writer.write(request("/v1/x"))
+        while not pair.wanted:
+            await asyncio.sleep(0.01)
+        assert given_back == []
+        if why:
+            pair.full.say(why)
+        elif not leaves:
+            pair.take_over()
+        if not leaves:
+            await answer(reader)
+            assert given_back == (["its own"] if why else []), "before its client can ask again"
+        writer.close()
+        while pair.light.server.server_state.tasks:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+    assert given_back == (["its own"] if why or leaves else [])
+
+
 def test_the_readiness_says_since_when_there_is_no_litellm() -> None:
     async def story() -> None:
         full = giving.FullWorkers(Heirs())
@@ -367,3 +419,31 @@ def test_the_readiness_says_since_when_there_is_no_litellm() -> None:
         assert full.conditions() == {}
 
     asyncio.run(story())
+
+
+def test_a_body_that_nobody_let_in_is_not_taken_without_end(tmp_path: Path) -> None:
+    async def story() -> bytes:
+        pair = Pair(tmp_path, needs())
+        reader, writer = await pair.connect()
+        writer.write(b"POST /v1/x HTTP/1.1\r\nhost: h\r\ncontent-length: 99999999\r\n\r\n" + b"x" * 1_200_000)
+        found = await answer(reader)
+        writer.close()
+        return found
+
+    assert asyncio.run(story()).startswith(b"413 ")
+
+
+def test_what_is_sent_behind_it_is_not_taken_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(giving, "LARGEST_BEHIND", 300_000)
+
+    async def story() -> bytes:
+        pair = Pair(tmp_path, needs("x"))
+        pair.take_over()
+        reader, writer = await pair.connect()
+        half = b"POST /v1/y HTTP/1.1\r\nhost: h\r\ncontent-length: 99999999\r\n\r\n" + b"x" * 1_200_000
+        writer.write(request("/v1/x") + half)
+        found = await answer(reader)
+        writer.close()
+        return found
+
+    assert asyncio.run(story()).startswith(b"413 ")

@@ -11,6 +11,7 @@ import pytest
 
 from aiops.gateway.master import loading
 from aiops.gateway.master.loading import Loading
+from aiops.gateway.master.say import say
 
 LONG = "import time\nuntil = time.monotonic() + {seconds}\nwhile time.monotonic() < until:\n    pass\n"
 
@@ -101,3 +102,24 @@ def test_a_light_worker_that_is_forked_meanwhile_has_nothing_that_is_imported_in
     finally:
         sys.modules.pop("a_part_of_it", None)
     assert seen == [True]
+
+
+def test_a_log_that_cannot_be_written_is_no_end_of_the_import(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk, or what is said in the middle of a line that waits for a slow reader (RuntimeError)."""
+    (place / "a_long_one.py").write_text(LONG.format(seconds=0.1))
+
+    class Reentrant:
+        def write(self, text: str) -> None:
+            raise RuntimeError("reentrant call")
+
+        def flush(self) -> None: ...
+
+        def fileno(self) -> int:
+            raise OSError
+
+    def turn() -> None:
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(sys, "stderr", Reentrant())
+    assert imports(Loading(turn), "a_long_one", monkeypatch)
+    say("a line")

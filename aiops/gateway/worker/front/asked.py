@@ -32,12 +32,13 @@ _COUNTING = re.compile(r".*(?:/count_tokens|:countTokens|/responses/input_tokens
 _STREAMS_WITH_OPTIONS = re.compile(r"(?:/v1)?/(?:chat/)?completions|/(?:engines|openai/deployments)/.+/completions")
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _FALL_BACK = frozenset(_FALLBACKS)
-_COUNTED = frozenset(
+COUNTED = frozenset(
     {
         *(*how_much.LENGTHS, *how_much.ANSWERS, "stream", "stream_options", "extra_body"),
         *("model", "models", "fallbacks", "messages", "prompt", "input"),
     }
 )
+"""What is looked at here, so that it has to be what whoever answers goes by."""
 _OPERATORS = frozenset(
     {
         *("api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "model_list", "specific_deployment"),
@@ -45,6 +46,9 @@ _OPERATORS = frozenset(
         *("tiered_pricing", "litellm_params", "num_retries", "max_retries"),
     }
 )
+_IN_ANY_CASE = frozenset(name.casefold() for name in COUNTED)
+LONGEST_NAME = 1000  # characters of a model's, which many remember
+_LONGEST_REMEMBERED = 100  # characters: clients call their fields what they like
 _PRICES = re.compile(r"(?:\w+_)?cost_per_\w+|\w+_token_cost(?:_\w+)?")  # each of which LiteLLM would reckon by
 _ONLY_IN_JSON = frozenset({*_FALLBACKS, "models", "extra_body", "stream_options"})
 
@@ -97,12 +101,16 @@ def read(
 
 
 def _read(path: str, content_type: bytes, body: bytes, query: bytes, same: Mapping[str, str]) -> Asked:
+    if len(path) > LONGEST_NAME:
+        raise Invalid(f"The path is longer than {LONGEST_NAME} characters.")
     kind = content_type.split(b";", 1)[0].strip().lower().decode("latin-1")
     is_form = kind in _FORMS
     said = _form(kind, content_type, body) if is_form else _json(body)
     if not is_form:
         check(path, said)
     models = tuple(dict.fromkeys(same.get(name, name) for name in _models(path, said, query)))
+    if any(len(name) > LONGEST_NAME for name in models):
+        raise Invalid(f"`model` has to be a name of {LONGEST_NAME} characters at most.", "model")
     stream = _is_true(said.get("stream")) or ":streamGenerateContent" in path
     hides_usage = stream and not is_form and _may_have_options(path) and not _wants_usage(said)
     return Asked(
@@ -195,12 +203,21 @@ def _not_theirs(said: Mapping[str, Any]) -> Iterator[str]:
         yield "model"
     hidden = said.get("extra_body")
     if isinstance(hidden, dict):
-        yield from (f"extra_body.{name}" for name in sorted(hidden.keys() & _COUNTED))
+        yield from (f"extra_body.{name}" for name in sorted(hidden.keys() & COUNTED))
 
 
-@lru_cache(1024)
 def _is_operators(name: str) -> bool:
-    return name in _OPERATORS or _PRICES.fullmatch(name) is not None
+    """Or is spelled so that some servers take it for what is counted here: Go's read any case."""
+    return _is_known_as_operators(name) if len(name) <= _LONGEST_REMEMBERED else _is_either(name)
+
+
+def _is_either(name: str) -> bool:
+    if name in _OPERATORS or _PRICES.fullmatch(name) is not None:
+        return True
+    return name not in COUNTED and name.casefold() in _IN_ANY_CASE
+
+
+_is_known_as_operators = lru_cache(1024)(_is_either)
 
 
 def _form(kind: str, content_type: bytes, body: bytes) -> Mapping[str, Any]:
@@ -215,7 +232,7 @@ def _not_in_a_form(path: str, said: Mapping[str, Any]) -> Iterator[str]:
     bare = {name: name.split("[", 1)[0] for name in said}
     yield from sorted(name for name, its in bare.items() if its in _ONLY_IN_JSON)
     lists = {name: its for name, its in bare.items() if its != name and its not in _ONLY_IN_JSON}
-    yield from sorted(name for name, its in lists.items() if its in _COUNTED or _is_operators(its))
+    yield from sorted(name for name, its in lists.items() if its in COUNTED or _is_operators(its))
     if _may_have_options(path) and _is_true(said.get("stream")):
         yield "stream"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable
 
 from aiops.gateway.worker.front.asgi import Scope
 
@@ -11,11 +12,17 @@ GIVEN = "aiops.given"
 
 
 class NeedsLiteLLM(Exception):
-    """Raised before anything is answered, in a worker that has no LiteLLM. ``id``: under which it was let in."""
+    """Raised before anything is answered, in a worker that has no LiteLLM. ``id``: under which it was let in;
+    ``give_up``: to be called when nobody answers it after all."""
 
     def __init__(self) -> None:
         super().__init__("this worker has no LiteLLM")
         self.id = ""
+        self.give_up: Callable[[], Awaitable[None]] = nothing
+
+
+async def nothing() -> None:
+    """There is nothing to give back."""
 
 
 def id_of(scope: Scope) -> str:

@@ -325,7 +325,8 @@ class Front:
 def _not_theirs(wanted: Asked) -> Refusal:
     names = ", ".join(f"`{name}`" for name in wanted.not_theirs)
     message = (
-        f"This key may not say {names} like that: it is the operator's to set, belongs outside of `extra_body`,"
+        f"This key may not say {names} like that: it is the operator's to set, is spelled otherwise,"
+        " belongs outside of `extra_body`,"
         " asks for several models at once, or for an answer that is fetched later."
     )
     return Refusal(status=400, kind="invalid_request_error", code="400", param=wanted.not_theirs[0], message=message)

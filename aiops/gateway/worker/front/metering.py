@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable
+from dataclasses import replace
 
 import orjson
 
@@ -18,6 +19,7 @@ from aiops.state import money
 Headers = Iterable[tuple[bytes, bytes]]
 
 LARGEST = 64 * 1024 * 1024  # bytes of a JSON answer that is read, unpacked; a larger one is reckoned
+LONGEST_EVENT = 16 * 1024 * 1024  # bytes of one that is waited for; a longer one passes unread
 COST_HEADER = b"x-litellm-response-cost"
 _USAGE, _META = b'"usage', b'"meta"'  # `"usage"` and `"usageMetadata"`
 # What a model said, in the events of any API. Not read as JSON: a stream has hundreds of events, and each would cost
@@ -26,6 +28,10 @@ _SAID = re.compile(
     rb'"(?:content|text|delta|reasoning_content|thinking|arguments|partial_json|refusal)":'
     rb'\s*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
 )
+# What vLLM and OpenRouter call its thoughts; some of their versions say the same again by another name.
+_REASONING = b'"reasoning":'
+_THOUGHT = re.compile(rb'"reasoning":\s*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
+_SAID_AGAIN = b'"reasoning_content":', b'"reasoning_details":'
 _END = re.compile(rb"\r?\n\r?\n")
 
 
@@ -41,6 +47,7 @@ class Metering:
         self.cost: int | None = None  # nano-dollars, by LiteLLM's account
         self._hides_usage = hides_usage
         self._tokens: Tokens | None = None
+        self._only_began = False  # what it said last of usage, it said before its first word, as Anthropic does
         self._characters = 0
         self._json: list[bytes] | None = None
         self._size = 0
@@ -90,10 +97,12 @@ class Metering:
     def tokens(self, prompt: int) -> Tokens:
         """What was used; ``prompt``: tokens of it as estimated, for an answer that does not say."""
         said = self._said()
-        if said is not None and (self.ended or said.completion or not self.streams):
+        if said is not None and (self.ended or not self.streams or (said.completion and not self._only_began)):
             return said
-        known = said.prompt if said is not None else prompt
-        return Tokens(known, -(-self._characters // CHARACTERS_PER_TOKEN))
+        written = -(-self._characters // CHARACTERS_PER_TOKEN)
+        if said is None:
+            return Tokens(prompt, written)
+        return replace(said, completion=max(said.completion, written))
 
     def _said(self) -> Tokens | None:
         if self._json:
@@ -108,12 +117,15 @@ class Metering:
             else:
                 self._note(said)
             if self._tokens is None:
-                self._characters += sum(map(len, _SAID.findall(whole)))
+                self._characters += _characters(whole)
         return self._tokens
 
     def _note(self, said: object) -> None:
         if isinstance(said, dict):
-            self._tokens = used.together(self._tokens, used.tokens(said))
+            found = used.tokens(said)
+            if found is not None:
+                self._only_began = said.get("type") == "message_start"
+            self._tokens = used.together(self._tokens, found)
 
     def _keep(self, body: bytes) -> None:
         assert self._json is not None
@@ -142,7 +154,7 @@ class Metering:
         if head:
             self._count(head)
         *whole, self._rest = _split(data)
-        if not more:
+        if not more or len(self._rest) > LONGEST_EVENT:
             whole.append(self._rest)
             self._rest = b""
         passed = b"".join(event for event in whole if self._passes(event))
@@ -167,8 +179,15 @@ class Metering:
         return not (found and self._hides_usage)
 
     def _count(self, event: bytes) -> None:
-        for said in _SAID.findall(event):
-            self._characters += len(said)
+        self._characters += _characters(event)
+
+
+def _characters(events: bytes) -> int:
+    """That a model said there."""
+    found = sum(map(len, _SAID.findall(events)))
+    if _REASONING in events and not any(again in events for again in _SAID_AGAIN):
+        found += sum(map(len, _THOUGHT.findall(events)))
+    return found
 
 
 def _cost(said: bytes | None) -> int | None:

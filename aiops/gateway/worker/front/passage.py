@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Awaitable, Callable
 
 from aiops.gateway.worker.call import Call, State, current
 from aiops.gateway.worker.front import limits_shown
@@ -75,7 +76,7 @@ class Passage:
             raise
         except NeedsLiteLLM as needs:
             needs.id = self._given.id
-            await self._pass_on(current.get())
+            needs.give_up = await self._pass_on(current.get())
             raise
         except BaseException:
             self._broke = True
@@ -168,14 +169,16 @@ class Passage:
         else:  # nothing of it lets anybody else in, so nobody can cancel it
             await putting
 
-    async def _pass_on(self, call: Call | None) -> None:
-        """Another worker answers it, by the same id: what was let in here is no more, and is not counted again."""
+    async def _pass_on(self, call: Call | None) -> Callable[[], Awaitable[None]]:
+        """Another worker answers it, by the same id: what was let in here is no more, and is not counted again. Returns
+        what is to be called if none does."""
         self._is_over = True
-        self._reserve.pass_on(self._given)
+        give_up = self._reserve.pass_on(self._given)
         self._account.pass_on(self._accepted)
         if call is not None and call.held is not None:
             held, call.held = call.held, None
             await held.void()
+        return give_up
 
     async def _put_right(self, call: Call | None) -> None:
         metering = self._metering

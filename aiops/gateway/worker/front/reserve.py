@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from functools import partial
 
 from aiops.gateway.shared import accounting
 from aiops.gateway.worker import prices
 from aiops.gateway.worker.front.asked import Asked
+from aiops.gateway.worker.front.beyond import nothing
 from aiops.gateway.worker.front.estimate import AnswerLengths, at_most, estimate
 from aiops.gateway.worker.prices import Deployment, Prices, Tokens, Ways
 from aiops.state import money, rules
@@ -137,11 +139,18 @@ class Reserve:
         epoch = await self._settle(self._counters, given.id, tokens.total, cost or 0)
         return given.settles if epoch == settled.epoch(given.settles) else settled.unsure(given.settles)
 
-    def pass_on(self, given: Reservation) -> None:
-        """Another worker reserves it anew, by the same id, which counts nothing more. Nothing is given back before."""
-        if given.held:
-            given.held = False
-            self.live -= 1
+    def pass_on(self, given: Reservation) -> Callable[[], Awaitable[None]]:
+        """Another worker reserves it anew, by the same id, which counts nothing more. Nothing is given back before;
+        what is returned gives it back, if no other worker does that."""
+        if not given.held or self._counters is None:
+            return nothing
+        given.held = False
+        self.live -= 1
+        return partial(self._void, self._counters, given.id)
+
+    async def _void(self, counters: Counters, id: str) -> None:
+        with contextlib.suppress(Unavailable):  # it expires
+            await counters.void(id)
 
     async def sign_of_life(self) -> None:
         """To be given each second: what this worker has reserved stays reserved."""

@@ -85,9 +85,13 @@ class Records:
         self.accepted_: list[Accepted] = []
         self.ending_: list[Usage] = []
         self.ended_: list[Usage] = []
+        self.passed_on_: list[Accepted] = []
 
     def accepted(self, request: Accepted) -> None:
         self.accepted_.append(request)
+
+    def passed_on(self, request: Accepted) -> None:
+        self.passed_on_.append(request)
 
     def ending(self, usage: Usage) -> None:
         self.ending_.append(usage)

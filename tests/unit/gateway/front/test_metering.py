@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from aiops.gateway.worker.front import asked, passage
+from aiops.gateway.worker.front import metering as metering_module
 from aiops.gateway.worker.front.estimate import AnswerLengths
 from aiops.gateway.worker.front.metering import Metering
 from aiops.gateway.worker.prices import Tokens
@@ -212,6 +213,44 @@ def test_a_stream_says_that_nothing_more_comes_in_the_words_of_its_api(piece: by
 def test_a_word_that_comes_with_its_usage_is_not_taken_out() -> None:
     last = CHUNK % (b'{"index":0,"delta":{"content":"end"}}', b',"usage":{"completion_tokens":3,"prompt_tokens":1}')
     assert metered(last + DONE, SSE, hides=True)[1] == last + DONE
+
+
+def test_who_leaves_in_a_stream_of_anthropics_pays_for_more_than_its_first_token() -> None:
+    metering = Metering()
+    metering.start(200, [(b"content-type", SSE)])
+    begin, *_ = ANTHROPIC.split(b"\n\n")
+    word = b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"type":"text_delta","text":"%s"}}'
+    for event in (begin, word % (b"x" * 400)):
+        metering.feed(event + b"\n\n", more=True)
+    assert metering.tokens(1) == Tokens(25, 100, 5)
+
+
+@pytest.mark.parametrize(
+    ("delta", "characters"),
+    [
+        (b'"reasoning": "a thought of twenty."', 20),
+        (b'"reasoning":"a thought of twenty.","reasoning_content":"a thought of twenty."', 20),
+        (b'"reasoning":"a thought of twenty.","reasoning_details":[{"text":"a thought of twenty."}]', 20),
+        (b'"reasoning":null,"content":"four"', 4),
+    ],
+)
+def test_thoughts_are_counted_once_by_whatever_name(delta: bytes, characters: int) -> None:
+    metering = Metering()
+    metering.start(200, [(b"content-type", SSE)])
+    metering.feed(b'data: {"choices":[{"delta":{%s}}]}\n\n' % delta, more=True)
+    assert metering.tokens(1) == Tokens(1, characters // 4)
+
+
+@pytest.mark.parametrize("hides", [False, True])
+def test_an_event_without_end_is_not_kept(hides: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metering_module, "LONGEST_EVENT", 1000)
+    metering = Metering(hides_usage=hides)
+    metering.start(200, [(b"content-type", SSE)])
+    pieces = [b'data: {"usage":"', *(b"x" * 600 for _ in range(20))]
+    passed = [metering.feed(piece, more=True) for piece in pieces]
+    assert len(metering._rest) <= 1000
+    passed.append(metering.feed(b'"}\n\n', more=False))
+    assert b"".join(passed) == b"".join(pieces) + b'"}\n\n'
 
 
 def test_a_word_is_passed_on_as_soon_as_it_has_come() -> None:

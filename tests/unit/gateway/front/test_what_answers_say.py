@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -16,6 +17,7 @@ from aiops.gateway.worker.front import asked, used
 from aiops.gateway.worker.front.account import plain_text
 from aiops.gateway.worker.front.asgi import is_private
 from aiops.gateway.worker.front.estimate import OPEN_ENDED, UNHEARD_OF, AnswerLengths, at_most, estimate
+from aiops.gateway.worker.front.invalid import Invalid
 from aiops.gateway.worker.front.passage import is_last
 from aiops.gateway.worker.prices import Deployment, Tokens
 
@@ -288,3 +290,33 @@ def test_another_name_of_a_model_is_that_model() -> None:
 )
 def test_only_the_unix_socket_is_private_whoever_is_gone(server: object, private: bool) -> None:
     assert is_private({"type": "http", "client": None, "server": server}) is private
+
+
+@pytest.mark.parametrize(
+    "name", ["Model", "MODEL", "N", "Max_Tokens", "max_to\u212aens", "\u017ftream", "Stream_Options"]
+)
+def test_a_field_in_a_case_that_some_servers_read_all_the_same_is_nobodys_to_say(name: str) -> None:
+    body = json.dumps({"model": "a", name: 1}).encode()
+    assert asked.read(CHAT, b"application/json", body).not_theirs == (name,)
+
+
+def test_long_names_of_fields_are_not_remembered() -> None:
+    before = asked._is_known_as_operators.cache_info().currsize
+    for number in range(3):
+        body = json.dumps({"model": "a", f"{number}" * 1000: 1, "input_cost_per_" + f"{number}" * 1000: 1}).encode()
+        assert len(asked.read(CHAT, b"application/json", body).not_theirs) == 1
+    assert asked._is_known_as_operators.cache_info().currsize <= before + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CHAT, {"model": "a" * 1001}),
+        (CHAT, {"model": "a", "fallbacks": ["b" * 1001]}),
+        (f"/engines/{'a' * 1001}/chat/completions", {}),
+    ],
+)
+def test_a_name_that_is_too_long_for_one_is_remembered_nowhere(path: str, body: Any) -> None:
+    with pytest.raises(Invalid):
+        asked.read(path, b"application/json", json.dumps(body).encode())
+    assert asked.read(CHAT, b"application/json", json.dumps({"model": "a" * 1000}).encode()).model == "a" * 1000

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from aiops.gateway.worker.call import State
+from aiops.gateway.worker.lanes.direct import packing
 from aiops.spec.lanes.table import Seconds
 from tests.unit.gateway.lanes.lane import chat, chunk, lane, said
 from tests.unit.gateway.lanes.server import event, nothing, pieces, server, whole
@@ -218,5 +219,66 @@ def test_speech_that_breaks_off_has_no_end() -> None:
             answer = await place.ask({"model": "alpha", "input": "x", "voice": "y"}, "/v1/audio/speech")
             assert answer.body == b"RIFF" and not answer.ended
             assert place.ended is State.FAILED
+
+    run(act())
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/vnd.api+json", "Application/JSON"])
+def test_an_answer_that_is_json_is_called_so_and_what_it_used_is_read(kind: str) -> None:
+    async def act() -> None:
+        async with server(whole(said(), content_type=kind)) as one, lane(one.url) as place:
+            answer = await place.ask()
+            assert answer.headers["content-type"] == "application/json"
+
+    run(act())
+
+
+@pytest.mark.parametrize(("path", "answer"), [("embeddings", {"data": []}), ("rerank", {"results": []})])
+def test_who_asks_for_a_stream_where_there_is_none_is_answered_and_nobody_has_failed(path: str, answer: Any) -> None:
+    async def act() -> None:
+        async with server(whole({"model": "alpha-there", **answer})) as one, lane(one.url) as place:
+            found = await place.ask({"model": "alpha", "input": "x", "stream": True}, f"/v1/{path}")
+            assert (found.status, found.json) == (200, {"model": "alpha", **answer})
+            assert not place.board.errors
+
+    run(act())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_unpacked_is_never_more_than_is_taken(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "WHOLE", 100_000)
+    monkeypatch.setattr(packing, "_PIECE", 10_000)
+    longest = 0
+
+    async def note(piece: bytes) -> None:
+        nonlocal longest
+        longest = max(longest, len(piece))
+
+    async def act() -> None:
+        plain = (
+            FIRST + b": " + b"x" * 1_000_000 + b"\n\n" + DONE if stream else b'{"choices":[' + b" " * 1_000_000 + b"]}"
+        )
+        kind = "text/event-stream" if stream else "application/json"
+        async with (
+            server(whole(gzip.compress(plain), content_encoding="gzip", content_type=kind)) as one,
+            lane(one.url) as place,
+        ):
+            answer = await place.ask(chat(stream=stream), on_piece=note)
+            if stream:
+                assert answer.body == renamed(plain)
+                assert longest <= 11_000
+            else:
+                assert answer.status == 500
+
+    run(act())
+
+
+def test_a_stream_is_one_however_its_type_is_spelled_and_however_deep_its_events_are() -> None:
+    async def act() -> None:
+        deep = b'data: {"x":' + b"[" * 5000 + b"]" * 5000 + b"}\n\n"
+        async with server(pieces(deep, FIRST, DONE, content_type="Text/Event-Stream")) as one, lane(one.url) as place:
+            answer = await place.ask(chat(stream=True))
+            assert answer.headers["content-type"] == "text/event-stream"
+            assert answer.body == renamed(deep + FIRST + DONE)
 
     run(act())

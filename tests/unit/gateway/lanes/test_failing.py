@@ -182,6 +182,8 @@ def test_an_error_in_the_middle_of_a_stream_is_passed_on_and_counts(error: bytes
         (whole(b"", 500), Retries(unavailable=2, no_connection=2), 1),
         (whole(b"", 500), Retries(server_error=1), 2),
         (whole(b"", 429, retry_after="0"), Retries(rate_limited=1), 2),
+        (raw(b"HTTP/1.1 429 x\r\nretry-after: \xb2\r\ncontent-length: 0\r\n\r\n"), Retries(rate_limited=1), 2),
+        (whole(b"", 429, retry_after="9" * 5000), Retries(rate_limited=1), 2),
         (nothing, Retries(timed_out=1), 2),
         (whole(b"", 400), Retries(server_error=1, rate_limited=1), 1),
     ],
@@ -259,10 +261,42 @@ def test_two_kinds_of_failure_have_fallbacks_of_their_own(error: dict[str, str],
     run(act())
 
 
+def test_two_that_name_each_other_for_a_prompt_that_is_too_long_are_each_asked_once() -> None:
+    async def act() -> None:
+        say = whole({"error": {"message": "no", "code": "context_length_exceeded"}}, 400)
+        more = {"context_window": {"alpha": ("beta",), "beta": ("alpha",)}}
+        async with server(say) as one, server(say) as two, lane(one.url, two.url, **more) as place:
+            async with asyncio.timeout(5):
+                assert (await place.ask()).status == 400
+            assert (len(one.asked), len(two.asked)) == (1, 1)
+
+    run(act())
+
+
 def test_what_a_caller_gets_wrong_is_no_failure_of_the_provider() -> None:
     async def act() -> None:
         async with server(whole({"error": {"message": "no"}}, 400)) as one, lane(one.url) as place:
             assert (await place.ask()).status == 400
             assert not place.board.errors
+
+    run(act())
+
+
+@pytest.mark.parametrize("status", [401, 200])
+def test_what_a_provider_says_of_its_key_and_its_address_no_client_reads(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THEIR_KEY", "secret-of-the-provider")
+    monkeypatch.setenv("THEIR_HEADER", "another-secret")
+    more = {"key": "THEIR_KEY", "headers": {"x-team": "os.environ/THEIR_HEADER"}}
+
+    async def act() -> None:
+        async with server(nothing) as one:
+            text = f"no secret-of-the-provider, another-secret at {one.url}/v1"
+            one.says = [whole({"error": {"message": text}}, status)]
+            async with lane(one.url, of={"d1": more}) as place:
+                found = (await place.ask()).json["error"]["message"]
+                assert one.asked[0].headers["authorization"] == "Bearer secret-of-the-provider"
+                assert found == "no ***, *** at http://p1/v1"
 
     run(act())

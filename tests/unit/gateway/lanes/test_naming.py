@@ -49,3 +49,18 @@ def test_an_answer_in_one_piece_is_changed_where_it_names_its_model() -> None:
     assert whole(content, said, "asked") == content.replace(b',"model":"there"', b',"model":"asked"')
     assert whole(content, {"model": "asked"}, "asked") is content
     assert whole(b"[]", [], "asked") == b"[]"
+
+
+def test_a_model_that_the_client_wrote_is_left_alone_wherever_it_stands() -> None:
+    content = b'{"metadata":{"model":"mine"},"input":[{"model":"there"}],"model" : "there","x":{"model":"mine"}}'
+    assert whole(content, {"model": "there"}, "asked") == content.replace(b'"model" : "there"', b'"model":"asked"')
+
+
+def test_of_a_stream_that_says_again_what_its_client_wrote_the_answers_own_model_is_put_right() -> None:
+    event = b'event: response.created\ndata: {"type":"x","response":{"metadata":{"model":"mine"},"model":"there"}}\n\n'
+    naming = Naming("asked")
+    for _ in range(2):
+        assert naming.put_right(event) == event.replace(b'"model":"there"', b'"model":"asked"')
+    assert Naming("asked").put_right(b'data: {"model":"there","x":{"model":"mine"}}\n\ndata: [1]\n\n') == (
+        b'data: {"model":"asked","x":{"model":"mine"}}\n\ndata: [1]\n\n'
+    )

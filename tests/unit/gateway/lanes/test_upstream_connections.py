@@ -123,6 +123,17 @@ async def test_a_request_is_asked_once_more_once() -> None:
 
 
 @in_worker_loop
+async def test_who_has_worked_on_it_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "CROSSING_SECONDS", 0.05)
+    async with faulty([OK], [0.2, Then.CLOSE], [OK]) as server:
+        upstream = client()
+        await body(upstream, server)
+        with pytest.raises(BrokeOff):
+            await body(upstream, server)
+    assert len(server.heard) == 2
+
+
+@in_worker_loop
 async def test_on_a_fresh_connection_nothing_is_asked_twice() -> None:
     async with faulty([Then.CLOSE]) as server:
         with pytest.raises(BrokeOff):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def sent(
         (b'{"model":"a","x":1e400}', b'{"model":"there","x":1e400}'),
         (b'{"x":{"model":"a"},"model":"a"}', b'{"x":{"model":"a"},"model":"there"}'),
         (b'{"x":[{"model":"a"}],"model" :\n"a" }', b'{"x":[{"model":"a"}],"model" :\n"there" }'),
-        (b'{"model":"b","model":"a"}', b'{"model":"there","model":"there"}'),
+        (b'{"model":"b","model":"a"}', b'{"model":"there"}'),
         (b'{"x":"\\"model\\":\\"a\\"","model":"a"}', b'{"x":"\\"model\\":\\"a\\"","model":"there"}'),
         (b'{"x":"model","model":"a"}', b'{"x":"model","model":"there"}'),
         (b'{"x":"}{\\\\","y":{"model":"a"},"model":"a"}', b'{"x":"}{\\\\","y":{"model":"a"},"model":"there"}'),
@@ -42,6 +43,36 @@ def test_the_model_of_the_body_alone_is_put_right(raw: bytes, wanted: bytes) -> 
 
 def test_a_name_that_is_spelled_with_escapes_is_put_right_too() -> None:
     assert json.loads(sent(b'{"mod\\u0065l":"a","n":1}')) == {"model": "there", "n": 1}
+
+
+@pytest.mark.parametrize(
+    ("raw", "wanted"),
+    [
+        (b'{"model":"dear","n":1,"model":"there"}', {"model": "there", "n": 1}),
+        (b'{"n":9,"model":"a","n":1}', {"model": "there", "n": 1}),
+        (b'{"model":"dear","mod\\u0065l":"there"}', {"model": "there"}),
+        (b'{"mod\\u0065l":"a","x":{"model":"b"}}', {"model": "there", "x": {"model": "b"}}),
+        (b'{"\\u006e":9,"model":"a","n":1}', {"model": "there", "n": 1}),
+    ],
+)
+def test_a_field_is_sent_once_and_as_it_was_read_here(raw: bytes, wanted: dict[str, Any]) -> None:
+    pairs: list[tuple[str, Any]] = []
+    found = json.loads(sent(raw), object_pairs_hook=lambda each: pairs.extend(each) or dict(each))
+    assert found == wanted
+    assert len([name for name, _ in pairs if name == "n"]) == ("n" in wanted)
+    assert b"dear" not in sent(raw)
+
+
+def test_a_field_of_the_same_name_elsewhere_leaves_the_body_as_it_is() -> None:
+    raw = b'{"model":"there", "x":{"model":"a","n":1.50}, "n":1.00, "text":"\\u0041 \\"n\\""}'
+    assert sent(raw) == raw
+
+
+def test_a_text_of_megabytes_takes_no_more_memory_than_it_has() -> None:
+    raw = b'{"model":"a","x":{"model":"b"},"image":"' + b"A" * 4_000_000 + b'"}'
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert sent(raw).startswith(b'{"model":"there","x":{"model":"b"}')
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # kB; it was 450 MB
 
 
 def test_a_model_with_every_character_is_written_as_json() -> None:
@@ -97,6 +128,24 @@ def test_of_a_form_the_field_with_the_model_alone_changes() -> None:
     assert sent(FORM, "alpha", kind, "/v1/audio/transcriptions") == FORM
 
 
+def test_of_a_form_every_field_with_the_model_says_the_same() -> None:
+    kind = b'Multipart/Form-Data; boundary="x"'
+    part = b"--x\r\nContent-Type: text/plain\r\nContent-Disposition: form-data;\tname=%s\r\n\r\n%s\r\n"
+    twice = part % (b'"model"', b"dear") + part % (b"model", b"alpha") + part % (b'"a"; filename="model"', b"x")
+    wanted = twice.replace(b"dear", b"alpha")
+    assert sent(twice + b"--x--\r\n", "alpha", kind, "/v1/audio/transcriptions") == wanted + b"--x--\r\n"
+    empty = part % (b'"model"', b"")
+    assert sent(empty + b"--x--\r\n", "m", kind, "/v1/audio/transcriptions") == part % (b'"model"', b"m") + b"--x--\r\n"
+
+
+def test_what_is_in_a_file_of_a_form_is_not_looked_at() -> None:
+    kind = b"multipart/form-data; boundary=x"
+    inside = b'--a\r\nContent-Disposition: form-data; name="model"\r\n\r\nalpha\r\n' + b"--a\r\n" * 5_000
+    form = FORM.replace(b"RIFF", b"RIFF\r\n" + inside)
+    found = sent(form, "there", kind, "/v1/audio/transcriptions")
+    assert found == form.replace(b'name="model"\r\n\r\nalpha\r\n--x', b'name="model"\r\n\r\nthere\r\n--x')
+
+
 def test_a_key_is_shown_as_the_api_wants_it_and_never_twice() -> None:
     direct = Direct(deployment="d", provider="p", url="http://p/v1", key="K", paths=frozenset({"messages"}))
     assert (b"authorization", b"Bearer secret") in asking(direct, {"K": "secret"}).headers_for([], JSON)
@@ -138,3 +187,13 @@ def test_a_body_that_is_no_form_is_called_json_whatever_its_client_called_it(kin
     assert asking(direct, {}).headers_for([], kind) == [(b"content-type", JSON)]
     form = b"multipart/form-data; boundary=x"
     assert asking(direct, {}).headers_for([], form) == [(b"content-type", form)]
+
+
+def test_a_header_of_one_client_is_not_sent_for_the_next() -> None:
+    direct = Direct(
+        deployment="d", provider="p", url="u", wire="anthropic", paths=frozenset(), headers={"content-type": "x/y"}
+    )
+    made = asking(direct, {})
+    first = made.headers_for([(b"anthropic-beta", b"mine")], JSON)
+    assert (b"anthropic-beta", b"mine") in first
+    assert made.headers_for([], JSON) == [pair for pair in first if pair[0] != b"anthropic-beta"]

@@ -1,5 +1,6 @@
 """The direct lane: a provider that speaks the language of its client is asked without LiteLLM.
 
+keys        where the fields of a body stand
 asking      who is asked, and how: what is known before a request comes
 body        what is sent
 attempt     one provider is asked, and its answer judged

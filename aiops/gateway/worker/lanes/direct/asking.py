@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -17,6 +18,7 @@ JSON = (b"content-type", b"application/json")
 _FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 VERSION = b"anthropic-version"
 _VERSION = b"2023-06-01"
+_SHORTEST_KEY = 8
 _PASSED_ON = frozenset({VERSION, b"anthropic-beta"})
 """Headers of a client that Anthropic's API is asked with: which of its features are meant."""
 
@@ -35,6 +37,15 @@ class Asking:
     """Whether the operator says what kind of body it is."""
     is_plain: bool
     """Whether nothing of a body changes but its model."""
+    hidden: Mapping[str, str]
+    """What no client is to read, and what it reads in its place: providers say in their errors what they like."""
+
+    def shown(self, message: str) -> str:
+        """What a provider says, for a client."""
+        for each, instead in self.hidden.items():
+            if each in message:
+                message = message.replace(each, instead)
+        return message
 
     def url(self, path: str, query: bytes) -> str:
         """``query``: the client's."""
@@ -44,9 +55,8 @@ class Asking:
     def headers_for(self, given: Headers, kind: bytes) -> Headers:
         """``given``: those of the client; ``kind``: what it calls its body. All but forms is JSON, and called so:
         servers do not read it from a client that called it text, or nothing."""
-        head = self.headers
-        if not self.says_kind:
-            head = [(JSON[0], kind) if kind.lower().startswith(_FORMS) else JSON, *head]
+        said = [] if self.says_kind else [(JSON[0], kind) if kind.lower().startswith(_FORMS) else JSON]
+        head = [*said, *self.headers]
         if self.direct.wire == "anthropic":
             head += [pair for pair in given if pair[0] in _PASSED_ON]
             if not any(name == VERSION for name, _ in head):
@@ -72,8 +82,16 @@ def asking(direct: Direct, environment: Mapping[str, str] = os.environ) -> Askin
         defaults={name: _field(name, value) for name, value in direct.defaults.items()},
         forced={name: _field(name, value) for name, value in direct.forced.items()},
         says_kind=any(name == JSON[0] for name, _ in headers),
+        hidden=_hidden(direct, key if direct.key is not None else "", environment),
         is_plain=not (direct.defaults or direct.forced or direct.drop or direct.rename),
     )
+
+
+def _hidden(direct: Direct, key: str, environment: Mapping[str, str]) -> Mapping[str, str]:
+    referred = [_value(value, environment) for value in direct.headers.values() if REFERENCE.fullmatch(value)]
+    keys = {each: "***" for each in (key, *referred) if len(each) >= _SHORTEST_KEY}
+    address = urlsplit(direct.url).netloc
+    return {**keys, **({address: direct.provider} if address else {})}
 
 
 def _field(name: str, value: object) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import orjson
@@ -74,6 +74,7 @@ class Attempts:
             failure = failed.of_upstream(error, direct.provider)
             self._say(call, direct.provider, f"{failure.failure}: {error}")
         if failure is not None:
+            failure = replace(failure, message=asking.shown(failure.message))
             call.used = None
             board.failed(call, failure.status, failure.failure)
             await _give_back(call)
@@ -159,7 +160,8 @@ class Attempts:
         kind, packed = named.get(b"content-type", b""), named.get(b"content-encoding", b"identity").lower()
         if packed not in packing.KNOWN:
             return failed.nonsense(provider, "a coding that nobody asked for")
-        if kind.startswith(SSE):
+        if kind[: len(SSE)].lower() == SSE:
+            kind = SSE + kind[len(SSE) :]  # as whoever meters it looks for it
             head = answer.head(request.call, 200, kind, retries, said.headers) + answer.OF_STREAMS
             return await stream.pass_on(packing.unpacked(said.pieces(), packed), head)
         if request.path in OF_SOUND and not kind.startswith((JSON, b"text/html")):
@@ -176,15 +178,17 @@ class Attempts:
             return failed.nonsense(provider, "what is no JSON object")
         if read.get("error") and not read.keys() & _ANSWERS:
             return failed.in_a_stream(content, provider)
-        if request.asked.stream:
+        if request.asked.stream and request.path in _STREAMED:
             content_of_stream = unstreamed.events(request.path, read)
             if content_of_stream is None:
                 return failed.in_a_stream(content, provider) or failed.nonsense(provider, "no event stream")
             head = answer.head(request.call, 200, SSE, retries, said.headers) + answer.OF_STREAMS
             return await stream.pass_on(unstreamed.at_once(content_of_stream), head)
-        return Whole(content, read, kind or JSON, said.headers)
+        return Whole(content, read, kind if kind.startswith(JSON) else JSON, said.headers)
 
 
+_STREAMED = frozenset({*unstreamed.OBJECTS, "responses", "messages"})
+"""Where there are streams. Elsewhere a client that asks for one is given what there is: nobody has failed."""
 _ANSWERS = frozenset({"choices", "data", "output", "object", "results", "content", "text"})
 
 

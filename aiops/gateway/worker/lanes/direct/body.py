@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from python_multipart.multipart import parse_options_header
 
 from aiops.gateway.worker.front import form
-from aiops.gateway.worker.front.asked import Asked
+from aiops.gateway.worker.front.asked import COUNTED, Asked
 from aiops.gateway.worker.lanes.direct.asking import Asking
+from aiops.gateway.worker.lanes.direct.keys import keys_at_the_top
 
 _KEY = b'"model"'
 # Of a key, never of a text: quotes inside of a text are escaped, and no text is followed by a colon.
-_MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
+# Possessive, here and below: a picture is a text of megabytes, and each way back would be remembered.
+_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
 _DEVELOPER = re.compile(rb'("role"\s*:\s*)"developer"')
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
-_FIELD_OF_A_FORM = re.compile(
-    rb'(?i)(?:^|\r\n)--[^\r\n]+\r\n(?:[^\r\n]+\r\n)*?content-disposition:[^\r\n]*[; ]name="?model"?(?=[\r\n;])'
+_ESCAPED = re.compile(rb"\\u00[4-7]")  # a letter that needs no escape
+# Behind a boundary: the headers of a part, which end with an empty line.
+_IS_MODEL = re.compile(
+    rb'(?i)[ \t]*+\r\n(?:[^\r\n]++\r\n)*?content-disposition:[^\r\n]*[; \t]name="?model"?(?=[\r\n; \t])'
 )
 
 
 def body(asked: Asked, asking: Asking, model: str, kind: bytes) -> bytes:
     """``model``: what the provider calls it. ``kind``: the type of what the client sent."""
     if kind != b"application/json" and kind.split(b";", 1)[0].strip().lower().decode("latin-1") == form.MULTIPART:
-        return asked.body if asked.said.get("model") == model else _in_a_form(asked.body, model)
+        return _in_a_form(asked.body, kind, model)
     sent = asked.body if asked.with_usage is None else asked.with_usage
     said = asked.said
+    if not _is_read_one_way(asked):
+        return _without_developers(_written(_edited(asked, asking, model)), said)
     if not asking.is_plain:
         direct = asking.direct
         if _restructured(said, asking):
@@ -46,6 +52,16 @@ def body(asked: Asked, asking: Asking, model: str, kind: bytes) -> bytes:
             sent = sent[:start] + b",".join(more) + (b"," if said else b"") + sent[start:]
     named = sent if said.get("model") == model else _with_model(sent, said, model)
     return _without_developers(named, said) if b'"developer"' in named else named
+
+
+def _is_read_one_way(asked: Asked) -> bool:
+    """Whether every server finds in it what was found here, of what is looked at here: no field stands there twice, and
+    none is spelled with an escape. Of two of one name some go by the first."""
+    sent, said = asked.body, asked.said
+    if not _ESCAPED.search(sent) and all(sent.count(b'"%s"' % name.encode()) == 1 for name in said.keys() & COUNTED):
+        return True
+    keys = [key[1] for key in keys_at_the_top(sent)]
+    return len(keys) == len(said) and not any(b"\\" in key for key in keys)
 
 
 def _restructured(said: Mapping[str, Any], asking: Asking) -> bool:
@@ -103,7 +119,7 @@ def _with_model(sent: bytes, said: Mapping[str, Any], model: str) -> bytes:
         first = _MODEL.match(sent, sent.index(_KEY))
         found = [first] if first is not None else []
     else:
-        top = frozenset(_at_the_top(sent))
+        top = frozenset(key.start() for key in keys_at_the_top(sent))
         found = [each for each in _MODEL.finditer(sent) if each.start() in top]
     if not found or "model" not in said:  # spelled with an escape
         return _written({**said, "model": model})
@@ -114,27 +130,24 @@ def _with_model(sent: bytes, said: Mapping[str, Any], model: str) -> bytes:
     return b"".join((*pieces, sent[before:]))
 
 
-def _at_the_top(sent: bytes) -> Iterator[int]:
-    """Where texts begin that stand in no other object or list than the body itself."""
-    depth = 0
-    for token in _TOKEN.finditer(sent):
-        first = sent[token.start()]
-        if first in b"{[":
-            depth += 1
-        elif first in b"}]":
-            depth -= 1
-        elif depth == 1:
-            yield token.start()
-
-
-def _in_a_form(sent: bytes, model: str) -> bytes:
-    """The last field of that name counts, and all of them are put right."""
+def _in_a_form(sent: bytes, kind: bytes, model: str) -> bytes:
+    """Of several fields of that name the last counts here, and the first elsewhere: all of them are put right. Looked
+    for between boundaries alone: what is in a file is its own, and as long as its client likes."""
+    boundary = b"--" + parse_options_header(kind)[1].get(b"boundary", b"")
     pieces, before = [], 0
-    for each in _FIELD_OF_A_FORM.finditer(sent):
-        start = sent.find(b"\r\n\r\n", each.end())
-        end = sent.find(b"\r\n--", start + 4)
-        if start < 0 or end < 0:
-            break
-        pieces += [sent[before : start + 4], model.encode()]
-        before = end
+    at = 0 if sent.startswith(boundary) else _next(sent, boundary, 0)
+    while at >= 0:
+        end = _next(sent, boundary, at + len(boundary))
+        if (found := _IS_MODEL.match(sent, at + len(boundary))) is not None:
+            start = sent.find(b"\r\n\r\n", found.end()) + 4
+            if 4 <= start <= end - 2:
+                pieces += [sent[before:start], model.encode()]
+                before = end - 2
+        at = end
     return b"".join((*pieces, sent[before:]))
+
+
+def _next(sent: bytes, boundary: bytes, behind: int) -> int:
+    """Where the next line begins that is one; -1: none."""
+    found = sent.find(b"\r\n" + boundary, behind)
+    return found + 2 if found >= 0 else -1

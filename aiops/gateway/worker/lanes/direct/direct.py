@@ -35,17 +35,19 @@ class Direct:
         """Who has to be asked by LiteLLM, and after whose failure; nobody when it has been answered."""
         first: Failed | None = None
         left = targets
+        tried: set[str] = set()
         while left:
             target, left = left[0], left[1:]
             if not target.is_direct(request.path):
                 return (target, *left), first
+            tried.add(target.name)
             failure = await self._again_and_again(request, target, alone=not left)
             if failure is None:
                 return (), None
             first = first or failure
             instead = self._planner.instead(request, target, failure)
             if instead is not None:
-                left = instead
+                left = [each for each in instead if each.name not in tried]  # two may name each other
         if first is not None:
             await refuse(request, first)
         return (), None

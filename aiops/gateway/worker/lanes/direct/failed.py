@@ -14,6 +14,7 @@ from aiops.gateway.worker.front.asgi import Headers
 from aiops.gateway.worker.lanes.upstream import failed as upstream
 
 LARGEST = 64 * 1024  # bytes of an error that are read
+_LONGEST_WAIT = 64  # characters: a number of seconds, or a date
 _TIMED_OUT, _LOST = 408, 500
 """As LiteLLM answers when a provider says nothing."""
 
@@ -84,7 +85,7 @@ def of_answer(status: int, headers: Headers, content: bytes, provider: str) -> F
     named = {name.lower(): value for name, value in headers}
     message = _text(error.get("message")) or f"the provider `{provider}` answered with HTTP {status}"
     shown = status if 400 <= status < 600 else _LOST
-    wait = named.get(b"retry-after")
+    wait = named.get(b"retry-after", b"")
     return Failed(
         kind=_kind(status, message, _text(error.get("code")) or "", error.get("type") or ""),
         failure=f"HTTP {status}",
@@ -94,7 +95,7 @@ def of_answer(status: int, headers: Headers, content: bytes, provider: str) -> F
         type=_text(error.get("type")) or _type(shown),
         param=_text(error.get("param")),
         code=_text(error.get("code")),
-        wait=wait.decode("latin-1") if wait is not None else None,
+        wait=wait.decode() if wait.isascii() and 0 < len(wait) <= _LONGEST_WAIT else None,
         headers=tuple(pair for pair in headers if pair[0].lower().startswith(b"x-ratelimit-")),
     )
 

@@ -6,7 +6,9 @@ import re
 
 import orjson
 
-_MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
+from aiops.gateway.worker.lanes.direct.keys import keys_at_the_top
+
+_MODEL = re.compile(rb'"model"\s*+:\s*+"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _KEY = b'"model"'
 LONGEST = 1024  # bytes of a name
 
@@ -33,7 +35,7 @@ class Naming:
             found = _MODEL.search(piece) if _KEY in piece else None
             if found is None:
                 return piece if piece.endswith(b"\n") else self._without_its_beginning(piece)
-            self._needle = found[0]
+            self._needle = (_own(piece) if piece.count(_KEY) > 1 else b"") or found[0]
             if self._needle.replace(b" ", b"") == self._name.replace(b" ", b""):
                 self._is_right = True
                 return piece
@@ -60,6 +62,24 @@ class Naming:
         return piece[:-last]
 
 
+def _own(piece: bytes) -> bytes:
+    """Where several models are named in a piece, that of the answer; empty when no event of it is whole. Responses say
+    again what their client wrote, its metadata for one, before they say their model."""
+    for line in piece.splitlines():
+        if not line.startswith(b"data:") or _KEY not in line:
+            continue
+        try:
+            said = orjson.loads(line[5:])
+        except orjson.JSONDecodeError:
+            continue
+        for holder in (said, said.get("response"), said.get("message")) if isinstance(said, dict) else ():
+            name = holder.get("model") if isinstance(holder, dict) else None
+            if isinstance(name, str):
+                found = (each[0] for each in _MODEL.finditer(line))
+                return next((each for each in found if orjson.loads(b"{" + each + b"}")["model"] == name), b"")
+    return b""
+
+
 def _cut(piece: bytes, needle: bytes, behind: int = 0) -> int:
     """How many bytes at the end of a piece, ``behind`` some, may be the beginning of ``needle``."""
     at = piece.find(needle[:1], max(behind, len(piece) - len(needle) + 1))
@@ -75,4 +95,10 @@ def whole(content: bytes, said: object, name: str) -> bytes:
     given = said.get("model") if isinstance(said, dict) else None
     if not isinstance(given, str) or given == name:
         return content
-    return _MODEL.sub(lambda _: b'"model":' + orjson.dumps(name), content, count=1)
+    found = list(_MODEL.finditer(content))
+    if len(found) > 1:  # of what the client wrote some is said again, its metadata for one, and may have a model too
+        top = frozenset(key.start() for key in keys_at_the_top(content))
+        found = [each for each in found if each.start() in top]
+    if not found:
+        return content
+    return content[: found[0].start()] + b'"model":' + orjson.dumps(name) + content[found[0].end() :]

@@ -21,6 +21,9 @@ __all__ = ["Answer", "Upstream"]
 
 IDLE_SECONDS: Final = 4.0
 """The servers of llama.cpp, vLLM and uvicorn close a connection that was idle for five."""
+CROSSING_SECONDS: Final = 5.0
+"""Within which a connection that had been closed before is found to be. Whoever ends it later has seen the request, and
+may have worked on it: it is not asked twice for what is paid once."""
 HEAD_BYTES: Final = 65_536
 """The most that one header of an answer may have; there are 128 at most."""
 HELD: Final = 65_536
@@ -51,11 +54,12 @@ class Upstream:
         to = self._targets.get(ask.url) or self._target(ask.url)
         headers = _headers(tuple(ask.headers))
         kept, fresh = self._sessions or self._open()
-        attempt = Attempt(ask.first_byte)
+        attempt, loop = Attempt(ask.first_byte), asyncio.get_running_loop()
+        began = loop.time()
         try:
             return await _asked(kept, ask, to, headers, attempt)
         except BrokeOff as broke:
-            if attempt.fresh or broke.began:
+            if attempt.fresh or broke.began or loop.time() - began > CROSSING_SECONDS:
                 raise
         # The provider closed it in the very moment in which it was used again: it has not seen the request.
         return await _asked(fresh, ask, to, headers, Attempt(ask.first_byte))
@@ -105,6 +109,7 @@ def _session(connector: Connector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("Accept",),
         auto_decompress=False,
         max_line_size=HEAD_BYTES,
         max_field_size=HEAD_BYTES,
