@@ -55,12 +55,12 @@ def explain(instance: Instance, facts: Facts, path: str = "") -> Explanation:
     notes = [] if same is None else [f"to Ollama `{facts.model}` is `{same}`"]
     facts = replace(facts, model=same or facts.model)
     found = Explainer(prepared.state, prepared.table).explain(facts, path)
-    if note := _served_otherwise(prepared.now, facts, found):
+    if note := _served_otherwise(prepared.now, facts, path, found):
         notes.append(note)
     return replace(found, notes=(*found.notes, *notes)) if notes else found
 
 
-def _served_otherwise(now: Snapshot, facts: Facts, found: Explanation) -> str:
+def _served_otherwise(now: Snapshot, facts: Facts, path: str, found: Explanation) -> str:
     """A sentence when the gateway runs and would do something else."""
     serving = now.master.generation if now.master is not None else None
     if serving is None:
@@ -76,8 +76,9 @@ def _served_otherwise(now: Snapshot, facts: Facts, found: Explanation) -> str:
         state = now.load(serves)
     except AiopsError:
         return f"generation {serving}, which serves, cannot be compared: its sources do not load any more"
-    served = Explainer(state, resolve(state)).explain(facts)
+    served = Explainer(state, resolve(state)).explain(facts, path)
     if served.way == found.way:
         return ""
-    other = f"asks {served.members[0].provider}/{served.members[0].model} first" if served.members else "knows nobody"
+    first = served.members[0] if served.members else None
+    other = f"asks {first.provider}/{first.model} first (lane: {first.lane})" if first is not None else "knows nobody"
     return f"generation {serving}, which serves, {other}: `{now.instance.command} plan` shows what is different"

@@ -1,1 +1,1 @@
-"""What serves one generation: LiteLLM's app, and what aiops adds to it."""
+"""What serves one generation: the front, its lanes, and behind them LiteLLM's app, where there is one."""

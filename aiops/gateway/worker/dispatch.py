@@ -19,11 +19,10 @@ from aiops.spec.choosing.conditions import Facts
 from aiops.spec.choosing.lookup import Resolver
 from aiops.spec.choosing.prefix import prefix
 from aiops.spec.choosing.rules import Group
+from aiops.spec.routes.circles import LITELLM_FALLBACKS
 
 Target = str | dict[str, Any]
 """A name LiteLLM's router knows, or what a client gave as a fallback of its own."""
-
-LITELLM_FALLBACKS = 5  # LiteLLM tries no more than the configuration's ``max_fallbacks``, which is at least this
 
 
 class Models(Protocol):
@@ -74,7 +73,7 @@ class Dispatch:
         data["fallbacks"] = others
         if any(isinstance(name, dict) for name in others):  # LiteLLM takes either kind, but not both in one list
             data["fallbacks"] = [{"model": name} if isinstance(name, str) else name for name in others]
-        if len(others) > LITELLM_FALLBACKS:
+        if len(others) > LITELLM_FALLBACKS:  # the configuration's own limit is at least this, and may be no more
             data["max_fallbacks"] = len(others)
         return True
 

@@ -1,4 +1,5 @@
-"""The thin ASGI layer around LiteLLM's application: health, who answered, and no upstream addresses in answers.
+"""The thin ASGI layer around what a worker has behind its lanes, LiteLLM's application in a full one: health, who
+answered, and no upstream addresses in answers.
 
 The generation header is not added here but by the server itself (see ``worker``), which puts it on every
 response, its own 400s included, at no cost per request.
@@ -39,7 +40,7 @@ class Health(Protocol):
 
 
 class Extension:
-    """Wraps LiteLLM's application. Raises what it raises."""
+    """Wraps that application. Raises what it raises."""
 
     def __init__(self, app: Application, health: Health, generation: int, board: Board) -> None:
         self._app = app

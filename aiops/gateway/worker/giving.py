@@ -43,7 +43,7 @@ class Given:
     admin: bool = False
 
 
-class Full:
+class FullWorkers:
     """Whether there are full workers: not yet, or here they are, or ``why`` there will be none for now."""
 
     def __init__(self, heirs: connections.Heirs) -> None:
@@ -76,7 +76,7 @@ class Giving:
     """What the server of a light worker calls. ``want``: says that LiteLLM is needed; ``seconds``: for which a request
     may wait."""
 
-    def __init__(self, front: Application, full: Full, want: Callable[[], None], seconds: float) -> None:
+    def __init__(self, front: Application, full: FullWorkers, want: Callable[[], None], seconds: float) -> None:
         self._front = front
         self._full = full
         self._want = want

@@ -15,7 +15,7 @@ from aiops.gateway.worker.front.beyond import NeedsLiteLLM
 from aiops.gateway.worker.front.identify import stranger
 from aiops.gateway.worker.front.listing import one_of
 from aiops.gateway.worker.front.refusals import send_refusal
-from aiops.gateway.worker.giving import Full, Giving
+from aiops.gateway.worker.giving import FullWorkers, Giving
 from aiops.gateway.worker.heads import Bounded
 from aiops.gateway.worker.lanes.models import Listing
 from aiops.gateway.worker.listed import Listed
@@ -41,7 +41,7 @@ class Connection(Bounded):
 class Light:
     """``want``: says that LiteLLM is needed."""
 
-    def __init__(self, models: Listed, full: Full, want: Callable[[], None]) -> None:
+    def __init__(self, models: Listed, full: FullWorkers, want: Callable[[], None]) -> None:
         self.server = {"http": Connection, "ws": "none"}
         self.models = models
         self.state: Mapping[str, Any] = {}
@@ -98,7 +98,7 @@ class Light:
 
 
 @asynccontextmanager
-async def light(models: Listed, full: Full, want: Callable[[], None]) -> AsyncIterator[Light]:
+async def light(models: Listed, full: FullWorkers, want: Callable[[], None]) -> AsyncIterator[Light]:
     yield Light(models, full, want)
 
 

@@ -79,7 +79,7 @@ class Worker:
         self._leave = asyncio.Event()
         self._limit = assignment.settings.drain_seconds
         self._heirs = connections.Heirs()
-        self._full = giving.Full(self._heirs)  # what a light worker gives to
+        self._full = giving.FullWorkers(self._heirs)  # what a light worker gives to
         self._arriving: set[asyncio.Task[None]] = set()  # connections on their way from another generation
         self._master_lost: float | None = None  # since when, seconds since 1970
         self._doors = Doors(assignment.settings.expose)

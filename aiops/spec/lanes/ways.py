@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aiops.spec.lanes.table import Retries
+from aiops.spec.routes.circles import LITELLM_FALLBACKS
 from aiops.spec.routes.deployments import identity
 from aiops.spec.routes.routes import Route, RouteTable, is_alone
 
-LITELLM_FALLBACKS = 5
-"""LiteLLM stops after as many by default."""
 NEVER = Retries()
 _ONCE = Retries(no_connection=1, unavailable=1)
 

@@ -70,7 +70,7 @@ class Explanation:
     @property
     def way(self) -> tuple[object, ...]:
         """What decides about a request; two generations with the same one treat it alike."""
-        asked = tuple((step.provider, step.model) for step in self.members)
+        asked = tuple((step.provider, step.model, step.lane) for step in self.members)
         return asked, tuple(fallback.name for fallback in self.fallbacks), self.strategy
 
     def lines(self) -> list[str]:

@@ -142,7 +142,7 @@ class Pair:
     def __init__(self, tmp_path: Path, front: Answer, seconds: float = 10.0) -> None:
         self.place = str(tmp_path / "full.fd")
         self.wanted = 0
-        self.full = giving.Full(Heirs())
+        self.full = giving.FullWorkers(Heirs())
         self.light = Server(giving.Giving(front, self.full, self._want, seconds))
         self._full_server = Server(full)
         self._tasks: list[asyncio.Task[None]] = []
@@ -411,7 +411,7 @@ def test_what_was_let_in_is_given_back_when_nobody_answers_it(tmp_path: Path, wh
 
 def test_the_readiness_says_since_when_there_is_no_litellm() -> None:
     async def story() -> None:
-        full = giving.Full(Heirs())
+        full = giving.FullWorkers(Heirs())
         assert full.conditions() == {}
         full.say("it is broken")
         assert full.conditions()["litellm"].state == LOST

@@ -215,3 +215,15 @@ def test_each_who_is_asked_has_its_lane(explainer: Explainer, name: str, path: s
     told = explainer.explain(facts(name, tokens=200), path)
     assert [step.lane for step in told.members] == lanes
     assert [bool(step.lane_why) for step in told.members] == [lane == "litellm" for lane in lanes]
+
+
+def test_the_same_one_by_another_lane_is_another_way() -> None:
+    ways = []
+    for lanes in ("auto", "litellm"):
+        sources = {
+            "aiops.yaml": f"gateway: {{port: 4000, lanes: {lanes}}}".encode(),
+            "providers.yaml": PROVIDERS.encode(),
+        }
+        state = load(sources, {})
+        ways.append(Explainer(state, resolve(state)).explain(facts("chat-7b")).way)
+    assert ways[0] != ways[1]

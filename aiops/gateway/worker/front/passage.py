@@ -38,7 +38,7 @@ GRACE = 0.5
 
 
 class Passage:
-    """What LiteLLM's application is called with. Raises what it raises.
+    """What a lane is called with. Raises what it raises.
 
     Whoever hangs up wants no answer: what was begun for it is cancelled, which closes the connection to the provider,
     and that stops generating."""
@@ -62,8 +62,8 @@ class Passage:
         self.outcome: Outcome | None = None
 
     async def run(self, app: Application, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> None:
-        """``body``: what LiteLLM is given of it; then ``receive`` is what the client says after it. None: nobody has
-        read it, and it is LiteLLM's to end."""
+        """``app``: the lane. ``body``: what it is given of the request; then ``receive`` is what the client says after
+        it. None: nobody has read it, and it is the lane's to end."""
         is_read = scope["type"] == "http" and body is not None
         self._receive_from, self._send_to = replay(body, receive) if is_read else receive, send  # type: ignore[arg-type]
         try:

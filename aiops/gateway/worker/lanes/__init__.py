@@ -6,4 +6,5 @@ direct           bytes passed on
 upstream         the HTTP client of that
 read_by_litellm  what only LiteLLM understands
 origins          what browsers are told
+models           the list of them, where LiteLLM is not there to make it
 """

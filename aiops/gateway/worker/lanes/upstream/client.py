@@ -44,10 +44,10 @@ class Upstream:
         self._targets: dict[str, Target] = {}
         self._sessions: tuple[aiohttp.ClientSession, aiohttp.ClientSession] | None = None
 
-    def ask(self, ask: Ask) -> Asking:
+    def ask(self, ask: Ask) -> Pending:
         """``async with upstream.ask(…) as answer``: leaving before the end of the answer closes the connection, which
         stops the provider. Raises Refused, TimedOut, BrokeOff, Malformed."""
-        return Asking(self, ask)
+        return Pending(self, ask)
 
     async def answer(self, ask: Ask) -> Answer:
         """Whoever takes it this way says ``leave``."""
@@ -86,7 +86,9 @@ class Upstream:
         return opened
 
 
-class Asking:
+class Pending:
+    """An answer that is on its way; asked for when it is entered."""
+
     __slots__ = ("_answer", "_ask", "_upstream")
 
     def __init__(self, upstream: Upstream, ask: Ask) -> None:
