@@ -28,6 +28,7 @@ from aiops.gateway.worker import settings
 from aiops.gateway.worker.listed import Listed
 
 BOOT_CONFIRM_SECONDS = 60.0
+LIGHT_SECONDS = 5.0  # that light workers may take to be ready before somebody's change no longer waits for them
 
 
 class Changes:
@@ -68,7 +69,9 @@ class Changes:
         change = self.current
         if change is None or change.session is not None or time.monotonic() > change.deadline:
             return False
-        return change.phase not in (STAGING, STAGED) or change.candidate.light
+        if change.phase in (STAGING, STAGED):
+            return change.candidate.light and time.monotonic() - change.candidate.started < LIGHT_SECONDS
+        return True
 
     def give_way(self) -> None:
         """What the master starts by itself is given up for what an operator wants, and begun again if nothing comes of
