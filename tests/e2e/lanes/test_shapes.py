@@ -28,7 +28,10 @@ REFUSED = {
     *("half of it", "two of it", "no UTF-8", "no model"),
 }
 # With the wish for the usage put into options that are there; a role that providers do not know.
-REWRITTEN = {"stream without usage", "stream with empty options", "stream with null options", "a developer"}
+REWRITTEN = {
+    *("stream without usage", "stream with empty options", "stream with null options"),
+    *("a developer", "a key twice, one of ours"),
+}
 
 
 class Compared:
