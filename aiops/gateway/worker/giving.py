@@ -44,11 +44,14 @@ class Given:
 
 
 class FullWorkers:
-    """Whether there are full workers: not yet, or here they are, or ``why`` there will be none for now."""
+    """Whether there are full workers: not yet, or here they are, or ``why`` there will be none for now.
+
+    ``why`` is for the operator, it may name files; ``told`` is what clients may know of it.
+    """
 
     def __init__(self, heirs: connections.Heirs) -> None:
         self.heirs = heirs
-        self.why = ""
+        self.why = self.told = ""
         self._since = 0.0
         self._changed = asyncio.Event()
 
@@ -56,9 +59,9 @@ class FullWorkers:
     def here(self) -> bool:
         return self.heirs.any
 
-    def say(self, why: str = "") -> None:
+    def say(self, why: str = "", told: str = "it cannot be started") -> None:
         """Something is otherwise from now on. ``why``: there is no LiteLLM, and none on its way."""
-        self.why, self._since = why, time.time()
+        self.why, self.told, self._since = why, told if why else "", time.time()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -121,7 +124,7 @@ class Giving:
             connection.transport.close()
             return False
         if not self._pass_on(connection, scope, body, id):
-            return _unavailable(self._full.why or "it has just ended")
+            return _unavailable(self._full.told or "it has just ended")
         cycle.disconnected = True  # it has nothing to say any more
         return True
 

@@ -266,7 +266,8 @@ class Worker:
 
     def _begin_to_leave(self) -> None:
         """Heirs, if there are any, have been named."""
-        self._full.say("" if self._heirs.named else "the gateway is stopping")
+        stopping = "" if self._heirs.named else "the gateway is stopping"
+        self._full.say(stopping, stopping)
         self._leave.set()
 
     def _stand_by(self) -> None:
