@@ -18,7 +18,16 @@ from aiops.gateway.master.loading import Loading
 from aiops.gateway.master.options import Options
 from aiops.gateway.master.orphans import Orphans
 from aiops.gateway.master.say import say
-from aiops.gateway.master.session import OPENING, PAUSING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
+from aiops.gateway.master.session import (
+    OPENING,
+    PAUSING,
+    PROVISIONAL,
+    REVERTING,
+    STAGED,
+    STAGING,
+    SWITCH_SECONDS,
+    Change,
+)
 from aiops.gateway.master.succession import Succession
 from aiops.gateway.master.workforce import Workforce
 from aiops.gateway.shared import messages, pointer, protocol
@@ -218,7 +227,9 @@ class Changes:
                 if change.session is None:
                     self._confirm(change)
                     return
-        if change.phase == PROVISIONAL and now > change.deadline:
+        if change.phase in (OPENING, PAUSING) and now > change.deadline:
+            self.revert(change, f"the workers did not change places within {SWITCH_SECONDS:g} s")
+        elif change.phase == PROVISIONAL and now > change.deadline:
             self.revert(change, f"nobody confirmed within {change.confirm_within:g} s")
         elif change.phase == REVERTING and change.taken_back(self._workforce.drain, now):
             self._reverted(change)

@@ -27,6 +27,7 @@ STAGING, STAGED, OPENING, PAUSING, PROVISIONAL, REVERTING = (
     "provisional",
     "reverting",
 )
+SWITCH_SECONDS = 25.0  # for workers to change places, which takes milliseconds; who asked waits for 30, and is told why
 STOP_ACCEPTING_SECONDS = 2.0  # of a generation that is taken back; one that hangs cannot say that it has stopped
 
 
@@ -39,7 +40,7 @@ class Change:
     orphans: Orphans  # of an earlier master, and perhaps at the same address
     session: protocol.Peer | None
     estimate: float
-    deadline: float  # monotonic; of staging, then of the confirmation
+    deadline: float  # monotonic; of staging, of the change of places, of the confirmation
     phase: str = STAGING
     confirm_within: float = 0.0
     next_progress: float = field(default_factory=time.monotonic)
@@ -77,6 +78,7 @@ class Change:
 
     def promote(self) -> None:
         self.phase = OPENING
+        self.deadline = time.monotonic() + SWITCH_SECONDS
         self.candidate.take_role(protocol.PROVISIONAL)
 
     def advance(self) -> bool:

@@ -18,7 +18,7 @@ from aiops.gateway.master.control_socket import Refused
 from aiops.gateway.master.group import Group
 from aiops.gateway.master.options import Options
 from aiops.gateway.master.orphans import Orphans
-from aiops.gateway.master.session import OPENING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
+from aiops.gateway.master.session import OPENING, PAUSING, PROVISIONAL, REVERTING, STAGED, STAGING, Change
 from aiops.gateway.shared import pointer, protocol
 from aiops.gateway.shared.messages import Reverted
 from aiops.gateway.worker.listed import Listed
@@ -94,6 +94,11 @@ def settings_of(directory: Path) -> Settings:
         models=1,
         lanes=LANES,
     )
+
+
+def worker(role: str) -> Any:
+    """It has this role, and takes no other."""
+    return SimpleNamespace(role=role, ready=True, channel=SimpleNamespace(send=lambda message: None))
 
 
 @pytest.fixture
@@ -192,3 +197,22 @@ def test_what_does_not_come_to_serve_gives_way_and_those_who_made_way_serve_agai
     assert made.changes.current.previous is light
     assert light.role == protocol.SERVING
     assert change.candidate.role == protocol.DRAINING
+
+
+@pytest.mark.parametrize("phase", [OPENING, PAUSING])
+def test_a_change_of_places_that_does_not_come_to_an_end_is_taken_back(made: Made, phase: str) -> None:
+    """A worker that hangs says nothing, and no other change could be made."""
+    serving = made.group(1, light=False, role=protocol.SERVING)
+    serving.workers.append(worker(protocol.SERVING))
+    candidate = made.group(1, light=False, role=protocol.CANDIDATE)
+    change = made.change(candidate, serving, made.session)
+    change.promote()
+    candidate.workers.append(worker(protocol.CANDIDATE if phase == OPENING else protocol.PROVISIONAL))
+    made.changes.go_on(time.monotonic())
+    assert change.phase == phase
+    made.changes.go_on(time.monotonic() + 24)
+    assert change.phase == phase
+    made.changes.go_on(time.monotonic() + 26)
+    assert change.phase == REVERTING
+    assert "did not change places within 25 s" in change.reason
+    assert serving.role == protocol.SERVING
