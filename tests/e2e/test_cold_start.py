@@ -172,6 +172,30 @@ def test_a_litellm_that_is_broken_leaves_the_direct_lane_serving_and_everybody_i
     assert any("LiteLLM cannot be imported" in line for line in made.must("logs", "-n", "50")["lines"])
 
 
+def test_a_master_that_finds_workers_and_no_litellm_stays_beside_them_and_tries_again(
+    made: Gateway, litellm: Import
+) -> None:
+    litellm.go_on()
+    start(made, litellm)
+    until(lambda: light(made) == [False], 60, "full workers")
+    workers, master = made.workers(), made.master
+    litellm.breaks()
+    os.kill(master, signal.SIGKILL)
+    until(lambda: master not in made.pids(), 10, "the end of the master")
+    start(made, litellm)
+    until(lambda: "it is broken" in json.dumps(made.status["notes"]), 60, "status says what is wrong")
+    status = made.status
+    assert (status["health"], status["gateway"]["state"]) == ("degraded", "degraded")
+    assert f"{len(workers)} worker(s) of the master before serve on meanwhile" in status["notes"]
+    assert made.workers() == []
+    assert set(workers) <= set(made.pids())
+    assert made.ask("gamma").headers[LANE] == "litellm"  # light workers would refuse it
+    litellm.breaks(really=False)
+    until(lambda: light(made) == [False], 90, "full workers of the new master")
+    assert made.ask("gamma").headers[LANE] == "litellm"
+    until(lambda: not set(workers) & set(made.pids()), 20, "leaving of the old workers")
+
+
 def test_after_everything_was_killed_the_next_start_answers_before_litellm_is_there(
     made: Gateway, litellm: Import
 ) -> None:

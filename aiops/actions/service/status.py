@@ -298,7 +298,10 @@ def _gateway(
         if revert.boot:
             state = "degraded"
             reasons.append(revert.reason)
-    if master.without:
+            if serving is None and master.orphans:
+                serving = desired
+                notes.append(f"{len(master.orphans)} worker(s) of the master before serve on meanwhile")
+    if master.without and master.generation is not None:
         state = "degraded"
         reasons.append(
             f"LiteLLM cannot be imported: {master.without}; models that are asked directly answer, requests that need"

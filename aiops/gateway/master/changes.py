@@ -119,7 +119,7 @@ class Changes:
         try:
             self.stage(directory, None)
         except (Refused, OSError, ValueError, KeyError) as error:
-            self._boot_failed(str(error))
+            self.boot_failed(str(error))
 
     def retry(self) -> None:
         """Try the committed generation again now, if that is going to be tried, and to import LiteLLM."""
@@ -154,7 +154,7 @@ class Changes:
         """Later if it was the boot that failed; at once what gave way to a change that came to nothing."""
         if change.session is None:
             self._only_full = self._only_full or change.candidate.light
-            self._boot_failed(reason)
+            self.boot_failed(reason)
         elif self.serving is None and not self.stopping and pointer.read(self._options.state) is not None:
             self._boot_retry = time.monotonic()
 
@@ -164,7 +164,8 @@ class Changes:
         if serving is None or pointer.read(self._options.state) != serving.settings.directory.resolve():
             self.boot()
 
-    def _boot_failed(self, reason: str) -> None:
+    def boot_failed(self, reason: str) -> None:
+        """It is tried again, later and later."""
         self.boot_failures += 1
         wait = min(2.0**self.boot_failures, 60.0)
         self._boot_retry = time.monotonic() + wait
@@ -186,7 +187,8 @@ class Changes:
             raise Refused(f"generation {self.current.candidate.generation} is {self.current.phase} already")
         loaded = settings.load(directory)
         secrets = settings.read_secrets(loaded, self._options.secrets)
-        models = self._models_of_light(loaded, at_once=session is None)
+        # Workers without a master have LiteLLM, perhaps: light ones must not take over from them.
+        models = self._models_of_light(loaded, at_once=session is None and not self.orphans.are_there())
         if models is None and not self._loading.is_here:
             if not self._load(for_=session):
                 raise Refused(f"LiteLLM cannot be imported: {self._loading.failure}")

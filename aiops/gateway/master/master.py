@@ -82,13 +82,24 @@ class Master:
         runtime.version()  # known to be malicious, perhaps
         committed, groups = pointer.read(self._options.state), self._workforce.groups
         if self._succession.is_to_be_proved or is_loaded_first(committed, groups, self._orphans.pids):
-            self._loading.at_once()
-            self._changes.loaded()
+            self._load_first()
         self._succession.arrived()
+
+    def _load_first(self) -> None:
+        """Raises whatever the import raises, but where workers without a master serve on: beside them it is said, and
+        tried again with the boot."""
+        try:
+            self._loading.at_once()
+        except BaseException as error:
+            if self._succession.is_to_be_proved or not self._orphans.are_there():
+                raise
+            runtime.forget()
+            self._changes.boot_failed(f"LiteLLM cannot be imported: {type(error).__name__}: {error}")
+        self._changes.loaded()
 
     def run(self) -> int:
         """Until told to stop, or to leave. The exit code."""
-        if self._changes.serving is None:
+        if self._changes.serving is None and not self._changes.boot_failures:
             self._changes.boot()
         self._accountant.start()
         while not self._is_over:

@@ -27,6 +27,11 @@ class Orphans:
     def exchanges(self) -> list[str]:
         return list(self._serving.values())
 
+    def are_there(self) -> bool:
+        """Whether some of them still are: nobody is told when they end."""
+        self._serving = {pid: exchange for pid, exchange in self._serving.items() if _answers(exchange)}
+        return bool(self._serving)
+
     def stand_by(self, listener: socket.socket) -> None:
         """They accept nothing at this address until ``resume``, or until this master is gone."""
         self._held = stand_by(self.exchanges, listener)
@@ -53,14 +58,17 @@ def _exchanges(directory: Path, known: Collection[int]) -> dict[int, str]:
     for path in sorted(directory.glob("*.fd")):
         if path.stem in map(str, known):
             continue
+        if not _answers(str(path)):
+            path.unlink(missing_ok=True)
+            path.with_suffix(".http").unlink(missing_ok=True)
+            continue
         with contextlib.suppress(ValueError):
-            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-                probe.settimeout(2)
-                try:
-                    probe.connect(str(path))
-                except OSError:
-                    path.unlink(missing_ok=True)
-                    path.with_suffix(".http").unlink(missing_ok=True)
-                    continue
             found[int(path.stem)] = str(path)
     return found
+
+
+def _answers(exchange: str) -> bool:
+    """Whether somebody is there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        probe.settimeout(2)
+        return probe.connect_ex(exchange) == 0

@@ -162,7 +162,7 @@ def test_what_gave_way_to_a_change_that_cannot_be_begun_is_started_again(made: M
 
 
 def test_a_start_that_is_to_be_tried_again_still_is_after_a_change_that_cannot_be_begun(made: Made) -> None:
-    made.changes._boot_failed("it is damaged")
+    made.changes.boot_failed("it is damaged")
     made.loading.is_here, made.loading.failure = False, "ImportError: broken"
     made.changes._only_full = True
     with pytest.raises(Refused):
@@ -216,3 +216,26 @@ def test_a_change_of_places_that_does_not_come_to_an_end_is_taken_back(made: Mad
     assert change.phase == REVERTING
     assert "did not change places within 25 s" in change.reason
     assert serving.role == protocol.SERVING
+
+
+def test_light_workers_do_not_take_over_from_workers_without_a_master_that_have_litellm(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as these are there: nobody tells a master when they end."""
+    some = replace(settings_of(made.directory), lanes=replace(LANES, why_not={"b": "it is asked by LiteLLM"}))
+    monkeypatch.setattr(changes.settings, "load", lambda directory: some)
+    monkeypatch.setattr(changes.Listed, "read", lambda config: Listed((), ()))
+    made.loading.is_here, made.loading.failure = False, "ImportError: broken"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as exchange:
+        exchange.bind(str(made.directory.parent / "11.fd"))
+        exchange.listen()
+        made.changes.orphans = Orphans(made.directory.parent)
+        made.changes.boot()
+        assert made.changes.current is None
+        assert made.changes.last_revert is not None
+        assert "ImportError: broken" in made.changes.last_revert.reason
+        assert made.changes.orphans.pids == [11]
+    made.changes.go_on(time.monotonic() + 60)
+    assert made.changes.current is not None
+    assert made.changes.current.candidate.light
+    assert made.changes.orphans.pids == []

@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,26 @@ def test_who_wants_another_program_is_told_that_litellm_is_being_loaded(
     assert signal.getsignal(signal.SIGALRM) is before
     assert said
     assert said[0]["event"] == "progress"
+
+
+@pytest.mark.parametrize(("orphans", "proved"), [(True, False), (True, True), (False, False)])
+def test_a_litellm_that_is_broken_ends_no_master_beside_workers_without_one(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orphans: bool, proved: bool
+) -> None:
+    """It could replace nobody, and be asked nothing; but what was given on approval has to be given back."""
+
+    def at_once(self: Loading) -> None:
+        raise ImportError("it is broken")
+
+    monkeypatch.setattr(Loading, "at_once", at_once)
+    monkeypatch.setattr(Succession, "is_to_be_proved", proved)
+    changes = asked.master._changes
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as exchange:
+        if orphans:
+            exchange.bind(str(tmp_path / "11.fd"))
+            exchange.listen()
+        asked.master._orphans = changes.orphans = Orphans(tmp_path)
+        with nullcontext() if orphans and not proved else pytest.raises(ImportError):
+            asked.master._load_first()
+    assert changes.boot_failures == (orphans and not proved)
+    assert ("it is broken" in str(changes.last_revert)) is (orphans and not proved)
