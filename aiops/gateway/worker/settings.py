@@ -108,7 +108,7 @@ def _read(path: Path, parse: Callable[[bytes], T]) -> T | None:
         return None
     try:
         return parse(path.read_bytes())
-    except (KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 

@@ -37,8 +37,16 @@ def test_a_generation_from_before_has_none(generation: Path) -> None:
     assert settings.load(generation).lanes is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"mode": "auto", "direct": {"a": {"b": 1}}}'])
-def test_a_damaged_one_is_said_to_be(generation: Path, content: bytes) -> None:
-    (generation / "release" / "lanes.json").write_bytes(content)
-    with pytest.raises(ValueError):
+@pytest.mark.parametrize("name", ["lanes.json", "routing.json"])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}"])
+def test_a_damaged_one_is_said_to_be(generation: Path, name: str, content: bytes) -> None:
+    (generation / "release" / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name} is damaged"):
+        settings.load(generation)
+
+
+@pytest.mark.parametrize("direct", [b"[]", b'{"a": {"b": 1}}'])
+def test_so_is_one_whose_content_is_of_another_shape(generation: Path, direct: bytes) -> None:
+    (generation / "release" / "lanes.json").write_bytes(b'{"mode": "auto", "why_not": {}, "direct": %s}' % direct)
+    with pytest.raises(ValueError, match=r"lanes\.json is damaged"):
         settings.load(generation)
