@@ -133,6 +133,7 @@ class Changes:
             return
         if not self._loading.is_here and not self._load():
             light.say_of_litellm(self._loading.failure)
+            say(f"LiteLLM is tried again in {self._loading.again_at - time.monotonic():.0f} s")
             return
         if self.stopping:
             return

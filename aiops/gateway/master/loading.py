@@ -99,7 +99,7 @@ class Loading:
             wait = min(AGAIN_FIRST * 2.0 ** (self._failures - 1), AGAIN_MOST)
             self.again_at = time.monotonic() + wait
             runtime.forget()
-            say(f"LiteLLM cannot be imported: {self.failure}; next try in {wait:g} s", WARNING)
+            say(f"LiteLLM cannot be imported: {self.failure}", WARNING)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)

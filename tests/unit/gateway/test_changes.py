@@ -55,8 +55,10 @@ class _Loading:
     failure: str = ""
     seconds: float = 1.0
     again_at: float = 0.0
+    wait: float = 0.0
 
     def in_turns(self, for_: protocol.Peer | None = None) -> bool:
+        self.again_at = time.monotonic() + self.wait
         return not self.failure
 
 
@@ -239,3 +241,16 @@ def test_light_workers_do_not_take_over_from_workers_without_a_master_that_have_
     assert made.changes.current is not None
     assert made.changes.current.candidate.light
     assert made.changes.orphans.pids == []
+
+
+def test_when_litellm_is_tried_again_is_said_where_light_workers_wait_for_it(
+    made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What boots says its own time."""
+    made.group(1, light=True, role=protocol.SERVING)
+    made.changes.asks_for_litellm = True
+    made.loading.is_here, made.loading.failure = False, "ImportError: broken"
+    made.loading.wait = 30.0
+    for seconds, tried in ((0.0, True), (-0.1, False), (0.0, True)):
+        made.changes.go_on(made.loading.again_at + seconds)
+        assert ("LiteLLM is tried again in" in capsys.readouterr().err) is tried
