@@ -30,6 +30,6 @@ def is_loaded_first(committed: Path | None, groups: Collection[Group], others: C
         return runtime.is_loaded()
     try:
         loaded = settings.load(committed)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError):
         return False  # why it cannot be served is said when that is tried
     return not can_be_light(loaded) or (bool(others) and needs_litellm(loaded))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiops.gateway.shared import deployment
 from aiops.gateway.shared.deployment import Deployment
@@ -77,7 +77,15 @@ class Settings:
 
 def load(directory: Path) -> Settings:
     """Settings of the generation in ``directory``. Raises OSError or ValueError when it is damaged."""
-    data = json.loads((directory / "release" / "gateway.json").read_bytes())
+    release = directory / "release"
+    return replace(
+        _parsed(release / "gateway.json", lambda content: _settings(directory, json.loads(content))),
+        routing=_read(release / ROUTING_FILE, RoutingTable.from_json),
+        lanes=_read(release / LANES_FILE, Lanes.from_json),
+    )
+
+
+def _settings(directory: Path, data: Mapping[str, Any]) -> Settings:
     return Settings(
         generation=int(directory.name),
         directory=directory,
@@ -90,7 +98,6 @@ def load(directory: Path) -> Settings:
         secrets=dict(data["secrets"]),
         environment=tuple(data["environment"]),
         master_key_file=data["master_key_file"],
-        routing=_read(directory / "release" / ROUTING_FILE, RoutingTable.from_json),
         admin=(str(admin["host"]), int(admin["port"])) if (admin := data.get("admin")) else None,
         expose=tuple(data.get("expose", ())),
         addresses=tuple(data["addresses"]) if "addresses" in data else None,
@@ -98,14 +105,15 @@ def load(directory: Path) -> Settings:
         deployment=deployment.parse(data),
         over_budget_status=int(data.get("over_budget_status", 429)),
         cache=Cache(float(cache["ttl"]), int(cache["most_bytes"])) if (cache := data.get("cache")) else None,
-        lanes=_read(directory / "release" / LANES_FILE, Lanes.from_json),
     )
 
 
 def _read(path: Path, parse: Callable[[bytes], T]) -> T | None:
     """What the master reads once, its workers share."""
-    if not path.exists():
-        return None
+    return _parsed(path, parse) if path.exists() else None
+
+
+def _parsed(path: Path, parse: Callable[[bytes], T]) -> T:
     try:
         return parse(path.read_bytes())
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -37,7 +37,7 @@ def test_a_generation_from_before_has_none(generation: Path) -> None:
     assert settings.load(generation).lanes is None
 
 
-@pytest.mark.parametrize("name", ["lanes.json", "routing.json"])
+@pytest.mark.parametrize("name", ["lanes.json", "routing.json", "gateway.json"])
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}"])
 def test_a_damaged_one_is_said_to_be(generation: Path, name: str, content: bytes) -> None:
     (generation / "release" / name).write_bytes(content)
