@@ -125,6 +125,8 @@ def test_a_litellm_that_is_broken_ends_no_master_beside_workers_without_one(
     def at_once(self: Loading) -> None:
         raise ImportError("it is broken")
 
+    forgotten: list[bool] = []
+    monkeypatch.setattr("aiops.gateway.worker.runtime.forget", lambda: forgotten.append(True))  # others here have it
     monkeypatch.setattr(Loading, "at_once", at_once)
     monkeypatch.setattr(Succession, "is_to_be_proved", proved)
     changes = asked.master._changes
@@ -135,5 +137,5 @@ def test_a_litellm_that_is_broken_ends_no_master_beside_workers_without_one(
         asked.master._orphans = changes.orphans = Orphans(tmp_path)
         with nullcontext() if orphans and not proved else pytest.raises(ImportError):
             asked.master._load_first()
-    assert changes.boot_failures == (orphans and not proved)
+    assert changes.boot_failures == len(forgotten) == (orphans and not proved)
     assert ("it is broken" in str(changes.last_revert)) is (orphans and not proved)
