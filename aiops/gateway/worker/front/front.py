@@ -233,12 +233,16 @@ class Front:
         """What aiops itself asks a model goes the way that it goes when others ask."""
         app: Application = self._app
         if self._lanes is not None and scope["type"] == "http" and self._doors.asked(scope["method"], scope["path"]):
-            body = await read_body(receive, LARGEST_BODY)
-            if body is None:
-                return
             given = list(key.given(scope["headers"], scope.get("query_string", b"")))
             if is_private(scope) and (refused := stranger(given)) is not None:
                 await send_refusal(scope, send, refused, [(b"www-authenticate", b"Bearer")])
+                return
+            try:
+                body = await read_body(receive, LARGEST_BODY, header(scope, b"content-length"))
+            except TooLarge as error:
+                await send_refusal(scope, send, _too_large(error))
+                return
+            if body is None:
                 return
             receive = replay(body, receive)
             with contextlib.suppress(Invalid, asked.Unreadable):  # LiteLLM says what is wrong with it
@@ -300,7 +304,7 @@ class Front:
         try:
             body = await read_body(receive, LARGEST_BODY, header(scope, b"content-length"))
         except TooLarge as error:
-            return Refusal(status=413, kind="invalid_request_error", code="413", message=str(error))
+            return _too_large(error)
         if body is None:
             return None
         try:
@@ -320,6 +324,10 @@ class Front:
             self._figures.refused(refusal)
         more = [(b"www-authenticate", challenge)] if challenge and refusal.status == 401 else None
         await send_refusal(scope, send, refusal, more)
+
+
+def _too_large(error: TooLarge) -> Refusal:
+    return Refusal(status=413, kind="invalid_request_error", code="413", message=str(error))
 
 
 def _not_theirs(wanted: Asked) -> Refusal:
