@@ -36,8 +36,6 @@ class Naming:
 
     def put_right(self, piece: bytes) -> bytes:
         """A piece of the answer, whose text may end anywhere. A name that is cut in two comes with the next piece."""
-        if self._is_right:
-            return piece
         if self._rest:
             piece, self._rest = self._rest + piece, b""
         if not self._needle and not self.look(piece):
