@@ -389,7 +389,7 @@ async def test_a_worker_asks_nobody_but_its_providers() -> None:
 
 @in_worker_loop
 async def test_a_request_that_is_over_is_freed_without_the_collector() -> None:
-    """A circle would keep all of it, and what its context holds, until gc looks: a tenth of what a request costs."""
+    """A circle would keep all of it, and what its context holds, until gc looks: 4 % of what a request costs."""
     async with faulty([OK]) as server:
         upstream = client()
         await body(upstream, server)
