@@ -74,6 +74,14 @@ def set_aside(directory: Path, opened: Opened, why: object, say: Say) -> None:
             _set_aside(directory / NAME, why, say)
 
 
+def is_moved(directory: Path, opened: Opened) -> bool:
+    """Whether another process has set it aside."""
+    try:
+        return (directory / NAME).stat().st_ino != opened.inode
+    except FileNotFoundError:
+        return True
+
+
 def grow(directory: Path, opened: Opened, most: int) -> bool:
     """Have room for twice as much, or as much as another process has made meanwhile; False when there may be no more.
 

@@ -138,7 +138,8 @@ class Counters(Protocol):
         ...
 
     async def reserve(self, demand: Demand) -> Decision:
-        """Asked again with the same id, nothing more is counted. Meters of one demand have different names."""
+        """Asked again with the same id, nothing more is counted: it is the owner's who asked last, until the same
+        deadline. Meters of one demand have different names."""
         ...
 
     async def settle(self, id: str, tokens: int, cost: int) -> Settled:

@@ -50,6 +50,13 @@ def owner_and_deadline(raw: bytes) -> tuple[str, int]:
     return raw[_HEAD.size + number * _HELD.size :].split(b"\0", 1)[0].decode(), deadline
 
 
+def of_owner(raw: bytes, owner: str) -> bytes:
+    """The same, by somebody else."""
+    at = _HEAD.size + _HEAD.unpack_from(raw)[1] * _HELD.size
+    _, *names = raw[at:].split(b"\0")
+    return raw[:at] + b"\0".join([owner.encode(), *names])
+
+
 def held(raw: bytes) -> list[tuple[int, int, int, int, str]]:
     """The fields of each ``Held``."""
     end = _HEAD.size + _HEAD.unpack_from(raw)[1] * _HELD.size

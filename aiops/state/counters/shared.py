@@ -109,11 +109,7 @@ class Shared:
             pass
 
     async def alive(self, owner: str) -> None:
-        try:
-            moved = (self._directory / files.NAME).stat().st_ino != self._opened.inode
-        except FileNotFoundError:
-            moved = True
-        if moved:  # another process has set it aside
+        if files.is_moved(self._directory, self._opened):
             self._reopen()
         self._opened.env.reader_check()
         found, over = self._run(self._look, write=False)
@@ -135,7 +131,10 @@ class Shared:
     def _reserve(self, txn: Any, now: int, demand: Demand) -> Decision:
         opened, get = self._opened, txn.get
         place = reservation_key(demand.id)
-        if get(place) is not None or self._ended(txn, place) is not None:
+        if (live := get(place)) is not None or self._ended(txn, place) is not None:
+            if live is not None and records.owner_and_deadline(live)[0] != demand.owner:
+                txn.put(place, records.of_owner(live, demand.owner))
+                self._own(txn, now, demand.owner)
             return Granted(opened.epoch, self._levels(txn, now, demand.meters))
         found = []
         missing = []
@@ -163,10 +162,7 @@ class Shared:
             put(key, counter.packed())
         deadline = now + int(demand.seconds * SECOND)
         put(place, records.packed(deadline, demand.owner, [counter for _, counter in found], amounts))
-        lease = owner_key(demand.owner)
-        seen = get(lease)
-        if seen is None or _TIME.unpack(seen)[0] < now - OWNER_SPAN // 2:
-            put(lease, _TIME.pack(now))
+        self._own(txn, now, demand.owner)
         return Granted(opened.epoch, tuple([counter.level() for _, counter in found]), over)
 
     def _settle(self, txn: Any, now: int, id: str, tokens: int, cost: int) -> Settled:
@@ -318,6 +314,11 @@ class Shared:
         self._turn(txn, now)
 
     # What they have in common.
+
+    def _own(self, txn: Any, now: int, owner: str) -> None:
+        seen = txn.get(owner_key(owner))
+        if seen is None or _TIME.unpack(seen)[0] < now - OWNER_SPAN // 2:
+            txn.put(owner_key(owner), _TIME.pack(now))
 
     def _give_back(self, txn: Any, now: int, raw: bytes) -> None:
         for each in records.unpacked(raw).held:

@@ -358,6 +358,27 @@ class Contract:
         desk.ask(desk.counters.gone("leaving"))
         assert desk.used(USD) == (7, 7)
 
+    def test_whoever_asks_again_for_what_is_reserved_is_its_owner_from_then_on(self, desk: Desk) -> None:
+        """A worker that gives a request to another one may retire while it is answered."""
+        desk.seed(USD)
+        desk.reserve(USD, PARALLEL, TPM, id="a", owner="light", cost=50, tokens=50)
+        desk.reserve(USD, PARALLEL, TPM, id="a", owner="full", cost=50, tokens=50)
+        desk.ask(desk.counters.gone("light"))
+        assert [desk.used(meter) for meter in (USD, PARALLEL, TPM)] == [(50, 50), (1, 1), (50, 50)]
+        desk.ask(desk.counters.gone("full"))
+        assert [desk.used(meter) for meter in (USD, PARALLEL, TPM)] == [(0, 0), (0, 0), (0, 0)]
+
+    def test_what_was_taken_over_ends_when_it_would_have_and_with_whoever_took_it(self, desk: Desk) -> None:
+        desk.reserve(PARALLEL, id="a", owner="light", seconds=8.0)
+        desk.reserve(PARALLEL, id="b", owner="light", seconds=300.0)
+        desk.clock.pass_by(6)
+        for id in "ab":
+            desk.reserve(PARALLEL, id=id, owner="full", seconds=300.0)
+        desk.pass_by(5)
+        assert desk.used(PARALLEL) == (1, 1), "b has its owner, a its deadline"
+        desk.pass_by(6)
+        assert desk.used(PARALLEL) == (0, 0)
+
     def test_a_reservation_ends_at_its_deadline_though_its_owner_lives(self, desk: Desk) -> None:
         desk.reserve(PARALLEL, id="a", seconds=30.0)
         desk.pass_by(29)

@@ -84,12 +84,12 @@ class Machine(RuleBasedStateMachine):
         self.ids.append(id)
         self.reserve_both(Demand(id=id, owner="one", meters=chosen, tokens=20, cost=cost))
 
-    @rule(data=st.data())
-    def reserve_again(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), owner=OWNERS)
+    def reserve_again(self, data: st.DataObject, owner: str) -> None:
         if self.ids:
             id = data.draw(st.sampled_from(self.ids))
             if id in self.model.state:
-                self.reserve_both(Demand(id=id, owner="one", meters=FIXED[:4], tokens=5, cost=5))
+                self.reserve_both(Demand(id=id, owner=owner, meters=FIXED[:4], tokens=5, cost=5))
 
     def reserve_both(self, demand: Demand) -> None:
         expected = self.model.reserve(demand)

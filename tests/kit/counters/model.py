@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from aiops.state.counters.meters import (
@@ -114,6 +114,9 @@ class Model:
     def reserve(self, demand: Demand) -> Decision:
         now = self.clock()
         if demand.id in self.state:
+            if self.state[demand.id] == "live" and self.held[demand.id].owner != demand.owner:
+                self.held[demand.id] = replace(self.held[demand.id], owner=demand.owner)
+                self.own(demand.owner, now)
             return Granted(self.epoch, self.levels(demand.meters))
         missing = tuple(
             meter
@@ -147,9 +150,12 @@ class Model:
         deadline = now + int(demand.seconds * SECOND)
         self.held[demand.id] = Held(demand.owner, deadline, amounts, {each.name: each for each in demand.meters})
         self.state[demand.id] = "live"
-        if self.leases.get(demand.owner, 0) < now - int(OWNER_SECONDS * SECOND) // 2:
-            self.leases[demand.owner] = now
+        self.own(demand.owner, now)
         return Granted(self.epoch, self.levels(demand.meters), over)
+
+    def own(self, owner: str, now: int) -> None:
+        if self.leases.get(owner, 0) < now - int(OWNER_SECONDS * SECOND) // 2:
+            self.leases[owner] = now
 
     def count(self, meter: Meter, many: int, when: int) -> None:
         entries = self.counted.setdefault(meter.name, [])

@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 
 from aiops.gateway.worker.figures import Figures
-from aiops.gateway.worker.front import asked, key, let_in, listing, management, metrics
+from aiops.gateway.worker.front import asked, key, let_in, listing, management, metrics, reasons
 from aiops.gateway.worker.front.account import IDEMPOTENCY_KEY, Account
 from aiops.gateway.worker.front.asgi import (
     Application,
@@ -46,14 +46,13 @@ from aiops.gateway.worker.front.refusals import send_refusal
 from aiops.gateway.worker.front.reserve import Reservation, Reserve
 from aiops.gateway.worker.lanes.lanes import Lanes
 from aiops.gateway.worker.prices import Tokens
-from aiops.spec.shapes.exposed import OPENS, SHOWN_ONLY
+from aiops.spec.shapes.exposed import SHOWN_ONLY
 from aiops.state import rules
 from aiops.state.restricted import is_restricted
 from aiops.state.rules import Refusal
 from aiops.state.shapes import Identity
 from aiops.state.usage.record import Outcome
 
-SERVED = "This port serves the API that models are asked with, and /v1/models."
 LARGEST_BODY = 512 * 1024 * 1024
 
 
@@ -130,7 +129,7 @@ class Front:
             bare = path.rstrip("/")
             usual = self._doors.usual(method, bare)
             if not usual:
-                await self._refuse(scope, send, _not_here(method, path))
+                await self._refuse(scope, send, reasons.not_here(method, path))
                 return
             # LiteLLM would redirect, and not every client follows a POST.
             path = bare
@@ -233,12 +232,16 @@ class Front:
         """What aiops itself asks a model goes the way that it goes when others ask."""
         app: Application = self._app
         if self._lanes is not None and scope["type"] == "http" and self._doors.asked(scope["method"], scope["path"]):
-            body = await read_body(receive, LARGEST_BODY)
-            if body is None:
-                return
             given = list(key.given(scope["headers"], scope.get("query_string", b"")))
             if is_private(scope) and (refused := stranger(given)) is not None:
                 await send_refusal(scope, send, refused, [(b"www-authenticate", b"Bearer")])
+                return
+            try:
+                body = await read_body(receive, LARGEST_BODY, header(scope, b"content-length"))
+            except TooLarge as error:
+                await send_refusal(scope, send, reasons.too_large(error))
+                return
+            if body is None:
                 return
             receive = replay(body, receive)
             with contextlib.suppress(Invalid, asked.Unreadable):  # LiteLLM says what is wrong with it
@@ -253,9 +256,9 @@ class Front:
         path, now = scope["path"], self._clock()
         refused = rules.allow(identity, path, (), now, "opened")
         if refused is None and not identity.admin:
-            refused = _only_admins(path)
+            refused = reasons.only_admins(path)
         if refused is None and is_restricted(identity):
-            refused = _only_free(path)
+            refused = reasons.only_free(path)
         if refused is not None:
             await self._refuse(scope, send, refused)
             return
@@ -295,18 +298,18 @@ class Front:
         path, query = scope["path"], scope.get("query_string", b"")
         if scope["type"] == "websocket":
             if identity.id and path.endswith("/responses"):
-                return _by_post(path)  # each message asks for a model of its own
+                return reasons.by_post(path)  # each message asks for a model of its own
             return asked.read(path, b"", b"", query, self._same)
         try:
             body = await read_body(receive, LARGEST_BODY, header(scope, b"content-length"))
         except TooLarge as error:
-            return Refusal(status=413, kind="invalid_request_error", code="413", message=str(error))
+            return reasons.too_large(error)
         if body is None:
             return None
         try:
             check_headers(scope["headers"])
             wanted = asked.read(path, header(scope, b"content-type"), body, query, self._same)
-            return _not_theirs(wanted) if identity.id and wanted.not_theirs else wanted
+            return reasons.not_theirs(wanted) if identity.id and wanted.not_theirs else wanted
         except Invalid as error:
             return Refusal(status=400, kind="invalid_request_error", param=error.param, code="400", message=str(error))
         except asked.Unreadable as error:
@@ -322,42 +325,6 @@ class Front:
         await send_refusal(scope, send, refusal, more)
 
 
-def _not_theirs(wanted: Asked) -> Refusal:
-    names = ", ".join(f"`{name}`" for name in wanted.not_theirs)
-    message = (
-        f"This key may not say {names} like that: it is the operator's to set, is spelled otherwise,"
-        " belongs outside of `extra_body`,"
-        " asks for several models at once, or for an answer that is fetched later."
-    )
-    return Refusal(status=400, kind="invalid_request_error", code="400", param=wanted.not_theirs[0], message=message)
-
-
 def _preflight(scope: Scope) -> str:
     headers = dict(scope["headers"])
     return str(headers.get(b"access-control-request-method", b"").decode("latin-1")) if b"origin" in headers else ""
-
-
-def _not_here(method: str, path: str) -> Refusal:
-    group = opens(method, path)
-    what = f"There is nothing at {method} {path[:200]}. {SERVED}"
-    if group is not None:
-        what += f" For the operator: `gateway.expose: [{group}]` in aiops.yaml opens {OPENS[group]}."
-    return Refusal(status=404, kind="invalid_request_error", code="404", message=what)
-
-
-def _only_admins(path: str) -> Refusal:
-    message = f"{path[:200]} answers to the master key, or a key of an administrator, only."
-    return Refusal(status=403, kind="auth_error", code="403", message=message)
-
-
-def _only_free(path: str) -> Refusal:
-    message = (
-        f"{path[:200]} was opened with `gateway.expose`: nothing is counted there, so a key with a limit, a budget or a"
-        " list of models may not use it. The master key may, or a key of an administrator without any."
-    )
-    return Refusal(status=403, kind="auth_error", code="403", message=message)
-
-
-def _by_post(path: str) -> Refusal:
-    message = f"By a websocket only the master key may ask at {path[:200]}: ask with POST."
-    return Refusal(status=403, kind="auth_error", code="403", message=message)

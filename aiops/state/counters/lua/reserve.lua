@@ -1,4 +1,5 @@
--- Count a demand on all of its meters, or on none; without an id: only say how they stand.
+-- Count a demand on all of its meters, or on none; without an id: only say how they stand. What is reserved already is
+-- not counted again, and is its owner's who asked last.
 -- ARGV: 3 id, 4 owner, 5 tokens, 6 cost, 7 microseconds it lives, 8 the meters, see redis.py.
 -- Answers G epoch levels over... | R first for-good wait levels | U epoch indexes | ! (there is no epoch)
 
@@ -60,7 +61,30 @@ local function levels()
     return table.concat(said)
 end
 
-if known then return 'G' .. epoch .. levels() end
+local function own(deadline)
+    call('ZADD', base .. 'o:' .. owner, deadline, id)
+    local seen = call('ZSCORE', base .. 'owners', owner)
+    if not seen or tonumber(seen) < now - OWNER_SPAN / 2 then
+        call('ZADD', base .. 'owners', now, owner)
+        call('PEXPIRE', base .. 'owners', DAY + floor(life / 1000))
+        call('PEXPIRE', base .. 'o:' .. owner, DAY + floor(life / 1000))
+    end
+end
+
+if known then
+    local _, before = nil, owner
+    local live = values[number + 1] and sub(values[number + 1], 1, 1) == 'L'
+    if live then _, before = held(sub(values[number + 1], 2)) end
+    if before ~= owner then
+        local record = sub(values[number + 1], 2)
+        local at = 11 + 18 * unpack('<I2', record, 9)
+        record = sub(record, 1, at - 1) .. owner .. sub(record, at + #before)
+        call('SET', names[number + 1], 'L' .. record, 'KEEPTTL')
+        call('ZREM', base .. 'o:' .. before, id)
+        own((unpack('<i8', record)))
+    end
+    return 'G' .. epoch .. levels()
+end
 
 local over, first, wait = {}, nil, 0
 for index = 1, number do
@@ -126,11 +150,5 @@ for index = 1, number do
 end
 local record = pack('<i8I2', now + life, #kept) .. table.concat(kept) .. table.concat(owned, '\0')
 call('SET', names[number + 1], 'L' .. record, 'PX', life_ms + KEPT)
-call('ZADD', base .. 'o:' .. owner, now + life, id)
-local seen = call('ZSCORE', base .. 'owners', owner)
-if not seen or tonumber(seen) < now - OWNER_SPAN / 2 then
-    call('ZADD', base .. 'owners', now, owner)
-    call('PEXPIRE', base .. 'owners', DAY + life_ms)
-    call('PEXPIRE', base .. 'o:' .. owner, DAY + life_ms)
-end
+own(now + life)
 return 'G' .. epoch .. levels() .. table.concat(over)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aiops.gateway.shared import proof
-from aiops.gateway.worker.front import passage
+from aiops.gateway.worker.front import front, passage
 from aiops.gateway.worker.front.asgi import Application, Message, Receive, Scope, Send
 from aiops.gateway.worker.front.asked import Asked
 from tests.unit.gateway.front.place import MASTER, Place, account, chat, identity
@@ -93,6 +93,15 @@ def test_what_aiops_asks_by_the_private_socket_goes_through_the_lanes(place: Pla
 def test_the_private_socket_asks_for_the_master_key(place: Place, key: str | None) -> None:
     assert private(place, key) == 401
     assert not place.app.seen
+
+
+@pytest.mark.parametrize(("key", "status"), [(MASTER, 413), (None, 401)])
+def test_what_is_too_large_is_said_to_aiops_too(
+    place: Place, key: str | None, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "LARGEST_BODY", 10)
+    assert private(place, key) == status, "and a stranger is not read at all"
+    assert not place.app.seen and not lanes(place).proofs
 
 
 def test_what_nobody_can_read_is_litellms_to_refuse(place: Place) -> None:

@@ -147,6 +147,20 @@ def test_an_answer_in_one_piece_is_a_stream_for_who_asked_for_one() -> None:
     run(act())
 
 
+def test_the_model_of_a_first_event_that_comes_in_pieces_is_its_own() -> None:
+    """Responses say again what their client wrote, and a piece may end between its model and the answer's."""
+
+    async def act() -> None:
+        created = b'data: {"type":"response.created","response":{"metadata":{"model":"mine"},'
+        parts = created, b'"model":"alpha-there"}}\n\n', b'data: {"type":"response.output_text.delta","delta":"a"}\n\n'
+        async with server(pieces(parts[0], 0.02, parts[1], 0.02, parts[2], DONE)) as one, lane(one.url) as place:
+            asked = {"model": "alpha", "input": "x", "stream": True, "store": False}
+            answer = await place.ask(asked, "/v1/responses")
+            assert answer.body == renamed(b"".join(parts) + DONE)
+
+    run(act())
+
+
 def test_an_event_of_many_megabytes_passes() -> None:
     async def act() -> None:
         large = event(chunk(content="x" * 10_000_000))
@@ -240,6 +254,30 @@ def test_who_asks_for_a_stream_where_there_is_none_is_answered_and_nobody_has_fa
             found = await place.ask({"model": "alpha", "input": "x", "stream": True}, f"/v1/{path}")
             assert (found.status, found.json) == (200, {"model": "alpha", **answer})
             assert not place.board.errors
+
+    run(act())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_is_packed_in_parts_is_unpacked_and_one_that_is_cut_short_is_none(stream: bool) -> None:
+    async def act() -> None:
+        plain = (ROLE, FIRST, DONE) if stream else (b'{"model":"alpha-there",', b'"choices":[]}')
+        kind = "text/event-stream" if stream else "application/json"
+        packed = b"".join(gzip.compress(part) for part in plain)
+        async with (
+            server(whole(packed, content_encoding="gzip", content_type=kind)) as one,
+            server(whole(packed[:-8], content_encoding="gzip", content_type=kind)) as cut,
+            server(whole(packed + b"more", content_encoding="gzip", content_type=kind)) as longer,
+            lane(one.url, cut.url, longer.url) as place,
+        ):
+            answer = await place.ask(chat(stream=stream))
+            assert answer.body == renamed(b"".join(plain))
+            assert not place.board.errors
+            for model in ("beta", "gamma"):
+                answer = await place.ask(chat(model=model, stream=stream))
+                assert answer.status == (200 if stream else 500)
+                assert b'"error"' in answer.body
+            assert place.board.errors
 
     run(act())
 

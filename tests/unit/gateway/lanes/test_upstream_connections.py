@@ -21,6 +21,7 @@ from aiops.gateway.worker.lanes.upstream import client as settings
 from aiops.gateway.worker.lanes.upstream.answer import Answer
 from aiops.gateway.worker.lanes.upstream.ask import Ask
 from aiops.gateway.worker.lanes.upstream.client import Upstream
+from aiops.gateway.worker.lanes.upstream.connector import Attempt
 from aiops.gateway.worker.lanes.upstream.failed import BrokeOff, Refused, TimedOut, UpstreamError
 from tests.kit.faulty import CHUNKED, OK, Faulty, Then, chunk, client, faulty, in_worker_loop, until
 
@@ -384,3 +385,25 @@ async def test_a_worker_asks_nobody_but_its_providers() -> None:
             with pytest.raises(Refused, match="no address of an active provider"):
                 await client().answer(replace(ASK, url=f"http://{host}:{server.port}/"))
     assert server.connections == 1
+
+
+@in_worker_loop
+async def test_a_request_that_is_over_is_freed_without_the_collector() -> None:
+    """A circle would keep all of it, and what its context holds, until gc looks: 4 % of what a request costs."""
+    async with faulty([OK]) as server:
+        upstream = client()
+        await body(upstream, server)
+        gc.collect()
+        gc.disable()
+        try:
+            before = _attempts()
+            for _ in range(20):
+                await asyncio.create_task(body(upstream, server))
+            await asyncio.sleep(0)  # the loop lets go of the timers that were cancelled
+            assert _attempts() - before <= 1, "but for the one whose timer sweeps connections"
+        finally:
+            gc.enable()
+
+
+def _attempts() -> int:
+    return sum(isinstance(each, Attempt) for each in gc.get_objects())

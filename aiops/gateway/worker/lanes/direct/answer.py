@@ -162,6 +162,8 @@ class Stream:
         self._board.answered(self._call)
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         held, self._held = self._held, []
+        if len(held) > 1:  # together they have whole events, however those were cut
+            self._naming.look(b"".join(held).rpartition(b"\n")[0])
         for piece in held:
             passed = self._naming.put_right(piece)
             if passed:

@@ -25,20 +25,23 @@ class Naming:
         self._is_right = False
         self._rest = b""
 
+    def look(self, piece: bytes) -> bool:
+        """Whether it says a name, which is the one that is replaced from then on."""
+        found = _MODEL.search(piece) if _KEY in piece else None
+        if found is None:
+            return False
+        self._needle = (_own(piece) if piece.count(_KEY) > 1 else b"") or found[0]
+        self._is_right = self._needle.replace(b" ", b"") == self._name.replace(b" ", b"")
+        return True
+
     def put_right(self, piece: bytes) -> bytes:
         """A piece of the answer, whose text may end anywhere. A name that is cut in two comes with the next piece."""
-        if self._is_right:
-            return piece
         if self._rest:
             piece, self._rest = self._rest + piece, b""
-        if not self._needle:
-            found = _MODEL.search(piece) if _KEY in piece else None
-            if found is None:
-                return piece if piece.endswith(b"\n") else self._without_its_beginning(piece)
-            self._needle = (_own(piece) if piece.count(_KEY) > 1 else b"") or found[0]
-            if self._needle.replace(b" ", b"") == self._name.replace(b" ", b""):
-                self._is_right = True
-                return piece
+        if not self._needle and not self.look(piece):
+            return piece if piece.endswith(b"\n") else self._without_its_beginning(piece)
+        if self._is_right:
+            return piece
         if not piece.endswith(b"\n"):
             behind = piece.rfind(self._needle) + len(self._needle) if self._needle in piece else 0
             piece = self._kept(piece, _cut(piece, self._needle, behind))

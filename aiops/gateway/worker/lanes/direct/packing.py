@@ -25,24 +25,47 @@ def whole(content: bytes, packed: bytes) -> bytes:
     """Raises Malformed, for one that is longer too: packed it may be a thousand times smaller."""
     if packed in _PLAIN:
         return content
-    unpack = zlib.decompressobj(_EITHER)
-    try:
-        said = unpack.decompress(content, WHOLE)
-    except zlib.error as error:
-        raise Malformed(str(error)) from error
-    if not unpack.eof:
+    said, left = [], WHOLE
+    unpack = _Unpack()
+    while content and left:
+        piece = unpack.some(content, left)
+        content, left = unpack.left, left - len(piece)
+        said.append(piece)
+    if content or not unpack.is_whole:
         raise Malformed(f"the answer breaks off, or has more than {WHOLE} bytes")
-    return said
+    return said[0] if len(said) == 1 else b"".join(said)
 
 
 async def _unpacked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    unpack = zlib.decompressobj(_EITHER)
+    unpack = _Unpack()
     async for piece in pieces:
         while piece:
-            try:
-                said = unpack.decompress(piece, _PIECE)
-            except zlib.error as error:
-                raise Malformed(str(error)) from error
-            piece = unpack.unconsumed_tail
+            said, piece = unpack.some(piece, _PIECE), unpack.left
             if said:
                 yield said
+    if not unpack.is_whole:
+        raise Malformed("the answer breaks off")
+
+
+class _Unpack:
+    """One after another, where several follow each other: servers that flush may pack each part by itself (RFC 1952,
+    2.2). ``left``: of what was given last."""
+
+    def __init__(self) -> None:
+        self.left = b""
+        self._unpack = zlib.decompressobj(_EITHER)
+
+    @property
+    def is_whole(self) -> bool:
+        return self._unpack.eof
+
+    def some(self, packed: bytes, at_most: int) -> bytes:
+        """Raises Malformed."""
+        if self._unpack.eof:
+            self._unpack = zlib.decompressobj(_EITHER)
+        try:
+            said = self._unpack.decompress(packed, at_most)
+        except zlib.error as error:
+            raise Malformed(str(error)) from error
+        self.left = self._unpack.unused_data or self._unpack.unconsumed_tail
+        return said

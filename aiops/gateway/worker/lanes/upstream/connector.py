@@ -44,6 +44,7 @@ class Attempt:
     def end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None  # its context has this attempt, and all of its request: a circle that only gc would free
 
     def _expire(self, connection: Connection) -> None:
         self.late = True
